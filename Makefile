@@ -1,0 +1,77 @@
+# make lab     JupyterLab on the first lesson, in an environment of its own (.venv)
+# make test    everything that must pass: lint, unit, notebooks, browser (each is a target too)
+# make bench   measurements
+# make clean   removes the environment and what builds and tests leave behind
+#
+# PYTHON=python3.12              which Python the environment is made with
+# TENSORFLOW=tensorflow-cpu      which TensorFlow is installed in it; the one it already has stays
+
+.DEFAULT_GOAL := lab
+.NOTPARALLEL:
+.PHONY: lab test lint unit notebooks browser bench clean chromium
+
+NEW_ENOUGH := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+
+# The first Python that starts and is new enough; a name on the PATH is no proof that it starts.
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && { echo $$p; break; }; done)
+endif
+
+# With an NVIDIA card: CUDA too. On a PC without one: the build that is half the download. Else: the plain one.
+ifndef TENSORFLOW
+TENSORFLOW := $(shell if nvidia-smi -L 2>/dev/null | grep -q GPU; then echo 'tensorflow[and-cuda]'; \
+	elif [ "$$(uname -sm)" = 'Linux x86_64' ]; then echo tensorflow-cpu; else echo tensorflow; fi)
+endif
+
+BIN := .venv/bin
+IN_LAB := .venv/made-for-lab
+IN_TEST := .venv/made-for-test
+
+lab: $(IN_LAB)
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01-first-light.ipynb
+
+test: lint unit notebooks browser
+
+lint: $(IN_TEST)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+unit: $(IN_TEST)
+	$(BIN)/python -m pytest -m 'not (browser or notebook or benchmark)'
+
+notebooks: $(IN_TEST)
+	$(BIN)/python -m pytest -m notebook tests/test_notebooks.py
+
+browser: $(IN_TEST) chromium
+	$(BIN)/python -m pytest -m browser tests/browser
+
+bench: $(IN_TEST)
+	$(BIN)/python -m pytest -m benchmark -s tests/benchmarks
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache
+	find cnnwidgets scripts tests -name __pycache__ -prune -exec rm -rf {} +
+
+# The environment: made once, filled again when what it is made from has changed. The stamps say what it is filled for.
+$(IN_LAB): EXTRAS := lab
+$(IN_TEST): EXTRAS := lab test
+
+.venv/made-for-%: pyproject.toml scripts/requirements.py | $(BIN)/python
+	$(BIN)/python scripts/requirements.py --tensorflow '$(TENSORFLOW)' $(EXTRAS) > .venv/requirements.txt
+	$(BIN)/python -m pip install --quiet -r .venv/requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+$(BIN)/python:
+	@'$(or $(PYTHON),false)' -c '$(NEW_ENOUGH)' 2>/dev/null || { \
+		echo 'No Python >= 3.11 with venv was found$(if $(PYTHON), as "$(PYTHON)"). Install one'; \
+		echo '(Debian: apt-get install python3 python3-venv), or name it: make PYTHON=/path/to/python3.12'; exit 1; } >&2
+	$(PYTHON) -m venv .venv
+
+# The browser tests drive Debian's Chromium, or the one that CHROMIUM names.
+chromium:
+	@[ -n "$$CHROMIUM" ] || command -v chromium || command -v chromium-browser || command -v google-chrome || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } > /dev/null || { \
+		echo 'The browser tests need Chromium: apt-get install chromium, or set CHROMIUM to its path.' >&2; exit 1; }

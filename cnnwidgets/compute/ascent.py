@@ -1,0 +1,303 @@
+"""The one gradient-ascent loop. Galleries, class pictures and single pictures are this loop with other arguments.
+
+`Ascent` says what is climbed, of what and how; `climb` is the loop; `ascend` is its public face.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.compute import layers as layers_
+from cnnwidgets.compute import optimizers, parametrizations, randomness
+from cnnwidgets.compute import transforms as transforms_
+from cnnwidgets.compute.backend import compiled, keras, tf
+from cnnwidgets.compute.frame import Array, Frame
+from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.compute.objectives import VALUES, Objective, Term
+from cnnwidgets.errors import BadTarget, JobFailed, quoted
+
+MOST_STEPS, LARGEST_SIDE, SMALLEST_SIDE = 2048, 1024, 8
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """How pictures are climbed: of what (parametrization), robust to what (transforms), and by which steps.
+
+    Attributes:
+        parametrization: the picture as free variables.
+        transforms: what the picture must survive.
+        optimizer: how a gradient becomes a step.
+        finish: turns rendered pictures [N, H, W, C] into those that are shown, 0..1.
+    """
+
+    parametrization: parametrizations.Parametrization = parametrizations.Fourier()
+    transforms: tuple[transforms_.Transform, ...] = (transforms_.Jitter(8),)
+    optimizer: optimizers.Optimizer = optimizers.Adam()
+    finish: Callable[[Any], Any] = lambda pictures: tf.clip_by_value(pictures, 0.0, 1.0)
+
+
+FOURIER = Ascent()
+
+
+def ascend(
+    net: Network | Any,
+    objective: Objective,
+    size: int | tuple[int, int] | None = None,
+    steps: int = 64,
+    *,
+    parametrization: parametrizations.Parametrization | None = None,
+    transforms: Sequence[transforms_.Transform] | None = None,
+    optimizer: optimizers.Optimizer | None = None,
+    start: object = None,
+    seed: int = 0,
+) -> Iterator[Frame]:
+    """Climb an objective by gradient ascent on the picture, and yield every step.
+
+    Args:
+        net: a Network or a bare Keras model.
+        objective: what to climb, from `cw.objectives`; it may be for several pictures at once.
+        size: the picture's side in pixels, or (height, width); 128, or a fixed network's own size, if not given.
+        steps: 1 to 2048.
+        parametrization: from `cw.parametrizations`; Fourier if not given.
+        transforms: from `cw.transforms`; a jitter of 8 pixels if not given.
+        optimizer: from `cw.optimizers`; Adam with .05 if not given.
+        start: a picture to begin from, instead of noise.
+        seed: the same seed, machine, versions and settings give the same bytes.
+
+    Yields:
+        Frame: one for each step.
+
+    Raises:
+        BadTarget: for an unknown layer or unit, or a size or number of steps that cannot be; before any computing.
+        JobFailed: when the run diverges; the last frame before that was finite.
+
+    Example:
+        >>> for frame in ascend(net, objectives.channel("fire5_concat", 12), size=128, steps=64): ...
+    """
+    net = as_network(net)
+    shape = picture_shape(net, size, 128)
+    objective = checked(net, objective)
+    ascent = Ascent(
+        FOURIER.parametrization if parametrization is None else parametrization,
+        FOURIER.transforms if transforms is None else tuple(transforms),
+        FOURIER.optimizer if optimizer is None else optimizer,
+    )
+    picture = None if start is None else net.batch(start)
+    return climb(net, objective, shape, checked_steps(steps), ascent, checked_seed(seed), picture)
+
+
+def climb(
+    net: Network,
+    objective: Objective,
+    shape: tuple[int, int, int],
+    steps: int,
+    ascent: Ascent,
+    seed: int = 0,
+    start: Array | None = None,
+) -> Iterator[Frame]:
+    """The loop itself: the arguments are valid, the batch is the objective's number of pictures."""
+    step, render = _traced(net, objective, shape, ascent)
+    seeds = randomness.picture_seeds(seed, objective.units)
+    if start is None:
+        variables = ascent.parametrization.begin(shape, seeds)
+    else:
+        begin = tf.image.resize(tf.constant(start, tf.float32), shape[:2])
+        variables = ascent.parametrization.fit(tf.repeat(begin, objective.pictures, 0))
+    state = ascent.optimizer.begin(variables)
+    numbers = _numbers(objective)
+    shared = tf.constant([seed & 0x7FFFFFFF, 0x5EED], tf.int32)
+    for count in range(1, steps + 1):
+        variables, state, values, finite = step(variables, state, tf.constant(count), numbers, seeds, shared)
+        if not finite:
+            raise JobFailed(
+                f"The run diverged at step {count} of {steps}: the picture is no longer finite. "
+                "The last good picture is kept; lower the step size, or check the network's weights and preprocessing."
+            )
+        yield Frame(functools.partial(_read_back, render, variables), count, steps, values)
+
+
+def _read_back(render: Any, variables: Any) -> Array:
+    return np.asarray(render(variables))
+
+
+def _traced(net: Network, objective: Objective, shape: tuple[int, int, int], ascent: Ascent) -> tuple[Any, Any]:
+    """The step and the rendering as graphs, made once for each layer structure, size and way of climbing."""
+    structure = tuple((t.kind, t.layer, t.call, t.before_activation) for t in objective.terms)
+    key = ("climb", structure, objective.pictures, shape, ascent)
+
+    def build() -> tuple[Any, Any]:
+        graph = compiled(_step(net, objective.terms, shape, ascent))
+
+        def render(variables: Any) -> Any:
+            return ascent.finish(ascent.parametrization.render(variables, shape))
+
+        return graph, compiled(render)
+
+    return net.traces.get(key, build)  # type: ignore[no-any-return]
+
+
+def _step(net: Network, terms: tuple[Term, ...], shape: tuple[int, int, int], ascent: Ascent) -> Callable[..., Any]:
+    """One step as a pure function: variables and state in, variables and state out."""
+
+    def step(variables: Any, state: Any, count: Any, numbers: Any, seeds: Any, shared: Any) -> Any:
+        fresh = randomness.at_step(seeds, count)
+        moved = tf.random.experimental.stateless_fold_in(shared, count)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            pictures = ascent.parametrization.render(variables, shape)  # [N, H, W, C]
+            values = read(net, terms, transforms_.compose(pictures, ascent.transforms, fresh, moved), numbers)  # [N]
+            total = tf.reduce_sum(values)  # a sum, so that pictures stay independent
+        gradient = tape.gradient(total, variables)
+        if gradient is None:
+            raise BadTarget(_no_gradient(net, terms))
+        variables, state = ascent.optimizer.step(variables, state, gradient, count)
+        finite = tf.reduce_all(tf.math.is_finite(variables)) & tf.reduce_all(tf.math.is_finite(values))
+        return variables, state, values, finite
+
+    return step
+
+
+def read(net: Network, terms: tuple[Term, ...], pictures: Any, numbers: Any) -> Any:
+    """The objective of each picture, inside a graph.
+
+    Args:
+        net: the network.
+        terms: the objective's terms.
+        pictures: [N, H, W, C], 0..1.
+        numbers: what `_numbers` made of the terms.
+
+    Returns:
+        float32 [N].
+    """
+    watch = {t.layer for t in terms if t.layer}
+    before = any(t.before_activation for t in terms)
+    with layers_.record(net.layers_by_path, watch, activations=before) as recording:
+        output = keras.tree.flatten(net.call(pictures))[0]
+        values = []
+        for term, (weight, units, place) in zip(terms, numbers, strict=True):
+            seen = recording.calls[term.layer][term.call] if term.layer else output
+            seen = recording.before_activation(seen) if term.before_activation else seen
+            if term.layer and net.layer(term.layer).channel_axis == 1:
+                seen = tf.transpose(seen, [0, 2, 3, 1])
+            values.append(weight * VALUES[term.kind](tf.cast(seen, tf.float32), units, place[0], place[1]))
+    return tf.add_n(values)
+
+
+def _numbers(objective: Objective) -> tuple[Any, ...]:
+    """What changes without a new trace: weights, units and places as tensors."""
+    many = objective.pictures
+    return tuple(
+        (
+            tf.constant(t.weight, tf.float32),
+            tf.constant(np.broadcast_to(np.array(t.units, np.int32), (many,))),
+            tf.constant(t.place, tf.int32),
+        )
+        for t in objective.terms
+    )
+
+
+def _no_gradient(net: Network, terms: tuple[Term, ...]) -> str:
+    where = ", ".join(sorted({t.layer or "the output" for t in terms}))
+    return (
+        f"No gradient reaches the picture from {where}: something between them cuts it (stop_gradient, argmax, "
+        "rounding or an integer cast). Choose a layer before that point."
+    )
+
+
+def checked(net: Network, objective: Objective) -> Objective:
+    """The objective with full layer paths.
+
+    Raises:
+        BadTarget: for an unknown layer, unit, call, or lists of units of different lengths.
+    """
+    if not isinstance(objective, Objective):
+        raise BadTarget(f"This is no objective but {quoted(objective)}. Make one with cw.objectives.")
+    lengths = {len(t.units) for t in objective.terms} - {1}
+    if len(lengths) > 1:
+        raise BadTarget(f"The terms are for {sorted(lengths)} pictures. Give each as many units, or one.")
+    return Objective(tuple(_checked_term(net, t) for t in objective.terms))
+
+
+def _checked_term(net: Network, term: Term) -> Term:
+    if not term.layer:
+        for one in term.units:
+            net.class_index(one)
+        return term
+    info = net.layer(term.layer)
+    if not info.units or not info.calls:
+        raise BadTarget(f"The layer {quoted(info.path)} has no units that can be climbed. Choose another layer.")
+    if term.kind in ("channel", "neuron") and not info.is_spatial:
+        raise BadTarget(
+            f"The layer {quoted(info.path)} has no rows and columns, so it has no channels. "
+            "Climb it with objectives.unit."
+        )
+    for one in term.units:
+        check_unit(info, one)
+    if not 0 <= term.call < info.calls:
+        raise BadTarget(f"The layer {quoted(info.path)} has no call {term.call}. Its calls are 0 to {info.calls - 1}.")
+    return Term(term.kind, info.path, term.call, term.before_activation, term.units, term.place, term.weight)
+
+
+def check_unit(info: layers_.LayerInfo, one: object) -> int:
+    """The unit as an int.
+
+    Raises:
+        BadTarget: for what is no unit of this layer.
+    """
+    if isinstance(one, (int, np.integer)) and not isinstance(one, bool) and 0 <= one < info.units:
+        return int(one)
+    raise BadTarget(f"The layer {quoted(info.path)} has no unit {quoted(one)}. Its units are 0 to {info.units - 1}.")
+
+
+def checked_steps(steps: object) -> int:
+    """The number of steps.
+
+    Raises:
+        BadTarget: for what is no whole number from 1 to 2048.
+    """
+    if isinstance(steps, (int, np.integer)) and not isinstance(steps, bool) and 1 <= steps <= MOST_STEPS:
+        return int(steps)
+    raise BadTarget(f"steps={quoted(steps)} cannot be. Give a whole number from 1 to {MOST_STEPS}.")
+
+
+def checked_seed(seed: object) -> int:
+    """The seed.
+
+    Raises:
+        BadTarget: for what is no whole number.
+    """
+    if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool):
+        return int(seed)
+    raise BadTarget(f"seed={quoted(seed)} cannot be. Give a whole number.")
+
+
+def picture_shape(net: Network, size: object, default: int) -> tuple[int, int, int]:
+    """(height, width, channels) of the pictures to climb.
+
+    Raises:
+        BadTarget: for a size that cannot be, or that a fixed network does not take.
+    """
+    info = net.inputs[net.picture_input]
+    rows, columns = info.size
+    if size is None:
+        return rows or columns or default, columns or rows or default, info.channels
+    sides: tuple[Any, ...] = tuple(size) if isinstance(size, (tuple, list)) and len(size) == 2 else (size, size)
+    height, width = sides
+    for side in sides:
+        whole = isinstance(side, (int, np.integer)) and not isinstance(side, bool)
+        if not whole or not SMALLEST_SIDE <= side <= LARGEST_SIDE:
+            raise BadTarget(
+                f"size={quoted(size)} cannot be. Give pixels from {SMALLEST_SIDE} to {LARGEST_SIDE}, "
+                "or (height, width)."
+            )
+    if (rows not in (None, height)) or (columns not in (None, width)):
+        raise BadTarget(
+            f"The network {quoted(net.name)} takes {rows} x {columns}, not {height} x {width}. Leave size out; rebuilt "
+            "with Input((None, None, 3)) and without its Dense head it takes any size."
+        )
+    return int(height), int(width), info.channels

@@ -1,0 +1,111 @@
+"""TensorFlow and Keras, imported once and quietly.
+
+TensorFlow writes start-up lines to file descriptor 2 whatever the log level is, and a notebook shows them under the
+cell. Where this package is the one that imports it, those lines are held back; anything else is passed on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
+
+_CHATTER = re.compile(
+    rb"All log messages before absl::InitializeLog"
+    rb"|^[IWE]0000 "
+    rb"|^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] "
+    rb"|^To enable the following instructions"
+    rb"|^Skipping registering GPU devices"
+)
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Hold back TensorFlow's start-up lines; pass on every other line, and all of them where the body fails."""
+    try:
+        sys.stderr.flush()
+        original = os.dup(2)
+    except (OSError, ValueError, AttributeError):  # no such descriptor: nothing can be spilled either
+        yield
+        return
+    failed = True
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+            failed = False
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+            held.seek(0)
+            lines = [line for line in held if failed or not _CHATTER.search(line)]
+            if lines:
+                os.write(2, b"".join(lines))
+
+
+if "tensorflow" in sys.modules:
+    import keras
+    import tensorflow as tf
+else:
+    with _quietly():
+        import keras
+        import tensorflow as tf
+
+if keras.backend.backend() != "tensorflow":
+    raise BadModel(
+        f"Keras runs on its {keras.backend.backend()!r} backend here. Set the environment variable "
+        "KERAS_BACKEND=tensorflow before Keras is imported, and restart."
+    )
+
+
+def start_device() -> None:
+    """Make TensorFlow open its device now, without the lines that it writes on the way."""
+    if not tf.executing_eagerly():
+        return
+    with _quietly():
+        tf.constant(0)
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """The function as a graph, traced at its first call.
+
+    TensorFlow counts the tracings of all graphs that share one piece of code, and warns in the reader's notebook when
+    the same step is traced for five layers; a partial has no code of its own, so that each graph is counted by itself.
+    """
+    return tf.function(functools.partial(function), autograph=False, reduce_retracing=True)
+
+
+def limit_gpu(megabytes: int | None = None) -> None:
+    """Share a graphics card among kernels: call it before anything is computed.
+
+    Args:
+        megabytes: a hard limit for this kernel; `None` lets its memory grow as needed instead of taking all at once.
+
+    Raises:
+        BadTarget: for a limit that is no positive number.
+        JobFailed: when the device is already in use, so that nothing can be changed any more.
+    """
+    if megabytes is not None and (isinstance(megabytes, bool) or not isinstance(megabytes, int) or megabytes <= 0):
+        raise BadTarget(f"megabytes={quoted(megabytes)} cannot be. Give a positive whole number, or None.")
+    try:
+        for card in tf.config.list_physical_devices("GPU"):
+            if megabytes is None:
+                tf.config.experimental.set_memory_growth(card, True)
+            else:
+                limit = tf.config.LogicalDeviceConfiguration(memory_limit=megabytes)
+                tf.config.set_logical_device_configuration(card, [limit])
+    except RuntimeError as error:
+        raise JobFailed(
+            "The graphics card is already in use, so its memory can no longer be limited. "
+            "Restart the kernel and call cw.limit_gpu() first."
+        ) from error
+
+
+__all__ = ["compiled", "keras", "limit_gpu", "start_device", "tf"]

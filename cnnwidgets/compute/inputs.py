@@ -1,0 +1,114 @@
+"""What a model takes: its inputs in its own order, names and nesting, and how pictures are fed to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cnnwidgets.compute.backend import keras
+from cnnwidgets.errors import BadModel, quoted
+
+
+@dataclass(frozen=True)
+class InputInfo:
+    """One input of a model.
+
+    Attributes:
+        name: as Keras calls it.
+        shape: without the batch, `None` where any size is taken.
+        dtype: of the numbers that it takes.
+        channels_first: whether its pictures are [C, H, W] rather than [H, W, C].
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str = "float32"
+    channels_first: bool = False
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it takes pictures: rows, columns and channels."""
+        return len(self.shape) == 3
+
+    @property
+    def channels(self) -> int:
+        """How many channels its pictures have; 3 where the model does not say."""
+        return (self.shape[0] if self.channels_first else self.shape[-1]) or 3
+
+    @property
+    def size(self) -> tuple[int | None, int | None]:
+        """(height, width), each `None` where any is taken."""
+        rows, columns = self.shape[1:] if self.channels_first else self.shape[:2]
+        return rows, columns
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it takes pictures of one size only."""
+        return None not in self.size
+
+    def full_size(self, height: int, width: int) -> tuple[int, int]:
+        """The size that a picture of this size has when it reaches the network."""
+        rows, columns = self.size
+        return rows or height, columns or width
+
+
+def of_model(model: Any) -> tuple[tuple[InputInfo, ...], Any]:
+    """The inputs of a model, flat and in its own order, and the nesting in which it takes them.
+
+    Raises:
+        BadModel: for what is no Keras model, is not built, or takes no picture.
+    """
+    if not isinstance(model, keras.Model):
+        raise BadModel(f"This is no Keras model but {quoted(type(model).__name__)}. Give a keras.Model.")
+    known = getattr(model, "inputs", None)
+    nesting = getattr(model, "input", known[0]) if known else _remembered_shapes(model)  # a Sequential has no `input`
+    if nesting is None:
+        raise BadModel(
+            f"The model {quoted(model.name)} is not built, so its input is unknown. "
+            "Call it once on data, or give it a keras.Input of the right shape first."
+        )
+    first = _is_channels_first(model)
+    flat = [_info(tensor, i, first) for i, tensor in enumerate(keras.tree.flatten(nesting))]
+    if not any(info.is_picture for info in flat):
+        raise BadModel(
+            f"The model {quoted(model.name)} takes no picture but {_shapes(flat)}. "
+            "A picture input has the shape (height, width, channels)."
+        )
+    return tuple(flat), keras.tree.map_structure(lambda _: None, nesting)
+
+
+def _shapes(inputs: Sequence[InputInfo]) -> str:
+    return ", ".join(str(i.shape) for i in inputs)
+
+
+def _remembered_shapes(model: Any) -> Any:
+    """A subclassed model that was called once: the shapes Keras noted then, as specifications."""
+    noted = getattr(model, "_build_shapes_dict", None)
+    if not model.built or not noted:
+        return None
+    shapes = next(iter(noted.values())) if len(noted) == 1 else dict(noted)
+    return _specifications(shapes)
+
+
+def _specifications(shapes: Any) -> Any:
+    if isinstance(shapes, dict):
+        return {name: _specifications(shape) for name, shape in shapes.items()}
+    if shapes and isinstance(shapes[0], (tuple, list)):
+        return [_specifications(shape) for shape in shapes]
+    return keras.KerasTensor((None, *shapes[1:]), name="input")
+
+
+def _info(tensor: Any, index: int, channels_first: bool) -> InputInfo:
+    return InputInfo(
+        name=str(getattr(tensor, "name", "") or f"input_{index}"),
+        shape=tuple(tensor.shape)[1:],
+        dtype=str(keras.backend.standardize_dtype(tensor.dtype)),
+        channels_first=channels_first and len(tensor.shape) == 4,
+    )
+
+
+def _is_channels_first(model: Any) -> bool:
+    layers = model._flatten_layers(include_self=False)
+    formats = (layer.data_format for layer in layers if isinstance(layer, keras.layers.Conv2D))
+    return next(formats, None) == "channels_first"

@@ -1,0 +1,69 @@
+"""How a gradient becomes a step: pure functions of tensors, so that a run carries its own state and shares nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cnnwidgets.compute.backend import tf
+
+
+class Optimizer(Protocol):
+    """Gradient ascent on variables [N, ...]; each picture by itself."""
+
+    def begin(self, variables: Any) -> tuple[Any, ...]:
+        """The state before the first step."""
+
+    def step(self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any) -> tuple[Any, tuple[Any, ...]]:
+        """The variables and the state after a step uphill; `count` is 1 at the first."""
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam, uphill (Kingma & Ba, arXiv:1412.6980)."""
+
+    learning_rate: float = 0.05
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+
+    def begin(self, variables: Any) -> tuple[Any, ...]:
+        """Two moments of zero."""
+        return tf.zeros_like(variables), tf.zeros_like(variables)
+
+    def step(self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any) -> tuple[Any, tuple[Any, ...]]:
+        """One step."""
+        first, second = state
+        first = self.beta_1 * first + (1 - self.beta_1) * gradient
+        second = self.beta_2 * second + (1 - self.beta_2) * tf.square(gradient)
+        count = tf.cast(count, tf.float32)
+        rate = self.learning_rate * tf.sqrt(1 - tf.pow(self.beta_2, count)) / (1 - tf.pow(self.beta_1, count))
+        return variables + rate * first / (tf.sqrt(second) + self.epsilon), (first, second)
+
+
+@dataclass(frozen=True)
+class NormalizedGradient:
+    """A step of fixed length along the gradient: `rate * g / (rms(g) + epsilon)`, as in the books (Chollet 2016)."""
+
+    rate: float = 1 / 255
+    epsilon: float = 1e-5
+
+    def begin(self, variables: Any) -> tuple[Any, ...]:
+        """No state."""
+        return ()
+
+    def step(self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any) -> tuple[Any, tuple[Any, ...]]:
+        """One step."""
+        axes = list(range(1, gradient.shape.rank))
+        length = tf.sqrt(tf.reduce_mean(tf.square(gradient), axes, keepdims=True))
+        return variables + self.rate * gradient / (length + self.epsilon), state
+
+
+def adam(learning_rate: float = 0.05) -> Adam:
+    """Adam with this learning rate."""
+    return Adam(float(learning_rate))
+
+
+def normalized_gradient(rate: float = 1 / 255) -> NormalizedGradient:
+    """Steps of `rate` (in units of 0..1 for pixels) along the gradient, whatever its size."""
+    return NormalizedGradient(float(rate))

@@ -1,0 +1,38 @@
+"""Random numbers from (seed, picture, step) alone: the user's generators are neither read nor moved.
+
+A picture's numbers never depend on its neighbours in a batch, so a unit's picture is the same wherever it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.compute.backend import tf
+
+
+def picture_seeds(seed: int, units: Sequence[int]) -> Any:
+    """One stateless seed for each picture.
+
+    Returns:
+        int32 [N, 2].
+    """
+    low = seed & 0x7FFFFFFF
+    return tf.constant(np.array([[low, u & 0x7FFFFFFF] for u in units], np.int32))
+
+
+def at_step(seeds: Any, step: Any) -> Any:  # [N, 2], [] -> [N, 2]
+    """Fresh seeds for one step."""
+    return tf.stack([tf.random.experimental.stateless_fold_in(s, step) for s in tf.unstack(seeds)])
+
+
+def normal(seeds: Any, shape: Sequence[int]) -> Any:
+    """Standard normal numbers, [N, *shape], each picture from its own seed."""
+    return tf.stack([tf.random.stateless_normal(shape, s) for s in tf.unstack(seeds)])
+
+
+def uniform(seeds: Any, shape: Sequence[int], low: float = 0.0, high: float = 1.0) -> Any:
+    """Uniform numbers from [low, high), [N, *shape], each picture from its own seed."""
+    return tf.stack([tf.random.stateless_uniform(shape, s, low, high) for s in tf.unstack(seeds)])

@@ -1,0 +1,147 @@
+"""Units that stay silent: measure what each really answers, try again, and say why the hopeless ones never fire.
+
+A picture that is not grey is no proof: only the real network's answer to the delivered 8-bit picture counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.compute import layers as layers_
+from cnnwidgets.compute.backend import compiled, keras, tf
+from cnnwidgets.compute.frame import Array, Frame
+from cnnwidgets.compute.layers import LayerInfo
+from cnnwidgets.compute.network import Network
+
+STEPS, CHECK_EVERY, SEEDS = 96, 32, 2
+BATCH = 4  # silent units are few: a batch of their own, fixed like any other
+FLAT = 0.01  # of what the layer's units usually show: a unit that moves less is not worth climbing on
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a unit answers to a picture.
+
+    Attributes:
+        mean: over the map, after the activation.
+        mean_before: over the map, before the activation.
+        highest: over the map, after the activation; a unit that is silent has none above 0.
+        highest_before: over the map, before the activation.
+        usual: the mean size of what the layer's units show before the activation.
+    """
+
+    mean: float
+    mean_before: float
+    highest: float
+    highest_before: float
+    usual: float
+
+
+@dataclass(frozen=True)
+class Rescued:
+    """What became of a silent unit: a picture that makes it fire, or a note that says why there is none."""
+
+    picture: Array | None = None
+    answer: Answer | None = None
+    note: str = ""
+
+
+def measure(
+    net: Network, layer: LayerInfo, pictures: Array, units: Sequence[int], batch: int, call: int = 0
+) -> list[Answer]:
+    """Run the real network on the pictures as they would be saved, in 8 bits.
+
+    Args:
+        net: the network.
+        layer: the units' layer.
+        pictures: [n, H, W, C] float32, 0..1, one for each unit.
+        units: their indices.
+        batch: how many pictures share one device call.
+        call: which call of a shared layer.
+    """
+    forward = net.traces.get(
+        ("measure", layer.path, call),
+        lambda: compiled(lambda p: _answers(net, layer, call, p)),
+    )
+    eight_bit = np.round(pictures * 255).astype(np.float32) / np.float32(255)
+    found = []
+    for start in range(0, len(units), batch):
+        part = eight_bit[start : start + batch]
+        padded = np.concatenate([part, np.repeat(part[-1:], batch - len(part), 0)])
+        table = forward(tf.constant(padded)).numpy()  # [5, batch, units]
+        found += [Answer(*map(float, table[:, row, unit])) for row, unit in enumerate(units[start : start + batch])]
+    return found
+
+
+def _answers(net: Network, layer: LayerInfo, call: int, pictures: Any) -> Any:  # [N, H, W, C] -> [5, N, units]
+    with layers_.record(net.layers_by_path, [layer.path], activations=True) as recording:
+        net.call(pictures)
+        after = keras.tree.flatten(recording.calls[layer.path][call])[0]
+        before = recording.before_activation(after)
+    if layer.channel_axis == 1:
+        after, before = (tf.transpose(t, [0, 2, 3, 1]) for t in (after, before))
+    after, before = tf.cast(after, tf.float32), tf.cast(before, tf.float32)
+    axes = list(range(1, after.shape.rank - 1))
+    rows = [after, before, after, before]
+    if axes:
+        rows = [tf.reduce_mean(after, axes), tf.reduce_mean(before, axes),
+                tf.reduce_max(after, axes), tf.reduce_max(before, axes)]  # fmt: skip
+    usual = tf.reduce_mean(tf.abs(rows[1]), -1, keepdims=True)
+    return tf.stack([*rows, usual + tf.zeros_like(rows[1])])
+
+
+def rescue(
+    units: Sequence[int],
+    climb: Callable[[Sequence[int], int], Iterator[Frame]],
+    answer: Callable[[Array, Sequence[int]], list[Answer]],
+) -> Iterator[dict[int, Rescued]]:
+    """Climb silent units longer, before their activation and from two seeds, until they fire or are hopeless.
+
+    Args:
+        units: the silent units.
+        climb: runs STEPS steps for exactly BATCH units from seed + (0 or 1).
+        answer: measures pictures of units.
+
+    Yields:
+        What is known so far, after each step of each batch; a note for each unit left at the end.
+    """
+    known: dict[int, Rescued] = {}
+    tried: dict[int, list[Answer]] = {unit: [] for unit in units}
+    for extra_seed in range(SEEDS):
+        left = [unit for unit in units if unit not in known]
+        for start in range(0, len(left), BATCH):
+            part = left[start : start + BATCH]
+            for frame in climb(part + part[-1:] * (BATCH - len(part)), extra_seed):
+                if frame.step == 1 or frame.step % CHECK_EVERY == 0:
+                    _check(part, frame.pictures, answer, tried, known)
+                yield known
+                if all(unit in known for unit in part):
+                    break
+    for unit in units:
+        if unit not in known:
+            best = max(a.highest_before for a in tried[unit])
+            known[unit] = Rescued(note=f"never fires: at best {best:.2g} before its activation")
+    yield known
+
+
+def _check(
+    units: Sequence[int],
+    pictures: Array,
+    answer: Callable[[Array, Sequence[int]], list[Answer]],
+    tried: dict[int, list[Answer]],
+    known: dict[int, Rescued],
+) -> None:
+    """Measure the pictures of units: which fire now, and which do not move at all whatever the picture."""
+    for row, (unit, found) in enumerate(zip(units, answer(pictures[: len(units)], units), strict=True)):
+        if unit in known:
+            continue
+        tried[unit].append(found)
+        levels = [a.highest_before for a in tried[unit]]
+        if found.highest > 0:
+            known[unit] = Rescued(pictures[row], found)
+        elif len(levels) > 1 and max(levels) - min(levels) < FLAT * found.usual:
+            known[unit] = Rescued(note=f"never fires: weights ~0, bias {levels[0]:.2g}")

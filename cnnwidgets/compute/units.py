@@ -1,0 +1,205 @@
+"""What the units of a layer look for: many pictures climbed side by side, and honest notes on the silent ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.compute import objectives, silence
+from cnnwidgets.compute.ascent import check_unit, checked_seed, checked_steps, climb, picture_shape
+from cnnwidgets.compute.cost import batch_size
+from cnnwidgets.compute.frame import Array, Frame
+from cnnwidgets.compute.layers import LayerInfo
+from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.compute.recipes import BEFORE_ACTIVATION, named
+from cnnwidgets.errors import BadTarget, quoted
+
+
+@dataclass(frozen=True)
+class UnitPictures:
+    """Pictures of units or classes.
+
+    Attributes:
+        pictures: [n, H, W, C] float32, 0..1.
+        units: the unit (or class) of each.
+        values: [n], the objective that each picture reaches.
+        notes: for each "" or what is wrong: "never fires: weights ~0, bias -1.8".
+    """
+
+    pictures: Array
+    units: tuple[int, ...]
+    values: Array
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """One line, not a screen of numbers."""
+        silent = sum(bool(note) for note in self.notes)
+        return f"UnitPictures({len(self.units)} pictures {self.pictures.shape[1:]}, {silent} with a note)"
+
+
+def visualize_units(
+    net: Network | Any,
+    layer: str,
+    units: Iterable[int],
+    size: int | tuple[int, int] | None = None,
+    steps: int = 32,
+    recipe: str = "fourier",
+    *,
+    call: int = 0,
+    seed: int = 0,
+) -> UnitPictures:
+    """Paint what each unit of a layer looks for, from noise (Olah et al., "Feature Visualization", Distill 2017).
+
+    A unit that stays silent is tried again for 96 steps and with a second seed; one that never fires says so in its
+    note. A unit's picture is the same bytes whichever other units are asked for.
+
+    Args:
+        net: a Network or a bare Keras model.
+        layer: a path; an unambiguous last part is enough.
+        units: their indices.
+        size: pixels, or (height, width); 64, or a fixed network's own size, if not given.
+        steps: 1 to 2048; readable at 32, best at 64.
+        recipe: "fourier" or "textbook".
+        call: which call of a shared layer.
+        seed: the same seed, machine, versions and settings give the same bytes.
+
+    Raises:
+        BadTarget: for a layer, unit, size, number of steps or recipe that does not exist; before any computing.
+        JobFailed: when the run diverges.
+
+    Example:
+        >>> pics = visualize_units(net, "fire5_concat", units=range(16), size=64, steps=32)
+    """
+    frames = climb_units(net, layer, units, size, steps, recipe, call=call, seed=seed)
+    *_, last = frames
+    return last.result()
+
+
+@dataclass(frozen=True)
+class UnitsPlan:
+    """A checked request: what `climb_units` will do, known before it starts."""
+
+    net: Network
+    layer: LayerInfo
+    units: tuple[int, ...]
+    shape: tuple[int, int, int]
+    steps: int
+    recipe: str
+    call: int
+    seed: int
+    batch: int
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class UnitsFrame(Frame):
+    """A Frame of units: it can say what `visualize_units` would return if the run ended here."""
+
+    units: tuple[int, ...] = ()
+
+    def result(self) -> UnitPictures:
+        """The pictures so far."""
+        return UnitPictures(self.pictures, self.units, self.values, self.notes or ("",) * len(self.units))
+
+
+def plan_units(
+    net: Network | Any,
+    layer: str,
+    units: Iterable[int],
+    size: int | tuple[int, int] | None = None,
+    steps: int = 32,
+    recipe: str = "fourier",
+    *,
+    call: int = 0,
+    seed: int = 0,
+) -> UnitsPlan:
+    """Check a request for pictures of units; the arguments are those of `visualize_units`."""
+    net = as_network(net)
+    info = net.layer(layer)
+    if not info.units or not info.calls:
+        raise BadTarget(f"The layer {quoted(info.path)} has no units that can be climbed. Choose another layer.")
+    if isinstance(units, str) or not isinstance(units, Iterable):
+        raise BadTarget(f"units={quoted(units)} cannot be. Give indices, such as [3, 14] or range(16).")
+    many = tuple(check_unit(info, unit) for unit in units)
+    if not many:
+        raise BadTarget("No unit was given. Name at least one, such as units=range(16).")
+    if not 0 <= call < info.calls:
+        raise BadTarget(f"The layer {quoted(info.path)} has no call {call}. Its calls are 0 to {info.calls - 1}.")
+    named(recipe)
+    steps, seed, shape = checked_steps(steps), checked_seed(seed), picture_shape(net, size, 64)
+    return UnitsPlan(net, info, many, shape, steps, recipe, call, seed, batch_size(net, info, shape))
+
+
+def climb_units(*arguments: Any, **keywords: Any) -> Iterator[UnitsFrame]:
+    """As `visualize_units`, but yield a UnitsFrame after each step of each batch; the last carries the notes."""
+    return run_units(plan_units(*arguments, **keywords))
+
+
+def run_units(plan: UnitsPlan) -> Iterator[UnitsFrame]:
+    """Climb all batches side by side, a step each in turn, then try the silent units again."""
+    ascent = named(plan.recipe)
+    batches = list(_batches(plan.units, plan.batch))
+    runs = [climb(plan.net, _objective(plan, b), plan.shape, plan.steps, ascent, plan.seed) for b in batches]
+    newest: list[Frame | None] = [None] * len(runs)
+    blank = np.full((plan.batch, *plan.shape), 0.5, np.float32)
+    total = plan.steps * len(runs)
+
+    def frame(count: int, total: int) -> UnitsFrame:
+        frames = tuple(newest)
+
+        def pictures() -> Array:
+            return np.concatenate([f.pictures if f else blank for f in frames])[: len(plan.units)]
+
+        values = np.concatenate([f.values if f else np.full(plan.batch, np.nan, np.float32) for f in frames])
+        return UnitsFrame(pictures, count, total, values[: len(plan.units)], units=plan.units)
+
+    for count in range(total):
+        which = count % len(runs)
+        newest[which] = next(runs[which])
+        if count + 1 < total:
+            yield frame(count + 1, total)
+    painted = frame(total, total)
+    yield from _with_notes(plan, painted)
+
+
+def _with_notes(plan: UnitsPlan, painted: UnitsFrame) -> Iterator[UnitsFrame]:
+    """The last frame: values re-measured on the 8-bit pictures, silent units tried again, notes on the hopeless."""
+
+    def answer(pictures: Array, units: Sequence[int]) -> list[silence.Answer]:
+        return silence.measure(plan.net, plan.layer, pictures, units, plan.batch, plan.call)
+
+    def again(units: Sequence[int], extra_seed: int) -> Iterator[Frame]:
+        objective = objectives.unit(plan.layer.path, units, call=plan.call)
+        return climb(plan.net, objective, plan.shape, silence.STEPS, named("fourier"), plan.seed + extra_seed)
+
+    pictures, notes = painted.pictures.copy(), [""] * len(plan.units)
+    answers = answer(pictures, plan.units)
+    silent = list(dict.fromkeys(unit for unit, a in zip(plan.units, answers, strict=True) if not a.highest > 0))
+    rescued: dict[int, silence.Rescued] = {}
+    total = painted.steps
+    if silent:
+        parts = -(-len(silent) // silence.BATCH)
+        total += silence.SEEDS * silence.STEPS * parts + 1
+        for done, so_far in enumerate(silence.rescue(silent, again, answer), painted.step):
+            rescued = so_far
+            yield UnitsFrame(pictures, min(done, total - 1), total, painted.values, units=plan.units)
+    for i, unit in enumerate(plan.units):
+        found = rescued.get(unit, silence.Rescued())
+        notes[i] = found.note
+        if found.picture is not None and found.answer is not None:
+            pictures[i], answers[i] = found.picture, found.answer
+    values = [a.mean_before if BEFORE_ACTIVATION[plan.recipe] else a.mean for a in answers]
+    yield UnitsFrame(pictures, total, total, np.array(values, np.float32), tuple(notes), plan.units)
+
+
+def _objective(plan: UnitsPlan, units: Sequence[int]) -> objectives.Objective:
+    return objectives.unit(plan.layer.path, units, call=plan.call, before_activation=BEFORE_ACTIVATION[plan.recipe])
+
+
+def _batches(units: Sequence[int], size: int) -> Iterator[tuple[int, ...]]:
+    """Parts of one fixed length; the last is padded with its own last unit, since another shape changes pixels."""
+    for start in range(0, len(units), size):
+        part = tuple(units[start : start + size])
+        yield part + part[-1:] * (size - len(part))

@@ -1,0 +1,54 @@
+"""What can go wrong, in words.
+
+    CnnWidgetsError
+    ├── BadPicture  (also a ValueError)    a picture that cannot be read or used
+    ├── BadModel    (also a ValueError)    a network, model file or input that cannot be used
+    ├── BadTarget   (also a ValueError)    a setting that does not exist: layer, unit, class, method, size, ...
+    └── JobFailed   (also a RuntimeError)  a run that broke while it was running
+
+Each message has two parts: what was wrong, with the value; and what to do, with what exists.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CnnWidgetsError(Exception):
+    """The family of all errors that this package raises on purpose."""
+
+
+class BadPicture(CnnWidgetsError, ValueError):
+    """A picture that cannot be read, or that the network cannot take."""
+
+
+class BadModel(CnnWidgetsError, ValueError):
+    """A network, model file or model input that cannot be used."""
+
+
+class BadTarget(CnnWidgetsError, ValueError):
+    """A setting that does not exist: layer, unit, class, method, recipe, size, steps, ..."""
+
+
+class JobFailed(CnnWidgetsError, RuntimeError):
+    """A run that broke while it was running, for example because it diverged."""
+
+
+def quoted(value: object, length: int = 80) -> str:
+    """The value as it is shown in a message: its `repr`, at most `length` characters, no control sequences."""
+    text = repr(value)
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def nearest(name: object, choices: Iterable[str], most: int = 10) -> str:
+    """`"nearest: conv1, conv10"` where something is alike, else `"there are: ..."` with the first few choices."""
+    every = [str(c) for c in choices]
+    if not every:
+        return "there are none"
+    alike = difflib.get_close_matches(str(name), every, n=min(5, most), cutoff=0.5)
+    if alike:
+        return "nearest: " + ", ".join(alike)
+    more = f", ... ({len(every)} in all)" if len(every) > most else ""
+    return "there are: " + ", ".join(every[:most]) + more

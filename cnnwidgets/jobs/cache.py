@@ -1,0 +1,159 @@
+"""Finished results on disk: never half written, never trusted, never more than a given size."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+
+from cnnwidgets.errors import quoted
+from cnnwidgets.jobs.entry import Entry, decode, encode
+
+VARIABLE = "CNNWIDGETS_CACHE_DIR"
+ORPHAN_AGE = 3600.0  # seconds after which a temporary file belongs to a process that died while writing
+
+# Only files with these endings are ever deleted: the folder may hold others.
+_SUFFIX = ".cnnwidgets"
+_UNFINISHED = ".cnnwidgets-unfinished"
+
+_warned = False
+
+
+class CacheWarning(UserWarning):
+    """The cache folder cannot be written; results are computed each time. Given once in a process."""
+
+
+class Cache:
+    """A folder of results, shared by any number of threads and processes; damaged entries are misses.
+
+    Args:
+        folder: made when first needed; `None` turns caching off.
+        megabytes: what was read longest ago goes when the entries exceed this (a megabyte has 1,000,000 bytes).
+
+    Example: `Cache.default().put("conv1 seed 0", {"pictures": pictures}, {"steps": 32})`
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None, megabytes: float = 500) -> None:
+        self.folder = None if folder is None else Path(folder).expanduser()
+        self.megabytes = megabytes
+
+    @classmethod
+    def default(cls) -> Cache:
+        """The cache in `$CNNWIDGETS_CACHE_DIR`, else in the platform's user cache folder; off where that is empty."""
+        folder = os.environ.get(VARIABLE)
+        if folder is None:
+            folder = platformdirs.user_cache_dir("cnnwidgets", appauthor=False)
+        return cls(folder.strip() or None)
+
+    def get(self, key: str) -> Entry | None:
+        """What was `put` under `key`: `(arrays, metadata)`, or `None`; a damaged entry is removed."""
+        if self.folder is None:
+            return None
+        path = self._path(self.folder, key)
+        try:
+            entry = decode(path.read_bytes(), key)
+        except OSError:
+            return None
+        except ValueError:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            return None
+        with contextlib.suppress(OSError):  # a read-only folder serves as well, it just forgets what was read last
+            os.utime(path)
+        return entry
+
+    def put(self, key: str, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> bool:
+        """Keep `arrays` and `metadata` (whatever JSON can hold) under `key`; returns whether that worked.
+
+        A full or read-only disk gives one `CacheWarning` in a process, and no error.
+
+        Raises:
+            ValueError: an array of Python objects.
+            TypeError: metadata that JSON cannot hold.
+        """
+        if self.folder is None:
+            return False
+        data = encode(key, arrays, metadata)
+        if len(data) > self._most_bytes:
+            return False
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _write(self._path(self.folder, key), data)
+            self._tidy(self.folder, self._path(self.folder, key))
+        except OSError as error:
+            _warn(self.folder, error)
+            return False
+        return True
+
+    @property
+    def _most_bytes(self) -> float:
+        return self.megabytes * 1_000_000
+
+    @staticmethod
+    def _path(folder: Path, key: str) -> Path:
+        return folder / (hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest() + _SUFFIX)
+
+    def _tidy(self, folder: Path, newest: Path) -> None:
+        """Delete orphans, then what has not been read for longest until the rest fits."""
+        # The clock is the folder's own: the time stamp it has just given. The distance to it, not the age, counts:
+        # what was written before a clock was set back lies in the future, and is old nonetheless.
+        try:
+            now = newest.stat().st_mtime
+        except FileNotFoundError:  # another process has tidied it away already
+            return
+        entries = []
+        for path, status in _files(folder):
+            age = abs(now - status.st_mtime)
+            if path.suffix == _SUFFIX:
+                entries.append((age, status.st_size, path))
+            elif age > ORPHAN_AGE:
+                path.unlink(missing_ok=True)
+        size = sum(size for _, size, _ in entries)
+        for _, bytes_, path in sorted(entries, reverse=True):
+            if size <= self._most_bytes:
+                break
+            path.unlink(missing_ok=True)
+            size -= bytes_
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Our own files in the folder; those that another process deletes meanwhile are left out."""
+    with os.scandir(folder) as found:
+        for item in found:
+            with contextlib.suppress(FileNotFoundError):
+                if item.name.endswith((_SUFFIX, _UNFINISHED)) and item.is_file(follow_symlinks=False):
+                    yield Path(item.path), item.stat(follow_symlinks=False)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write all or nothing: a reader, or a kill at any moment, finds the old file or the new one."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=_UNFINISHED, delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            Path(file.name).replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):  # on a full disk closing writes, and fails, once more
+                file.close()
+            with contextlib.suppress(OSError):
+                Path(file.name).unlink()
+            raise
+
+
+def _warn(folder: Path, error: OSError) -> None:
+    global _warned
+    if not _warned:
+        _warned = True
+        reason = error.strerror or type(error).__name__
+        what = f"results cannot be kept in {quoted(str(folder))} ({reason})"
+        warnings.warn(f"{what}; set {VARIABLE} to a folder that can be written, or to '' for none", CacheWarning, 3)

@@ -1,0 +1,199 @@
+"""One run of an iterator of frames: heard, paused and stopped from any thread, stepped by one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Generic, Literal, TypeVar, cast
+
+from cnnwidgets.jobs.failure import Failure
+
+F = TypeVar("F")
+State = Literal["waiting", "running", "paused", "stopped", "done", "error"]
+ENDED: frozenset[State] = frozenset({"stopped", "done", "error"})
+
+
+def _nothing() -> None:
+    """What closes an iterator that has no `close`."""
+
+
+class Job(Generic[F]):
+    """One run of `frames`; only the newest frame is kept, and a frame nobody took in time is skipped.
+
+    `pause`, `resume` and `stop` record a wish, from any thread and as often as liked. The worker hears it between two
+    steps, so "paused" and "stopped" mean that no device work is left.
+
+    `error` (one line), `error_kind` ("ValueError"), `error_types` (the raised type and its bases, by name) and
+    `traceback` are text: a kept exception would keep every array it passed. They are empty where nothing went wrong.
+
+    Args:
+        frames: any iterator; its `close()`, where it has one, is called at the end by the thread that stepped it.
+        on_change: called with the job after each change of state, by the thread that changed it, mostly the worker's.
+            The end may be told before its last frame is shown; `Publisher(finished=...)` has the last word.
+        visible: whether somebody can see the result now; visible jobs go first. May be set at any time.
+
+    Example: `job = Job(ascend(net, objective)); worker().submit(job); job.wait(); job.frame`
+    """
+
+    def __init__(
+        self, frames: Iterator[F], *, on_change: Callable[[Job[F]], object] | None = None, visible: bool = True
+    ) -> None:
+        self.visible = visible
+        self.state: State = "waiting"
+        self.frame: F | None = None
+        self.frames_made = 0
+        self.fresh = False  # a frame is there that `take` has not taken yet
+        self.error = self.error_kind = self.traceback = ""
+        self.error_types: tuple[str, ...] = ()
+        self.changed = threading.Condition()  # notified when the state changes and when `fresh` becomes true
+        self._frames: Iterator[F] | None = frames
+        self._on_change = on_change
+        self._wish: Literal["go", "pause", "stop"] = "go"
+        self._wake: Callable[[], None] | None = None
+        self._released = False
+
+    def __repr__(self) -> str:
+        return f"Job({self.state}, {self.frames_made} frames)"
+
+    # For everybody, from any thread.
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over: stopped, done, or broken off by an error."""
+        return self.state in ENDED
+
+    def pause(self) -> None:
+        """Make no further frames until `resume`."""
+        self._want("pause")
+
+    def resume(self) -> None:
+        """Go on after `pause`, with the very next frame."""
+        self._want("go")
+
+    def stop(self) -> None:
+        """End the run; final, and harmless where it has ended."""
+        self._want("stop")
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the run has ended, at most `timeout` seconds; never on the worker's own thread."""
+        with self.changed:
+            return self.changed.wait_for(lambda: self.ended, timeout)
+
+    def take(self) -> F:
+        """The newest frame, which is then no longer `fresh`; there must be one."""
+        with self.changed:
+            self.fresh = False
+            return cast("F", self.frame)
+
+    def fail(self, error: BaseException) -> None:
+        """End the run as an error, or turn its end into one; the first error is the one that is told."""
+        self._record(error)
+        if self.ended:
+            self._become("error")
+        else:
+            self.stop()
+
+    def release(self) -> None:
+        """Stop, and forget the frame and the callback: for a run that nobody will look at again."""
+        self.stop()
+        with self.changed:
+            self._released, self._on_change = True, None
+            self.frame, self.fresh = None, False
+
+    # For the worker.
+
+    @property
+    def ready(self) -> bool:
+        """Whether `advance` has something to do."""
+        return not self.ended and (self._wish != "pause" or self.state != "paused")
+
+    @property
+    def priority(self) -> tuple[bool, bool]:
+        """What goes first: a wish to hear, which costs nothing; then what can be seen."""
+        return self._wish != "go", self.visible
+
+    def attach(self, wake: Callable[[], None]) -> None:
+        """Let `wake` be called after each wish, by whoever wishes."""
+        with self.changed:
+            self._wake = wake
+
+    def advance(self) -> None:
+        """Hear the wish, then make at most one frame; raises nothing."""
+        if self._wish == "stop":
+            self._end("stopped")
+        elif self._wish == "pause":
+            self._become("paused")
+        else:
+            self._become("running")
+            self._step()
+
+    def _want(self, wish: Literal["go", "pause", "stop"]) -> None:
+        with self.changed:
+            if self.ended or self._wish == "stop":
+                return
+            self._wish = wish
+            wake = self._wake
+        if wake is not None:  # outside the lock: the worker has one of its own
+            wake()
+        elif wish == "stop":  # never submitted, so nobody else would end it
+            self.advance()
+
+    def _step(self) -> None:
+        if self._frames is None:
+            return
+        ending: State = "done"
+        try:
+            self._put(next(self._frames))
+            return
+        except StopIteration:
+            pass
+        except KeyboardInterrupt:  # somebody aimed an interrupt at this thread: that is a Stop
+            ending = "stopped"
+        except BaseException as error:  # SystemExit too: the thread serves other jobs, and lives on
+            self._record(error)
+        self._end(ending)  # here, where the exception and all that it holds is gone already
+
+    def _put(self, frame: F) -> None:
+        with self.changed:
+            self.frames_made += 1
+            if self._released:
+                return
+            self.frame = frame
+            if not self.fresh:  # whoever has not taken the last one need not be woken again
+                self.fresh = True
+                self.changed.notify_all()
+
+    def _end(self, state: State) -> None:
+        with self.changed:
+            frames, self._frames = self._frames, None
+        if frames is None:
+            return
+        try:
+            getattr(frames, "close", _nothing)()
+        except BaseException as error:
+            self._record(error)
+        del frames  # gone before anybody is told, so that its memory is free by then
+        self._become(state)
+
+    def _record(self, error: BaseException) -> None:
+        failure = Failure.of(error)
+        with self.changed:
+            if not self.error:
+                self.error, self.error_kind, self.error_types, self.traceback = failure
+
+    def _become(self, state: State) -> None:
+        with self.changed:
+            if state in ENDED and self.error:
+                state = "error"
+            if state == self.state:
+                return
+            self.state = state
+            self.changed.notify_all()
+            on_change = self._on_change
+        if on_change is None:
+            return
+        try:
+            on_change(self)
+        except BaseException as error:
+            self._on_change = None  # it would break again while the error is told
+            self.fail(error)

@@ -1,0 +1,63 @@
+"""When the next frame may be sent: not faster than it is seen, and hardly at all when nobody answers."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+
+MOST_FPS = 30.0  # more than a page paints
+UNANSWERED_INTERVAL = 0.5  # seconds between frames while the window is full
+SILENCE = 10.0  # seconds without an answer after which nobody is taken to look
+SILENT_INTERVAL = 2.0  # seconds between frames from then on
+
+_numbers = itertools.count(1)  # one row for all runs, so that a late answer to an earlier run means nothing to a later
+
+
+class Pace:
+    """Decides from time stamps alone, in seconds of any steady clock; it neither sleeps nor looks at a clock.
+
+    Args:
+        fps: most frames in a second, above 0, at most 30.
+        window: frames that may be under way, sent and not yet acknowledged; each further one waits half a second.
+    """
+
+    def __init__(self, fps: float = 15.0, window: int = 2) -> None:
+        if not fps > 0:
+            raise ValueError(f"fps is {fps!r}; it must be above 0 (30 at most are sent)")
+        self.acknowledged_count = 0
+        self._interval = 1 / min(fps, MOST_FPS)
+        self._window = window
+        self._under_way: deque[int] = deque(maxlen=max(64, window))
+        self._sent_at = float("-inf")
+        self._unheard_since = float("inf")  # since when an answer is due; infinite while none is
+
+    def delay(self, now: float) -> float:
+        """Seconds until the next frame may be sent, if no acknowledgement arrives before; 0 or less: now."""
+        if now - self._unheard_since >= SILENCE:
+            interval = SILENT_INTERVAL
+        elif len(self._under_way) >= self._window:
+            interval = UNANSWERED_INTERVAL
+        else:
+            interval = 0.0
+        return self._sent_at + max(interval, self._interval) - now
+
+    def may_send(self, now: float) -> bool:
+        """Whether a frame may be sent now."""
+        return self.delay(now) <= 0
+
+    def sent(self, now: float) -> int:
+        """Note that a frame is sent now; returns its number, which no other frame of this process has."""
+        number = next(_numbers)
+        self._under_way.append(number)
+        self._sent_at = now
+        self._unheard_since = min(self._unheard_since, now)
+        return number
+
+    def acknowledged(self, number: int, now: float) -> None:
+        """Note that frame `number`, and so each one before it, has arrived; one that is not under way is ignored."""
+        if number not in self._under_way:
+            return
+        while self._under_way and self._under_way[0] <= number:
+            self._under_way.popleft()
+            self.acknowledged_count += 1
+        self._unheard_since = now if self._under_way else float("inf")

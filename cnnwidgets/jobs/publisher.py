@@ -1,0 +1,107 @@
+"""Carries a job's newest frame to whoever shows it, at a pace at which it is seen."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from cnnwidgets.jobs.job import Job
+from cnnwidgets.jobs.pace import Pace
+
+F = TypeVar("F")
+
+
+class Publisher(threading.Thread, Generic[F]):
+    """A thread that lives as long as one run; it skips frames and never queues them.
+
+    The first frame, the last, and the last before a pause are shown at once, whatever is under way. What `show` or
+    `finished` raises ends the job as an error.
+
+    Args:
+        job: the run whose frames are shown.
+        show: called as `show(frame, number)`; it may take its time, and whoever has seen the frame calls
+            `acknowledge(number)`.
+        finished: called once as `finished(job)` after the end of the run and the last `show`.
+        fps: most frames in a second, at most 30.
+        window: frames that may be shown and not yet acknowledged.
+        clock: seconds, steady.
+
+    Example: `Publisher(job, show, finished=finished).start(); worker().submit(job)`
+    """
+
+    def __init__(
+        self,
+        job: Job[F],
+        show: Callable[[F, int], object],
+        *,
+        finished: Callable[[Job[F]], object] | None = None,
+        fps: float = 15.0,
+        window: int = 2,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(name="cnnwidgets-publisher", daemon=True)
+        self.job = job
+        self.shown = 0
+        self._show = show
+        self._finished = finished
+        self._clock = clock
+        self._pace = Pace(fps, window)
+        self._muted = False
+
+    @property
+    def acknowledged_count(self) -> int:
+        """How many of the frames shown have been acknowledged."""
+        return self._pace.acknowledged_count
+
+    def acknowledge(self, number: int) -> None:
+        """Note, from any thread, that frame `number` has arrived; numbers of other runs are ignored."""
+        with self.job.changed:
+            self._pace.acknowledged(number, self._clock())
+            self.job.changed.notify_all()
+
+    def mute(self) -> None:
+        """Show nothing more: for a run that another has replaced; `finished` is still called."""
+        with self.job.changed:
+            self._muted = True
+            self.job.changed.notify_all()
+
+    def run(self) -> None:
+        """The thread's body: `start` calls it."""
+        try:
+            while self._show_next():
+                pass
+        except BaseException as error:
+            self.job.fail(error)
+        self.job.wait()
+        try:
+            if self._finished is not None:
+                self._finished(self.job)
+        except BaseException as error:
+            self.job.fail(error)
+
+    def _show_next(self) -> bool:
+        """Show one frame; a function of its own, so that a waiting thread holds none in its variables."""
+        with self.job.changed:
+            if not self._wait_for_turn():
+                return False
+            frame, number = self.job.take(), self._pace.sent(self._clock())
+        self._show(frame, number)
+        self.shown += 1
+        return True
+
+    def _wait_for_turn(self) -> bool:
+        """Wait until a frame is to be shown (true), or none ever will be (false)."""
+        job = self.job
+        while not self._muted:
+            delay = None
+            if job.fresh:
+                at_once = self.shown == 0 or job.ended or job.state == "paused"
+                delay = 0.0 if at_once else self._pace.delay(self._clock())
+                if delay <= 0:
+                    return True
+            elif job.ended:
+                return False
+            job.changed.wait(delay)
+        return False

@@ -1,0 +1,127 @@
+"""The one thread that owns the device, and steps all jobs in turn: what is visible goes first."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from typing import Any
+
+from cnnwidgets.jobs.job import Job
+
+
+class Worker:
+    """One daemon thread that runs jobs step by step, so that a paused or a long one never blocks another.
+
+    The thread starts with the first job and lives on; idle, it sleeps until it is woken. Between two steps it hears
+    wishes first, then takes the visible jobs in turn, and the hidden ones only while no visible one wants to run.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: list[Job[Any]] = []  # the one that has waited longest comes first
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+
+    @property
+    def jobs(self) -> tuple[Job[Any], ...]:
+        """The jobs that have not ended."""
+        with self._changed:
+            return tuple(job for job in self._jobs if not job.ended)
+
+    def submit(self, job: Job[Any]) -> None:
+        """Run `job` from now on, beside the others; one that was submitted or has ended is left as it is."""
+        job.attach(self._wake)
+        with self._changed:
+            if job.ended or job in self._jobs:
+                return
+            self._jobs.append(job)
+            self._closing = False
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._loop, name="cnnwidgets-worker", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def run(self, job: Job[Any]) -> None:
+        """Submit `job` and wait for its end; an interrupt stops it, waits until it is still, and is raised again.
+
+        Raises:
+            RuntimeError: on the worker's own thread, which would wait for itself.
+        """
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a job cannot wait for another on the worker's thread; submit it instead")
+        try:
+            self.submit(job)
+            job.wait()
+        except BaseException:
+            job.stop()
+            job.wait()  # a second interrupt leaves at once
+            raise
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Stop all jobs and end the thread, waiting at most `timeout` seconds; a later `submit` starts anew."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+            thread = self._thread
+        for job in self.jobs:
+            job.stop()
+        if thread is not None:
+            thread.join(timeout)
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _loop(self) -> None:
+        while self._turn():
+            pass
+
+    def _turn(self) -> bool:
+        """Advance one job; a function of its own, so that an idle thread holds no job in its variables."""
+        job = self._pick()
+        if job is None:
+            return False
+        job.advance()
+        with self._changed:
+            self._jobs.remove(job)
+            if not job.ended:
+                self._jobs.append(job)
+        return True
+
+    def _pick(self) -> Job[Any] | None:
+        """Wait for the job whose turn it is; `None` once all have ended and the worker is to close."""
+        with self._changed:
+            while True:
+                ready = [job for job in self._jobs if job.ready]
+                if ready:
+                    return max(ready, key=lambda job: job.priority)  # the first of equals
+                if self._closing and not self._jobs:
+                    self._thread = None
+                    return None
+                self._changed.wait()
+
+
+_shared = Worker()
+
+
+def worker() -> Worker:
+    """The worker that all panels of this process share, as they share the device."""
+    return _shared
+
+
+def _forget_shared() -> None:
+    """After a fork: the child has the parent's jobs and locks, but not its thread."""
+    global _shared
+    _shared = Worker()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_forget_shared)
+
+
+@atexit.register
+def _close_shared() -> None:
+    """At exit: a thread inside device code while the interpreter goes down can crash the process."""
+    _shared.close()

@@ -1,0 +1,54 @@
+"""Widgets are kept by a registry until each of them is closed: children, layouts, styles and all."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from typing import Any
+
+import ipywidgets as widgets
+
+_by_cell: dict[str, tuple[str, weakref.WeakSet[Any]]] = {}
+
+
+def close_all(box: widgets.Box) -> None:
+    """Close everything inside a box, with layouts and styles; the box itself is left to its owner."""
+    for child in box.children:
+        if isinstance(child, widgets.Box):
+            close_all(child)
+        child.close()
+        _close_parts(child)
+    _close_parts(box)
+
+
+def _close_parts(widget: Any) -> None:
+    for name in ("layout", "style"):
+        part = getattr(widget, name, None)
+        if isinstance(part, widgets.Widget):
+            part.close()
+
+
+def replace_in_cell(panel: Any) -> None:
+    """A cell that is run again makes a new panel: the one it made before is stopped."""
+    cell, run = _cell_and_run()
+    if not cell:
+        return
+    earlier, panels = _by_cell.get(cell, ("", weakref.WeakSet()))
+    if earlier != run:
+        for old in list(panels):
+            old.stop()
+        panels = weakref.WeakSet()
+        _by_cell[cell] = (run, panels)
+    panels.add(panel)
+
+
+def _cell_and_run() -> tuple[str, str]:
+    """The id of the cell that runs now and of this run of it; empty outside a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None:
+        return "", ""
+    parent = kernel.get_parent("shell") or {}
+    cell = (parent.get("metadata") or {}).get("cellId") or ""
+    return cell, (parent.get("header") or {}).get("msg_id") or ""

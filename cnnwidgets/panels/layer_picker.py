@@ -1,0 +1,166 @@
+"""All layers of a network, to choose one from: searched, filtered, nested ones indented."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as widgets
+import traitlets
+
+from cnnwidgets.compute.layers import LayerInfo
+from cnnwidgets.compute.network import as_network
+from cnnwidgets.errors import BadTarget
+from cnnwidgets.panels import disposal, markup
+
+KINDS = {
+    "all layers": None,
+    "convolutions": "conv",
+    "activations": "activation",
+    "merges": "merge",
+    "poolings": "pooling",
+    "normalizations": "normalization",
+    "dense": "dense",
+    "models": "model",
+}
+_MEANING = {
+    "conv": "a convolution: slides small filters over its input",
+    "activation": "an activation function: lets through what is strong enough",
+    "pooling": "a pooling: keeps one number of each neighbourhood",
+    "normalization": "a normalization: brings channels to a common range",
+    "dense": "a dense layer: every output sees every input",
+    "merge": "a merge: joins branches",
+    "input": "the input: the picture itself",
+    "model": "a model inside the model",
+    "other": "a layer",
+}
+
+
+class LayerPicker(widgets.VBox):
+    """A list of the layers of a network with shapes, units and parameters.
+
+    Args:
+        net: a Network or a bare Keras model.
+        layer: the path that is chosen at first; the last convolution if not given.
+
+    Attributes:
+        layer: the path of the chosen layer; set it to choose another.
+
+    Raises:
+        BadTarget: for an unknown layer.
+
+    Example:
+        >>> picker = LayerPicker(net)
+        >>> traitlets.link((picker, "layer"), (gallery, "layer"))
+    """
+
+    layer = traitlets.Unicode("")
+
+    def __init__(self, net: Any, layer: str | None = None) -> None:
+        self.net = as_network(net)
+        self._infos = [info for info in self.net.layers if info.units]
+        self._widths = (
+            max((len(_indented(i)) for i in self._infos), default=0),
+            max((len(_shape(i)) for i in self._infos), default=0),
+        )
+        self._search = widgets.Text(
+            placeholder="search by name", description="Search", continuous_update=True, layout=_layout("230px")
+        )
+        self._kind = widgets.Dropdown(options=list(KINDS), description="Kind", layout=_layout("230px"))
+        self._list = widgets.Select(
+            description="", rows=12, layout=widgets.Layout(width="100%", max_width="640px", height="240px")
+        )
+        self._list.add_class("cnnw-mono")
+        self._filling = False
+        self._line = markup.markup("")
+        super().__init__(layout=widgets.Layout(width="100%", max_width="660px"))
+        self.add_class("cnnw")
+        style = markup.markup(markup.STYLE, display="none")
+        row = widgets.HBox([self._search, self._kind], layout=widgets.Layout(flex_flow="row wrap"))
+        self.children = [style, row, self._list, self._line]
+        self.layer = self.net.layer(layer).path if layer is not None else self._first_choice()
+        self._fill()
+        self._search.observe(lambda _: self._fill(), "value")
+        self._kind.observe(lambda _: self._fill(), "value")
+        self._list.observe(self._chosen, "value")
+
+    def __repr__(self) -> str:
+        return f"LayerPicker({self.net.name!r}, layer={self.layer!r})"
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The paths that the search and the kind leave."""
+        words = self._search.value.casefold().split()
+        kind = KINDS[self._kind.value]
+        return tuple(
+            info.path
+            for info in self._infos
+            if (kind is None or info.kind == kind) and all(w in info.path.casefold() for w in words)
+        )
+
+    def _first_choice(self) -> str:
+        convolutions = [i.path for i in self._infos if i.kind == "conv" and i.is_spatial]
+        return (convolutions or [i.path for i in self._infos] or [""])[-1]
+
+    @traitlets.validate("layer")
+    def _known(self, proposal: Any) -> str:
+        return self.net.layer(proposal["value"]).path if proposal["value"] else ""
+
+    @traitlets.observe("layer")
+    def _layer_changed(self, _change: object) -> None:
+        self._fill()
+
+    def _fill(self) -> None:
+        """Show what search and kind leave; the chosen layer stays chosen, even where it is not among them."""
+        shown = self.shown
+        by_path = {info.path: info for info in self._infos}
+        options = [(self._row(by_path[path]), path) for path in shown]
+        value = self.layer if self.layer in shown else None
+        self._filling = True  # new options make the list choose its first one by itself
+        try:
+            self._list.options = options
+            self._list.value = value
+        finally:
+            self._filling = False
+        self._line.value = markup.status(self._sentence(len(shown)))
+
+    def _row(self, info: LayerInfo) -> str:
+        names, shapes = self._widths
+        return f"{_indented(info):<{names}}  {_shape(info):>{shapes}}  {info.parameters:>11,} parameters"
+
+    def _sentence(self, shown: int) -> str:
+        if not shown:
+            return "No layer is left. Clear the search, or choose another kind."
+        if not self.layer:
+            return f"{shown} layers"
+        info = self.net.layer(self.layer)
+        called = f", called {info.calls} times" if info.calls > 1 else ""
+        units = "channels" if info.is_spatial else "units"
+        return (
+            f"{info.path}: {_MEANING[info.kind]}. {info.units:,} {units}, output {_shape(info)}, "
+            f"{info.parameters:,} parameters{called}. {shown} of {len(self._infos)} layers listed."
+        )
+
+    def _chosen(self, change: dict[str, Any]) -> None:
+        try:
+            if change["new"] is not None and not self._filling:
+                self.layer = change["new"]
+        except BadTarget as error:  # only a message from outside can name a layer that is not listed
+            self._line.value = markup.status(str(error), is_error=True)
+
+    def close(self) -> None:
+        """Free every widget of the picker."""
+        disposal.close_all(self)
+        super().close()
+
+
+def _layout(width: str) -> widgets.Layout:
+    return widgets.Layout(width=width)
+
+
+def _indented(info: LayerInfo) -> str:
+    depth = info.path.count("/")
+    return "\u2007\u2007" * depth + info.path.rsplit("/", 1)[-1]
+
+
+def _shape(info: LayerInfo) -> str:
+    return " x ".join("any" if n is None else f"{n}" for n in info.output_shape)

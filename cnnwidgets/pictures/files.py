@@ -1,0 +1,129 @@
+"""Picture files, which come from anywhere and may be hostile.
+
+Only the decoders of five formats are ever reached, the size is checked before a pixel is decoded, and whatever Pillow
+raises over a damaged file becomes a `BadPicture`.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from PIL import Image
+
+from cnnwidgets.errors import BadPicture, CnnWidgetsError, quoted
+from cnnwidgets.pictures.arrays import check_size
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+MAX_BYTES = 512 * 2**20  # no picture within the pixel limit needs more, and WEBP reads the whole file at once
+
+Result = TypeVar("Result")
+
+# How files begin: the five that are read, and what people try instead.
+BEGINNINGS = (
+    (b"\x89PNG", "PNG"),
+    (b"\xff\xd8", "JPEG"),
+    (b"RIFF", "WEBP"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"%PDF", "PDF"),
+    (b"%!PS", "PostScript"),
+    (b"<", "SVG, HTML or XML"),
+    (b"\x93NUMPY", "numpy"),
+)
+
+_one_at_a_time = threading.Lock()
+
+
+def read_safely(
+    source: bytes | Path,
+    use: Callable[[Image.Image], Result],
+    formats: tuple[str, ...] = FORMATS,
+    *,
+    decode: bool = True,
+) -> Result:
+    """Open a picture's file or bytes, hand the image to `use`, and give back what it returns.
+
+    Args:
+        source: the bytes, or the path of a file.
+        use: called with the Pillow image while the file is open; not decoded yet, but of an allowed size.
+        formats: the Pillow decoders that may be reached.
+        decode: whether pixels will be read, so that checksums are worth checking first.
+
+    Raises:
+        BadPicture: no such file, empty, not one of the formats, damaged, or more than 40 million pixels.
+    """
+    name = "These bytes" if isinstance(source, bytes) else quoted(str(source))
+    with _stream(source, name) as file, quiet_pillow():
+        head = file.read(64)
+        file.seek(0)
+        try:
+            return use(_opened(file, formats, decode))
+        except CnnWidgetsError:
+            raise
+        except Image.DecompressionBombError as error:
+            raise BadPicture(f"{name}: the picture is too large. Shrink it to at most 40 million pixels.") from error
+        except Exception as error:  # Pillow raises a dozen kinds over damaged files
+            raise BadPicture(f"{name}: {_why(head, formats)}. {advice(formats)}") from error
+
+
+def advice(formats: tuple[str, ...] = FORMATS) -> str:
+    """What to give instead: "Give a PNG, JPEG, WEBP, GIF or BMP file."."""
+    return f"Give a {' or '.join(', '.join(formats).rsplit(', ', 1))} file."
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Keep Pillow's warnings (large, odd EXIF) out of the reader's notebook; what matters is raised as an error."""
+    # The warning filters belong to the whole process: one thread changes them at a time, and only for Pillow's modules.
+    with _one_at_a_time, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+@contextmanager
+def _stream(source: bytes | Path, name: str) -> Iterator[BinaryIO]:
+    if isinstance(source, bytes):
+        _check_bytes(len(source), name)
+        yield io.BytesIO(source)
+        return
+    try:
+        if not source.is_file():
+            raise BadPicture(f"{name}: there is no such file. {advice()}")
+        size, file = source.stat().st_size, source.open("rb")
+    except OSError as error:
+        raise BadPicture(f"{name}: the file cannot be opened ({error.strerror}). {advice()}") from error
+    with file:
+        _check_bytes(size, name)
+        yield file
+
+
+def _check_bytes(size: int, name: str) -> None:
+    if size == 0:
+        raise BadPicture(f"{name}: there is nothing in it, 0 bytes. {advice()}")
+    if size > MAX_BYTES:
+        raise BadPicture(f"{name}: {size // 2**20} MB is too large. Shrink it to at most {MAX_BYTES // 2**20} MB.")
+
+
+def _opened(file: BinaryIO, formats: tuple[str, ...], decode: bool) -> Image.Image:
+    image = Image.open(file, formats=formats)
+    check_size(*image.size)
+    if image.format == "PNG" and decode:
+        image.verify()  # a flipped bit: decoding alone does not look at the checksums
+        file.seek(0)
+        image = Image.open(file, formats=formats)
+    return image
+
+
+def _why(head: bytes, formats: tuple[str, ...]) -> str:
+    kind = next((kind for begins, kind in BEGINNINGS if head.lstrip().startswith(begins)), "")
+    if kind in formats:
+        return "the file is damaged"
+    return f"this looks like {kind}" if kind else f"this is no picture (it begins with {quoted(head[:12])})"

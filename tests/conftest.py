@@ -1,0 +1,41 @@
+"""For every test: no display, a cache of its own, and no thread left behind."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything is imported: fixtures wider than one test find a cache too, and processes started here inherit both.
+WIDE_CACHE = tempfile.TemporaryDirectory(prefix="cnnwidgets-tests-")
+os.environ["MPLBACKEND"] = "agg"
+os.environ["CNNWIDGETS_CACHE_DIR"] = WIDE_CACHE.name
+
+SHARED_THREAD = "cnnwidgets-worker"  # the one thread that outlives a run, by design
+PATIENCE = 3.0  # seconds that a thread has to end after the test
+
+
+@pytest.fixture(autouse=True)
+def cache_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What one test has kept, another one must not find."""
+    monkeypatch.setenv("CNNWIDGETS_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left_behind() -> Iterator[None]:
+    """Fail the test after which a thread is still alive that was not there before."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + PATIENCE
+    while (left := threads_since(before)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not left, f"the test left threads behind: {', '.join(left)}"
+
+
+def threads_since(before: set[threading.Thread]) -> list[str]:
+    return [t.name for t in threading.enumerate() if t not in before and t.name != SHARED_THREAD]

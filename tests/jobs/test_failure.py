@@ -1,0 +1,99 @@
+"""Exceptions as one line of text, also those that graphs and layers wrap."""
+
+from __future__ import annotations
+
+import pytest
+
+from cnnwidgets.errors import BadTarget
+from cnnwidgets.jobs.failure import LONGEST_LINE, Failure
+
+TRACED = """in user code:
+
+    File "/tmp/x.py", line 10, in a  *
+        if y > 0: raise ValueError("boom inside")
+
+    ValueError: boom inside
+    second line
+"""
+TRACED_LAYER = """in user code:
+
+    File "/tmp/x.py", line 43, in f  *
+        def f(x): return m(x)
+    File "/lib/input_spec.py", line 239, in assert_input_compatibility
+        raise ValueError(
+
+    ValueError: Exception encountered when calling Sequential.call().
+    \n    \x1b[1mInput 0 of layer 'dense' has the wrong shape\x1b[0m
+    \n    Arguments received by Sequential.call():
+      • inputs=tf.Tensor(shape=(1, 5), dtype=float32)
+"""
+PYTHON_IN_GRAPH = """Graph execution error:
+
+Detected at node EagerPyFunc defined at (most recent call last):
+  File "/tmp/x.py", line 17, in <module>
+
+KeyError: 'boom py'
+Traceback (most recent call last):
+
+  File "/lib/script_ops.py", line 267, in __call__
+    return func(device, token, args)
+           ^^^^^^^^^^^^^^^^^^^^^^^^^
+
+KeyError: 'boom py'
+
+
+\t [[{{node EagerPyFunc}}]] [Op:__inference_b_20]"""
+GRAPH = """Graph execution error:
+
+Detected at node zeros defined at (most recent call last):
+  File "/tmp/x.py", line 48, in <module>
+
+Cannot parse tensor from proto: dtype: DT_FLOAT
+
+\t [[{{node zeros}}]] [Op:__inference_g_131]"""
+EAGER = "{{function_node __wrapped__Reshape_device_/job:localhost}} Input has 3 values, not 4 [Op:Reshape]"
+LAYER = (
+    "Exception encountered when calling L.call().\n\n\x1b[1mlayer is broken\x1b[0m\n\nArguments received by L.call():"
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "line"),
+    [
+        ("no layer 'nope'; nearest: conv1", "RuntimeError", "no layer 'nope'; nearest: conv1"),
+        ("\n\n  first\nsecond", "RuntimeError", "first"),
+        ("cannot read: ValueError: half a file", "RuntimeError", "cannot read: ValueError: half a file"),
+        ("", "RuntimeError", "RuntimeError"),
+        (TRACED, "ValueError", "boom inside"),
+        (TRACED_LAYER, "ValueError", "Input 0 of layer 'dense' has the wrong shape"),
+        (PYTHON_IN_GRAPH, "KeyError", "'boom py'"),
+        (GRAPH, "RuntimeError", "Cannot parse tensor from proto: dtype: DT_FLOAT"),
+        (EAGER, "RuntimeError", "Input has 3 values, not 4"),
+        (LAYER, "RuntimeError", "layer is broken"),
+    ],
+)
+def test_the_line_is_the_one_that_says_what_was_wrong(message: str, kind: str, line: str) -> None:
+    failure = Failure.of(RuntimeError(message))
+    assert (failure.kind, failure.line) == (kind, line)
+    assert failure.types[0] == "RuntimeError"
+
+
+def test_an_error_of_ours_raised_while_tracing_keeps_its_kind() -> None:
+    failure = Failure.of(
+        BadTarget('in user code:\n\n    File "x.py", line 1\n\n    BadTarget: no unit 9; there are: 8\n')
+    )
+    assert (failure.kind, failure.line) == ("BadTarget", "no unit 9; there are: 8")
+    assert {"BadTarget", "CnnWidgetsError", "ValueError"} <= set(failure.types)
+
+
+def test_the_line_is_short_and_has_no_control_characters() -> None:
+    line = Failure.of(ValueError("\x1b[31mred\x1b[0m\x00 \x07" + "x" * 1000)).line
+    assert line.startswith("red") and line.isprintable() and len(line) == LONGEST_LINE
+
+
+def test_an_error_whose_message_cannot_be_made_is_told_by_its_kind() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    assert Failure.of(Mute()).line == "Mute"

@@ -1,0 +1,216 @@
+"""The walls of the house: who may import whom, and what nobody may call. Read from the source, nothing is imported."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "cnnwidgets"
+
+PLAIN = {"errors", "pictures", "recipe", "samples", "snippets"}
+MAY_IMPORT = {  # room -> the rooms (or modules in them) that it may import, besides itself and the plain ones
+    **dict.fromkeys(PLAIN, set()),
+    "compute": set(),
+    "jobs": set(),
+    "zoo": {"compute.network"},
+    "atlas": {"compute", "jobs", "zoo"},
+    "panels": {"atlas", "compute", "jobs", "zoo"},
+    "__init__": {"atlas", "compute", "jobs", "panels", "zoo"},
+}
+KERAS = {"keras", "tensorflow"}
+DRAWING = {"IPython", "ipyevents", "ipywidgets"}
+THREADS = {"_thread", "asyncio", "concurrent", "multiprocessing", "threading"}
+FORBIDDEN = {  # room -> names, with all that is below them, that it may not reach
+    **dict.fromkeys(PLAIN, KERAS | DRAWING),
+    "compute": DRAWING | THREADS | {"time.sleep"},
+    "jobs": KERAS | DRAWING,
+    "zoo": DRAWING,
+    "atlas": DRAWING,
+    "panels": set(),
+    "__init__": KERAS | DRAWING,
+}
+LOCKS = {"threading.Lock", "threading.RLock"}  # all that compute may say about threads
+EXECUTES = {  # reading a file with these runs what the file says
+    "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve", "torch",
+    "builtins.__import__", "builtins.eval", "builtins.exec", "os.system", "yaml.load",
+    "keras.config.enable_unsafe_deserialization",
+}  # fmt: skip
+NOBODY = EXECUTES | {"matplotlib.pyplot", "pylab", "builtins.print"}
+UNSAFE_KEYWORDS = {"allow_pickle": True, "safe_mode": False}
+VAGUE = {"common", "helper", "helpers", "manager", "misc", "util", "utils"}
+
+Use = tuple[int, str]  # line, dotted name
+
+
+def room_of(file: Path, package: Path) -> str:
+    return file.relative_to(package).parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST, file: Path, package: Path) -> Iterator[tuple[int, str, str]]:
+    """(line, dotted name, local name) of every import, wherever it stands: in a function, or for the type checker."""
+    here = [package.name, *file.relative_to(package).parent.parts]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name, alias.asname or alias.name.split(".")[0]
+        elif isinstance(node, ast.ImportFrom):
+            above = here[: len(here) - node.level + 1] if node.level else []
+            module = ".".join([*above, *filter(None, [node.module])])
+            for alias in node.names:
+                yield node.lineno, f"{module}.{alias.name}".removesuffix(".*"), alias.asname or alias.name
+
+
+def dotted(node: ast.AST, names: dict[str, str]) -> str | None:
+    """`np.random.seed` -> "numpy.random.seed", as the file's imports have it; a name that no import made: a builtin."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id, f"builtins.{node.id}")
+    if isinstance(node, ast.Attribute) and (base := dotted(node.value, names)):
+        return f"{base}.{node.attr}"
+    return None
+
+
+def uses(tree: ast.AST, file: Path, package: Path) -> Iterator[Use]:
+    """Every dotted name that the file imports, reaches through an import, or asks for as text."""
+    names = {}
+    for line, name, local in imports(tree, file, package):
+        names[local] = name.split(".")[0] if local == name.split(".")[0] else name
+        yield line, name
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute) and (name := dotted(node, names)):
+            yield node.lineno, name
+        if isinstance(node, ast.Call) and str(dotted(node.func, names)).endswith("import_module"):
+            yield from ((node.lineno, arg.value) for arg in node.args if isinstance(arg, ast.Constant))
+
+
+def below(name: str, tops: set[str]) -> bool:
+    return any(name == top or name.startswith(top + ".") for top in tops)
+
+
+def source_files(package: Path) -> Iterator[tuple[Path, str, ast.AST]]:
+    for file in sorted(package.rglob("*.py")):
+        yield file, room_of(file, package), ast.parse(file.read_text(encoding="utf-8"))
+
+
+def broken_directions(package: Path) -> list[str]:
+    """Imports between rooms that run the wrong way."""
+    found = []
+    for file, room, tree in source_files(package):
+        allowed = {f"{package.name}.{r}" for r in MAY_IMPORT.get(room, set()) | PLAIN | {room, "__version__"}}
+        for line, name, _ in imports(tree, file, package):
+            if below(name, {package.name}) and not below(name, allowed):
+                found.append(f"{file.relative_to(package)}:{line}: {room} imports {name}")
+    return found
+
+
+def forbidden_names(package: Path) -> list[str]:
+    """Names from outside that the room may not reach."""
+    found = []
+    for file, room, tree in source_files(package):
+        walls = FORBIDDEN.get(room, set()) | NOBODY
+        doors = LOCKS | {"threading"} if room == "compute" else set()  # the import alone does nothing yet
+        for line, name in uses(tree, file, package):
+            if below(name, walls) and name not in doors:
+                found.append(f"{file.relative_to(package)}:{line}: {room} reaches {name}")
+    return found
+
+
+def unsafe_keywords(package: Path) -> list[str]:
+    """Keywords that make a reader execute what it reads."""
+    return [
+        f"{file.relative_to(package)}:{node.value.lineno}: {node.arg}={ast.unparse(node.value)}"
+        for file, _, tree in source_files(package)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword) and node.arg in UNSAFE_KEYWORDS
+        and not (isinstance(node.value, ast.Constant) and node.value.value is not UNSAFE_KEYWORDS[node.arg])
+    ]  # fmt: skip
+
+
+def misplaced_modules(package: Path) -> list[str]:
+    """Modules with a vague name, and rooms that the plan of the house does not have."""
+    files = [file.relative_to(package) for file in sorted(package.rglob("*.py"))]
+    vague = [f"{f}: says nothing by its name" for f in files if VAGUE & set(re.split(r"[_/.]", str(f)))]
+    unplanned = [f"{f}: no such room in MAY_IMPORT" for f in files if f.parts[0].removesuffix(".py") not in MAY_IMPORT]
+    return vague + unplanned
+
+
+CHECKS = [broken_directions, forbidden_names, unsafe_keywords, misplaced_modules]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_house_keeps_its_walls(check):
+    assert list(PACKAGE.rglob("*.py")), "no source was found, so nothing was checked"
+    assert check(PACKAGE) == []
+
+
+BROKEN = [
+    ("compute/a.py", "import cnnwidgets.jobs.job", "compute imports cnnwidgets.jobs.job"),
+    ("compute/a.py", "def f():\n    from ..panels import tiles", "compute imports cnnwidgets.panels.tiles"),
+    ("jobs/a.py", "import typing\nif typing.TYPE_CHECKING:\n    from ..compute import ascent", "jobs imports"),
+    ("jobs/deep/a.py", "from ...compute.ascent import ascend", "jobs imports cnnwidgets.compute.ascent.ascend"),
+    ("zoo/a.py", "from cnnwidgets.compute import ascent", "zoo imports cnnwidgets.compute.ascent"),
+    ("atlas/a.py", "from cnnwidgets import panels", "atlas imports cnnwidgets.panels"),
+    ("pictures.py", "from .jobs import cache", "pictures imports cnnwidgets.jobs.cache"),
+    ("jobs/a.py", "import cnnwidgets", "jobs imports cnnwidgets"),
+    ("compute/a.py", "import ipywidgets as w", "compute reaches ipywidgets"),
+    ("zoo/a.py", "from IPython.display import display", "zoo reaches IPython.display.display"),
+    ("jobs/a.py", "def f():\n    import keras", "jobs reaches keras"),
+    ("jobs/a.py", "from tensorflow.experimental import numpy", "jobs reaches tensorflow"),
+    ("recipe.py", "import tensorflow as tf", "recipe reaches tensorflow"),
+    ("panels/a.py", "import matplotlib.pyplot as plt", "panels reaches matplotlib.pyplot"),
+    ("panels/a.py", "from matplotlib import pyplot", "panels reaches matplotlib.pyplot"),
+    ("panels/a.py", "from importlib import import_module\nimport_module('matplotlib.pyplot')", "matplotlib.pyplot"),
+    ("compute/a.py", "import threading\nthreading.Thread()", "compute reaches threading.Thread"),
+    ("compute/a.py", "from threading import Event as Lock", "compute reaches threading.Event"),
+    ("compute/a.py", "import concurrent.futures", "compute reaches concurrent.futures"),
+    ("compute/a.py", "from time import sleep", "compute reaches time.sleep"),
+    ("compute/a.py", "import time as t\nt.sleep(1)", "compute reaches time.sleep"),
+    ("jobs/a.py", "print('hello')", "jobs reaches builtins.print"),
+    ("zoo/a.py", "import pickle\npickle.load(f)", "zoo reaches pickle.load"),
+    ("jobs/a.py", "import pickle", "jobs reaches pickle"),
+    ("zoo/a.py", "from torch import load", "zoo reaches torch.load"),
+    ("zoo/a.py", "import os as o\nf = o.system", "zoo reaches os.system"),
+    ("zoo/a.py", "import yaml\nyaml.load(f)", "zoo reaches yaml.load"),
+    ("panels/a.py", "eval('1')", "panels reaches builtins.eval"),
+    ("panels/a.py", "run = exec", "panels reaches builtins.exec"),
+    ("panels/a.py", "__import__('os')", "panels reaches builtins.__import__"),
+    ("atlas/a.py", "import joblib, dill, shelve, cloudpickle", "atlas reaches cloudpickle"),
+    ("compute/a.py", "import keras\nkeras.config.enable_unsafe_deserialization()", "enable_unsafe_deserialization"),
+    ("zoo/a.py", "import numpy\nnumpy.load(f, allow_pickle=True)", "allow_pickle=True"),
+    ("zoo/a.py", "import numpy\nnumpy.load(f, allow_pickle=trusted)", "allow_pickle=trusted"),
+    ("compute/a.py", "import keras\nkeras.models.load_model(f, safe_mode=False)", "safe_mode=False"),
+    ("panels/tile_utils.py", "", "says nothing by its name"),
+    ("common/__init__.py", "", "says nothing by its name"),
+    ("kitchen/a.py", "", "no such room"),
+]  # fmt: skip
+
+SOUND = [
+    ("__init__.py", "from .panels import gallery\nfrom .compute import network"),
+    ("panels/a.py", "import ipywidgets\nfrom ..jobs import job\nfrom cnnwidgets.compute.ascent import ascend"),
+    ("zoo/a.py", "import pickletools\nfrom cnnwidgets.compute.network import Network\nimport keras"),
+    ("compute/a.py", "import threading\nfrom ..errors import BadTarget\nlock = threading.Lock()"),
+    ("compute/b.py", "import keras\nimport numpy as np\nmodel.eval()\nnp.load(f, allow_pickle=False)"),
+    ("jobs/a.py", "import threading\nfrom . import job\nfrom cnnwidgets import pictures\nthreading.Thread()"),
+]
+
+
+def house(root: Path, file: str, source: str) -> Path:
+    path = root / "cnnwidgets" / file
+    path.parent.mkdir(parents=True)
+    path.write_text(source)
+    return root / "cnnwidgets"
+
+
+@pytest.mark.parametrize(("file", "source", "told"), BROKEN)
+def test_a_broken_wall_is_seen(tmp_path, file, source, told):
+    package = house(tmp_path, file, source)
+    assert any(told in line for check in CHECKS for line in check(package))
+
+
+@pytest.mark.parametrize(("file", "source"), SOUND)
+def test_a_sound_wall_is_left_alone(tmp_path, file, source):
+    package = house(tmp_path, file, source)
+    assert [line for check in CHECKS for line in check(package)] == []
