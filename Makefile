@@ -25,11 +25,12 @@ TENSORFLOW := $(shell if nvidia-smi -L 2>/dev/null | grep -q GPU; then echo 'ten
 endif
 
 BIN := .venv/bin
+FIRST_LESSON := notebooks/01-first-light.ipynb
 IN_LAB := .venv/made-for-lab
 IN_TEST := .venv/made-for-test
 
 lab: $(IN_LAB)
-	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01-first-light.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/$(FIRST_LESSON)
 
 test: lint unit notebooks browser
 
@@ -71,7 +72,7 @@ $(BIN)/python:
 
 # The browser tests drive Debian's Chromium, or the one that CHROMIUM names.
 chromium:
-	@[ -n "$$CHROMIUM" ] || command -v chromium || command -v chromium-browser || command -v google-chrome || { \
+	@{ [ -n "$$CHROMIUM" ] || command -v chromium || command -v chromium-browser || command -v google-chrome || { \
 		[ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } > /dev/null || { \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; }; } > /dev/null || { \
 		echo 'The browser tests need Chromium: apt-get install chromium, or set CHROMIUM to its path.' >&2; exit 1; }

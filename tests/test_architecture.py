@@ -16,7 +16,7 @@ MAY_IMPORT = {  # room -> the rooms (or modules in them) that it may import, bes
     **dict.fromkeys(PLAIN, set()),
     "compute": set(),
     "jobs": set(),
-    "zoo": {"compute.network"},
+    "zoo": {"compute.backend", "compute.network", "compute.preprocess"},
     "atlas": {"compute", "jobs", "zoo"},
     "panels": {"atlas", "compute", "jobs", "zoo"},
     "__init__": {"atlas", "compute", "jobs", "panels", "zoo"},

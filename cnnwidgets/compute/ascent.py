@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,9 @@ from cnnwidgets.compute.backend import compiled, keras, tf
 from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.objectives import VALUES, Objective, Term
-from cnnwidgets.errors import BadTarget, JobFailed, quoted
+from cnnwidgets.compute.outputs import behind
+from cnnwidgets.compute.outputs import find as find_output
+from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
 
 MOST_STEPS, LARGEST_SIDE, SMALLEST_SIDE = 2048, 1024, 8
 
@@ -54,6 +56,7 @@ def ascend(
     transforms: Sequence[transforms_.Transform] | None = None,
     optimizer: optimizers.Optimizer | None = None,
     start: object = None,
+    held: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> Iterator[Frame]:
     """Climb an objective by gradient ascent on the picture, and yield every step.
@@ -67,6 +70,7 @@ def ascend(
         transforms: from `cw.transforms`; a jitter of 8 pixels if not given.
         optimizer: from `cw.optimizers`; Adam with .05 if not given.
         start: a picture to begin from, instead of noise.
+        held: for a model of several inputs, what the others get, by name; grey pictures and zeros if not given.
         seed: the same seed, machine, versions and settings give the same bytes.
 
     Yields:
@@ -80,39 +84,61 @@ def ascend(
         >>> for frame in ascend(net, objectives.channel("fire5_concat", 12), size=128, steps=64): ...
     """
     net = as_network(net)
-    shape = picture_shape(net, size, 128)
     objective = checked(net, objective)
+    canvas = canvas_for(net, objective, size, 128, held)
     ascent = Ascent(
         FOURIER.parametrization if parametrization is None else parametrization,
         FOURIER.transforms if transforms is None else tuple(transforms),
         FOURIER.optimizer if optimizer is None else optimizer,
     )
-    picture = None if start is None else net.batch(start)
-    return climb(net, objective, shape, checked_steps(steps), ascent, checked_seed(seed), picture)
+    picture = None if start is None else net.array(start, canvas.which)
+    return climb(net, objective, canvas, checked_steps(steps), ascent, seed, picture)
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """Where a run paints.
+
+    Attributes:
+        shape: of the pictures, (height, width, channels).
+        which: the index of the input that they go to.
+        held: tensors [1, ...] for other inputs; what is not held is mid-grey, or zero for a table.
+    """
+
+    shape: tuple[int, int, int]
+    which: int = 0
+    held: Mapping[int, Any] = field(default_factory=dict)
 
 
 def climb(
     net: Network,
-    objective: Objective,
-    shape: tuple[int, int, int],
+    objective: Objective | Callable[[], Objective],
+    canvas: Canvas,
     steps: int,
     ascent: Ascent,
     seed: int = 0,
     start: Array | None = None,
 ) -> Iterator[Frame]:
-    """The loop itself: the arguments are valid, the batch is the objective's number of pictures."""
-    step, render = _traced(net, objective, shape, ascent)
-    seeds = randomness.picture_seeds(seed, objective.units)
+    """The loop itself: the arguments are valid, the batch is the objective's number of pictures.
+
+    An objective given as a function is asked before each step; its layers must stay the same, its numbers may change.
+    """
+    steered: Callable[[], Objective] = (lambda: objective) if isinstance(objective, Objective) else objective
+    current = steered()
+    seeds = randomness.picture_seeds(seed, current.units)
     if start is None:
-        variables = ascent.parametrization.begin(shape, seeds)
+        variables = ascent.parametrization.begin(canvas.shape, seeds)
     else:
-        begin = tf.image.resize(tf.constant(start, tf.float32), shape[:2])
-        variables = ascent.parametrization.fit(tf.repeat(begin, objective.pictures, 0))
+        picture = tf.image.resize(tf.constant(start, tf.float32), canvas.shape[:2])
+        variables = ascent.parametrization.fit(tf.repeat(picture, current.pictures, 0))
     state = ascent.optimizer.begin(variables)
-    numbers = _numbers(objective)
     shared = tf.constant([seed & 0x7FFFFFFF, 0x5EED], tf.int32)
+    step, render = _traced(net, current, canvas, ascent)
     for count in range(1, steps + 1):
-        variables, state, values, finite = step(variables, state, tf.constant(count), numbers, seeds, shared)
+        numbers, rate = _numbers(steered()), tf.constant(_rate(ascent), tf.float32)
+        variables, state, values, finite = step(
+            variables, state, tf.constant(count), numbers, seeds, shared, rate, dict(canvas.held)
+        )
         if not finite:
             raise JobFailed(
                 f"The run diverged at step {count} of {steps}: the picture is no longer finite. "
@@ -121,54 +147,60 @@ def climb(
         yield Frame(functools.partial(_read_back, render, variables), count, steps, values)
 
 
+def _rate(ascent: Ascent) -> float:
+    rate = ascent.optimizer.rate
+    return float(rate() if callable(rate) else rate)
+
+
 def _read_back(render: Any, variables: Any) -> Array:
     return np.asarray(render(variables))
 
 
-def _traced(net: Network, objective: Objective, shape: tuple[int, int, int], ascent: Ascent) -> tuple[Any, Any]:
+def _traced(net: Network, objective: Objective, canvas: Canvas, ascent: Ascent) -> tuple[Any, Any]:
     """The step and the rendering as graphs, made once for each layer structure, size and way of climbing."""
     structure = tuple((t.kind, t.layer, t.call, t.before_activation) for t in objective.terms)
-    key = ("climb", structure, objective.pictures, shape, ascent)
+    key = ("climb", structure, objective.pictures, canvas.shape, canvas.which, tuple(canvas.held), ascent)
 
     def build() -> tuple[Any, Any]:
-        graph = compiled(_step(net, objective.terms, shape, ascent))
-
         def render(variables: Any) -> Any:
-            return ascent.finish(ascent.parametrization.render(variables, shape))
+            return ascent.finish(ascent.parametrization.render(variables, canvas.shape))
 
-        return graph, compiled(render)
+        return compiled(_step(net, objective.terms, canvas, ascent)), compiled(render)
 
     return net.traces.get(key, build)  # type: ignore[no-any-return]
 
 
-def _step(net: Network, terms: tuple[Term, ...], shape: tuple[int, int, int], ascent: Ascent) -> Callable[..., Any]:
+def _step(net: Network, terms: tuple[Term, ...], canvas: Canvas, ascent: Ascent) -> Callable[..., Any]:
     """One step as a pure function: variables and state in, variables and state out."""
 
-    def step(variables: Any, state: Any, count: Any, numbers: Any, seeds: Any, shared: Any) -> Any:
+    def step(
+        variables: Any, state: Any, count: Any, numbers: Any, seeds: Any, shared: Any, rate: Any, held: Any
+    ) -> Any:
         fresh = randomness.at_step(seeds, count)
         moved = tf.random.experimental.stateless_fold_in(shared, count)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            pictures = ascent.parametrization.render(variables, shape)  # [N, H, W, C]
-            values = read(net, terms, transforms_.compose(pictures, ascent.transforms, fresh, moved), numbers)  # [N]
+            pictures = ascent.parametrization.render(variables, canvas.shape)  # [N, H, W, C]
+            pictures = transforms_.compose(pictures, ascent.transforms, fresh, moved)
+            values = read(net, terms, net.feed(pictures, canvas.which, held), numbers)  # [N]
             total = tf.reduce_sum(values)  # a sum, so that pictures stay independent
         gradient = tape.gradient(total, variables)
         if gradient is None:
-            raise BadTarget(_no_gradient(net, terms))
-        variables, state = ascent.optimizer.step(variables, state, gradient, count)
+            raise BadTarget(_no_gradient(terms))
+        variables, state = ascent.optimizer.step(variables, state, gradient, count, rate)
         finite = tf.reduce_all(tf.math.is_finite(variables)) & tf.reduce_all(tf.math.is_finite(values))
         return variables, state, values, finite
 
     return step
 
 
-def read(net: Network, terms: tuple[Term, ...], pictures: Any, numbers: Any) -> Any:
+def read(net: Network, terms: tuple[Term, ...], feed: Sequence[Any], numbers: Any) -> Any:
     """The objective of each picture, inside a graph.
 
     Args:
         net: the network.
         terms: the objective's terms.
-        pictures: [N, H, W, C], 0..1.
+        feed: what `net.call` takes.
         numbers: what `_numbers` made of the terms.
 
     Returns:
@@ -177,15 +209,22 @@ def read(net: Network, terms: tuple[Term, ...], pictures: Any, numbers: Any) -> 
     watch = {t.layer for t in terms if t.layer}
     before = any(t.before_activation for t in terms)
     with layers_.record(net.layers_by_path, watch, activations=before) as recording:
-        output = keras.tree.flatten(net.call(pictures))[0]
+        outputs = net.call(feed)
         values = []
         for term, (weight, units, place) in zip(terms, numbers, strict=True):
-            seen = recording.calls[term.layer][term.call] if term.layer else output
-            seen = recording.before_activation(seen) if term.before_activation else seen
-            if term.layer and net.layer(term.layer).channel_axis == 1:
-                seen = tf.transpose(seen, [0, 2, 3, 1])
+            seen = _seen(net, term, recording, outputs)
             values.append(weight * VALUES[term.kind](tf.cast(seen, tf.float32), units, place[0], place[1]))
     return tf.add_n(values)
+
+
+def _seen(net: Network, term: Term, recording: layers_.Recording, outputs: list[Any]) -> Any:
+    """The tensor [N, ..., C] that a term reads."""
+    if not term.layer:
+        return behind(outputs[term.call], recording)[0] if term.before_activation else outputs[term.call]
+    seen = keras.tree.flatten(recording.calls[term.layer][term.call])[0]
+    seen = recording.before_activation(seen) if term.before_activation else seen
+    first = net.layer(term.layer).channel_axis == 1 and seen.shape.rank == 4
+    return tf.transpose(seen, [0, 2, 3, 1]) if first else seen
 
 
 def _numbers(objective: Objective) -> tuple[Any, ...]:
@@ -201,7 +240,7 @@ def _numbers(objective: Objective) -> tuple[Any, ...]:
     )
 
 
-def _no_gradient(net: Network, terms: tuple[Term, ...]) -> str:
+def _no_gradient(terms: tuple[Term, ...]) -> str:
     where = ", ".join(sorted({t.layer or "the output" for t in terms}))
     return (
         f"No gradient reaches the picture from {where}: something between them cuts it (stop_gradient, argmax, "
@@ -225,9 +264,10 @@ def checked(net: Network, objective: Objective) -> Objective:
 
 def _checked_term(net: Network, term: Term) -> Term:
     if not term.layer:
+        find_output(term.call, net.outputs)
         for one in term.units:
-            net.class_index(one)
-        return term
+            net.class_index(one, term.call)
+        return replace(term, kind="decision") if net.outputs[term.call].is_decision else term
     info = net.layer(term.layer)
     if not info.units or not info.calls:
         raise BadTarget(f"The layer {quoted(info.path)} has no units that can be climbed. Choose another layer.")
@@ -240,7 +280,7 @@ def _checked_term(net: Network, term: Term) -> Term:
         check_unit(info, one)
     if not 0 <= term.call < info.calls:
         raise BadTarget(f"The layer {quoted(info.path)} has no call {term.call}. Its calls are 0 to {info.calls - 1}.")
-    return Term(term.kind, info.path, term.call, term.before_activation, term.units, term.place, term.weight)
+    return replace(term, layer=info.path)
 
 
 def check_unit(info: layers_.LayerInfo, one: object) -> int:
@@ -276,13 +316,37 @@ def checked_seed(seed: object) -> int:
     raise BadTarget(f"seed={quoted(seed)} cannot be. Give a whole number.")
 
 
-def picture_shape(net: Network, size: object, default: int) -> tuple[int, int, int]:
+def canvas_for(
+    net: Network, objective: Objective, size: object, default: int, held: Mapping[str, Any] | None = None
+) -> Canvas:
+    """The canvas for a checked objective: the picture input that its first term sees.
+
+    Raises:
+        BadTarget: for a size that cannot be, or that a fixed network does not take.
+        BadModel: for a held input that does not exist.
+    """
+    first = objective.terms[0]
+    seen = net.sees(first.layer, first.call) if first.layer else net.picture_inputs
+    if not seen:
+        raise BadTarget(_no_gradient(objective.terms[:1]))
+    names = [info.name for info in net.inputs]
+    still = {}
+    for name, value in (held or {}).items():
+        if name not in names:
+            raise BadModel(f"There is no input {quoted(name)}. Name this model's inputs: {', '.join(names)}.")
+        still[names.index(name)] = tf.constant(net.array(value, names.index(name)))
+    which = next((i for i in seen if i not in still), seen[0])
+    still.pop(which, None)
+    return Canvas(picture_shape(net, size, default, which), which, still)
+
+
+def picture_shape(net: Network, size: object, default: int, which: int = 0) -> tuple[int, int, int]:
     """(height, width, channels) of the pictures to climb.
 
     Raises:
         BadTarget: for a size that cannot be, or that a fixed network does not take.
     """
-    info = net.inputs[net.picture_input]
+    info = net.inputs[which]
     rows, columns = info.size
     if size is None:
         return rows or columns or default, columns or rows or default, info.channels

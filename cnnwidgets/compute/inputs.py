@@ -43,6 +43,11 @@ class InputInfo:
         return rows, columns
 
     @property
+    def is_whole_numbers(self) -> bool:
+        """Whether it takes integers: pictures as they come from a file."""
+        return "int" in self.dtype
+
+    @property
     def is_fixed(self) -> bool:
         """Whether it takes pictures of one size only."""
         return None not in self.size

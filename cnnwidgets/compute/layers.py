@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from cnnwidgets.compute.backend import keras, tf
+from cnnwidgets.compute.backend import keras
 from cnnwidgets.errors import BadTarget, nearest, quoted
 
 TRACING = threading.RLock()  # one at a time: a cell's verb may run while a panel climbs
@@ -132,24 +132,25 @@ class Recording:
         """Start empty."""
         self.calls: dict[str, list[Any]] = {}
         self.order: list[tuple[str, Any]] = []
-        self._before: dict[int, tuple[Any, Any]] = {}  # id(after) -> (after, before): keeps `after` alive with its id
+        # id(after) -> (after, before, function): keeps `after` alive, and with it its id
+        self._before: dict[int, tuple[Any, Any, str]] = {}
 
     def add(self, path: str, output: Any) -> None:
         """Note what one call put out."""
         self.calls.setdefault(path, []).append(output)
         self.order.append((path, output))
 
-    def set_before(self, after: Any, before: Any) -> None:
-        """Note what stood before the activation that made `after`."""
-        self._before[id(after)] = (after, before)
+    def set_before(self, after: Any, before: Any, function: str) -> None:
+        """Note what stood before the activation function that made `after`."""
+        self._before[id(after)] = (after, before, function)
 
     def before_activation(self, tensor: Any) -> Any:
         """The tensor before its last activation function; the tensor itself where there was none."""
         return self._before.get(id(tensor), (None, tensor))[1]
 
-    def knows_before(self, tensor: Any) -> bool:
-        """Whether an activation function made this tensor."""
-        return id(tensor) in self._before
+    def activation_of(self, tensor: Any) -> str:
+        """The name of the activation function that made this tensor; "" where there was none."""
+        return self._before.get(id(tensor), (None, None, ""))[2]
 
 
 @contextlib.contextmanager
@@ -175,6 +176,25 @@ def record(layers: dict[str, Any], watch: Iterable[str], activations: bool = Fal
             yield recording
         finally:
             _active.reset(token)
+
+
+@contextlib.contextmanager
+def floats_stay(model: Any) -> Iterator[None]:
+    """Let a model that takes whole numbers take floats as they are, so that a gradient passes its first cast."""
+
+    def keeping(convert: Any) -> Any:
+        @functools.wraps(convert)
+        def wrapped(flat: list[Any]) -> Any:
+            return [given if given.dtype.is_floating else made for given, made in zip(flat, convert(flat), strict=True)]
+
+        return wrapped
+
+    with TRACING, contextlib.ExitStack() as restore:
+        for part in model._flatten_layers():
+            for owner in (part, getattr(part, "_functional", None)):
+                if hasattr(owner, "_convert_inputs_to_tensors"):
+                    _wrap(owner, "_convert_inputs_to_tensors", keeping, restore)
+        yield
 
 
 def _wrap(owner: Any, name: str, wrapper: Callable[[Any], Any], restore: contextlib.ExitStack) -> None:
@@ -205,12 +225,12 @@ def _noting(path: str, recording: Recording, call: Any) -> Any:
 def _watch_activation(layer: Any, recording: Recording, restore: contextlib.ExitStack) -> None:
     """Let a layer tell the recording what stood before its activation function."""
 
-    def noting_before(function: Any) -> Any:
+    def noting_before(function: Any, name: str = "") -> Any:
         @functools.wraps(function)
         def wrapped(inputs: Any, *args: Any, **kwargs: Any) -> Any:
             output = function(inputs, *args, **kwargs)
             if _active.get() is recording and output is not inputs:
-                recording.set_before(output, inputs)
+                recording.set_before(output, inputs, name or getattr(function, "__name__", "activation"))
             return output
 
         return wrapped
@@ -219,10 +239,10 @@ def _watch_activation(layer: Any, recording: Recording, restore: contextlib.Exit
         @functools.wraps(call)
         def wrapped(inputs: Any, *args: Any, **kwargs: Any) -> Any:
             output = call(inputs, *args, **kwargs)
-            parts = keras.tree.flatten(inputs)
-            if _active.get() is recording and any(recording.knows_before(p) for p in parts):
+            functions = [recording.activation_of(part) for part in keras.tree.flatten(inputs)]
+            if _active.get() is recording and any(functions):
                 moved = keras.tree.map_structure(recording.before_activation, inputs)
-                recording.set_before(output, call(moved, *args, **kwargs))
+                recording.set_before(output, call(moved, *args, **kwargs), max(functions))
             return output
 
         return wrapped
@@ -230,7 +250,8 @@ def _watch_activation(layer: Any, recording: Recording, restore: contextlib.Exit
     if isinstance(layer, _MOVERS):
         _wrap(layer, "call", moving_before, restore)
     elif isinstance(layer, _ELEMENTWISE):
-        _wrap(layer, "call", noting_before, restore)
+        name = type(layer).__name__.lower()  # "softmax", "relu"
+        _wrap(layer, "call", functools.partial(noting_before, name=name), restore)
     elif _has_activation(layer):
         _wrap(layer, "activation", noting_before, restore)
 
@@ -240,23 +261,15 @@ def _has_activation(layer: Any) -> bool:
     return callable(function) and function is not keras.activations.linear and not isinstance(layer, keras.Model)
 
 
-def describe(layers: dict[str, Any], run: Callable[[], Any]) -> tuple[LayerInfo, ...]:
-    """List the layers, with shapes and calls taken from one recorded run that is traced and never executed.
+def describe(layers: dict[str, Any], recording: Recording) -> tuple[LayerInfo, ...]:
+    """List the layers, with shapes and calls taken from one recorded run.
 
     Args:
         layers: every layer by path, from `walk`.
-        run: calls the model on symbolic inputs.
+        recording: of all of them.
     """
-    infos: list[LayerInfo] = []
-
-    def trace() -> None:
-        with record(layers, layers) as recording:
-            run()
-        usual = "channels_first" if any(map(_is_channels_first, layers.values())) else "channels_last"
-        infos.extend(_info(path, layer, recording.calls.get(path, []), usual) for path, layer in layers.items())
-
-    tf.function(trace, autograph=False).get_concrete_function()
-    return tuple(infos)
+    usual = "channels_first" if any(map(_is_channels_first, layers.values())) else "channels_last"
+    return tuple(_info(path, layer, recording.calls.get(path, []), usual) for path, layer in layers.items())
 
 
 def _is_channels_first(layer: Any) -> bool:

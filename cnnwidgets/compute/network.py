@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,11 @@ from cnnwidgets import pictures as pictures_
 from cnnwidgets.compute import inputs as inputs_
 from cnnwidgets.compute import layers as layers_
 from cnnwidgets.compute.backend import compiled, keras, start_device, tf
+from cnnwidgets.compute.frame import Array
+from cnnwidgets.compute.inputs import InputInfo
 from cnnwidgets.compute.layers import LayerInfo
+from cnnwidgets.compute.outputs import OutputInfo, describe
+from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.compute.preprocess import Preprocess, resolve
 from cnnwidgets.compute.traces import Traces
 from cnnwidgets.errors import BadModel, BadTarget, nearest, quoted
@@ -62,15 +67,17 @@ class Network:
         self.model = model
         self.inputs, self._nesting = inputs_.of_model(model)
         self.name = name or model.name
-        self.picture_input = next(i for i, info in enumerate(self.inputs) if info.is_picture)
-        self.preprocess, self.preprocess_note = resolve(preprocess, model, self.inputs[self.picture_input].channels)
+        self.picture_inputs = tuple(i for i, info in enumerate(self.inputs) if info.is_picture)
+        first = self.inputs[self.picture_inputs[0]]
+        self.preprocess, self.preprocess_note = resolve(preprocess, model, first.channels)
         self.layers_by_path = dict(layers_.walk(model))
         self.traces = Traces()
         self.class_names = tuple(class_names) if class_names is not None else None
         self._synonyms = synonyms
-        if self.class_names is not None and self.classes and len(self.class_names) != self.classes:
+        classes = self.outputs[0].classes
+        if self.class_names is not None and classes and len(self.class_names) != classes:
             raise BadTarget(
-                f"There are {len(self.class_names)} class names for {self.classes} classes. Give one for each class."
+                f"There are {len(self.class_names)} class names for {classes} classes. Give one for each class."
             )
 
     def __repr__(self) -> str:
@@ -84,20 +91,23 @@ class Network:
         return self._survey[0]
 
     @functools.cached_property
-    def output_shapes(self) -> tuple[tuple[int | None, ...], ...]:
-        """The shape of each output, without the batch, in the model's own order."""
+    def outputs(self) -> tuple[OutputInfo, ...]:
+        """The outputs in the model's own order; those of a dict by name, sorted."""
         return self._survey[1]
 
     @functools.cached_property
-    def _survey(self) -> tuple[tuple[LayerInfo, ...], tuple[tuple[int | None, ...], ...]]:
-        shapes: list[tuple[int | None, ...]] = []
+    def _survey(self) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...]]:
+        """Layers and outputs, from one recorded run that is traced and never executed."""
+        found: list[Any] = []
 
         def run() -> None:
             feed = [tf.raw_ops.Placeholder(dtype=info.dtype, shape=[None, *info.shape]) for info in self.inputs]
-            outputs = self.model(self._nest(feed), training=False)
-            shapes.extend(tuple(tensor.shape)[1:] for tensor in keras.tree.flatten(outputs))
+            with layers_.record(self.layers_by_path, self.layers_by_path, activations=True) as recording:
+                outputs = self.model(self._nest(feed), training=False)
+                found[:] = layers_.describe(self.layers_by_path, recording), describe(self.model, outputs, recording)
 
-        return layers_.describe(self.layers_by_path, run), tuple(shapes)
+        compiled(run).get_concrete_function()
+        return found[0], found[1]
 
     def layer(self, path: object) -> LayerInfo:
         """The layer that a path, or an unambiguous last part of one, means.
@@ -108,30 +118,27 @@ class Network:
         full = layers_.find(path, self.layers_by_path)
         return next(info for info in self.layers if info.path == full)
 
-    @functools.cached_property
-    def classes(self) -> int:
-        """How many classes the first output tells apart; 0 where that is not fixed."""
-        return (self.output_shapes[0][-1:] or (0,))[0] or 0
-
-    def class_index(self, target: object) -> int:
+    def class_index(self, target: object, output: int = 0) -> int:
         """The index of a class given by index, name or any synonym, whatever the case.
 
         Raises:
             BadTarget: for an unknown class, with the nearest names, or an ambiguous one, with the indices.
         """
+        classes = self.outputs[output].classes
         if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
-            if 0 <= target < (self.classes or 2**31):
+            if 0 <= target < (classes or 2**31):
                 return int(target)
-            raise BadTarget(f"There is no class {quoted(target)}. Choose one of 0 to {self.classes - 1}.")
+            raise BadTarget(f"There is no class {quoted(target)}. Choose one of 0 to {classes - 1}.")
         if self.class_names is None:
             raise BadTarget(f"This network has no class names, so there is no class {quoted(target)}. Give an index.")
-        found = self._classes_called(str(target)) if isinstance(target, str) else []
+        found = self._classes_called(target) if isinstance(target, str) else []
         if len(found) == 1:
             return found[0]
         if found:
             raise BadTarget(f"{quoted(target)} is ambiguous. Give one of the indices {', '.join(map(str, found))}.")
-        raise BadTarget(f"There is no class {quoted(target)}. Give an index or a name "
-                        f"({nearest(target, self.class_names)}).")  # fmt: skip
+        raise BadTarget(
+            f"There is no class {quoted(target)}. Give an index or a name ({nearest(target, self.class_names)})."
+        )
 
     def _classes_called(self, name: str) -> list[int]:
         assert self.class_names is not None
@@ -155,39 +162,97 @@ class Network:
     def _nest(self, flat: Sequence[Any]) -> Any:
         return keras.tree.pack_sequence_as(self._nesting, list(flat))
 
-    def call(self, pictures: Any) -> Any:
-        """Run the model on a batch of pictures as users know them.
+    def call(self, feed: Sequence[Any]) -> list[Any]:
+        """Run the model on inputs as users know them, in inference mode.
 
         Args:
-            pictures: a float tensor [N, H, W, C], 0..1; its size is one that the network takes.
-        """
-        info = self.inputs[self.picture_input]
-        x = self.preprocess(pictures * 255.0)  # [N, H, W, C] 0..1 -> what the network expects
-        if info.channels_first:
-            x = tf.transpose(x, [0, 3, 1, 2])
-        feed = [self._idle(other, tf.shape(pictures)) for other in self.inputs]
-        feed[self.picture_input] = tf.cast(x, info.dtype)
-        return self.model(self._nest(feed), training=False)
+            feed: a float tensor for each input, in the model's own order: pictures [N, H, W, C] in 0..1, tables as
+                they are.
 
-    def _idle(self, info: inputs_.InputInfo, shape: Any) -> Any:
-        """What an input gets that is not climbed: mid-grey for a picture, zeros for a table."""
-        sizes = [n or 1 for n in info.shape]
+        Returns:
+            The outputs, flat, in the model's own order.
+        """
+        prepared = [self._prepared(info, tensor) for info, tensor in zip(self.inputs, feed, strict=True)]
+        with layers_.floats_stay(self.model) if self._takes_whole_numbers else contextlib.nullcontext():
+            return list(keras.tree.flatten(self.model(self._nest(prepared), training=False)))
+
+    @property
+    def _takes_whole_numbers(self) -> bool:
+        return any(self.inputs[i].is_whole_numbers for i in self.picture_inputs)
+
+    def _prepared(self, info: InputInfo, tensor: Any) -> Any:
+        """What the model itself takes: preprocessed, in its order of axes and its type."""
         if not info.is_picture:
-            return tf.zeros([shape[0], *sizes], info.dtype)
-        height, width = info.full_size(shape[1], shape[2])
-        grey = self.preprocess(tf.fill([shape[0], height, width, info.channels], 127.5))
-        return tf.cast(tf.transpose(grey, [0, 3, 1, 2]) if info.channels_first else grey, info.dtype)
+            return tf.cast(tensor, info.dtype)
+        x = self.preprocess(tensor * 255.0)  # [N, H, W, C] 0..1 -> what the network expects
+        x = tf.transpose(x, [0, 3, 1, 2]) if info.channels_first else x
+        return x if info.is_whole_numbers else tf.cast(x, info.dtype)
 
-    def batch(self, picture: object) -> np.ndarray[Any, Any]:
-        """A picture, in any form that `load_picture` takes, as the batch of one that `call` takes.
+    def feed(self, pictures: Any, which: int, held: Mapping[int, Any] | None = None) -> list[Any]:
+        """Inputs for a batch of pictures at one input; the others hold still.
 
-        A network of one fixed size gets it stretched to that size; any other gets it as it is, but at most 1,024 long.
+        Args:
+            pictures: a float tensor [N, H, W, C], 0..1.
+            which: the index of the input that they are for.
+            held: tensors [1, ...] for other inputs; mid-grey pictures and zeros where there is none.
         """
-        info = self.inputs[self.picture_input]
-        if isinstance(picture, np.ndarray) and picture.ndim == 3 and picture.shape[-1] == info.channels not in (1, 3):
-            array = picture.astype(np.float32) / (255.0 if picture.dtype == np.uint8 else 1.0)
+        count, height, width = tf.unstack(tf.shape(pictures)[:3])
+        feed = []
+        for i, info in enumerate(self.inputs):
+            if i == which:
+                feed.append(pictures)
+            elif held and i in held:
+                feed.append(tf.repeat(tf.cast(held[i], tf.float32), count, 0))
+            elif info.is_picture:
+                rows, columns = info.size
+                feed.append(tf.fill([count, rows or height, columns or width, info.channels], 0.5))
+            else:
+                feed.append(tf.zeros([count, *(n or 1 for n in info.shape)]))
+        return feed
+
+    def arrays(self, pictures: object) -> list[Array]:
+        """A picture, or one for each input, as the batches of one that `call` takes.
+
+        A network of one fixed size gets a picture stretched to that size; any other gets it as it is, but at most
+        1,024 long.
+
+        Args:
+            pictures: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict
+                by input name. Inputs that are no pictures are given as arrays; they are zero where they are left out.
+
+        Raises:
+            BadPicture: for what is no picture.
+            BadModel: for too many or too few inputs, or pictures of channels that the network does not take.
+        """
+        given = self._by_input(pictures)
+        return [self.array(given[i], i) if i in given else _blank(info) for i, info in enumerate(self.inputs)]
+
+    def _by_input(self, pictures: object) -> dict[int, object]:
+        names = [info.name for info in self.inputs]
+        if isinstance(pictures, Mapping):
+            for name in pictures:
+                if name not in names:
+                    raise BadModel(f"There is no input {quoted(name)}. Name this model's inputs: {', '.join(names)}.")
+            given = {names.index(name): value for name, value in pictures.items()}
+        elif isinstance(pictures, (list, tuple)) and len(self.inputs) > 1:
+            if len(pictures) not in (len(names), len(self.picture_inputs)):
+                raise BadModel(f"{len(pictures)} inputs were given. This model takes {len(names)}: {', '.join(names)}.")
+            places = range(len(names)) if len(pictures) == len(names) else self.picture_inputs
+            given = dict(zip(places, pictures, strict=True))
         else:
-            array = _with_channels(pictures_.load_picture(picture), info.channels)
+            given = {self.picture_inputs[0]: pictures}
+        missing = [names[i] for i in self.picture_inputs if i not in given]
+        if missing:
+            raise BadModel(f"No picture was given for {', '.join(missing)}. Give one for each of: {', '.join(names)}.")
+        return given
+
+    def array(self, value: object, which: int) -> Array:
+        """What one input gets, as a batch of one: a picture in 0..1 at a size that the network takes, or a table."""
+        info = self.inputs[which]
+        if not info.is_picture:
+            table = np.asarray(value, np.float32)
+            return table if table.ndim == len(info.shape) + 1 else table[None]
+        array = _with_channels(value, info.channels)
         height, width = array.shape[:2]
         shrink = min(1.0, LONGEST_SIDE / max(height, width))
         size = info.full_size(max(1, round(height * shrink)), max(1, round(width * shrink)))
@@ -195,37 +260,86 @@ class Network:
             array = pictures_.resize(array, size)
         return array[None]  # [H, W, C] -> [1, H, W, C]
 
-    def predict(self, picture: object, top: int = 5) -> list[Prediction]:
+    def sees(self, path: str, call: int = 0) -> tuple[int, ...]:
+        """Which picture inputs a layer's call depends on, found by gradient; () where none can be traced."""
+
+        def find() -> tuple[int, ...]:
+            seen: list[int] = []
+
+            def run() -> None:
+                feed = [tf.zeros([1, *(n or 64 for n in info.shape)]) for info in self.inputs]
+                feed = [_channels_last(info, x) for info, x in zip(self.inputs, feed, strict=True)]
+                with tf.GradientTape(watch_accessed_variables=False) as tape:
+                    tape.watch(feed)
+                    with layers_.record(self.layers_by_path, [path]) as recording:
+                        self.call(feed)
+                    output = keras.tree.flatten(recording.calls[path][call])[0]
+                gradients = tape.gradient(tf.cast(output, tf.float32), feed)
+                seen.extend(i for i in self.picture_inputs if gradients[i] is not None)
+
+            compiled(run).get_concrete_function()
+            return tuple(seen)
+
+        return self.traces.get(("sees", path, call), find)  # type: ignore[no-any-return]
+
+    def predict(self, picture: object, top: int = 5, output: int | str | None = None) -> list[Prediction]:
         """The most probable classes of a picture, best first.
 
         Args:
-            picture: a path, bytes, a PIL image, or an array [H, W] or [H, W, C], uint8 or float 0..1.
+            picture: a path, bytes, a PIL image, or an array [H, W] or [H, W, C], uint8 or float 0..1; for a model of
+                several inputs a list or dict of them.
             top: how many classes.
+            output: of a model with several, its index or name.
 
         Raises:
             BadPicture: for what is no picture.
+            BadModel: for a network whose output is not finite.
         """
+        index = find_output(output, self.outputs)
+        feed = [tf.constant(array) for array in self.arrays(picture)]
         forward = self.traces.get("predict", lambda: compiled(self.call))
-        outputs = keras.tree.flatten(forward(tf.constant(self.batch(picture))))
-        scores = np.asarray(outputs[0], np.float64).reshape(-1)
-        probabilities = _probabilities(scores)
+        scores = np.asarray(forward(feed)[index], np.float64)[0]
+        if not np.isfinite(scores).all():
+            raise BadModel(
+                f"The output of {quoted(self.name)} is not finite. Its weights hold NaN or infinity, or its "
+                "preprocessing is wrong: check them."
+            )
+        probabilities = _probabilities(scores.reshape(-1, scores.shape[-1]).mean(0), self.outputs[index])
         best = np.argsort(-probabilities, kind="stable")[:top]
         return [Prediction(int(i), self.class_name(int(i)), float(probabilities[i])) for i in best]
 
 
-def _probabilities(scores: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Softmax of logits; what is a distribution already stays as it is."""
-    if scores.size == 1 or (scores.min() >= 0 and abs(scores.sum() - 1) < 1e-2):
+def _probabilities(scores: Array, output: OutputInfo) -> Array:
+    """Softmax of logits; what is a distribution already stays as it is, and so does a plain number."""
+    if output.is_decision:
+        return np.array([1 - scores[0], scores[0]])
+    if output.squashed_by == "log_softmax":
+        return np.asarray(np.exp(scores))
+    is_distribution = scores.min() >= 0 and abs(scores.sum() - 1) < 1e-2
+    if output.squashed_by or scores.size == 1 or is_distribution:
         return scores
     powers = np.exp(scores - scores.max())
     return np.asarray(powers / powers.sum())
 
 
-def _with_channels(picture: np.ndarray[Any, Any], channels: int) -> np.ndarray[Any, Any]:  # [H, W, 3] -> [H, W, C]
+def _blank(info: InputInfo) -> Array:
+    return np.zeros([1, *(n or 1 for n in info.shape)], np.float32)
+
+
+def _channels_last(info: InputInfo, x: Any) -> Any:
+    return tf.transpose(x, [0, 2, 3, 1]) if info.is_picture and info.channels_first else x
+
+
+def _with_channels(picture: object, channels: int) -> Array:
+    """A picture [H, W, C] in 0..1 with the channels that the network takes."""
+    if isinstance(picture, np.ndarray) and picture.ndim == 3 and picture.shape[-1] == channels not in (1, 3):
+        scale = 255.0 if np.issubdtype(picture.dtype, np.integer) else 1.0
+        return np.asarray(picture, np.float32) / np.float32(scale)
+    loaded = pictures_.load_picture(picture)
     if channels == 3:
-        return picture
+        return loaded
     if channels == 1:
-        return np.asarray(picture @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+        return np.asarray(loaded @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
     raise BadModel(
         f"The network takes pictures of {channels} channels, and this one has 3. "
         f"Give an array of the shape (height, width, {channels})."

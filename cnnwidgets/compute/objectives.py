@@ -30,7 +30,7 @@ class Term:
     Attributes:
         kind: how the value is read: a key of VALUES.
         layer: the path of the layer; "" for the model's output.
-        call: which call of a shared layer.
+        call: which call of a shared layer; for an output, which output.
         before_activation: whether to read what stands before the activation function.
         units: a unit for each picture.
         place: (row, column) on the map, CENTER for its middle.
@@ -125,14 +125,19 @@ def neuron(
     return Objective((replace(made.terms[0], place=(int(row), int(column))),))
 
 
-def class_logit(target: int | Iterable[int]) -> Objective:
-    """A class by its logit, wherever the softmax or sigmoid hides: before it, the classes do not compete."""
-    return _one("unit", "", target, 0, True)
+def class_logit(target: int | Iterable[int], *, output: int = 0) -> Objective:
+    """A class by its logit, wherever the softmax or sigmoid hides: before it, the classes do not compete.
+
+    Args:
+        target: the class's index, or one for each picture. One sigmoid tells two classes, 0 and 1.
+        output: of a model with several, which one.
+    """
+    return _one("unit", "", target, output, True)
 
 
-def rival_logits(target: int | Iterable[int]) -> Objective:
+def rival_logits(target: int | Iterable[int], *, output: int = 0) -> Objective:
     """The logsumexp of all OTHER logits: subtract it to climb a class by its margin."""
-    return _one("rivals", "", target, 0, True)
+    return _one("rivals", "", target, output, True)
 
 
 def layer(path: str, *, call: int = 0) -> Objective:
@@ -166,9 +171,16 @@ def _of_layer(activation: Any, _units: Any, _row: Any, _column: Any) -> Any:  # 
     return tf.reduce_mean(tf.square(activation), list(range(1, activation.shape.rank)))
 
 
-def _of_rivals(activation: Any, units: Any, _row: Any, _column: Any) -> Any:  # [N, C], [N] -> [N]
-    own = tf.one_hot(units, activation.shape[-1], on_value=-1e9, off_value=0.0)
-    return tf.reduce_logsumexp(activation + own, -1)
+def _of_rivals(activation: Any, units: Any, _row: Any, _column: Any) -> Any:  # [N, ..., C], [N] -> [N]
+    axes = list(range(1, activation.shape.rank - 1))
+    logits = tf.reduce_mean(activation, axes) if axes else activation  # [N, C]
+    own = tf.one_hot(units, logits.shape[-1], on_value=-1e9, off_value=0.0)
+    return tf.reduce_logsumexp(logits + own, -1)
+
+
+def _of_decision(activation: Any, units: Any, _row: Any, _column: Any) -> Any:  # [N, ..., 1], [N] -> [N]
+    logit = _of_unit(activation, tf.zeros_like(units), _row, _column)
+    return logit * (2.0 * tf.cast(units, tf.float32) - 1.0)
 
 
 VALUES: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
@@ -177,4 +189,5 @@ VALUES: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
     "neuron": _of_neuron,
     "layer": _of_layer,
     "rivals": _of_rivals,
+    "decision": _of_decision,
 }

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cnnwidgets.compute.backend import tf
 
+Rate = float | Callable[[], float]
+
 
 class Optimizer(Protocol):
-    """Gradient ascent on variables [N, ...]; each picture by itself."""
+    """Gradient ascent on variables [N, ...]; each picture by itself.
+
+    Attributes:
+        rate: how far a step goes: a number, or a function that is asked before each step. It reaches the graph as a
+            tensor, so another rate needs no other graph.
+    """
+
+    @property
+    def rate(self) -> Rate:
+        """See the class."""
 
     def begin(self, variables: Any) -> tuple[Any, ...]:
         """The state before the first step."""
 
-    def step(self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any) -> tuple[Any, tuple[Any, ...]]:
+    def step(
+        self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
+    ) -> tuple[Any, tuple[Any, ...]]:
         """The variables and the state after a step uphill; `count` is 1 at the first."""
 
 
@@ -22,7 +36,7 @@ class Optimizer(Protocol):
 class Adam:
     """Adam, uphill (Kingma & Ba, arXiv:1412.6980)."""
 
-    learning_rate: float = 0.05
+    rate: Rate = field(default=0.05, compare=False)
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-7
@@ -31,13 +45,15 @@ class Adam:
         """Two moments of zero."""
         return tf.zeros_like(variables), tf.zeros_like(variables)
 
-    def step(self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any) -> tuple[Any, tuple[Any, ...]]:
+    def step(
+        self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
+    ) -> tuple[Any, tuple[Any, ...]]:
         """One step."""
         first, second = state
         first = self.beta_1 * first + (1 - self.beta_1) * gradient
         second = self.beta_2 * second + (1 - self.beta_2) * tf.square(gradient)
         count = tf.cast(count, tf.float32)
-        rate = self.learning_rate * tf.sqrt(1 - tf.pow(self.beta_2, count)) / (1 - tf.pow(self.beta_1, count))
+        rate = rate * tf.sqrt(1 - tf.pow(self.beta_2, count)) / (1 - tf.pow(self.beta_1, count))
         return variables + rate * first / (tf.sqrt(second) + self.epsilon), (first, second)
 
 
@@ -45,25 +61,27 @@ class Adam:
 class NormalizedGradient:
     """A step of fixed length along the gradient: `rate * g / (rms(g) + epsilon)`, as in the books (Chollet 2016)."""
 
-    rate: float = 1 / 255
+    rate: Rate = field(default=1 / 255, compare=False)
     epsilon: float = 1e-5
 
     def begin(self, variables: Any) -> tuple[Any, ...]:
         """No state."""
         return ()
 
-    def step(self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any) -> tuple[Any, tuple[Any, ...]]:
+    def step(
+        self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
+    ) -> tuple[Any, tuple[Any, ...]]:
         """One step."""
         axes = list(range(1, gradient.shape.rank))
         length = tf.sqrt(tf.reduce_mean(tf.square(gradient), axes, keepdims=True))
-        return variables + self.rate * gradient / (length + self.epsilon), state
+        return variables + rate * gradient / (length + self.epsilon), state
 
 
-def adam(learning_rate: float = 0.05) -> Adam:
+def adam(rate: Rate = 0.05) -> Adam:
     """Adam with this learning rate."""
-    return Adam(float(learning_rate))
+    return Adam(rate)
 
 
-def normalized_gradient(rate: float = 1 / 255) -> NormalizedGradient:
+def normalized_gradient(rate: Rate = 1 / 255) -> NormalizedGradient:
     """Steps of `rate` (in units of 0..1 for pixels) along the gradient, whatever its size."""
-    return NormalizedGradient(float(rate))
+    return NormalizedGradient(rate)

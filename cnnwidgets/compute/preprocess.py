@@ -23,10 +23,12 @@ class Affine:
     Args:
         matrix: one row for each channel of the picture (R, G, B), one column for each channel of the network.
         offset: one number for each channel of the network.
+        meaning: what the network takes, in words.
     """
 
     matrix: tuple[tuple[float, ...], ...]
     offset: tuple[float, ...]
+    meaning: str = ""
 
     def __call__(self, pictures: Any) -> Any:  # [N, H, W, C] 0..255 -> [N, H, W, C]
         """Apply it to a batch."""
@@ -39,6 +41,7 @@ class Scale:
 
     factor: float
     offset: float = 0.0
+    meaning: str = ""
 
     def __call__(self, pictures: Any) -> Any:
         """Apply it to a batch."""
@@ -83,10 +86,11 @@ def resolve(preprocess: str | Preprocess, model: Any, channels: int) -> tuple[Pr
         BadTarget: for a name that is none of `none unit tf caffe torch auto`, or one that needs three channels.
     """
     if callable(preprocess):
-        return preprocess, "a function of your own, on 0..255"
+        meaning = getattr(preprocess, "meaning", "")
+        return preprocess, f"the network takes {meaning}" if meaning else "a function of your own, on 0..255"
     if preprocess == "auto":
         name, why = _recognise(model)
-    elif preprocess in MODES:
+    elif isinstance(preprocess, str) and preprocess in MODES:
         name, why = preprocess, "as you asked"
     else:
         raise BadTarget(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.compute import layers as layers_
+from cnnwidgets.compute.ascent import Canvas
 from cnnwidgets.compute.backend import compiled, keras, tf
 from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.layers import LayerInfo
@@ -51,7 +52,7 @@ class Rescued:
 
 
 def measure(
-    net: Network, layer: LayerInfo, pictures: Array, units: Sequence[int], batch: int, call: int = 0
+    net: Network, layer: LayerInfo, pictures: Array, units: Sequence[int], batch: int, call: int, canvas: Canvas
 ) -> list[Answer]:
     """Run the real network on the pictures as they would be saved, in 8 bits.
 
@@ -62,24 +63,25 @@ def measure(
         units: their indices.
         batch: how many pictures share one device call.
         call: which call of a shared layer.
+        canvas: the input that the pictures go to, and what the others get.
     """
     forward = net.traces.get(
-        ("measure", layer.path, call),
-        lambda: compiled(lambda p: _answers(net, layer, call, p)),
+        ("measure", layer.path, call, canvas.which, tuple(canvas.held)),
+        lambda: compiled(lambda p, held: _answers(net, layer, call, net.feed(p, canvas.which, held))),
     )
     eight_bit = np.round(pictures * 255).astype(np.float32) / np.float32(255)
     found = []
     for start in range(0, len(units), batch):
         part = eight_bit[start : start + batch]
         padded = np.concatenate([part, np.repeat(part[-1:], batch - len(part), 0)])
-        table = forward(tf.constant(padded)).numpy()  # [5, batch, units]
+        table = forward(tf.constant(padded), dict(canvas.held)).numpy()  # [5, batch, units]
         found += [Answer(*map(float, table[:, row, unit])) for row, unit in enumerate(units[start : start + batch])]
     return found
 
 
-def _answers(net: Network, layer: LayerInfo, call: int, pictures: Any) -> Any:  # [N, H, W, C] -> [5, N, units]
+def _answers(net: Network, layer: LayerInfo, call: int, feed: Sequence[Any]) -> Any:  # -> [5, N, units]
     with layers_.record(net.layers_by_path, [layer.path], activations=True) as recording:
-        net.call(pictures)
+        net.call(feed)
         after = keras.tree.flatten(recording.calls[layer.path][call])[0]
         before = recording.before_activation(after)
     if layer.channel_axis == 1:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cnnwidgets.compute import objectives, silence
-from cnnwidgets.compute.ascent import check_unit, checked_seed, checked_steps, climb, picture_shape
+from cnnwidgets.compute.ascent import Canvas, canvas_for, check_unit, checked_seed, checked_steps, climb
 from cnnwidgets.compute.cost import batch_size
 from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.layers import LayerInfo
@@ -49,6 +49,7 @@ def visualize_units(
     recipe: str = "fourier",
     *,
     call: int = 0,
+    held: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> UnitPictures:
     """Paint what each unit of a layer looks for, from noise (Olah et al., "Feature Visualization", Distill 2017).
@@ -64,6 +65,7 @@ def visualize_units(
         steps: 1 to 2048; readable at 32, best at 64.
         recipe: "fourier" or "textbook".
         call: which call of a shared layer.
+        held: for a model of several inputs, what the others get, by name; grey pictures and zeros if not given.
         seed: the same seed, machine, versions and settings give the same bytes.
 
     Raises:
@@ -73,7 +75,7 @@ def visualize_units(
     Example:
         >>> pics = visualize_units(net, "fire5_concat", units=range(16), size=64, steps=32)
     """
-    frames = climb_units(net, layer, units, size, steps, recipe, call=call, seed=seed)
+    frames = climb_units(net, layer, units, size, steps, recipe, call=call, held=held, seed=seed)
     *_, last = frames
     return last.result()
 
@@ -85,7 +87,7 @@ class UnitsPlan:
     net: Network
     layer: LayerInfo
     units: tuple[int, ...]
-    shape: tuple[int, int, int]
+    canvas: Canvas
     steps: int
     recipe: str
     call: int
@@ -113,6 +115,7 @@ def plan_units(
     recipe: str = "fourier",
     *,
     call: int = 0,
+    held: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> UnitsPlan:
     """Check a request for pictures of units; the arguments are those of `visualize_units`."""
@@ -128,8 +131,10 @@ def plan_units(
     if not 0 <= call < info.calls:
         raise BadTarget(f"The layer {quoted(info.path)} has no call {call}. Its calls are 0 to {info.calls - 1}.")
     named(recipe)
-    steps, seed, shape = checked_steps(steps), checked_seed(seed), picture_shape(net, size, 64)
-    return UnitsPlan(net, info, many, shape, steps, recipe, call, seed, batch_size(net, info, shape))
+    steps, seed = checked_steps(steps), checked_seed(seed)
+    canvas = canvas_for(net, objectives.unit(info.path, many, call=call), size, 64, held)
+    batch = batch_size(net, info, canvas.shape, canvas.which)
+    return UnitsPlan(net, info, many, canvas, steps, recipe, call, seed, batch)
 
 
 def climb_units(*arguments: Any, **keywords: Any) -> Iterator[UnitsFrame]:
@@ -141,9 +146,9 @@ def run_units(plan: UnitsPlan) -> Iterator[UnitsFrame]:
     """Climb all batches side by side, a step each in turn, then try the silent units again."""
     ascent = named(plan.recipe)
     batches = list(_batches(plan.units, plan.batch))
-    runs = [climb(plan.net, _objective(plan, b), plan.shape, plan.steps, ascent, plan.seed) for b in batches]
+    runs = [climb(plan.net, _objective(plan, b), plan.canvas, plan.steps, ascent, plan.seed) for b in batches]
     newest: list[Frame | None] = [None] * len(runs)
-    blank = np.full((plan.batch, *plan.shape), 0.5, np.float32)
+    blank = np.full((plan.batch, *plan.canvas.shape), 0.5, np.float32)
     total = plan.steps * len(runs)
 
     def frame(count: int, total: int) -> UnitsFrame:
@@ -168,11 +173,11 @@ def _with_notes(plan: UnitsPlan, painted: UnitsFrame) -> Iterator[UnitsFrame]:
     """The last frame: values re-measured on the 8-bit pictures, silent units tried again, notes on the hopeless."""
 
     def answer(pictures: Array, units: Sequence[int]) -> list[silence.Answer]:
-        return silence.measure(plan.net, plan.layer, pictures, units, plan.batch, plan.call)
+        return silence.measure(plan.net, plan.layer, pictures, units, plan.batch, plan.call, plan.canvas)
 
     def again(units: Sequence[int], extra_seed: int) -> Iterator[Frame]:
         objective = objectives.unit(plan.layer.path, units, call=plan.call)
-        return climb(plan.net, objective, plan.shape, silence.STEPS, named("fourier"), plan.seed + extra_seed)
+        return climb(plan.net, objective, plan.canvas, silence.STEPS, named("fourier"), plan.seed + extra_seed)
 
     pictures, notes = painted.pictures.copy(), [""] * len(plan.units)
     answers = answer(pictures, plan.units)

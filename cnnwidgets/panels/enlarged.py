@@ -41,7 +41,7 @@ class Enlarged(widgets.VBox):
 
     def climb(self, layer: str, unit: int, call: int, seed: int) -> None:
         """Begin to climb one unit; an earlier one is dropped."""
-        size = SIZE if not self._net.inputs[self._net.picture_input].is_fixed else None
+        size = SIZE if not self._net.inputs[self._net.picture_inputs[0]].is_fixed else None
         objective = objectives.unit(layer, unit, call=call)
         frames = ascend(self._net, objective, size, STEPS, seed=seed)
         self._title.value = markup.title(f"{layer} · {unit}")

@@ -22,6 +22,7 @@ from cnnwidgets.panels.enlarged import Enlarged
 from cnnwidgets.panels.panel import Panel
 
 PAGE = 16
+NONE = -1  # in the menu of units: none is chosen
 BAND = 0.2  # the height of a caption, as a share of its tile's
 ASSUMED_SPEED = 6e10  # floating point operations a second, until a run has shown how fast this machine is
 
@@ -82,7 +83,7 @@ class FilterGallery(Panel):
         self._choice = widgets.Dropdown(description="Unit", layout=widgets.Layout(width="190px"))
         self._more = widgets.ToggleButton(description="More", icon="sliders", tooltip="Size, steps, recipe and seed")
         self._more.layout.width = "auto"
-        fixed = network.inputs[network.picture_input].is_fixed
+        fixed = network.inputs[network.picture_inputs[0]].is_fixed
         self._inputs = {
             "size": widgets.Dropdown(options=[48, 64, 96, 128, 160], value=64, description="Size", disabled=fixed),
             "steps": widgets.BoundedIntText(steps, min=1, max=512, description="Steps"),
@@ -141,7 +142,7 @@ class FilterGallery(Panel):
 
     def _settings(self) -> tuple[str, dict[str, Any]]:
         plan = self._plan
-        size = plan.shape[0] if plan.shape[0] == plan.shape[1] else list(plan.shape[:2])
+        size = plan.canvas.shape[0] if plan.canvas.shape[0] == plan.canvas.shape[1] else list(plan.canvas.shape[:2])
         settings = {
             "layer": plan.layer.path,
             "units": list(plan.units),
@@ -172,7 +173,7 @@ class FilterGallery(Panel):
         """Floating point operations of the whole run."""
         plan = self._plan
         batches = -(-len(plan.units) // plan.batch)
-        return 2 * forward_flops(plan.net, plan.layer.path, plan.shape) * plan.batch * batches * plan.steps
+        return 2 * forward_flops(plan.net, plan.layer.path, plan.canvas.shape) * plan.batch * batches * plan.steps
 
     def _estimate(self) -> str:
         seconds = self._cost() / FilterGallery._speed + 1.0  # and a second for the first trace
@@ -212,7 +213,7 @@ class FilterGallery(Panel):
 
     def _unit_picked(self, change: dict[str, Any]) -> None:
         if not self._quiet:
-            self._guarded(setattr, self, "unit", change["new"])
+            self._guarded(setattr, self, "unit", None if change["new"] == NONE else change["new"])
 
     @traitlets.observe("unit")
     def _unit_changed(self, change: dict[str, Any]) -> None:
@@ -285,12 +286,12 @@ class FilterGallery(Panel):
         self._quiet = True
         plan = self._plan
         try:
-            self._choice.options = [("choose", None), *((str(unit), unit) for unit in plan.units)]
-            self._choice.value = self.unit if self.unit in plan.units else None
+            self._choice.options = [("choose", NONE), *((str(unit), unit) for unit in plan.units)]
+            self._choice.value = self.unit if self.unit in plan.units else NONE
             for name, value in (("steps", self.steps), ("seed", self.seed), ("recipe", self.recipe)):
                 self._inputs[name].value = value
-            self._inputs["size"].options = sorted({48, 64, 96, 128, 160, plan.shape[0]})
-            self._inputs["size"].value = plan.shape[0]
+            self._inputs["size"].options = sorted({48, 64, 96, 128, 160, plan.canvas.shape[0]})
+            self._inputs["size"].value = plan.canvas.shape[0]
         finally:
             self._quiet = False
         first, last = min(plan.units), max(plan.units)

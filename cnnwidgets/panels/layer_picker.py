@@ -125,7 +125,8 @@ class LayerPicker(widgets.VBox):
 
     def _row(self, info: LayerInfo) -> str:
         names, shapes = self._widths
-        return f"{_indented(info):<{names}}  {_shape(info):>{shapes}}  {info.parameters:>11,} parameters"
+        held = f"{info.parameters:,} parameters" if info.parameters else ""
+        return f"{_indented(info):<{names}}  {info.kind:<13}  {_shape(info):>{shapes}}  {held:>20}"
 
     def _sentence(self, shown: int) -> str:
         if not shown:
@@ -163,4 +164,8 @@ def _indented(info: LayerInfo) -> str:
 
 
 def _shape(info: LayerInfo) -> str:
-    return " x ".join("any" if n is None else f"{n}" for n in info.output_shape)
+    """As "H x W x 64": letters where the size follows the picture."""
+    letters = ("C", "H", "W") if info.channel_axis == 1 else ("H", "W", "C")
+    sizes = info.output_shape
+    free = letters if len(sizes) == len(letters) else ("N",) * len(sizes)
+    return " x ".join(letter if n is None else str(n) for n, letter in zip(sizes, free, strict=True))

@@ -93,7 +93,8 @@ def tiles(columns: int, rows: int, band: float, captions: Sequence[tuple[str, st
         rest = f'<span class="cnnw-note">{escape(note)}</span>' if note else f"<span>{escape(value)}</span>"
         full = f"{name} {note or value}"
         cells.append(
-            f'<div class="{kind}" title="{escape(full)}"><div class="cnnw-caption" style="height:{band:.1%}">'
+            f'<div class="{kind}" title="{escape(full)}">'
+            f'<div class="cnnw-caption" style="height:calc({band:.1%} + 2px)">'
             f"<b>{escape(name)}</b>{rest}</div></div>"
         )
     blank = '<div style="background:var(--jp-layout-color0,#fff)"></div>'

@@ -38,7 +38,7 @@ def from_file(source: bytes | Path) -> tuple[NDArray[np.float32], str]:
 
 def from_image(image: Image.Image) -> NDArray[np.float32]:
     """A Pillow image of any mode as float32 [H, W, 3]: turned upright, alpha over white, 16 bits kept."""
-    check_size(*image.size)
+    check_size(*image.size)  # a file of 20 kB may hold 169 million pixels
     image.load()
     image = _upright(image)
     if image.mode.startswith("I;16"):

@@ -48,7 +48,7 @@ def read_png_metadata(source: bytes | str | Path) -> dict[str, Any]:
         BadPicture: no PNG, a damaged one, or one without settings.
     """
     source = bytes(source) if isinstance(source, (bytes, bytearray, memoryview)) else Path(source)
-    text = read_safely(source, lambda image: image.info.get(KEY), formats=("PNG",), decode=False)
+    text = read_safely(source, lambda image: image.info.get(KEY), formats=("PNG",), verify=False)
     if not isinstance(text, str):
         raise BadPicture(f"This PNG holds no settings under {quoted(KEY)}. Give one that a panel saved, unchanged.")
     try:

@@ -1,7 +1,7 @@
 """Picture files, which come from anywhere and may be hostile.
 
-Only the decoders of five formats are ever reached, the size is checked before a pixel is decoded, and whatever Pillow
-raises over a damaged file becomes a `BadPicture`.
+Only the decoders of five formats are ever reached, and whatever Pillow raises over a damaged file becomes a
+`BadPicture`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import BinaryIO, TypeVar
 from PIL import Image
 
 from cnnwidgets.errors import BadPicture, CnnWidgetsError, quoted
-from cnnwidgets.pictures.arrays import check_size
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MAX_BYTES = 512 * 2**20  # no picture within the pixel limit needs more, and WEBP reads the whole file at once
@@ -47,25 +46,25 @@ def read_safely(
     use: Callable[[Image.Image], Result],
     formats: tuple[str, ...] = FORMATS,
     *,
-    decode: bool = True,
+    verify: bool = True,
 ) -> Result:
     """Open a picture's file or bytes, hand the image to `use`, and give back what it returns.
 
     Args:
         source: the bytes, or the path of a file.
-        use: called with the Pillow image while the file is open; not decoded yet, but of an allowed size.
+        use: called with the Pillow image while the file is open; nothing is decoded yet, so check its size first.
         formats: the Pillow decoders that may be reached.
-        decode: whether pixels will be read, so that checksums are worth checking first.
+        verify: whether the checksums of a PNG are looked at first.
 
     Raises:
-        BadPicture: no such file, empty, not one of the formats, damaged, or more than 40 million pixels.
+        BadPicture: no such file, empty, not one of the formats, damaged, or far too large.
     """
     name = "These bytes" if isinstance(source, bytes) else quoted(str(source))
     with _stream(source, name) as file, quiet_pillow():
         head = file.read(64)
         file.seek(0)
         try:
-            return use(_opened(file, formats, decode))
+            return use(_opened(file, formats, verify))
         except CnnWidgetsError:
             raise
         except Image.DecompressionBombError as error:
@@ -112,11 +111,10 @@ def _check_bytes(size: int, name: str) -> None:
         raise BadPicture(f"{name}: {size // 2**20} MB is too large. Shrink it to at most {MAX_BYTES // 2**20} MB.")
 
 
-def _opened(file: BinaryIO, formats: tuple[str, ...], decode: bool) -> Image.Image:
+def _opened(file: BinaryIO, formats: tuple[str, ...], verify: bool) -> Image.Image:
     image = Image.open(file, formats=formats)
-    check_size(*image.size)
-    if image.format == "PNG" and decode:
-        image.verify()  # a flipped bit: decoding alone does not look at the checksums
+    if image.format == "PNG" and verify:
+        image.verify()  # decoding alone does not look at the checksums, and lets some flipped bits through
         file.seek(0)
         image = Image.open(file, formats=formats)
     return image

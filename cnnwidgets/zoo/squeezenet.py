@@ -2,7 +2,8 @@
 
 Iandola et al., SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size, arXiv:1602.07360.
 The weights are those of the package ndf (MIT license), converted from the authors' Caffe model (BSD license). Paddings
-are ndf's too: convolutions keep the size ("same"), pools drop an incomplete last window ("valid").
+are ndf's too: convolutions keep the size ("same"), pools drop an incomplete last window ("valid"); and so is the last
+convolution's output, which is not rectified, so that a class's logit may be negative and always has a gradient.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ WEIGHTS = WeightFile(
     path="ndf/example_models/weights/squeezenet_weights.pkl",
     sha256="f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1",
 )
-# BGR 0..255 less the mean of ImageNet's pictures
 PREPROCESS = Affine(
     matrix=((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)),
     offset=(-104.006, -116.669, -122.679),
+    meaning="BGR 0..255 less the mean of ImageNet's pictures",
 )
 
 
@@ -57,7 +58,7 @@ def build() -> Any:
     x = _fire(x, "fire7", 48, 192)
     x = _fire(x, "fire8", 64, 256)
     x = _fire(x, "fire9", 64, 256)  # [N, H/16, W/16, 512]
-    x = _conv(x, imagenet.CLASSES, 1, "conv10")  # a map for each class
+    x = _conv(x, imagenet.CLASSES, 1, "conv10", activation="linear")  # a map for each class
     x = layers.GlobalAveragePooling2D(data_format="channels_last", name="logits")(x)  # [N, 1000]
     return keras.Model(picture, layers.Softmax(name="predictions")(x), name="squeezenet")
 
@@ -69,9 +70,9 @@ def _fire(x: Any, name: str, squeezed: int, expanded: int) -> Any:
     return layers.Concatenate(axis=-1, name=f"{name}_concat")(sides)
 
 
-def _conv(x: Any, filters: int, size: int, name: str, strides: int = 1) -> Any:
+def _conv(x: Any, filters: int, size: int, name: str, strides: int = 1, activation: str = "relu") -> Any:
     return layers.Conv2D(
-        filters, size, strides, padding="same", activation="relu", data_format="channels_last", name=name
+        filters, size, strides, padding="same", activation=activation, data_format="channels_last", name=name
     )(x)
 
 

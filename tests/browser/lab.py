@@ -33,6 +33,7 @@ class Lab:
     def __init__(self, server: Server, browser: Browser) -> None:
         self.server = server
         self._context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=server.url)
+        self._context.set_default_timeout(60_000)  # milliseconds; a busy machine loads a page slowly
         self._context.add_init_script(path=IN_PAGE)
 
     def open(self, cells: list[str], kernel: str = "python3") -> Notebook:

@@ -285,6 +285,8 @@ def test_a_channels_last_tensor_is_read_by_its_strides():
         ({"keys": b"](" + text("8") + b"e"}, "list of storages"),
         ({"keys": b"](" + text("7") + text("7") + b"e"}, "list of storages"),
         ({"keys": b"](" + number(7) + b"e"}, "list of storages"),
+        ({"keys": b"](" + text("7") + number(7) + b"e"}, "list of storages"),
+        ({"keys": text("7")}, "list of storages"),
         ({"storages": struct.pack("<q6f", 5, *range(6))}, "not as long as"),
         ({"storages": struct.pack("<q6f", -1, *range(6))}, "not as long as"),
     ],
@@ -292,6 +294,12 @@ def test_a_channels_last_tensor_is_read_by_its_strides():
 def test_an_archive_that_contradicts_itself_is_refused_with_the_reason(parts, reason):
     with pytest.raises(BadModel, match=reason):
         read_torch_archive(torch_file(**parts))
+
+
+@pytest.mark.parametrize("parts", [b"", b"}}", b"}(", b"(}"])
+def test_a_pickle_that_does_not_end_with_one_value_is_refused(parts):
+    with pytest.raises(BadModel, match="damaged"):
+        read_numpy_pickle(pickled(parts))
 
 
 def test_a_value_that_doubles_itself_costs_nothing():

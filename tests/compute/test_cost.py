@@ -1,0 +1,62 @@
+"""What a picture-step costs, counted by hand, and the one batch that follows from it."""
+
+from __future__ import annotations
+
+import pytest
+
+from cnnwidgets.compute.backend import keras
+from cnnwidgets.compute.cost import LARGEST_BATCH, STEP_FLOPS, batch_size, forward_flops
+from cnnwidgets.compute.network import Network
+
+L = keras.layers
+
+
+def test_a_convolution_costs_two_operations_for_each_weight_and_place(net):
+    first, second = 2 * 32 * 32 * (3 * 3 * 3 * 8), 2 * 16 * 16 * (3 * 3 * 8 * 12)
+    assert forward_flops(net("plain"), "conv1", (32, 32, 3)) == first
+    assert forward_flops(net("plain"), "pool1", (32, 32, 3)) == first
+    assert forward_flops(net("plain"), "conv2", (32, 32, 3)) == first + second
+    assert forward_flops(net("plain"), "logits", (32, 32, 3)) == first + second + 2 * 12 * 5
+
+
+def test_nested_and_custom_layers_are_counted_once(net):
+    conv, deep = 2 * 30 * 30 * (3 * 3 * 3 * 6), 2 * 28 * 28 * (3 * 3 * 6 * 4)
+    assert forward_flops(net("subclassed"), "gap", (32, 32, 3)) == conv + deep
+    backbone = 2 * 28 * 28 * (3 * 3 * 6 * 5)
+    assert forward_flops(net("nested"), "gap", (32, 32, 3)) == conv + backbone
+
+
+def test_channels_first_costs_the_same(net):
+    conv1, conv2 = 2 * 30 * 30 * (3 * 3 * 3 * 6), 2 * 13 * 13 * (3 * 3 * 6 * 5)
+    assert forward_flops(net("channels_first"), "conv2", (32, 32, 3)) == conv1 + conv2
+
+
+def test_a_shared_layer_costs_each_of_its_calls_up_to_its_first(net):
+    one = 2 * 16 * 16 * (3 * 3 * 3 * 3)
+    assert forward_flops(net("twice"), "conv", (16, 16, 3)) == one
+    assert forward_flops(net("twice"), "logits", (16, 16, 3)) == 2 * one + 2 * 3 * 2
+
+
+def test_a_cheap_network_gets_the_largest_batch(net):
+    assert batch_size(net("plain"), net("plain").layer("conv2"), (32, 32, 3)) == LARGEST_BATCH == 16
+
+
+def test_the_batch_halves_as_the_cost_grows_and_stays_a_power_of_two():
+    model = keras.Sequential([keras.Input((None, None, 3)), L.Conv2D(64, 7, padding="same", name="conv")])
+    network, sizes = Network(model), {}
+    for side in (64, 128, 256, 512, 1024):
+        cost = 2 * forward_flops(network, "conv", (side, side, 3))  # forward, and the picture's gradient
+        sizes[side] = batch_size(network, network.layer("conv"), (side, side, 3))
+        assert sizes[side] in (1, 2, 4, 8, 16)
+        assert sizes[side] * cost <= STEP_FLOPS or sizes[side] == 1
+        assert sizes[side] == 16 or 2 * sizes[side] * cost > STEP_FLOPS
+    assert list(sizes.values()) == sorted(sizes.values(), reverse=True)
+    assert sizes[64] == 16 and sizes[1024] == 1
+
+
+@pytest.mark.parametrize("name", ["sequential", "siamese", "dense_only", "inputs_as_dict", "mixed_float16"])
+def test_every_kind_of_model_has_a_batch(net, name):
+    network = net(name)
+    info = next(i for i in network.inputs if i.is_picture)
+    last = network.layers[-1]
+    assert batch_size(network, last, (*(n or 32 for n in info.size), info.channels)) == 16

@@ -1,0 +1,225 @@
+"""A Network takes any picture to its model, and names what comes out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnnwidgets.compute.backend import keras
+from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.errors import BadModel, BadPicture, BadTarget
+
+L = keras.layers
+NAMES = ["cat", "dog", "crane", "Crane", "tiger shark"]
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max())
+    return powers / powers.sum()
+
+
+def echo(channels, size=(None, None)):
+    """A model whose "classes" are the means of its picture's channels."""
+    return keras.Sequential([keras.Input((*size, channels)), L.GlobalAveragePooling2D()])
+
+
+# -- predict
+
+
+def test_predictions_are_the_models_own_best_first(net, noise):
+    picture = noise(20, 24, 3)
+    expected = net("plain").model(picture[None]).numpy()[0]
+    found = net("plain").predict(picture, top=3)
+    assert [p.index for p in found] == list(np.argsort(-expected)[:3])
+    np.testing.assert_allclose([p.probability for p in found], np.sort(expected)[:-4:-1], rtol=1e-5)
+    assert found[0].name == f"class {found[0].index}"
+
+
+def test_logits_are_shown_as_probabilities(net, noise):
+    picture = noise(20, 24, 3)
+    expected = softmax(net("nested").model(picture[None]).numpy()[0].astype(np.float64))
+    found = net("nested").predict(picture)
+    assert len(found) == 3
+    np.testing.assert_allclose([p.probability for p in found], np.sort(expected)[::-1], rtol=1e-5)
+
+
+def test_one_sigmoid_output_stays_as_it_is(net, noise):
+    left = noise(32, 32, 3)
+    (found,) = net("siamese").predict(left)
+    grey = np.full((1, 32, 32, 3), 0.5, np.float32)
+    assert found.probability == pytest.approx(float(net("siamese").model([left[None], grey])[0, 0]), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["sequential", "twice", "dense_only", "subclassed", "inputs_as_list", "channels_first", "mixed_float16"]
+)
+def test_every_kind_of_model_predicts_a_distribution(net, noise, name):
+    found = net(name).predict(noise(40, 30, 3), top=99)
+    assert sum(p.probability for p in found) == pytest.approx(1, abs=2e-3)
+    assert sorted(p.index for p in found) == list(range(len(found)))
+
+
+def test_channels_first_gets_its_picture_the_right_way_round(net, noise):
+    picture = noise(32, 32, 3)
+    expected = net("channels_first").model(picture.transpose(2, 0, 1)[None]).numpy()
+    np.testing.assert_allclose(net("channels_first").call(picture[None]), expected, atol=1e-5)
+
+
+def test_what_is_no_picture_is_refused(net):
+    for thing in ("nowhere.png", b"GIF", 3, None):
+        with pytest.raises(BadPicture):
+            net("plain").predict(thing)
+
+
+# -- pictures to batches
+
+
+def test_a_network_of_any_size_takes_a_picture_as_it_is(net, noise):
+    picture = noise(37, 53, 3)
+    np.testing.assert_array_equal(net("plain").batch(picture), picture[None])
+
+
+def test_a_network_of_one_size_gets_the_picture_stretched_to_it(net, noise):
+    picture = noise(64, 96, 3)
+    batch = net("siamese").batch(picture)
+    assert batch.shape == (1, 32, 32, 3)
+    expected = np.asarray(Image.fromarray(picture[..., 1]).resize((32, 32), Image.Resampling.BILINEAR))
+    np.testing.assert_allclose(batch[0, ..., 1], expected, atol=1e-6)
+
+
+def test_a_very_large_picture_is_shrunk_before_a_network_of_any_size(net):
+    assert net("plain").batch(np.zeros((512, 2048, 3), np.uint8)).shape == (1, 256, 1024, 3)
+
+
+def test_eight_bits_and_floats_are_the_same_picture(net):
+    picture = np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8)
+    np.testing.assert_allclose(net("plain").batch(picture), net("plain").batch(picture / 255), atol=1e-6)
+
+
+def test_grey_pictures_become_three_equal_channels_and_colors_become_luminance(net, noise):
+    grey, color = noise(32, 32), noise(32, 32, 3)
+    batch = net("siamese").batch(grey)
+    np.testing.assert_array_equal(batch[0], np.stack([grey] * 3, -1))
+    expected = color @ [0.299, 0.587, 0.114]
+    np.testing.assert_allclose(net("sequential").batch(color)[0, ..., 0], expected, atol=1e-6)
+    np.testing.assert_allclose(net("sequential").batch(grey)[0, ..., 0], grey, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [2, 4, 7])
+def test_pictures_of_unusual_channels_pass_as_arrays(channels):
+    picture = np.random.default_rng(0).integers(0, 256, (6, 5, channels), np.uint8)
+    network = Network(echo(channels))
+    np.testing.assert_allclose(network.call(network.batch(picture)).numpy()[0], picture.mean((0, 1)) / 255, rtol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [2, 4, 7])
+def test_a_color_picture_is_refused_by_a_network_of_unusual_channels(noise, channels):
+    with pytest.raises(BadModel, match=f"{channels} channels, and this one has 3"):
+        Network(echo(channels)).predict(noise(6, 5, 3))
+
+
+# -- inputs that are not climbed
+
+
+def test_other_inputs_get_mid_grey_and_zeros(noise):
+    photo, other, table = keras.Input((8, 8, 3)), keras.Input((None, None, 1)), keras.Input((2,))
+    mean = L.GlobalAveragePooling2D()
+    model = keras.Model([table, photo, other], L.Concatenate()([mean(photo), mean(other), table]))
+    network, pictures = Network(model, preprocess="none"), noise(2, 8, 8, 3)
+    expected = [[*p.mean((0, 1)) * 255, 127.5, 0, 0] for p in pictures]
+    np.testing.assert_allclose(network.call(pictures), expected, rtol=1e-4)
+
+
+# -- classes
+
+
+@pytest.fixture
+def named(net):
+    synonyms = [["cat", "Egyptian cat"], ["dog"], ["crane", "bird"], ["crane", "machine"], ["tiger shark"]]
+    return Network(net("plain").model, class_names=NAMES, synonyms=synonyms)
+
+
+@pytest.mark.parametrize(
+    "target, index", [(0, 0), (np.int64(4), 4), ("dog", 1), ("DOG ", 1), ("egyptian CAT", 0), ("machine", 3)]
+)
+def test_a_class_is_found_by_index_name_or_synonym(named, target, index):
+    assert named.class_index(target) == index
+    assert isinstance(named.class_index(target), int)
+
+
+def test_an_ambiguous_class_names_the_indices(named):
+    with pytest.raises(BadTarget, match="ambiguous.*2, 3"):
+        named.class_index("crane")
+
+
+@pytest.mark.parametrize("target", [5, -1, True, 1.0, None, "", "do", ["dog"]])
+def test_an_unknown_class_is_refused(named, target):
+    with pytest.raises(BadTarget, match="There is no class"):
+        named.class_index(target)
+
+
+def test_the_nearest_class_name_is_offered(named):
+    with pytest.raises(BadTarget, match="nearest: tiger shark"):
+        named.class_index("tigershark")
+
+
+def test_a_network_without_names_asks_for_an_index(net):
+    with pytest.raises(BadTarget, match="no class names.*Give an index"):
+        net("plain").class_index("dog")
+
+
+def test_predictions_carry_the_names(named, noise):
+    assert {p.index: p.name for p in named.predict(noise(9, 9, 3))} == dict(enumerate(NAMES))
+
+
+@pytest.mark.parametrize("names", [NAMES[:4], [*NAMES, "one more"], []])
+def test_a_wrong_number_of_class_names_is_refused(net, names):
+    with pytest.raises(BadTarget, match=f"{len(names)} class names for 5 classes"):
+        Network(net("plain").model, class_names=names)
+
+
+def test_classes_are_counted_on_the_first_output(net):
+    counts = {name: net(name).classes for name in ("plain", "sequential", "siamese", "subclassed")}
+    assert counts == {"plain": 5, "sequential": 4, "siamese": 1, "subclassed": 3}
+
+
+# -- identity
+
+
+def test_the_fingerprint_is_that_of_the_weights_as_they_are_now(build):
+    model = build("plain")
+    network, original = Network(model), model.get_weights()
+    first = network.fingerprint()
+    assert len(first) == 64 and set(first) <= set("0123456789abcdef")
+    assert Network(build("plain")).fingerprint() == first
+    changed = [w.copy() for w in original]
+    changed[0].flat[0] = np.nextafter(changed[0].flat[0], 1)  # one bit
+    model.set_weights(changed)
+    assert network.fingerprint() != first
+    model.set_weights(original)
+    assert network.fingerprint() == first
+
+
+def test_the_model_is_the_users_own_and_untouched(build, noise, snapshot_of):
+    for name in ("plain", "sequential", "with_state"):
+        model = build(name)
+        before = snapshot_of(model)
+        network = Network(model)
+        network.predict(noise(40, 40, 3))
+        _ = network.layers, network.classes, network.fingerprint(), repr(network)
+        assert network.model is model
+        assert snapshot_of(model) == before
+
+
+def test_a_bare_model_is_taken_for_a_network(net):
+    assert as_network(net("plain")) is net("plain")
+    made = as_network(net("plain").model)
+    assert isinstance(made, Network) and made.model is net("plain").model
+    with pytest.raises(BadModel):
+        as_network("plain")
+
+
+def test_a_network_shows_itself_in_one_line(net):
+    assert repr(net("plain")) == "Network('plain', takes any x any x 3, 7 layers)"
+    assert repr(net("inputs_as_list")) == "Network('photo_and_table', takes 4, 32 x 32 x 3, 7 layers)"

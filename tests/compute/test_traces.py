@@ -1,0 +1,34 @@
+"""Traced functions are kept, and forgotten before they pile up."""
+
+from __future__ import annotations
+
+from cnnwidgets.compute.traces import Traces
+
+
+def test_what_is_kept_is_not_built_again():
+    traces, built = Traces(), []
+    for _ in range(3):
+        assert traces.get("a", lambda: built.append("a") or len(built)) == 1
+    assert built == ["a"] and len(traces) == 1
+
+
+def test_the_least_recently_used_is_forgotten():
+    traces, built = Traces(limit=2), []
+
+    def get(key):
+        return traces.get(key, lambda: built.append(key) or key)
+
+    for key in "abaca":
+        assert get(key) == key
+    assert built == ["a", "b", "c"]  # "a" was used last, so "b" went
+    get("b")
+    assert built == ["a", "b", "c", "b"] and len(traces) == 2
+
+
+def test_what_failed_to_build_is_not_kept():
+    traces = Traces()
+    try:
+        traces.get("a", lambda: 1 / 0)
+    except ZeroDivisionError:
+        pass
+    assert len(traces) == 0 and traces.get("a", lambda: 5) == 5
