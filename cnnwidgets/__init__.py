@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from cnnwidgets.compute.frame import Frame
     from cnnwidgets.compute.layers import LayerInfo
     from cnnwidgets.compute.network import Network, Prediction
-    from cnnwidgets.compute.units import UnitPictures, visualize_units
+    from cnnwidgets.compute.tiles import UnitPictures
+    from cnnwidgets.compute.units import visualize_units
     from cnnwidgets.errors import BadModel, BadPicture, BadTarget, CnnWidgetsError, JobFailed
     from cnnwidgets.panels.filter_gallery import FilterGallery
     from cnnwidgets.panels.layer_picker import LayerPicker
@@ -38,7 +39,7 @@ _HOMES = {
     "LayerPicker": "panels.layer_picker",
     "Network": "compute.network",
     "Prediction": "compute.network",
-    "UnitPictures": "compute.units",
+    "UnitPictures": "compute.tiles",
     "ascend": "compute.ascent",
     "limit_gpu": "compute.backend",
     "load_network": "zoo",

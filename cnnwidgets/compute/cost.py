@@ -56,4 +56,7 @@ def _flops(layer: Any, output: Any) -> float:
         return 0.0  # its layers are counted themselves
     first = getattr(layer, "data_format", "") == "channels_first"
     places = int(np.prod(output.shape[2:] if first else output.shape[1:-1]))
-    return 2.0 * places * sum(int(np.prod(w.shape)) for w in layer.weights if len(w.shape) > 1)
+    # The layers inside a custom layer count themselves.
+    inner = {id(w) for part in layer._flatten_layers(include_self=False) for w in part.weights}
+    own = [w for w in layer.weights if len(w.shape) > 1 and id(w) not in inner]
+    return 2.0 * places * sum(int(np.prod(w.shape)) for w in own)

@@ -9,35 +9,14 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.compute import objectives, silence
-from cnnwidgets.compute.ascent import Canvas, canvas_for, check_unit, checked_seed, checked_steps, climb
+from cnnwidgets.compute.ascent import canvas_for, check_unit, checked_seed, checked_steps, climb
 from cnnwidgets.compute.cost import batch_size
 from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.layers import LayerInfo
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.recipes import BEFORE_ACTIVATION, named
+from cnnwidgets.compute.tiles import Tiles, UnitPictures, UnitsFrame, paint
 from cnnwidgets.errors import BadTarget, quoted
-
-
-@dataclass(frozen=True)
-class UnitPictures:
-    """Pictures of units or classes.
-
-    Attributes:
-        pictures: [n, H, W, C] float32, 0..1.
-        units: the unit (or class) of each.
-        values: [n], the objective that each picture reaches.
-        notes: for each "" or what is wrong: "never fires: weights ~0, bias -1.8".
-    """
-
-    pictures: Array
-    units: tuple[int, ...]
-    values: Array
-    notes: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        """One line, not a screen of numbers."""
-        silent = sum(bool(note) for note in self.notes)
-        return f"UnitPictures({len(self.units)} pictures {self.pictures.shape[1:]}, {silent} with a note)"
 
 
 def visualize_units(
@@ -80,30 +59,28 @@ def visualize_units(
     return last.result()
 
 
-@dataclass(frozen=True)
-class UnitsPlan:
-    """A checked request: what `climb_units` will do, known before it starts."""
+@dataclass(frozen=True, eq=False)
+class UnitsPlan(Tiles):
+    """A checked request for pictures of units.
 
-    net: Network
+    Attributes:
+        layer: their layer.
+        call: which call of it.
+    """
+
     layer: LayerInfo
-    units: tuple[int, ...]
-    canvas: Canvas
-    steps: int
-    recipe: str
     call: int
-    seed: int
-    batch: int
 
+    def objective(self, units: Sequence[int]) -> objectives.Objective:
+        """The units, before their activation where the recipe says so."""
+        return objectives.unit(self.layer.path, units, call=self.call, before_activation=BEFORE_ACTIVATION[self.recipe])
 
-@dataclass(frozen=True, eq=False, repr=False)
-class UnitsFrame(Frame):
-    """A Frame of units: it can say what `visualize_units` would return if the run ended here."""
-
-    units: tuple[int, ...] = ()
-
-    def result(self) -> UnitPictures:
-        """The pictures so far."""
-        return UnitPictures(self.pictures, self.units, self.values, self.notes or ("",) * len(self.units))
+    def frames(self) -> Iterator[UnitsFrame]:
+        """Paint, then try the silent units again."""
+        for frame in paint(self):
+            if frame.step < frame.steps:
+                yield frame
+        yield from _with_notes(self, frame)
 
 
 def plan_units(
@@ -130,43 +107,16 @@ def plan_units(
         raise BadTarget("No unit was given. Name at least one, such as units=range(16).")
     if not 0 <= call < info.calls:
         raise BadTarget(f"The layer {quoted(info.path)} has no call {call}. Its calls are 0 to {info.calls - 1}.")
-    named(recipe)
+    ascent = named(recipe)
     steps, seed = checked_steps(steps), checked_seed(seed)
     canvas = canvas_for(net, objectives.unit(info.path, many, call=call), size, 64, held)
     batch = batch_size(net, info, canvas.shape, canvas.which)
-    return UnitsPlan(net, info, many, canvas, steps, recipe, call, seed, batch)
+    return UnitsPlan(net, many, canvas, steps, recipe, ascent, seed, batch, info, call)
 
 
 def climb_units(*arguments: Any, **keywords: Any) -> Iterator[UnitsFrame]:
     """As `visualize_units`, but yield a UnitsFrame after each step of each batch; the last carries the notes."""
-    return run_units(plan_units(*arguments, **keywords))
-
-
-def run_units(plan: UnitsPlan) -> Iterator[UnitsFrame]:
-    """Climb all batches side by side, a step each in turn, then try the silent units again."""
-    ascent = named(plan.recipe)
-    batches = list(_batches(plan.units, plan.batch))
-    runs = [climb(plan.net, _objective(plan, b), plan.canvas, plan.steps, ascent, plan.seed) for b in batches]
-    newest: list[Frame | None] = [None] * len(runs)
-    blank = np.full((plan.batch, *plan.canvas.shape), 0.5, np.float32)
-    total = plan.steps * len(runs)
-
-    def frame(count: int, total: int) -> UnitsFrame:
-        frames = tuple(newest)
-
-        def pictures() -> Array:
-            return np.concatenate([f.pictures if f else blank for f in frames])[: len(plan.units)]
-
-        values = np.concatenate([f.values if f else np.full(plan.batch, np.nan, np.float32) for f in frames])
-        return UnitsFrame(pictures, count, total, values[: len(plan.units)], units=plan.units)
-
-    for count in range(total):
-        which = count % len(runs)
-        newest[which] = next(runs[which])
-        if count + 1 < total:
-            yield frame(count + 1, total)
-    painted = frame(total, total)
-    yield from _with_notes(plan, painted)
+    return plan_units(*arguments, **keywords).frames()
 
 
 def _with_notes(plan: UnitsPlan, painted: UnitsFrame) -> Iterator[UnitsFrame]:
@@ -193,18 +143,9 @@ def _with_notes(plan: UnitsPlan, painted: UnitsFrame) -> Iterator[UnitsFrame]:
     for i, unit in enumerate(plan.units):
         found = rescued.get(unit, silence.Rescued())
         notes[i] = found.note
-        if found.picture is not None and found.answer is not None:
+        if found.picture is not None and found.answer is not None and BEFORE_ACTIVATION[plan.recipe]:
             pictures[i], answers[i] = found.picture, found.answer
+        elif found.picture is not None:
+            notes[i] = f"silent from this beginning: recipe={plan.recipe!r} has no gradient here, 'fourier' reaches it"
     values = [a.mean_before if BEFORE_ACTIVATION[plan.recipe] else a.mean for a in answers]
     yield UnitsFrame(pictures, total, total, np.array(values, np.float32), tuple(notes), plan.units)
-
-
-def _objective(plan: UnitsPlan, units: Sequence[int]) -> objectives.Objective:
-    return objectives.unit(plan.layer.path, units, call=plan.call, before_activation=BEFORE_ACTIVATION[plan.recipe])
-
-
-def _batches(units: Sequence[int], size: int) -> Iterator[tuple[int, ...]]:
-    """Parts of one fixed length; the last is padded with its own last unit, since another shape changes pixels."""
-    for start in range(0, len(units), size):
-        part = tuple(units[start : start + size])
-        yield part + part[-1:] * (size - len(part))

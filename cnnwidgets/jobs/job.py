@@ -195,5 +195,4 @@ class Job(Generic[F]):
         try:
             on_change(self)
         except BaseException as error:
-            self._on_change = None  # it would break again while the error is told
             self.fail(error)

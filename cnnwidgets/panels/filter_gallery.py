@@ -14,7 +14,8 @@ from cnnwidgets.compute import units as units_
 from cnnwidgets.compute.cost import forward_flops
 from cnnwidgets.compute.network import as_network
 from cnnwidgets.compute.recipes import UNIT_RECIPES
-from cnnwidgets.compute.units import UnitPictures, UnitsFrame, UnitsPlan
+from cnnwidgets.compute.tiles import UnitPictures, UnitsFrame
+from cnnwidgets.compute.units import UnitsPlan
 from cnnwidgets.errors import BadTarget, CnnWidgetsError
 from cnnwidgets.jobs import Cache
 from cnnwidgets.panels import markup
@@ -119,7 +120,7 @@ class FilterGallery(Panel):
 
     def _frames(self) -> Iterator[UnitsFrame]:
         self._plan = self._planned()
-        return units_.run_units(self._plan)
+        return self._plan.frames()
 
     def _planned(self) -> UnitsPlan:
         return units_.plan_units(self.net, self.layer, self.units, self.size, self.steps, self.recipe, seed=self.seed)

@@ -162,7 +162,8 @@ def test_a_unit_is_a_channels_mean_or_a_single_number(net, noise, value_of):
 def test_a_layer_is_its_mean_square(net, noise, value_of):
     pictures = noise(2, 12, 12, 3)
     after = part(net("plain").model, "conv2")(pictures).numpy()
-    np.testing.assert_allclose(value_of(net("plain"), o.layer("conv2"), pictures), (after**2).mean((1, 2, 3)), rtol=1e-5)
+    found = value_of(net("plain"), o.layer("conv2"), pictures)
+    np.testing.assert_allclose(found, (after**2).mean((1, 2, 3)), rtol=1e-5)
 
 
 def test_a_class_is_its_logit_and_its_rivals_the_logsumexp_of_the_others(net, noise, value_of):

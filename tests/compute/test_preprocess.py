@@ -84,7 +84,9 @@ def test_auto_recognises_a_backbone_inside_a_model(noise):
     )
 
 
-@pytest.mark.parametrize("layer", [L.Rescaling(1 / 255, name="scaling"), L.Normalization(mean=0.5, variance=0.1, name="scaling")])
+@pytest.mark.parametrize(
+    "layer", [L.Rescaling(1 / 255, name="scaling"), L.Normalization(mean=0.5, variance=0.1, name="scaling")]
+)
 def test_a_model_that_scales_by_itself_gets_grey_levels_as_they_are(noise, layer):
     network = Network(model_named("vgg16", layer))
     np.testing.assert_array_equal(network.preprocess(grey_levels(noise)), grey_levels(noise))

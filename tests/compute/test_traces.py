@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cnnwidgets.compute.traces import Traces
 
 
@@ -27,8 +29,6 @@ def test_the_least_recently_used_is_forgotten():
 
 def test_what_failed_to_build_is_not_kept():
     traces = Traces()
-    try:
+    with pytest.raises(ZeroDivisionError):
         traces.get("a", lambda: 1 / 0)
-    except ZeroDivisionError:
-        pass
     assert len(traces) == 0 and traces.get("a", lambda: 5) == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -74,6 +75,18 @@ class Counter:
 def counter() -> type[Counter]:
     """`counter(seconds, last)` counts 1, 2, ... with a step of so many seconds."""
     return Counter
+
+
+@pytest.fixture
+def wakings() -> Callable[[float], int]:
+    """`wakings(seconds)`: how often a thread of this process went to sleep meanwhile."""
+
+    def wakings(seconds: float) -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+        time.sleep(seconds)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before
+
+    return wakings
 
 
 @pytest.fixture

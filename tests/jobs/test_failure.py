@@ -15,6 +15,16 @@ TRACED = """in user code:
     ValueError: boom inside
     second line
 """
+TRACED_TWICE = """in user code:
+
+    File "/tmp/x.py", line 20, in outer  *
+        return inner(x)
+
+    ValueError: in user code:
+    \n        File "/tmp/x.py", line 10, in inner  *
+            raise ValueError("boom deep inside")
+    \n        ValueError: boom deep inside
+"""
 TRACED_LAYER = """in user code:
 
     File "/tmp/x.py", line 43, in f  *
@@ -65,6 +75,7 @@ LAYER = (
         ("cannot read: ValueError: half a file", "RuntimeError", "cannot read: ValueError: half a file"),
         ("", "RuntimeError", "RuntimeError"),
         (TRACED, "ValueError", "boom inside"),
+        (TRACED_TWICE, "ValueError", "boom deep inside"),
         (TRACED_LAYER, "ValueError", "Input 0 of layer 'dense' has the wrong shape"),
         (PYTHON_IN_GRAPH, "KeyError", "'boom py'"),
         (GRAPH, "RuntimeError", "Cannot parse tensor from proto: dtype: DT_FLOAT"),

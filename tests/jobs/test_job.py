@@ -124,13 +124,17 @@ def test_an_error_while_closing_is_told() -> None:
     assert job.state == "error" and job.error == "cannot let go"
 
 
-def test_an_error_in_on_change_ends_the_job_as_an_error() -> None:
+def test_an_error_in_on_change_ends_the_job_as_an_error_and_the_end_is_told() -> None:
+    told = []
+
     def on_change(job: Job[int]) -> None:
+        told.append(job.state)
         raise RuntimeError("nobody home")
 
     job = Job(numbers(3), on_change=on_change)
     job.advance()
     assert job.wait(0) and job.state == "error" and job.error == "nobody home"
+    assert told == ["running", "error"]
 
 
 def test_the_first_of_two_errors_is_told() -> None:
@@ -154,7 +158,7 @@ class Big:
 
 @pytest.mark.parametrize("ending", ["stop", "done", "error"])
 def test_an_ended_job_holds_nothing_of_its_iterator(ending: str) -> None:
-    alive: list[weakref.ref[Big]] = []
+    alive: list[weakref.ref[object]] = []
     when_told: list[bool] = []
 
     def frames() -> Iterator[int]:
@@ -166,13 +170,16 @@ def test_an_ended_job_holds_nothing_of_its_iterator(ending: str) -> None:
 
     def on_change(job: Job[int]) -> None:
         if job.ended:
-            when_told.append(alive[0]() is None)
+            when_told.append(all(held() is None for held in alive))
 
     gc.disable()  # it must be gone by counting references alone: cycles would wait for long
     try:
-        job = Job(frames(), on_change=on_change)
+        iterator = frames()
+        alive.append(weakref.ref(iterator))
+        job = Job(iterator, on_change=on_change)
+        del iterator
         job.advance()
-        assert alive[0]() is not None
+        assert all(held() is not None for held in alive) and len(alive) == 2
         if ending == "stop":
             job.stop()
         job.advance()

@@ -69,6 +69,15 @@ def test_an_answer_counts_for_the_frames_before_it_but_not_after() -> None:
     assert pace.acknowledged_count == 3
 
 
+def test_silence_is_counted_from_the_last_answer() -> None:
+    pace = Pace()
+    first, _ = pace.sent(0), pace.sent(0)
+    pace.acknowledged(first, 5)
+    assert pace.delay(14.9) == pytest.approx(1 / 15 - 14.9)
+    pace.sent(15.1)
+    assert pace.delay(15.1) == pytest.approx(2.0)
+
+
 def test_an_answer_to_another_run_is_ignored() -> None:
     earlier, pace, later = Pace(), Pace(), Pace()
     before = earlier.sent(0)

@@ -194,7 +194,7 @@ def test_fifty_starts_leave_one_publisher_and_the_last_settings(own: Worker, cou
     jobs[-1].stop()
 
 
-def test_a_publisher_waits_without_using_the_processor(own: Worker, counter, until) -> None:
+def test_a_publisher_sleeps_while_its_job_is_paused(own: Worker, counter, until, wakings) -> None:
     page = Page(answers=False)
     job = Job(counter())
     publisher = page.follow(job)
@@ -203,9 +203,7 @@ def test_a_publisher_waits_without_using_the_processor(own: Worker, counter, unt
     job.pause()
     until(lambda: job.state == "paused")
     time.sleep(0.05)
-    before = time.process_time()
-    time.sleep(0.3)
-    assert time.process_time() - before < 0.05
+    assert wakings(0.3) < 30
     job.stop()
     publisher.join(5)
 

@@ -1,0 +1,112 @@
+"""Many pictures climbed side by side, in batches of one fixed shape, so that none depends on its neighbours."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnnwidgets.compute.ascent import Ascent, Canvas, climb
+from cnnwidgets.compute.frame import Array, Frame
+from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.objectives import Objective
+
+
+@dataclass(frozen=True)
+class UnitPictures:
+    """Pictures of units or classes.
+
+    Attributes:
+        pictures: [n, H, W, C] float32, 0..1.
+        units: the unit (or class) of each.
+        values: [n], the objective that each picture reaches.
+        notes: for each "" or what is wrong: "never fires: weights ~0, bias -1.8".
+    """
+
+    pictures: Array
+    units: tuple[int, ...]
+    values: Array
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """One line, not a screen of numbers."""
+        noted = sum(bool(note) for note in self.notes)
+        return f"UnitPictures({len(self.units)} pictures {self.pictures.shape[1:]}, {noted} with a note)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class UnitsFrame(Frame):
+    """A Frame of units: it can say what the verb would return if the run ended here."""
+
+    units: tuple[int, ...] = ()
+
+    def result(self) -> UnitPictures:
+        """The pictures so far."""
+        return UnitPictures(self.pictures, self.units, self.values, self.notes or ("",) * len(self.units))
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles(abc.ABC):
+    """A checked request for many pictures: what will be done, known before it starts.
+
+    Attributes:
+        net: the network.
+        units: the unit, or class, of each picture.
+        canvas: where they are painted.
+        steps: how many.
+        recipe: the name of the way of climbing.
+        ascent: what that name means.
+        seed: of all randomness.
+        batch: how many pictures share one device call.
+    """
+
+    net: Network
+    units: tuple[int, ...]
+    canvas: Canvas
+    steps: int
+    recipe: str
+    ascent: Ascent
+    seed: int
+    batch: int
+
+    @abc.abstractmethod
+    def objective(self, units: Sequence[int]) -> Objective:
+        """What pictures of these units climb."""
+
+    @abc.abstractmethod
+    def frames(self) -> Iterator[UnitsFrame]:
+        """The run; its last frame carries the notes."""
+
+
+def paint(tiles: Tiles) -> Iterator[UnitsFrame]:
+    """Climb all batches, a step each in turn, and yield all pictures after each."""
+    batches = list(_batches(tiles.units, tiles.batch))
+    runs = [
+        climb(tiles.net, tiles.objective(batch), tiles.canvas, tiles.steps, tiles.ascent, tiles.seed)
+        for batch in batches
+    ]
+    newest: list[Frame | None] = [None] * len(runs)
+    blank = np.full((tiles.batch, *tiles.canvas.shape), 0.5, np.float32)
+    count, total = len(tiles.units), tiles.steps * len(runs)
+
+    def frame(step: int) -> UnitsFrame:
+        frames = tuple(newest)
+
+        def pictures() -> Array:
+            return np.concatenate([f.pictures if f else blank for f in frames])[:count]
+
+        values = np.concatenate([f.values if f else np.full(tiles.batch, np.nan, np.float32) for f in frames])
+        return UnitsFrame(pictures, step, total, values[:count], units=tiles.units)
+
+    for step in range(total):
+        newest[step % len(runs)] = next(runs[step % len(runs)])
+        yield frame(step + 1)
+
+
+def _batches(units: Sequence[int], size: int) -> Iterator[tuple[int, ...]]:
+    """Parts of one fixed length; the last is padded with its own last unit, since another shape changes pixels."""
+    for start in range(0, len(units), size):
+        part = tuple(units[start : start + size])
+        yield part + part[-1:] * (size - len(part))
