@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cnnwidgets.compute import objectives, optimizers, parametrizations, transforms
     from cnnwidgets.compute.ascent import ascend
     from cnnwidgets.compute.backend import limit_gpu
+    from cnnwidgets.compute.classes import visualize_classes
     from cnnwidgets.compute.frame import Frame
     from cnnwidgets.compute.layers import LayerInfo
     from cnnwidgets.compute.network import Network, Prediction
@@ -49,6 +50,7 @@ _HOMES = {
     "parametrizations": "compute.parametrizations",
     "samples": "samples",
     "transforms": "compute.transforms",
+    "visualize_classes": "compute.classes",
     "visualize_units": "compute.units",
 }
 _MODULES = {"objectives", "optimizers", "parametrizations", "samples", "transforms"}
@@ -75,6 +77,7 @@ __all__ = [
     "parametrizations",
     "samples",
     "transforms",
+    "visualize_classes",
     "visualize_units",
 ]
 

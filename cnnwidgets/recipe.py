@@ -78,9 +78,9 @@ class Recipe:
         return values
 
     def to_json(self) -> str:
-        """The recipe as JSON, one text for one recipe: keys sorted, no spaces, ASCII only."""
+        """The recipe as JSON: always the same text for the same recipe, ASCII only."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return json.dumps(values, default=dict, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return json.dumps(values, default=dict, separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:

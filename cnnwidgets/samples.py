@@ -50,7 +50,7 @@ def sample(name: str) -> NDArray[np.float32]:
     known = isinstance(name, str) and name in PHOTOGRAPHS
     path = _path(name) if known else None
     if path is None:
-        more = f"; {PACKAGES[PHOTOGRAPHS[name][0]]}, which has it, is not installed" if known else ""
+        more = f"; it comes with {PACKAGES[PHOTOGRAPHS[name][0]]}" if known else ""
         names = sample_names()
         advice = f"Choose from: {', '.join(names)}." if names else "There are none: install scikit-image."
         raise BadTarget(f"There is no sample photograph {quoted(name)}{more}. {advice}")

@@ -123,9 +123,12 @@ def test_the_key_is_new_for_everything_that_changes_a_pixel() -> None:
 
 
 def test_the_key_does_not_depend_on_order() -> None:
-    backwards = dict(reversed(EXAMPLES["visualize_units"].items()))
-    assert made(settings=backwards).key() == made().key()
-    assert made(settings=backwards).snippet() == made().snippet()
+    for verb in ("visualize_units", "deepdream"):
+        backwards = {k: EXAMPLES[verb][k] for k in reversed(EXAMPLES[verb])}
+        if verb == "deepdream":
+            backwards["layers"] = dict(reversed(backwards["layers"].items()))
+        assert made(verb, backwards).key() == made(verb).key()
+        assert made(verb, backwards).snippet() == made(verb).snippet()
 
 
 # What is refused
@@ -214,12 +217,13 @@ def nested(depth: int) -> str:
         json.dumps({**GOOD, "settings": {**GOOD["settings"], "__import__": 1}}),
         json.dumps({**GOOD, "settings": {**GOOD["settings"], "seed": 1e300 * 1e10}}),
         json.dumps({**GOOD, "device": "x" * 2**18}),
+        json.dumps(GOOD) + " " * 2**18,
         "[" * 200_000,
         "1" * 200_000,
         None,
         3,
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_hostile_json_is_refused(text: object) -> None:
     with pytest.raises(BadTarget) as caught:

@@ -33,15 +33,22 @@ def test_without_scikit_image_there_are_fewer(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "skimage", None)
     assert sample_names() == ("grace_hopper",)
     assert sample("grace_hopper").shape == (600, 512, 3)
-    with pytest.raises(BadTarget, match="'chelsea'; scikit-image, which has it, is not installed. .*grace_hopper"):
+    with pytest.raises(BadTarget, match="'chelsea'; it comes with scikit-image. .*grace_hopper"):
         sample("chelsea")
+
+
+def test_a_package_without_its_file_offers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PHOTOGRAPHS, "coffee", ("skimage", "data/gone.png"))
+    assert "coffee" not in sample_names()
+    with pytest.raises(BadTarget, match="'coffee'"):
+        sample("coffee")
 
 
 def test_without_either_package_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "skimage", None)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert sample_names() == ()
-    with pytest.raises(BadTarget, match="matplotlib, which has it, .*There are none"):
+    with pytest.raises(BadTarget, match="it comes with matplotlib. There are none"):
         sample("grace_hopper")
 
 

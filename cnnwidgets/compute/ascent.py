@@ -17,8 +17,8 @@ from cnnwidgets.compute import optimizers, parametrizations, randomness
 from cnnwidgets.compute import transforms as transforms_
 from cnnwidgets.compute.backend import compiled, keras, tf
 from cnnwidgets.compute.frame import Array, Frame
-from cnnwidgets.compute.network import Network, as_network
-from cnnwidgets.compute.objectives import VALUES, Objective, Term
+from cnnwidgets.compute.network import Network, as_network, enough_room
+from cnnwidgets.compute.objectives import VALUES, Numbers, Objective, Term, numbers_of
 from cnnwidgets.compute.outputs import behind
 from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
@@ -57,6 +57,7 @@ def ascend(
     optimizer: optimizers.Optimizer | None = None,
     start: object = None,
     held: Mapping[str, Any] | None = None,
+    resize: bool = False,
     seed: int = 0,
 ) -> Iterator[Frame]:
     """Climb an objective by gradient ascent on the picture, and yield every step.
@@ -71,6 +72,7 @@ def ascend(
         optimizer: from `cw.optimizers`; Adam with .05 if not given.
         start: a picture to begin from, instead of noise.
         held: for a model of several inputs, what the others get, by name; grey pictures and zeros if not given.
+        resize: paint at `size` although the network takes one other size only; the picture is resized on its way in.
         seed: the same seed, machine, versions and settings give the same bytes.
 
     Yields:
@@ -85,14 +87,14 @@ def ascend(
     """
     net = as_network(net)
     objective = checked(net, objective)
-    canvas = canvas_for(net, objective, size, 128, held)
+    canvas = canvas_for(net, objective, size, 128, held, resize)
     ascent = Ascent(
         FOURIER.parametrization if parametrization is None else parametrization,
         FOURIER.transforms if transforms is None else tuple(transforms),
         FOURIER.optimizer if optimizer is None else optimizer,
     )
     picture = None if start is None else net.array(start, canvas.which)
-    return climb(net, objective, canvas, checked_steps(steps), ascent, seed, picture)
+    return climb(net, objective, canvas, checked_steps(steps), ascent, checked_seed(seed), picture)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,11 +105,19 @@ class Canvas:
         shape: of the pictures, (height, width, channels).
         which: the index of the input that they go to.
         held: tensors [1, ...] for other inputs; what is not held is mid-grey, or zero for a table.
+        fed: (height, width) to which pictures are resized on their way into the network, if it takes another size.
     """
 
     shape: tuple[int, int, int]
     which: int = 0
     held: Mapping[int, Any] = field(default_factory=dict)
+    fed: tuple[int, int] | None = None
+
+    def feed(self, net: Network, pictures: Any, held: Any) -> list[Any]:
+        """What `net.call` takes for a batch of pictures."""
+        if self.fed is not None:
+            pictures = tf.image.resize(pictures, self.fed)
+        return net.feed(pictures, self.which, held)
 
 
 def climb(
@@ -135,7 +145,7 @@ def climb(
     shared = tf.constant([seed & 0x7FFFFFFF, 0x5EED], tf.int32)
     step, render = _traced(net, current, canvas, ascent)
     for count in range(1, steps + 1):
-        numbers, rate = _numbers(steered()), tf.constant(_rate(ascent), tf.float32)
+        numbers, rate = numbers_of(steered()), tf.constant(_rate(ascent), tf.float32)
         variables, state, values, finite = step(
             variables, state, tf.constant(count), numbers, seeds, shared, rate, dict(canvas.held)
         )
@@ -159,7 +169,7 @@ def _read_back(render: Any, variables: Any) -> Array:
 def _traced(net: Network, objective: Objective, canvas: Canvas, ascent: Ascent) -> tuple[Any, Any]:
     """The step and the rendering as graphs, made once for each layer structure, size and way of climbing."""
     structure = tuple((t.kind, t.layer, t.call, t.before_activation) for t in objective.terms)
-    key = ("climb", structure, objective.pictures, canvas.shape, canvas.which, tuple(canvas.held), ascent)
+    key = ("climb", structure, objective.pictures, canvas.shape, canvas.which, canvas.fed, tuple(canvas.held), ascent)
 
     def build() -> tuple[Any, Any]:
         def render(variables: Any) -> Any:
@@ -182,7 +192,8 @@ def _step(net: Network, terms: tuple[Term, ...], canvas: Canvas, ascent: Ascent)
             tape.watch(variables)
             pictures = ascent.parametrization.render(variables, canvas.shape)  # [N, H, W, C]
             pictures = transforms_.compose(pictures, ascent.transforms, fresh, moved)
-            values = read(net, terms, net.feed(pictures, canvas.which, held), numbers)  # [N]
+            with enough_room(*canvas.shape[:2], BadTarget):
+                values = read(net, terms, canvas.feed(net, pictures, held), numbers)  # [N]
             total = tf.reduce_sum(values)  # a sum, so that pictures stay independent
         gradient = tape.gradient(total, variables)
         if gradient is None:
@@ -194,14 +205,14 @@ def _step(net: Network, terms: tuple[Term, ...], canvas: Canvas, ascent: Ascent)
     return step
 
 
-def read(net: Network, terms: tuple[Term, ...], feed: Sequence[Any], numbers: Any) -> Any:
+def read(net: Network, terms: tuple[Term, ...], feed: Sequence[Any], numbers: Sequence[Numbers]) -> Any:
     """The objective of each picture, inside a graph.
 
     Args:
         net: the network.
         terms: the objective's terms.
         feed: what `net.call` takes.
-        numbers: what `_numbers` made of the terms.
+        numbers: what `numbers_of` made of them.
 
     Returns:
         float32 [N].
@@ -211,9 +222,9 @@ def read(net: Network, terms: tuple[Term, ...], feed: Sequence[Any], numbers: An
     with layers_.record(net.layers_by_path, watch, activations=before) as recording:
         outputs = net.call(feed)
         values = []
-        for term, (weight, units, place) in zip(terms, numbers, strict=True):
-            seen = _seen(net, term, recording, outputs)
-            values.append(weight * VALUES[term.kind](tf.cast(seen, tf.float32), units, place[0], place[1]))
+        for term, own in zip(terms, numbers, strict=True):
+            seen = tf.cast(_seen(net, term, recording, outputs), tf.float32)
+            values.append(own.weight * VALUES[term.kind](seen, own))
     return tf.add_n(values)
 
 
@@ -225,19 +236,6 @@ def _seen(net: Network, term: Term, recording: layers_.Recording, outputs: list[
     seen = recording.before_activation(seen) if term.before_activation else seen
     first = net.layer(term.layer).channel_axis == 1 and seen.shape.rank == 4
     return tf.transpose(seen, [0, 2, 3, 1]) if first else seen
-
-
-def _numbers(objective: Objective) -> tuple[Any, ...]:
-    """What changes without a new trace: weights, units and places as tensors."""
-    many = objective.pictures
-    return tuple(
-        (
-            tf.constant(t.weight, tf.float32),
-            tf.constant(np.broadcast_to(np.array(t.units, np.int32), (many,))),
-            tf.constant(t.place, tf.int32),
-        )
-        for t in objective.terms
-    )
 
 
 def _no_gradient(terms: tuple[Term, ...]) -> str:
@@ -271,7 +269,12 @@ def _checked_term(net: Network, term: Term) -> Term:
     info = net.layer(term.layer)
     if not info.units or not info.calls:
         raise BadTarget(f"The layer {quoted(info.path)} has no units that can be climbed. Choose another layer.")
-    if term.kind in ("channel", "neuron") and not info.is_spatial:
+    if term.kind == "direction" and len(term.vector) != info.units:
+        raise BadTarget(
+            f"The direction has {len(term.vector)} numbers, and the layer {quoted(info.path)} {info.units} channels. "
+            "Give one for each channel."
+        )
+    if term.kind in ("channel", "neuron", "diversity") and not info.is_spatial:
         raise BadTarget(
             f"The layer {quoted(info.path)} has no rows and columns, so it has no channels. "
             "Climb it with objectives.unit."
@@ -317,9 +320,22 @@ def checked_seed(seed: object) -> int:
 
 
 def canvas_for(
-    net: Network, objective: Objective, size: object, default: int, held: Mapping[str, Any] | None = None
+    net: Network,
+    objective: Objective,
+    size: object,
+    default: int,
+    held: Mapping[str, Any] | None = None,
+    resize: bool = False,
 ) -> Canvas:
     """The canvas for a checked objective: the picture input that its first term sees.
+
+    Args:
+        net: the network.
+        objective: what is climbed.
+        size: what the user asked for.
+        default: the side where neither user nor network says one.
+        held: what other inputs get, by name.
+        resize: whether a picture of another size may be resized on its way into a network of a fixed size.
 
     Raises:
         BadTarget: for a size that cannot be, or that a fixed network does not take.
@@ -337,10 +353,14 @@ def canvas_for(
         still[names.index(name)] = tf.constant(net.array(value, names.index(name)))
     which = next((i for i in seen if i not in still), seen[0])
     still.pop(which, None)
-    return Canvas(picture_shape(net, size, default, which), which, still)
+    shape = picture_shape(net, size, default, which, resize)
+    rows, columns = net.inputs[which].full_size(*shape[:2])
+    return Canvas(shape, which, still, None if (rows, columns) == shape[:2] else (rows, columns))
 
 
-def picture_shape(net: Network, size: object, default: int, which: int = 0) -> tuple[int, int, int]:
+def picture_shape(
+    net: Network, size: object, default: int, which: int = 0, resize: bool = False
+) -> tuple[int, int, int]:
     """(height, width, channels) of the pictures to climb.
 
     Raises:
@@ -359,9 +379,9 @@ def picture_shape(net: Network, size: object, default: int, which: int = 0) -> t
                 f"size={quoted(size)} cannot be. Give pixels from {SMALLEST_SIDE} to {LARGEST_SIDE}, "
                 "or (height, width)."
             )
-    if (rows not in (None, height)) or (columns not in (None, width)):
+    if not resize and (rows not in (None, height) or columns not in (None, width)):
         raise BadTarget(
-            f"The network {quoted(net.name)} takes {rows} x {columns}, not {height} x {width}. Leave size out; rebuilt "
-            "with Input((None, None, 3)) and without its Dense head it takes any size."
+            f"The network {quoted(net.name)} takes {rows} x {columns}, not {height} x {width}. Leave size out, or "
+            "pass resize=True; rebuilt with Input((None, None, 3)) and without its Dense head it takes any size."
         )
     return int(height), int(width), info.channels

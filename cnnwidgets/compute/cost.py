@@ -7,47 +7,57 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.compute import layers as layers_
-from cnnwidgets.compute.backend import keras, tf
-from cnnwidgets.compute.layers import LayerInfo
-from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.ascent import Canvas
+from cnnwidgets.compute.backend import compiled, keras, tf
+from cnnwidgets.compute.network import Network, enough_room
+from cnnwidgets.errors import BadTarget
 
 LARGEST_BATCH = 16
 STEP_FLOPS = 12e9  # what one device call may cost: well under .25 s on two CPU cores
 
 
-def batch_size(net: Network, layer: LayerInfo, shape: tuple[int, int, int], which: int = 0) -> int:
+def batch_size(net: Network, path: str, canvas: Canvas) -> int:
     """How many pictures share one device call: a power of two from 1 to 16, by what a picture-step costs.
 
     It depends on network, layer and size alone, never on how many units are asked for.
     """
-    cost = 2 * forward_flops(net, layer.path, shape, which)  # the gradient of the picture costs a forward pass again
+    cost = 2 * forward_flops(net, path, canvas)  # the gradient of the picture costs a forward pass again
     batch = LARGEST_BATCH
     while batch > 1 and batch * cost > STEP_FLOPS:
         batch //= 2
     return batch
 
 
-def forward_flops(net: Network, path: str, shape: tuple[int, int, int], which: int = 0) -> float:
-    """Floating point operations from the picture to the first call of a layer, from one run on a blank picture.
+def forward_flops(net: Network, path: str, canvas: Canvas) -> float:
+    """Floating point operations from the picture to the first call of a layer.
 
     Args:
         net: the network.
-        path: the layer.
-        shape: of the picture, [H, W, C].
-        which: the index of the picture's input.
+        path: the layer; "" for the output.
+        canvas: where pictures are painted.
     """
+    key = ("flops", canvas.shape, canvas.which, canvas.fed)
+    spent: dict[str, float] = net.traces.get(key, lambda: _spent(net, canvas))
+    return spent[path]
 
-    def count() -> float:
-        with layers_.record(net.layers_by_path, net.layers_by_path) as recording:
-            net.call(net.feed(tf.zeros([1, *shape]), which))
-        flops = 0.0
+
+def _spent(net: Network, canvas: Canvas) -> dict[str, float]:
+    """What is spent when each layer was first called, and under "" in all.
+
+    From one run that is traced and never executed: a pooling that gets less than it pools would end the process.
+    """
+    spent = {"": 0.0}
+
+    def run() -> None:
+        room = enough_room(*canvas.shape[:2], BadTarget)
+        with room, layers_.record(net.layers_by_path, net.layers_by_path) as recording:
+            net.call(canvas.feed(net, tf.zeros([1, *canvas.shape]), {}))
         for called, output in recording.order:
-            flops += _flops(net.layers_by_path[called], keras.tree.flatten(output)[0])
-            if called == path:
-                break
-        return flops
+            spent[""] += _flops(net.layers_by_path[called], keras.tree.flatten(output)[0])
+            spent.setdefault(called, spent[""])
 
-    return float(net.traces.get(("flops", path, shape, which), count))
+    compiled(run).get_concrete_function()
+    return spent
 
 
 def _flops(layer: Any, output: Any) -> float:
@@ -55,7 +65,7 @@ def _flops(layer: Any, output: Any) -> float:
     if isinstance(layer, keras.Model):
         return 0.0  # its layers are counted themselves
     first = getattr(layer, "data_format", "") == "channels_first"
-    places = int(np.prod(output.shape[2:] if first else output.shape[1:-1]))
+    places = int(np.prod([n or 1 for n in (output.shape[2:] if first else output.shape[1:-1])]))
     # The layers inside a custom layer count themselves.
     inner = {id(w) for part in layer._flatten_layers(include_self=False) for w in part.weights}
     own = [w for w in layer.weights if len(w.shape) > 1 and id(w) not in inner]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,11 +17,11 @@ from cnnwidgets.compute.backend import compiled, keras, start_device, tf
 from cnnwidgets.compute.frame import Array
 from cnnwidgets.compute.inputs import InputInfo
 from cnnwidgets.compute.layers import LayerInfo
-from cnnwidgets.compute.outputs import OutputInfo, describe
+from cnnwidgets.compute.outputs import OutputInfo, behind, describe
 from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.compute.preprocess import Preprocess, resolve
 from cnnwidgets.compute.traces import Traces
-from cnnwidgets.errors import BadModel, BadTarget, nearest, quoted
+from cnnwidgets.errors import BadModel, BadPicture, BadTarget, nearest, quoted
 
 LONGEST_SIDE = 1024  # a larger picture is shrunk before a network that takes any size
 
@@ -176,6 +176,11 @@ class Network:
         with layers_.floats_stay(self.model) if self._takes_whole_numbers else contextlib.nullcontext():
             return list(keras.tree.flatten(self.model(self._nest(prepared), training=False)))
 
+    def logits(self, feed: Sequence[Any], output: int = 0) -> Any:
+        """What stands before the softmax or sigmoid of an output, float32 [N, ..., classes], inside a graph."""
+        with layers_.record(self.layers_by_path, (), activations=True) as recording:
+            return tf.cast(behind(self.call(feed)[output], recording)[0], tf.float32)
+
     @property
     def _takes_whole_numbers(self) -> bool:
         return any(self.inputs[i].is_whole_numbers for i in self.picture_inputs)
@@ -298,7 +303,9 @@ class Network:
         index = find_output(output, self.outputs)
         feed = [tf.constant(array) for array in self.arrays(picture)]
         forward = self.traces.get("predict", lambda: compiled(self.call))
-        scores = np.asarray(forward(feed)[index], np.float64)[0]
+        _, height, width, _ = feed[self.picture_inputs[0]].shape
+        with enough_room(height, width, BadPicture):
+            scores = np.asarray(forward(feed)[index], np.float64)[0]
         if not np.isfinite(scores).all():
             raise BadModel(
                 f"The output of {quoted(self.name)} is not finite. Its weights hold NaN or infinity, or its "
@@ -344,6 +351,20 @@ def _with_channels(picture: object, channels: int) -> Array:
         f"The network takes pictures of {channels} channels, and this one has 3. "
         f"Give an array of the shape (height, width, {channels})."
     )
+
+
+@contextlib.contextmanager
+def enough_room(height: int, width: int, error: type[BadPicture | BadTarget]) -> Iterator[None]:
+    """Say in one sentence that pictures of this size have no rows or columns left somewhere inside the model."""
+    try:
+        yield
+    except (ValueError, tf.errors.InvalidArgumentError) as inner:
+        if "negative" not in str(inner).casefold():  # Keras and TensorFlow: "Negative dimension size", "... negative"
+            raise
+        raise error(
+            f"Pictures of {height} x {width} pixels are too small for this network: nothing is left of them on the "
+            "way through its layers. Take larger ones."
+        ) from inner
 
 
 def as_network(net: Network | Any) -> Network:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,7 @@ class Term:
         before_activation: whether to read what stands before the activation function.
         units: a unit for each picture.
         place: (row, column) on the map, CENTER for its middle.
+        vector: a direction among the channels, of length 1; empty for other kinds.
         weight: the factor.
     """
 
@@ -43,6 +44,7 @@ class Term:
     before_activation: bool = True
     units: tuple[int, ...] = (0,)
     place: tuple[int, int] = (CENTER, CENTER)
+    vector: tuple[float, ...] = ()
     weight: float = 1.0
 
 
@@ -145,6 +147,31 @@ def layer(path: str, *, call: int = 0) -> Objective:
     return _one("layer", path, 0, call, False)
 
 
+def direction(layer: str, vector: Iterable[float], *, call: int = 0) -> Objective:
+    """The mean of a layer's map along a direction among its channels (Kim et al., arXiv:1711.11279).
+
+    Args:
+        layer: a path.
+        vector: one number for each channel; its length does not matter.
+        call: which call of a shared layer.
+    """
+    numbers = np.asarray(list(vector), np.float64)
+    length = np.linalg.norm(numbers)
+    if numbers.ndim != 1 or not np.isfinite(length) or length == 0:
+        raise BadTarget(f"The direction {quoted(vector)} has no length. Give one finite number for each channel.")
+    term = _one("direction", layer, 0, call, True).terms[0]
+    return Objective((replace(term, vector=tuple((numbers / length).tolist())),))
+
+
+def diversity(layer: str, *, call: int = 0) -> Objective:
+    """How unlike the pictures of a batch are, 0 to -1: the mean cosine of their channels' correlations, negative.
+
+    Add it, with a weight, to an objective for several pictures of ONE unit, to see the several things that it answers
+    to (Olah et al., "Feature Visualization", Distill 2017).
+    """
+    return _one("diversity", layer, 0, call, False)
+
+
 def _one(kind: str, path: str, units: int | Iterable[int], call: int, before: bool) -> Objective:
     many = tuple(units) if isinstance(units, Iterable) and not isinstance(units, str) else (units,)
     if not many:
@@ -155,39 +182,87 @@ def _one(kind: str, path: str, units: int | Iterable[int], call: int, before: bo
     return Objective((Term(kind, path, int(call), before, tuple(int(u) for u in many)),))
 
 
-def _of_unit(activation: Any, units: Any, _row: Any, _column: Any) -> Any:  # [N, ..., C], [N] -> [N]
+class Numbers(NamedTuple):
+    """What changes in a term without another trace, as tensors.
+
+    Attributes:
+        weight: [].
+        units: [N].
+        place: [2], row and column.
+        vector: [C], or [0] where there is no direction.
+    """
+
+    weight: Any
+    units: Any
+    place: Any
+    vector: Any
+
+
+def numbers_of(objective: Objective) -> tuple[Numbers, ...]:
+    """The numbers of each term."""
+    many = objective.pictures
+    return tuple(
+        Numbers(
+            tf.constant(term.weight, tf.float32),
+            tf.constant(np.broadcast_to(np.array(term.units, np.int32), (many,))),
+            tf.constant(term.place, tf.int32),
+            tf.constant(term.vector, tf.float32, [len(term.vector)]),
+        )
+        for term in objective.terms
+    )
+
+
+def _pooled(activation: Any) -> Any:  # [N, ..., C] -> [N, C]
     axes = list(range(1, activation.shape.rank - 1))
-    return tf.gather(tf.reduce_mean(activation, axes) if axes else activation, units, batch_dims=1)
+    return tf.reduce_mean(activation, axes) if axes else activation
 
 
-def _of_neuron(activation: Any, units: Any, row: Any, column: Any) -> Any:  # [N, h, w, C], [N] -> [N]
+def _of_unit(activation: Any, numbers: Numbers) -> Any:  # [N, ..., C] -> [N]
+    return tf.gather(_pooled(activation), numbers.units, batch_dims=1)
+
+
+def _of_neuron(activation: Any, numbers: Numbers) -> Any:  # [N, h, w, C] -> [N]
     height, width = tf.shape(activation)[1], tf.shape(activation)[2]
+    row, column = tf.unstack(numbers.place)
     y = tf.where(row < 0, height // 2, tf.minimum(row, height - 1))
     x = tf.where(column < 0, width // 2, tf.minimum(column, width - 1))
-    return tf.gather(activation[:, y, x, :], units, batch_dims=1)
+    return tf.gather(activation[:, y, x, :], numbers.units, batch_dims=1)
 
 
-def _of_layer(activation: Any, _units: Any, _row: Any, _column: Any) -> Any:  # [N, ..., C] -> [N]
+def _of_layer(activation: Any, _numbers: Numbers) -> Any:  # [N, ..., C] -> [N]
     return tf.reduce_mean(tf.square(activation), list(range(1, activation.shape.rank)))
 
 
-def _of_rivals(activation: Any, units: Any, _row: Any, _column: Any) -> Any:  # [N, ..., C], [N] -> [N]
-    axes = list(range(1, activation.shape.rank - 1))
-    logits = tf.reduce_mean(activation, axes) if axes else activation  # [N, C]
-    own = tf.one_hot(units, logits.shape[-1], on_value=-1e9, off_value=0.0)
+def _of_direction(activation: Any, numbers: Numbers) -> Any:  # [N, ..., C] -> [N]
+    return tf.linalg.matvec(_pooled(activation), numbers.vector)
+
+
+def _of_diversity(activation: Any, _numbers: Numbers) -> Any:  # [N, h, w, C] -> [N]
+    flat = tf.reshape(activation, [tf.shape(activation)[0], -1, activation.shape[-1]])  # [N, h * w, C]
+    grams = tf.linalg.matmul(flat, flat, transpose_a=True)  # [N, C, C]
+    unit = tf.math.l2_normalize(tf.reshape(grams, [tf.shape(grams)[0], -1]), -1, epsilon=1e-10)
+    cosines = tf.linalg.matmul(unit, unit, transpose_b=True)  # [N, N]
+    others = tf.cast(tf.maximum(tf.shape(cosines)[0] - 1, 1), tf.float32)
+    return -(tf.reduce_sum(cosines, -1) - tf.linalg.diag_part(cosines)) / others
+
+
+def _of_rivals(activation: Any, numbers: Numbers) -> Any:  # [N, ..., C] -> [N]
+    logits = _pooled(activation)
+    own = tf.one_hot(numbers.units, logits.shape[-1], on_value=-1e9, off_value=0.0)
     return tf.reduce_logsumexp(logits + own, -1)
 
 
-def _of_decision(activation: Any, units: Any, _row: Any, _column: Any) -> Any:  # [N, ..., 1], [N] -> [N]
-    logit = _of_unit(activation, tf.zeros_like(units), _row, _column)
-    return logit * (2.0 * tf.cast(units, tf.float32) - 1.0)
+def _of_decision(activation: Any, numbers: Numbers) -> Any:  # [N, ..., 1] -> [N]
+    return _pooled(activation)[:, 0] * (2.0 * tf.cast(numbers.units, tf.float32) - 1.0)
 
 
-VALUES: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
+VALUES: dict[str, Callable[[Any, Numbers], Any]] = {
     "channel": _of_unit,
     "unit": _of_unit,
     "neuron": _of_neuron,
     "layer": _of_layer,
+    "direction": _of_direction,
+    "diversity": _of_diversity,
     "rivals": _of_rivals,
     "decision": _of_decision,
 }

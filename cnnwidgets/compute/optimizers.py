@@ -58,6 +58,24 @@ class Adam:
 
 
 @dataclass(frozen=True)
+class Nadam(Adam):
+    """Adam with Nesterov's momentum, uphill (Dozat 2016)."""
+
+    def step(
+        self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """One step."""
+        first, second = state
+        first = self.beta_1 * first + (1 - self.beta_1) * gradient
+        second = self.beta_2 * second + (1 - self.beta_2) * tf.square(gradient)
+        count = tf.cast(count, tf.float32)
+        ahead = self.beta_1 * first / (1 - tf.pow(self.beta_1, count + 1))
+        ahead += (1 - self.beta_1) * gradient / (1 - tf.pow(self.beta_1, count))
+        spread = tf.sqrt(second / (1 - tf.pow(self.beta_2, count)))
+        return variables + rate * ahead / (spread + self.epsilon), (first, second)
+
+
+@dataclass(frozen=True)
 class NormalizedGradient:
     """A step of fixed length along the gradient: `rate * g / (rms(g) + epsilon)`, as in the books (Chollet 2016)."""
 
@@ -80,6 +98,11 @@ class NormalizedGradient:
 def adam(rate: Rate = 0.05) -> Adam:
     """Adam with this learning rate."""
     return Adam(rate)
+
+
+def nadam(rate: Rate = 0.1) -> Nadam:
+    """Nadam with this learning rate."""
+    return Nadam(rate)
 
 
 def normalized_gradient(rate: Rate = 1 / 255) -> NormalizedGradient:

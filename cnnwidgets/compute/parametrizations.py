@@ -8,6 +8,7 @@ into pictures. Which one is used changes the picture more than the optimiser doe
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,10 +16,7 @@ import numpy as np
 
 from cnnwidgets.compute import randomness
 from cnnwidgets.compute.backend import tf
-
-# Lucid's matrix: how red, green and blue vary together in natural pictures, as its columns' square root of covariance.
-_COLOR = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]], np.float32)
-COLOR_CORRELATION = _COLOR / np.linalg.norm(_COLOR, axis=0).max()
+from cnnwidgets.compute.spectrum import Spectrum, correlated, natural_spectrum, spectrum_of
 
 
 class Parametrization(Protocol):
@@ -72,24 +70,16 @@ class Fourier:
 
     def fit(self, pictures: Any) -> Any:
         """The spectrum of the pictures, kept off pure black and white, where a sigmoid has no end."""
-        height, width, channels = pictures.shape[1:]
-        safe = tf.clip_by_value(pictures, 0.01, 0.99)
-        logits = tf.math.log(safe / (1 - safe))  # [N, H, W, C]
-        if channels == 3:
-            logits = tf.tensordot(logits, tf.constant(np.linalg.inv(COLOR_CORRELATION).T.astype(np.float32)), 1)
-        spectrum = tf.signal.rfft2d(tf.transpose(logits, [0, 3, 1, 2])) * 4.0  # [N, C, H, W // 2 + 1]
+        height, width, _ = pictures.shape[1:]
+        spectrum = spectrum_of(pictures) * 4.0
         scale = tf.constant(_spectrum_scale(height, width, self.decay))
         return tf.stack([tf.math.real(spectrum) / scale, tf.math.imag(spectrum) / scale], 1)
 
     def render(self, variables: Any, shape: tuple[int, int, int]) -> Any:
         """Inverse transform, correlate the colours, sigmoid."""
-        height, width, channels = shape
+        height, width, _ = shape
         real, imaginary = tf.unstack(variables * tf.constant(_spectrum_scale(height, width, self.decay)), axis=1)
-        planes = tf.signal.irfft2d(tf.complex(real, imaginary), [height, width]) / 4.0  # [N, C, H, W]
-        logits = tf.transpose(planes, [0, 2, 3, 1])  # [N, H, W, C]
-        if channels == 3:
-            logits = tf.tensordot(logits, tf.constant(COLOR_CORRELATION.T.copy()), 1)
-        return tf.sigmoid(logits)
+        return tf.sigmoid(correlated(tf.signal.irfft2d(tf.complex(real, imaginary), [height, width]) / 4.0))
 
 
 @functools.lru_cache(maxsize=64)
@@ -100,9 +90,50 @@ def _spectrum_scale(height: int, width: int, decay: float) -> np.ndarray[Any, An
     return np.asarray(np.sqrt(height * width) / frequency**decay, np.float32)
 
 
+@dataclass(frozen=True)
+class FixedMagnitude:
+    """Only the phases are free; how strong each frequency is stays as it is in photographs (MACO, arXiv:2306.06805).
+
+    The variables are the phases, [N, C, H, W // 2 + 1].
+
+    Attributes:
+        spectrum: the mean size of each frequency in photographs, as `natural_spectrum` gives it.
+    """
+
+    spectrum: Spectrum
+
+    def begin(self, shape: tuple[int, int, int], seeds: Any) -> Any:
+        """Phases drawn evenly from the whole circle."""
+        height, width, channels = shape
+        return randomness.uniform(seeds, (channels, height, width // 2 + 1), -np.pi, np.pi)
+
+    def fit(self, pictures: Any) -> Any:
+        """The phases of the pictures."""
+        return tf.math.angle(spectrum_of(pictures))
+
+    def render(self, variables: Any, shape: tuple[int, int, int]) -> Any:
+        """Inverse transform, correlate the colours, bring to the usual contrast, sigmoid."""
+        height, width, channels = shape
+        size = tf.constant(self.spectrum.resized(height, width, channels))
+        waves = tf.complex(size * tf.cos(variables), size * tf.sin(variables))
+        logits = correlated(tf.signal.irfft2d(waves, [height, width]))
+        mean, variance = tf.nn.moments(logits, [1, 2, 3], keepdims=True)
+        return tf.sigmoid((logits - mean) / tf.sqrt(variance + 1e-8))
+
+
 def pixels() -> Pixels:
     """Each pixel a variable: the books' way, full of high frequencies."""
     return Pixels()
+
+
+def natural(pictures: Sequence[object] | None = None) -> FixedMagnitude:
+    """Free phases, fixed magnitudes (MACO, Fel et al., arXiv:2306.06805): the most natural colours, a flat contrast.
+
+    Args:
+        pictures: photographs to take the magnitudes from, in any form that `load_picture` takes; a spectrum that
+            comes with the package if not given.
+    """
+    return FixedMagnitude(natural_spectrum(pictures))
 
 
 def fourier(decay: float = 1.0) -> Fourier:

@@ -66,8 +66,8 @@ def measure(
         canvas: the input that the pictures go to, and what the others get.
     """
     forward = net.traces.get(
-        ("measure", layer.path, call, canvas.which, tuple(canvas.held)),
-        lambda: compiled(lambda p, held: _answers(net, layer, call, net.feed(p, canvas.which, held))),
+        ("measure", layer.path, call, canvas.which, canvas.fed, tuple(canvas.held)),
+        lambda: compiled(lambda p, held: _answers(net, layer, call, canvas.feed(net, p, held))),
     )
     eight_bit = np.round(pictures * 255).astype(np.float32) / np.float32(255)
     found = []

@@ -29,6 +29,7 @@ def visualize_units(
     *,
     call: int = 0,
     held: Mapping[str, Any] | None = None,
+    resize: bool = False,
     seed: int = 0,
 ) -> UnitPictures:
     """Paint what each unit of a layer looks for, from noise (Olah et al., "Feature Visualization", Distill 2017).
@@ -45,6 +46,7 @@ def visualize_units(
         recipe: "fourier" or "textbook".
         call: which call of a shared layer.
         held: for a model of several inputs, what the others get, by name; grey pictures and zeros if not given.
+        resize: paint at `size` although the network takes one other size only; the picture is resized on its way in.
         seed: the same seed, machine, versions and settings give the same bytes.
 
     Raises:
@@ -54,7 +56,7 @@ def visualize_units(
     Example:
         >>> pics = visualize_units(net, "fire5_concat", units=range(16), size=64, steps=32)
     """
-    frames = climb_units(net, layer, units, size, steps, recipe, call=call, held=held, seed=seed)
+    frames = climb_units(net, layer, units, size, steps, recipe, call=call, held=held, resize=resize, seed=seed)
     *_, last = frames
     return last.result()
 
@@ -93,6 +95,7 @@ def plan_units(
     *,
     call: int = 0,
     held: Mapping[str, Any] | None = None,
+    resize: bool = False,
     seed: int = 0,
 ) -> UnitsPlan:
     """Check a request for pictures of units; the arguments are those of `visualize_units`."""
@@ -109,8 +112,8 @@ def plan_units(
         raise BadTarget(f"The layer {quoted(info.path)} has no call {call}. Its calls are 0 to {info.calls - 1}.")
     ascent = named(recipe)
     steps, seed = checked_steps(steps), checked_seed(seed)
-    canvas = canvas_for(net, objectives.unit(info.path, many, call=call), size, 64, held)
-    batch = batch_size(net, info, canvas.shape, canvas.which)
+    canvas = canvas_for(net, objectives.unit(info.path, many, call=call), size, 64, held, resize)
+    batch = batch_size(net, info.path, canvas)
     return UnitsPlan(net, many, canvas, steps, recipe, ascent, seed, batch, info, call)
 
 

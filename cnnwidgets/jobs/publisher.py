@@ -24,6 +24,7 @@ class Publisher(threading.Thread, Generic[F]):
         show: called as `show(frame, number)`; it may take its time, and whoever has seen the frame calls
             `acknowledge(number)`.
         finished: called once as `finished(job)` after the end of the run and the last `show`.
+        paused: called as `paused(job)` in each pause, once the last frame before it is shown and all is still.
         fps: most frames in a second, at most 30.
         window: frames that may be shown and not yet acknowledged.
         clock: seconds, steady.
@@ -37,6 +38,7 @@ class Publisher(threading.Thread, Generic[F]):
         show: Callable[[F, int], object],
         *,
         finished: Callable[[Job[F]], object] | None = None,
+        paused: Callable[[Job[F]], object] | None = None,
         fps: float = 15.0,
         window: int = 2,
         clock: Callable[[], float] = time.monotonic,
@@ -46,9 +48,11 @@ class Publisher(threading.Thread, Generic[F]):
         self.shown = 0
         self._show = show
         self._finished = finished
+        self._paused = paused
         self._clock = clock
         self._pace = Pace(fps, window)
         self._muted = False
+        self._told_of_pause = False
 
     @property
     def acknowledged_count(self) -> int:
@@ -70,7 +74,7 @@ class Publisher(threading.Thread, Generic[F]):
     def run(self) -> None:
         """The thread's body: `start` calls it."""
         try:
-            while self._show_next():
+            while self._turn():
                 pass
         except BaseException as error:
             self.job.fail(error)
@@ -81,18 +85,23 @@ class Publisher(threading.Thread, Generic[F]):
         except BaseException as error:
             self.job.fail(error)
 
-    def _show_next(self) -> bool:
-        """Show one frame; a function of its own, so that a waiting thread holds none in its variables."""
+    def _turn(self) -> bool:
+        """Show one frame, or tell of a pause; a function of its own, so that a waiting thread holds no frame."""
         with self.job.changed:
             if not self._wait_for_turn():
                 return False
-            frame, number = self.job.take(), self._pace.sent(self._clock())
-        self._show(frame, number)
-        self.shown += 1
+            is_pause = self._told_of_pause = not self.job.fresh  # the next pause comes after another frame
+            if not is_pause:
+                frame, number = self.job.take(), self._pace.sent(self._clock())
+        if not is_pause:
+            self._show(frame, number)
+            self.shown += 1
+        elif self._paused is not None:
+            self._paused(self.job)
         return True
 
     def _wait_for_turn(self) -> bool:
-        """Wait until a frame is to be shown (true), or none ever will be (false)."""
+        """Wait until a frame is to be shown or a pause to be told (true), or nothing ever will be (false)."""
         job = self.job
         while not self._muted:
             delay = None
@@ -103,5 +112,7 @@ class Publisher(threading.Thread, Generic[F]):
                     return True
             elif job.ended:
                 return False
+            elif job.state == "paused" and not self._told_of_pause:
+                return True
             job.changed.wait(delay)
         return False

@@ -174,7 +174,7 @@ class FilterGallery(Panel):
         """Floating point operations of the whole run."""
         plan = self._plan
         batches = -(-len(plan.units) // plan.batch)
-        return 2 * forward_flops(plan.net, plan.layer.path, plan.canvas.shape) * plan.batch * batches * plan.steps
+        return 2 * forward_flops(plan.net, plan.layer.path, plan.canvas) * plan.batch * batches * plan.steps
 
     def _estimate(self) -> str:
         seconds = self._cost() / FilterGallery._speed + 1.0  # and a second for the first trace

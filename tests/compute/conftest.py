@@ -217,12 +217,19 @@ def noise() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
+def run() -> Callable[..., Any]:
+    """`run(net, pictures)` is the network's first output for pictures at its first picture input."""
+    return lambda net, pictures: net.call(net.feed(tf.constant(pictures), net.picture_inputs[0]))[0].numpy()
+
+
+@pytest.fixture(scope="session")
 def value_of() -> Callable[..., Any]:
     """`value_of(net, objective, pictures)` is the objective of each picture, [N]."""
 
     def value(net: Network, objective: Any, pictures: Any) -> Any:
         objective = ascent.checked(net, objective)
-        return ascent.read(net, objective.terms, tf.constant(pictures), ascent._numbers(objective)).numpy()
+        feed = net.feed(tf.constant(pictures), net.picture_inputs[0])
+        return ascent.read(net, objective.terms, feed, ascent._numbers(objective)).numpy()
 
     return value
 

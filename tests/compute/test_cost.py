@@ -57,6 +57,7 @@ def test_the_batch_halves_as_the_cost_grows_and_stays_a_power_of_two():
 @pytest.mark.parametrize("name", ["sequential", "siamese", "dense_only", "inputs_as_dict", "mixed_float16"])
 def test_every_kind_of_model_has_a_batch(net, name):
     network = net(name)
-    info = next(i for i in network.inputs if i.is_picture)
-    last = network.layers[-1]
-    assert batch_size(network, last, (*(n or 32 for n in info.size), info.channels)) == 16
+    (which,) = network.picture_inputs[-1:]
+    info = network.inputs[which]
+    shape = (*(n or 32 for n in info.size), info.channels)
+    assert batch_size(network, network.layers[-1], shape, which) == 16

@@ -40,11 +40,11 @@ def test_inputs_keep_the_order_and_names_of_the_model(net):
 
 
 @pytest.mark.parametrize("name", ["inputs_as_list", "inputs_as_dict"])
-def test_each_input_is_fed_what_is_meant_for_it(net, noise, name):
+def test_each_input_is_fed_what_is_meant_for_it(net, noise, run, name):
     network, pictures = net(name), noise(2, 32, 32, 3)
     table = np.zeros((2, 4), np.float32)
     feed = [table, pictures] if name == "inputs_as_list" else {"photo": pictures, "age": table}
-    np.testing.assert_allclose(network.call(pictures), network.model(feed), atol=1e-6)
+    np.testing.assert_allclose(run(network, pictures), network.model(feed), atol=1e-6)
 
 
 def test_a_dtype_is_kept():
@@ -84,7 +84,7 @@ def several(call):
 
 
 @pytest.mark.parametrize("nesting", ["list", "dict"])
-def test_a_subclassed_model_remembers_the_inputs_it_was_called_on(nesting, noise):
+def test_a_subclassed_model_remembers_the_inputs_it_was_called_on(nesting, noise, run):
     as_dict = nesting == "dict"
     model = several((lambda x: (x["photo"], x["table"])) if as_dict else (lambda x: (x[1], x[0])))
     photo, table = noise(2, 9, 7, 3), np.zeros((2, 4), np.float32)
@@ -92,10 +92,10 @@ def test_a_subclassed_model_remembers_the_inputs_it_was_called_on(nesting, noise
     expected = model(feed)
     network = Network(model)
     assert sorted(i.shape for i in network.inputs) == [(4,), (9, 7, 3)]
-    np.testing.assert_allclose(network.call(photo), expected, atol=1e-6)
+    np.testing.assert_allclose(run(network, photo), expected, atol=1e-6)
 
 
-def test_a_sequential_works_however_it_was_built(noise):
+def test_a_sequential_works_however_it_was_built(noise, run):
     pictures = noise(1, 8, 8, 3)
     with_input = keras.Sequential([keras.Input((8, 8, 3)), L.Conv2D(2, 3), L.Flatten()])
     built = keras.Sequential([L.Conv2D(2, 3), L.Flatten()])
@@ -105,7 +105,7 @@ def test_a_sequential_works_however_it_was_built(noise):
     for model in (with_input, built, called):
         network = Network(model)
         assert network.inputs[0].shape == (8, 8, 3)
-        np.testing.assert_allclose(network.call(pictures), model(pictures), atol=1e-6)
+        np.testing.assert_allclose(run(network, pictures), model(pictures), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -44,26 +44,27 @@ def test_logits_are_shown_as_probabilities(net, noise):
     np.testing.assert_allclose([p.probability for p in found], np.sort(expected)[::-1], rtol=1e-5)
 
 
-def test_one_sigmoid_output_stays_as_it_is(net, noise):
-    left = noise(32, 32, 3)
-    (found,) = net("siamese").predict(left)
-    grey = np.full((1, 32, 32, 3), 0.5, np.float32)
-    assert found.probability == pytest.approx(float(net("siamese").model([left[None], grey])[0, 0]), rel=1e-5)
+def test_one_sigmoid_is_shown_as_its_two_classes(net, noise):
+    left, right = noise(32, 32, 3), noise(32, 32, 3, seed=8)
+    probability = float(net("siamese").model([left[None], right[None]])[0, 0])
+    found = {p.index: p.probability for p in net("siamese").predict([left, right])}
+    assert found == pytest.approx({0: 1 - probability, 1: probability}, rel=1e-5)
 
 
 @pytest.mark.parametrize(
     "name", ["sequential", "twice", "dense_only", "subclassed", "inputs_as_list", "channels_first", "mixed_float16"]
 )
 def test_every_kind_of_model_predicts_a_distribution(net, noise, name):
-    found = net(name).predict(noise(40, 30, 3), top=99)
+    picture = noise(40, 30, 3)
+    found = net(name).predict({"photo": picture} if name.startswith("inputs") else picture, top=99)
     assert sum(p.probability for p in found) == pytest.approx(1, abs=2e-3)
     assert sorted(p.index for p in found) == list(range(len(found)))
 
 
-def test_channels_first_gets_its_picture_the_right_way_round(net, noise):
+def test_channels_first_gets_its_picture_the_right_way_round(net, noise, run):
     picture = noise(32, 32, 3)
     expected = net("channels_first").model(picture.transpose(2, 0, 1)[None]).numpy()
-    np.testing.assert_allclose(net("channels_first").call(picture[None]), expected, atol=1e-5)
+    np.testing.assert_allclose(run(net("channels_first"), picture[None]), expected, atol=1e-5)
 
 
 def test_what_is_no_picture_is_refused(net):
@@ -72,45 +73,54 @@ def test_what_is_no_picture_is_refused(net):
             net("plain").predict(thing)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_network_whose_output_is_not_finite_says_so(build, noise, value):
+    model = build("plain")
+    model.get_layer("logits").bias.assign([value, 0, 0, 0, 0])
+    with pytest.raises(BadModel, match="not finite.*weights"):
+        Network(model).predict(noise(9, 9, 3))
+
+
 # -- pictures to batches
 
 
 def test_a_network_of_any_size_takes_a_picture_as_it_is(net, noise):
     picture = noise(37, 53, 3)
-    np.testing.assert_array_equal(net("plain").batch(picture), picture[None])
+    (batch,) = net("plain").arrays(picture)
+    np.testing.assert_array_equal(batch, picture[None])
 
 
 def test_a_network_of_one_size_gets_the_picture_stretched_to_it(net, noise):
-    picture = noise(64, 96, 3)
-    batch = net("siamese").batch(picture)
-    assert batch.shape == (1, 32, 32, 3)
-    expected = np.asarray(Image.fromarray(picture[..., 1]).resize((32, 32), Image.Resampling.BILINEAR))
-    np.testing.assert_allclose(batch[0, ..., 1], expected, atol=1e-6)
+    picture = noise(64, 96, 1)
+    batch = net("sequential").array(np.repeat(picture, 3, -1), 0)
+    expected = np.asarray(Image.fromarray(picture[..., 0]).resize((32, 32), Image.Resampling.BILINEAR))
+    np.testing.assert_allclose(batch[0, ..., 0], expected, atol=1e-6)
 
 
 def test_a_very_large_picture_is_shrunk_before_a_network_of_any_size(net):
-    assert net("plain").batch(np.zeros((512, 2048, 3), np.uint8)).shape == (1, 256, 1024, 3)
+    (batch,) = net("plain").arrays(np.zeros((512, 2048, 3), np.uint8))
+    assert batch.shape == (1, 256, 1024, 3)
 
 
 def test_eight_bits_and_floats_are_the_same_picture(net):
     picture = np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8)
-    np.testing.assert_allclose(net("plain").batch(picture), net("plain").batch(picture / 255), atol=1e-6)
+    np.testing.assert_allclose(net("plain").arrays(picture)[0], net("plain").arrays(picture / 255)[0], atol=1e-6)
 
 
 def test_grey_pictures_become_three_equal_channels_and_colors_become_luminance(net, noise):
     grey, color = noise(32, 32), noise(32, 32, 3)
-    batch = net("siamese").batch(grey)
-    np.testing.assert_array_equal(batch[0], np.stack([grey] * 3, -1))
-    expected = color @ [0.299, 0.587, 0.114]
-    np.testing.assert_allclose(net("sequential").batch(color)[0, ..., 0], expected, atol=1e-6)
-    np.testing.assert_allclose(net("sequential").batch(grey)[0, ..., 0], grey, atol=1e-6)
+    np.testing.assert_array_equal(net("plain").array(grey, 0)[0], np.stack([grey] * 3, -1))
+    luminance = color @ [0.299, 0.587, 0.114]
+    np.testing.assert_allclose(net("sequential").array(color, 0)[0, ..., 0], luminance, atol=1e-6)
+    np.testing.assert_allclose(net("sequential").array(grey, 0)[0, ..., 0], grey, atol=1e-6)
 
 
 @pytest.mark.parametrize("channels", [2, 4, 7])
-def test_pictures_of_unusual_channels_pass_as_arrays(channels):
+def test_pictures_of_unusual_channels_pass_as_arrays(run, channels):
     picture = np.random.default_rng(0).integers(0, 256, (6, 5, channels), np.uint8)
     network = Network(echo(channels))
-    np.testing.assert_allclose(network.call(network.batch(picture)).numpy()[0], picture.mean((0, 1)) / 255, rtol=1e-4)
+    for given in (picture, picture / 255):
+        np.testing.assert_allclose(run(network, network.array(given, 0))[0], picture.mean((0, 1)) / 255, rtol=1e-4)
 
 
 @pytest.mark.parametrize("channels", [2, 4, 7])
@@ -119,16 +129,92 @@ def test_a_color_picture_is_refused_by_a_network_of_unusual_channels(noise, chan
         Network(echo(channels)).predict(noise(6, 5, 3))
 
 
-# -- inputs that are not climbed
+# -- several inputs and outputs
 
 
-def test_other_inputs_get_mid_grey_and_zeros(noise):
-    photo, other, table = keras.Input((8, 8, 3)), keras.Input((None, None, 1)), keras.Input((2,))
-    mean = L.GlobalAveragePooling2D()
-    model = keras.Model([table, photo, other], L.Concatenate()([mean(photo), mean(other), table]))
-    network, pictures = Network(model, preprocess="none"), noise(2, 8, 8, 3)
-    expected = [[*p.mean((0, 1)) * 255, 127.5, 0, 0] for p in pictures]
-    np.testing.assert_allclose(network.call(pictures), expected, rtol=1e-4)
+def two_photos_and_a_table():
+    """Puts out what it gets: the means of two pictures' channels, and its table."""
+    photo, other = keras.Input((8, 8, 3), name="photo"), keras.Input((None, None, 1), name="other")
+    table, mean = keras.Input((2,), name="table"), L.GlobalAveragePooling2D()
+    return keras.Model([table, photo, other], L.Concatenate()([mean(photo), mean(other), table]))
+
+
+def test_inputs_that_are_not_climbed_get_mid_grey_and_zeros_or_what_is_held(noise):
+    network, pictures = Network(two_photos_and_a_table(), preprocess="none"), noise(2, 8, 8, 3)
+    means = pictures.mean((1, 2)) * 255
+    blank = network.call(network.feed(pictures, 1))[0]
+    np.testing.assert_allclose(blank, [[*m, 127.5, 0, 0] for m in means], rtol=1e-4)
+    held = network.call(network.feed(pictures, 1, {0: np.array([[3.0, 4.0]]), 2: np.full((1, 5, 5, 1), 0.2)}))[0]
+    np.testing.assert_allclose(held, [[*m, 51, 3, 4] for m in means], rtol=1e-4)
+    other = network.call(network.feed(pictures[..., :1], 2))[0]
+    np.testing.assert_allclose(other, [[127.5] * 3 + [m[0], 0, 0] for m in means], rtol=1e-4)
+
+
+@pytest.mark.parametrize("as_dict", [False, True])
+@pytest.mark.parametrize("with_table", [False, True])
+def test_several_inputs_are_given_as_a_list_in_order_or_as_a_dict_by_name(noise, as_dict, with_table):
+    network, photo, other = Network(two_photos_and_a_table(), preprocess="unit"), noise(8, 8, 3), noise(4, 4)
+    given = {"photo": photo, "other": other} | ({"table": [5, 6]} if with_table else {})
+    in_order = [given[name] for name in ("table", "photo", "other") if name in given]
+    output = network.call(network.arrays(given if as_dict else in_order))[0]
+    expected = [*photo.mean((0, 1)), other.mean(), *((5, 6) if with_table else (0, 0))]
+    np.testing.assert_allclose(output, [expected], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({"photo": 0, "nope": 0}, "no input 'nope'.*table, photo, other"),
+        ({"photo": 0}, "No picture was given for other"),
+        ([0], "1 inputs were given. This model takes 3"),
+        ([0, 0, 0, 0], "4 inputs were given"),
+        (np.zeros((8, 8, 3)), "No picture was given for other"),
+    ],
+)
+def test_too_many_or_too_few_inputs_are_refused_by_name(given, words):
+    with pytest.raises(BadModel, match=words):
+        Network(two_photos_and_a_table()).arrays(given)
+
+
+@pytest.mark.parametrize(
+    "name, path, call, seen",
+    [
+        ("plain", "conv2", 0, (0,)),
+        ("siamese", "encoder/conv", 0, (0,)),
+        ("siamese", "encoder/conv", 1, (1,)),
+        ("siamese", "difference", 0, (0, 1)),
+        ("inputs_as_list", "conv", 0, (1,)),
+        ("inputs_as_list", "table", 0, ()),
+        ("channels_first", "conv2", 0, (0,)),
+    ],
+)
+def test_which_pictures_a_layer_sees_is_found_by_gradient(net, name, path, call, seen):
+    assert net(name).sees(path, call) == seen
+
+
+def two_outputs(as_dict):
+    picture = keras.Input((None, None, 3), name="picture")
+    x = L.GlobalAveragePooling2D(name="gap")(picture)
+    kind, size = L.Dense(3, activation="softmax", name="kind")(x), L.Dense(1, activation="sigmoid", name="size")(x)
+    return keras.Model(picture, {"size": size, "kind": kind} if as_dict else [kind, size])
+
+
+@pytest.mark.parametrize("as_dict", [False, True])
+def test_outputs_are_listed_and_chosen_by_index_or_name(noise, as_dict):
+    model, picture = two_outputs(as_dict), noise(8, 8, 3)
+    network, output = Network(model), model(picture[None])
+    assert [(o.name, o.classes, o.squashed_by) for o in network.outputs] == [
+        ("kind", 3, "softmax"), ("size", 2, "sigmoid"),
+    ]  # fmt: skip
+    size = float((output["size"] if as_dict else output[1])[0, 0])
+    assert len(network.predict(picture)) == 3
+    for which in ("size", 1):
+        assert {p.index: p.probability for p in network.predict(picture, output=which)}[1] == pytest.approx(
+            size, rel=1e-4
+        )
+    for which in ("nope", 2, -1, True):
+        with pytest.raises(BadTarget, match="There is no output"):
+            network.predict(picture, output=which)
 
 
 # -- classes
@@ -179,9 +265,9 @@ def test_a_wrong_number_of_class_names_is_refused(net, names):
         Network(net("plain").model, class_names=names)
 
 
-def test_classes_are_counted_on_the_first_output(net):
-    counts = {name: net(name).classes for name in ("plain", "sequential", "siamese", "subclassed")}
-    assert counts == {"plain": 5, "sequential": 4, "siamese": 1, "subclassed": 3}
+def test_classes_are_counted_on_each_output(net):
+    counts = {name: net(name).outputs[0].classes for name in ("plain", "sequential", "siamese", "subclassed")}
+    assert counts == {"plain": 5, "sequential": 4, "siamese": 2, "subclassed": 3}
 
 
 # -- identity
@@ -207,7 +293,8 @@ def test_the_model_is_the_users_own_and_untouched(build, noise, snapshot_of):
         before = snapshot_of(model)
         network = Network(model)
         network.predict(noise(40, 40, 3))
-        _ = network.layers, network.classes, network.fingerprint(), repr(network)
+        network.sees(network.layers[-1].path)
+        _ = network.layers, network.outputs, network.fingerprint(), repr(network)
         assert network.model is model
         assert snapshot_of(model) == before
 

@@ -228,6 +228,8 @@ store = Cache({str(tmp_path)!r})
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 assert store.put("small", {{"a": numpy.zeros(1000)}}, {{}})
 assert not store.put("large", {{"a": numpy.zeros(100_000)}}, {{}})
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100_000))  # less than a buffer: noticed when it is flushed
+assert not store.put("tiny", {{"a": numpy.zeros(10)}}, {{}})
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
     assert len(files(tmp_path)) == 1 and Cache(tmp_path).get("small") is not None
@@ -296,6 +298,9 @@ for kill in range(30):  # forks of a process that has imported everything: thirt
     time.sleep(0.02 + 0.03 * chance.random())
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+    for key in range(3):
+        arrays, metadata = store.get(str(key))
+        assert len(arrays["a"]) == 100_000 and (arrays["a"] == metadata["seed"]).all()
 """
     subprocess.run([sys.executable, "-c", WRITING + killing, str(tmp_path)], check=True, timeout=120)
     entries = [name for name in files(tmp_path) if name.endswith(cache._SUFFIX)]
