@@ -1,6 +1,6 @@
 # make lab     JupyterLab on the first lesson, in an environment of its own (.venv)
 # make test    everything that must pass: lint, unit, notebooks, browser (each is a target too)
-# make bench   measurements
+# make bench   measurements beside the peers, some minutes on an idle machine; ARGS=--quick tries whether they run
 # make clean   removes the environment and what builds and tests leave behind
 #
 # PYTHON=python3.12              which Python the environment is made with
@@ -48,10 +48,10 @@ browser: $(IN_TEST) chromium
 	$(BIN)/python -m pytest -m browser tests/browser
 
 bench: $(IN_TEST)
-	$(BIN)/python -m pytest -m benchmark -s tests/benchmarks
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean:
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .bench build dist .mypy_cache .pytest_cache .ruff_cache
 	find cnnwidgets scripts tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment: made once, filled again when what it is made from has changed. The stamps say what it is filled for.

@@ -11,44 +11,70 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cnnwidgets import samples
     from cnnwidgets.compute import objectives, optimizers, parametrizations, transforms
+    from cnnwidgets.compute.activations import feature_maps, top_units
+    from cnnwidgets.compute.adversarial import adversarial
     from cnnwidgets.compute.ascent import ascend
+    from cnnwidgets.compute.attributions import attribution
     from cnnwidgets.compute.backend import limit_gpu
     from cnnwidgets.compute.classes import visualize_classes
+    from cnnwidgets.compute.deepdream import deepdream
     from cnnwidgets.compute.frame import Frame
+    from cnnwidgets.compute.heatmaps import Heatmap, class_activation_map
     from cnnwidgets.compute.layers import LayerInfo
     from cnnwidgets.compute.network import Network, Prediction
+    from cnnwidgets.compute.patches import top_patches
+    from cnnwidgets.compute.receptive_field import receptive_field
     from cnnwidgets.compute.tiles import UnitPictures
     from cnnwidgets.compute.units import visualize_units
     from cnnwidgets.errors import BadModel, BadPicture, BadTarget, CnnWidgetsError, JobFailed
+    from cnnwidgets.panels.adversarial_panel import AdversarialPanel
+    from cnnwidgets.panels.deepdream_panel import DeepDreamPanel
+    from cnnwidgets.panels.feature_map_panel import FeatureMapPanel
     from cnnwidgets.panels.filter_gallery import FilterGallery
+    from cnnwidgets.panels.heatmap_panel import HeatmapPanel
     from cnnwidgets.panels.layer_picker import LayerPicker
     from cnnwidgets.pictures import load_picture
+    from cnnwidgets.rerun import rerun
     from cnnwidgets.zoo import load_network
 
 __version__ = "0.1.0"
 
 # Each public name and the module that it lives in.
 _HOMES = {
+    "AdversarialPanel": "panels.adversarial_panel",
     "BadModel": "errors",
     "BadPicture": "errors",
     "BadTarget": "errors",
     "CnnWidgetsError": "errors",
+    "DeepDreamPanel": "panels.deepdream_panel",
+    "FeatureMapPanel": "panels.feature_map_panel",
     "FilterGallery": "panels.filter_gallery",
     "Frame": "compute.frame",
+    "Heatmap": "compute.heatmaps",
+    "HeatmapPanel": "panels.heatmap_panel",
     "JobFailed": "errors",
     "LayerInfo": "compute.layers",
     "LayerPicker": "panels.layer_picker",
     "Network": "compute.network",
     "Prediction": "compute.network",
     "UnitPictures": "compute.tiles",
+    "adversarial": "compute.adversarial",
     "ascend": "compute.ascent",
+    "attribution": "compute.attributions",
+    "class_activation_map": "compute.heatmaps",
+    "deepdream": "compute.deepdream",
+    "feature_maps": "compute.activations",
     "limit_gpu": "compute.backend",
     "load_network": "zoo",
     "load_picture": "pictures",
     "objectives": "compute.objectives",
     "optimizers": "compute.optimizers",
     "parametrizations": "compute.parametrizations",
+    "receptive_field": "compute.receptive_field",
+    "rerun": "rerun",
     "samples": "samples",
+    "top_patches": "compute.patches",
+    "top_units": "compute.activations",
     "transforms": "compute.transforms",
     "visualize_classes": "compute.classes",
     "visualize_units": "compute.units",
@@ -56,26 +82,40 @@ _HOMES = {
 _MODULES = {"objectives", "optimizers", "parametrizations", "samples", "transforms"}
 
 __all__ = [
+    "AdversarialPanel",
     "BadModel",
     "BadPicture",
     "BadTarget",
     "CnnWidgetsError",
+    "DeepDreamPanel",
+    "FeatureMapPanel",
     "FilterGallery",
     "Frame",
+    "Heatmap",
+    "HeatmapPanel",
     "JobFailed",
     "LayerInfo",
     "LayerPicker",
     "Network",
     "Prediction",
     "UnitPictures",
+    "adversarial",
     "ascend",
+    "attribution",
+    "class_activation_map",
+    "deepdream",
+    "feature_maps",
     "limit_gpu",
     "load_network",
     "load_picture",
     "objectives",
     "optimizers",
     "parametrizations",
+    "receptive_field",
+    "rerun",
     "samples",
+    "top_patches",
+    "top_units",
     "transforms",
     "visualize_classes",
     "visualize_units",

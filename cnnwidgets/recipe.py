@@ -21,7 +21,9 @@ from cnnwidgets.pictures import read_png_metadata
 from cnnwidgets.snippets import VERBS, write
 
 # What changes a picture, or is needed to make its file again, but is no keyword of a verb.
-FACTS = ("batch", "columns", "colormap", "jit", "onednn", "opacity", "picture", "rescued", "threads")
+FACTS = (
+    "batch", "beside", "columns", "colormap", "jit", "onednn", "opacity", "picture", "rescued", "steered", "threads", "threshold", "until",
+)  # fmt: skip
 
 MAX_TEXT = 2**18  # characters of JSON
 MAX_ITEMS = 10_000  # of one list or dict

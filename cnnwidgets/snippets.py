@@ -46,8 +46,10 @@ VERBS: Mapping[str, Verb] = {
     "feature_maps": Verb("net, picture", ("layers",), "pics"),
     "class_activation_map": Verb("net, picture", ("layer", "target", "method", "output", "seed"), "heat"),
     "attribution": Verb("net, picture", ("target", "method", "output", "seed"), "heat"),
-    "deepdream": Verb("net, picture", ("layers", "octaves", "octave_scale", "steps", "step_size", "seed"), "frame"),
-    "adversarial": Verb("net, picture", ("target", "method", "epsilon", "steps", "seed"), "frame"),
+    "deepdream": Verb(
+        "net, picture", ("layers", "octaves", "octave_scale", "steps", "step_size", "jitter", "seed"), "frame"
+    ),
+    "adversarial": Verb("net, picture", ("target", "epsilon", "steps", "method", "output", "seed"), "frame"),
 }
 
 
@@ -69,7 +71,9 @@ def write(verb: str, network: str, settings: Mapping[str, Any], picture: str | N
     arguments = [how.first.format(**{name: _source(name, settings[name]) for name in how.required})]
     arguments += [f"{name}={_source(name, settings[name])}" for name in how.keywords if name in settings]
     if how.leaves == "frame":
-        lines += [_call(f"for frame in cw.{verb}", arguments) + ":", "    pass"]
+        lines.append(_call(f"for frame in cw.{verb}", arguments) + ":")
+        until = settings.get("until")  # the step whose picture is shown, where that is not the last one
+        lines += ["    pass"] if until is None else [f"    if frame.step == {until!r}:", "        break"]
     else:
         lines.append(_call(f"{how.leaves} = cw.{verb}", arguments))
     return "\n".join(lines) + "\n"

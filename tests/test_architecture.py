@@ -17,9 +17,10 @@ MAY_IMPORT = {  # room -> the rooms (or modules in them) that it may import, bes
     "compute": set(),
     "jobs": set(),
     "zoo": {"compute.backend", "compute.network", "compute.preprocess"},
+    "rerun": {"compute", "zoo"},
     "atlas": {"compute", "jobs", "zoo"},
     "panels": {"atlas", "compute", "jobs", "zoo"},
-    "__init__": {"atlas", "compute", "jobs", "panels", "zoo"},
+    "__init__": {"atlas", "compute", "jobs", "panels", "rerun", "zoo"},
 }
 KERAS = {"keras", "tensorflow"}
 DRAWING = {"IPython", "ipyevents", "ipywidgets"}

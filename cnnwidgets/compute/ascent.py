@@ -21,6 +21,7 @@ from cnnwidgets.compute.network import Network, as_network, enough_room
 from cnnwidgets.compute.objectives import VALUES, Numbers, Objective, Term, numbers_of
 from cnnwidgets.compute.outputs import behind
 from cnnwidgets.compute.outputs import find as find_output
+from cnnwidgets.compute.windows import Windows
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
 
 MOST_STEPS, LARGEST_SIDE, SMALLEST_SIDE = 2048, 1024, 8
@@ -102,16 +103,24 @@ class Canvas:
     """Where a run paints.
 
     Attributes:
-        shape: of the pictures, (height, width, channels).
+        shape: of the pictures, (height, width, channels); height and width are `None` where the picture to start from
+            decides them, so that one graph serves all sizes (pixels only).
         which: the index of the input that they go to.
         held: tensors [1, ...] for other inputs; what is not held is mid-grey, or zero for a table.
         fed: (height, width) to which pictures are resized on their way into the network, if it takes another size.
+        windows: how a picture is read part by part, if it is too large to be read at once.
     """
 
-    shape: tuple[int, int, int]
+    shape: tuple[Any, Any, int]
     which: int = 0
     held: Mapping[int, Any] = field(default_factory=dict)
     fed: tuple[int, int] | None = None
+    windows: Windows | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the picture to start from decides the size."""
+        return None in self.shape
 
     def feed(self, net: Network, pictures: Any, held: Any) -> list[Any]:
         """What `net.call` takes for a batch of pictures."""
@@ -139,22 +148,33 @@ def climb(
     if start is None:
         variables = ascent.parametrization.begin(canvas.shape, seeds)
     else:
-        picture = tf.image.resize(tf.constant(start, tf.float32), canvas.shape[:2])
+        picture = tf.constant(start, tf.float32)
+        picture = picture if canvas.is_open else tf.image.resize(picture, canvas.shape[:2])
         variables = ascent.parametrization.fit(tf.repeat(picture, current.pictures, 0))
     state = ascent.optimizer.begin(variables)
     shared = tf.constant([seed & 0x7FFFFFFF, 0x5EED], tf.int32)
     step, render = _traced(net, current, canvas, ascent)
+    if canvas.is_open:
+        fixed = tf.constant(1), numbers_of(current), seeds, shared, tf.constant(0.0), dict(canvas.held)
+        step.get_concrete_function(*_of_any_size((variables, state), canvas.shape), *fixed)
     for count in range(1, steps + 1):
         numbers, rate = numbers_of(steered()), tf.constant(_rate(ascent), tf.float32)
         variables, state, values, finite = step(
             variables, state, tf.constant(count), numbers, seeds, shared, rate, dict(canvas.held)
         )
         if not finite:
+            if count == 1:
+                raise BadModel(net.why_not_finite())
             raise JobFailed(
                 f"The run diverged at step {count} of {steps}: the picture is no longer finite. "
                 "The last good picture is kept; lower the step size, or check the network's weights and preprocessing."
             )
         yield Frame(functools.partial(_read_back, render, variables), count, steps, values)
+
+
+def _of_any_size(pictures: Any, shape: tuple[int | None, ...]) -> Any:
+    """What a graph takes instead of these pictures [N, H, W, C], where rows or columns are left open."""
+    return tf.nest.map_structure(lambda t: tf.TensorSpec([t.shape[0], *shape], t.dtype), pictures)
 
 
 def _rate(ascent: Ascent) -> float:
@@ -169,7 +189,8 @@ def _read_back(render: Any, variables: Any) -> Array:
 def _traced(net: Network, objective: Objective, canvas: Canvas, ascent: Ascent) -> tuple[Any, Any]:
     """The step and the rendering as graphs, made once for each layer structure, size and way of climbing."""
     structure = tuple((t.kind, t.layer, t.call, t.before_activation) for t in objective.terms)
-    key = ("climb", structure, objective.pictures, canvas.shape, canvas.which, canvas.fed, tuple(canvas.held), ascent)
+    place = canvas.shape, canvas.which, canvas.fed, canvas.windows, tuple(canvas.held)
+    key = ("climb", structure, objective.pictures, place, ascent)
 
     def build() -> tuple[Any, Any]:
         def render(variables: Any) -> Any:
@@ -182,6 +203,7 @@ def _traced(net: Network, objective: Objective, canvas: Canvas, ascent: Ascent) 
 
 def _step(net: Network, terms: tuple[Term, ...], canvas: Canvas, ascent: Ascent) -> Callable[..., Any]:
     """One step as a pure function: variables and state in, variables and state out."""
+    by_windows = canvas.windows.read if canvas.windows else lambda value, pictures: value(pictures)
 
     def step(
         variables: Any, state: Any, count: Any, numbers: Any, seeds: Any, shared: Any, rate: Any, held: Any
@@ -193,11 +215,13 @@ def _step(net: Network, terms: tuple[Term, ...], canvas: Canvas, ascent: Ascent)
             pictures = ascent.parametrization.render(variables, canvas.shape)  # [N, H, W, C]
             pictures = transforms_.compose(pictures, ascent.transforms, fresh, moved)
             with enough_room(*canvas.shape[:2], BadTarget):
-                values = read(net, terms, canvas.feed(net, pictures, held), numbers)  # [N]
+                values = by_windows(
+                    lambda seen: read(net, terms, canvas.feed(net, seen, held), numbers), pictures
+                )  # [N]
             total = tf.reduce_sum(values)  # a sum, so that pictures stay independent
         gradient = tape.gradient(total, variables)
         if gradient is None:
-            raise BadTarget(_no_gradient(terms))
+            raise BadTarget(no_gradient(net, terms))
         variables, state = ascent.optimizer.step(variables, state, gradient, count, rate)
         finite = tf.reduce_all(tf.math.is_finite(variables)) & tf.reduce_all(tf.math.is_finite(values))
         return variables, state, values, finite
@@ -238,11 +262,14 @@ def _seen(net: Network, term: Term, recording: layers_.Recording, outputs: list[
     return tf.transpose(seen, [0, 2, 3, 1]) if first else seen
 
 
-def _no_gradient(terms: tuple[Term, ...]) -> str:
-    where = ", ".join(sorted({t.layer or "the output" for t in terms}))
+def no_gradient(net: Network, terms: tuple[Term, ...]) -> str:
+    """What to say where no gradient reaches the picture: what cuts it."""
+    where = ", ".join(sorted({quoted(t.layer) if t.layer else "the output" for t in terms}))
+    cut = net.first_cut()
+    what = f"the layer {quoted(cut)} cuts it" if cut else "it does not depend on the picture"
     return (
-        f"No gradient reaches the picture from {where}: something between them cuts it (stop_gradient, argmax, "
-        "rounding or an integer cast). Choose a layer before that point."
+        f"No gradient reaches the picture from {where}: {what} (stop_gradient, argmax, rounding or an integer cast). "
+        "Choose a layer before that one, or take the cut out of the model."
     )
 
 
@@ -262,7 +289,11 @@ def checked(net: Network, objective: Objective) -> Objective:
 
 def _checked_term(net: Network, term: Term) -> Term:
     if not term.layer:
-        find_output(term.call, net.outputs)
+        if not net.outputs[find_output(term.call, net.outputs)].has_gradient:
+            raise BadTarget(
+                f"The output {quoted(net.outputs[term.call].name)} gives whole numbers, as argmax does, so no "
+                "gradient reaches the picture. Climb a layer before it, or give a model that ends in scores."
+            )
         for one in term.units:
             net.class_index(one, term.call)
         return replace(term, kind="decision") if net.outputs[term.call].is_decision else term
@@ -344,7 +375,7 @@ def canvas_for(
     first = objective.terms[0]
     seen = net.sees(first.layer, first.call) if first.layer else net.picture_inputs
     if not seen:
-        raise BadTarget(_no_gradient(objective.terms[:1]))
+        raise BadTarget(no_gradient(net, objective.terms[:1]))
     names = [info.name for info in net.inputs]
     still = {}
     for name, value in (held or {}).items():
@@ -356,6 +387,33 @@ def canvas_for(
     shape = picture_shape(net, size, default, which, resize)
     rows, columns = net.inputs[which].full_size(*shape[:2])
     return Canvas(shape, which, still, None if (rows, columns) == shape[:2] else (rows, columns))
+
+
+def canvas_around(net: Network, objective: Objective, opened: Mapping[int, Array]) -> Canvas:
+    """The canvas for pictures that are there, at the first picture input that every term sees.
+
+    It is open where the network takes any size.
+
+    Args:
+        net: the network.
+        objective: what is climbed, checked.
+        opened: what the inputs get, from `net.opened`; all but the one that is painted on hold still.
+
+    Raises:
+        BadTarget: where there is no such input.
+    """
+    each = [net.sees(t.layer, t.call) if t.layer else net.picture_inputs for t in objective.terms]
+    for term, seen in zip(objective.terms, each, strict=True):
+        if not seen:
+            raise BadTarget(no_gradient(net, (term,)))
+    common = [i for i in each[0] if all(i in seen for seen in each)]
+    if not common:
+        paths = ", ".join(t.layer or "the output" for t in objective.terms)
+        raise BadTarget(f"These see different pictures: {paths}. Climb layers that see the same one.")
+    which = common[0]
+    held = {i: tf.constant(array) for i, array in enumerate(net.fitted(opened)) if i != which}
+    info = net.inputs[which]
+    return Canvas((*info.size, info.channels), which, held)
 
 
 def picture_shape(

@@ -43,6 +43,11 @@ class InputInfo:
         return rows, columns
 
     @property
+    def fed_shape(self) -> tuple[int | None, ...]:
+        """Of what `Network.call` takes here, without the batch: pictures as [H, W, C], whatever the order inside."""
+        return (*self.size, self.channels) if self.is_picture else self.shape
+
+    @property
     def is_whole_numbers(self) -> bool:
         """Whether it takes integers: pictures as they come from a file."""
         return "int" in self.dtype

@@ -12,7 +12,7 @@ import contextvars
 import functools
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,17 +128,21 @@ class Recording:
         order: (path, output) of every recorded call, in the order Keras ran them.
     """
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, instead: Mapping[tuple[str, int], Callable[[Any], Any]] | None = None) -> None:
+        """Start empty; `instead` is that of `record`."""
+        self._instead = instead or {}
         self.calls: dict[str, list[Any]] = {}
         self.order: list[tuple[str, Any]] = []
         # id(after) -> (after, before, function): keeps `after` alive, and with it its id
         self._before: dict[int, tuple[Any, Any, str]] = {}
 
-    def add(self, path: str, output: Any) -> None:
-        """Note what one call put out."""
+    def add(self, path: str, output: Any) -> Any:
+        """Note what one call put out, and say what the model goes on with."""
+        change = self._instead.get((path, len(self.calls.get(path, ()))))
+        output = change(output) if change else output
         self.calls.setdefault(path, []).append(output)
         self.order.append((path, output))
+        return output
 
     def set_before(self, after: Any, before: Any, function: str) -> None:
         """Note what stood before the activation function that made `after`."""
@@ -154,7 +158,12 @@ class Recording:
 
 
 @contextlib.contextmanager
-def record(layers: dict[str, Any], watch: Iterable[str], activations: bool = False) -> Iterator[Recording]:
+def record(
+    layers: dict[str, Any],
+    watch: Iterable[str],
+    activations: bool = False,
+    instead: Mapping[tuple[str, int], Callable[[Any], Any]] | None = None,
+) -> Iterator[Recording]:
     """Record what the watched layers put out while the body runs the model.
 
     Open it only while one step is traced or called, never across a `yield`.
@@ -163,8 +172,9 @@ def record(layers: dict[str, Any], watch: Iterable[str], activations: bool = Fal
         layers: every layer of the model by path, from `walk`.
         watch: the paths to record.
         activations: also note what stands before each activation function, through concatenation and pooling.
+        instead: for a (watched path, call) a function of that call's output; the model goes on with what it returns.
     """
-    recording = Recording()
+    recording = Recording(instead)
     with TRACING, contextlib.ExitStack() as restore:
         if activations:
             for layer in layers.values():
@@ -216,7 +226,7 @@ def _noting(path: str, recording: Recording, call: Any) -> Any:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         output = call(*args, **kwargs)
         if _active.get() is recording:  # another thread that runs the same model is not recorded
-            recording.add(path, output)
+            return recording.add(path, output)
         return output
 
     return wrapped

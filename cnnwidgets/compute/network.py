@@ -23,6 +23,7 @@ from cnnwidgets.compute.preprocess import Preprocess, resolve
 from cnnwidgets.compute.traces import Traces
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget, nearest, quoted
 
+SMALL = 128  # pixels: any network takes pictures of this size
 LONGEST_SIDE = 1024  # a larger picture is shrunk before a network that takes any size
 
 
@@ -159,6 +160,16 @@ class Network:
             digest.update(value.tobytes())
         return digest.hexdigest()
 
+    def spoiled_weights(self) -> str:
+        """The path of the first weights that hold NaN or infinity; "" where all are finite."""
+        return next((w.path for w in self.model.weights if not np.isfinite(np.asarray(w, np.float32)).all()), "")
+
+    def why_not_finite(self) -> str:
+        """What to say of a network whose numbers are not finite: which weight is spoiled, or what else to check."""
+        if path := self.spoiled_weights():
+            return f"The weights {quoted(path)} of {quoted(self.name)} hold NaN or infinity. Load or train them again."
+        return f"What {quoted(self.name)} puts out is not finite, although its weights are. Check its preprocessing."
+
     def _nest(self, flat: Sequence[Any]) -> Any:
         return keras.tree.pack_sequence_as(self._nesting, list(flat))
 
@@ -229,8 +240,16 @@ class Network:
             BadPicture: for what is no picture.
             BadModel: for too many or too few inputs, or pictures of channels that the network does not take.
         """
+        return self.fitted(self.opened(pictures))
+
+    def opened(self, pictures: object) -> dict[int, Array]:
+        """What was given, by the index of its input: pictures [H, W, C] in 0..1 at their own size, and tables."""
         given = self._by_input(pictures)
-        return [self.array(given[i], i) if i in given else _blank(info) for i, info in enumerate(self.inputs)]
+        return {i: self._opened(value, i) for i, value in given.items()}
+
+    def fitted(self, opened: Mapping[int, Array]) -> list[Array]:
+        """What `opened` gave, as the batches of one that `call` takes."""
+        return [self._fitted(opened[i], i) if i in opened else _blank(info) for i, info in enumerate(self.inputs)]
 
     def _by_input(self, pictures: object) -> dict[int, object]:
         names = [info.name for info in self.inputs]
@@ -253,11 +272,16 @@ class Network:
 
     def array(self, value: object, which: int) -> Array:
         """What one input gets, as a batch of one: a picture in 0..1 at a size that the network takes, or a table."""
+        return self._fitted(self._opened(value, which), which)
+
+    def _opened(self, value: object, which: int) -> Array:
+        info = self.inputs[which]
+        return _with_channels(value, info.channels) if info.is_picture else np.asarray(value, np.float32)
+
+    def _fitted(self, array: Array, which: int) -> Array:
         info = self.inputs[which]
         if not info.is_picture:
-            table = np.asarray(value, np.float32)
-            return table if table.ndim == len(info.shape) + 1 else table[None]
-        array = _with_channels(value, info.channels)
+            return array if array.ndim == len(info.shape) + 1 else array[None]
         height, width = array.shape[:2]
         shrink = min(1.0, LONGEST_SIDE / max(height, width))
         size = info.full_size(max(1, round(height * shrink)), max(1, round(width * shrink)))
@@ -278,14 +302,46 @@ class Network:
                     tape.watch(feed)
                     with layers_.record(self.layers_by_path, [path]) as recording:
                         self.call(feed)
-                    output = keras.tree.flatten(recording.calls[path][call])[0]
-                gradients = tape.gradient(tf.cast(output, tf.float32), feed)
+                    output = tf.cast(keras.tree.flatten(recording.calls[path][call])[0], tf.float32)
+                gradients = tape.gradient(output, feed)
                 seen.extend(i for i in self.picture_inputs if gradients[i] is not None)
 
             compiled(run).get_concrete_function()
             return tuple(seen)
 
         return self.traces.get(("sees", path, call), find)  # type: ignore[no-any-return]
+
+    def check_room(self, feed: Sequence[Any]) -> None:
+        """Refuse pictures that are too small, by shapes alone: a pooling of less than it pools ends the process."""
+        shapes = [tuple(tensor.shape) for tensor in feed]
+        sizes = [shapes[i][1:3] for i in self.picture_inputs if not self.inputs[i].is_fixed]
+        height, width = min(sizes, key=min, default=(SMALL, SMALL))
+
+        def trace() -> bool:
+            with enough_room(height, width, BadPicture):
+                compiled(lambda: self.call([tf.zeros(shape) for shape in shapes])).get_concrete_function()
+            return True
+
+        if min(height, width) < SMALL:
+            self.traces.get(("room", *shapes), trace)
+
+    def first_cut(self) -> str:
+        """The path of the first layer, in the order of the calls, that no gradient leaves; "" where there is none."""
+        found: list[str] = []
+
+        def run() -> None:
+            feed = [_channels_last(info, tf.zeros([1, *(n or 64 for n in info.shape)])) for info in self.inputs]
+            with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+                tape.watch(feed)
+                with layers_.record(self.layers_by_path, self.layers_by_path) as recording:
+                    self.call(feed)
+            for path, output in recording.order:
+                first = keras.tree.flatten(output)[0]
+                if all(gradient is None for gradient in tape.gradient(first, feed)):
+                    found.append(path)
+
+        compiled(run).get_concrete_function()
+        return found[0] if found else ""
 
     def predict(self, picture: object, top: int = 5, output: int | str | None = None) -> list[Prediction]:
         """The most probable classes of a picture, best first.
@@ -303,14 +359,10 @@ class Network:
         index = find_output(output, self.outputs)
         feed = [tf.constant(array) for array in self.arrays(picture)]
         forward = self.traces.get("predict", lambda: compiled(self.call))
-        _, height, width, _ = feed[self.picture_inputs[0]].shape
-        with enough_room(height, width, BadPicture):
-            scores = np.asarray(forward(feed)[index], np.float64)[0]
+        self.check_room(feed)
+        scores = np.asarray(forward(feed)[index], np.float64)[0]
         if not np.isfinite(scores).all():
-            raise BadModel(
-                f"The output of {quoted(self.name)} is not finite. Its weights hold NaN or infinity, or its "
-                "preprocessing is wrong: check them."
-            )
+            raise BadModel(self.why_not_finite())
         probabilities = _probabilities(scores.reshape(-1, scores.shape[-1]).mean(0), self.outputs[index])
         best = np.argsort(-probabilities, kind="stable")[:top]
         return [Prediction(int(i), self.class_name(int(i)), float(probabilities[i])) for i in best]

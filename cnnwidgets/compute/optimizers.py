@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+
 from cnnwidgets.compute.backend import tf
 
 Rate = float | Callable[[], float]
@@ -93,6 +95,75 @@ class NormalizedGradient:
         axes = list(range(1, gradient.shape.rank))
         length = tf.sqrt(tf.reduce_mean(tf.square(gradient), axes, keepdims=True))
         return variables + rate * gradient / (length + self.epsilon), state
+
+
+@dataclass(frozen=True)
+class BlurredGradient:
+    """DeepDream's step: `rate * g / std(g)`, with g the mean of Gaussian blurs of the gradient; pixels stay in 0..1.
+
+    The blurs keep what an octave paints as large as the octave's own details; without them the picture fills with
+    grain (Mordvintsev, Olah & Tyka, "Inceptionism", 2015).
+
+    Attributes:
+        rate: how far a step goes, in units of 0..1.
+        deviations: of the Gaussians, in pixels.
+    """
+
+    rate: Rate = field(default=0.02, compare=False)
+    deviations: tuple[float, ...] = (0.5, 1.0, 2.0)
+
+    def begin(self, variables: Any) -> tuple[Any, ...]:
+        """No state."""
+        return ()
+
+    def step(
+        self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """One step."""
+        kernel = np.mean([_gaussian(d, 3 * max(self.deviations)) for d in self.deviations], 0)  # [k, k]
+        each = tf.constant(np.repeat(kernel[:, :, None, None], gradient.shape[3], 2), tf.float32)  # [k, k, C, 1]
+        blurred = tf.nn.depthwise_conv2d(gradient, each, [1, 1, 1, 1], "SAME")
+        spread = tf.math.reduce_std(blurred, [1, 2, 3], keepdims=True)
+        return tf.clip_by_value(variables + rate * tf.math.divide_no_nan(blurred, spread), 0.0, 1.0), state
+
+
+def _gaussian(deviation: float, reach: float) -> np.ndarray[Any, Any]:
+    """A Gaussian of two dimensions, `2 * ceil(reach) + 1` wide, whose sum is 1."""
+    line = np.exp(-0.5 * (np.arange(-np.ceil(reach), np.ceil(reach) + 1) / deviation) ** 2)
+    return np.asarray(np.outer(line, line) / line.sum() ** 2)
+
+
+@dataclass(frozen=True)
+class MomentumSign:
+    """Steps of the sign of a gathered gradient, inside a ball: no pixel leaves the start by more than the radius.
+
+    The momentum iterative fast gradient sign method (Dong et al., arXiv:1710.06081); with a share of 1 and one step the
+    fast gradient sign method (Goodfellow et al., arXiv:1412.6572). Pixels stay in 0..1.
+
+    Attributes:
+        rate: the ball's radius in the largest norm, in units of 0..1.
+        share: how much of the radius one step goes.
+        decay: how much of the gradients so far is kept.
+    """
+
+    rate: Rate = field(default=2 / 255, compare=False)
+    share: float = 0.25
+    decay: float = 1.0
+
+    def begin(self, variables: Any) -> tuple[Any, ...]:
+        """No momentum yet, and the ball's centre."""
+        return tf.zeros_like(variables), variables
+
+    def step(
+        self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """One step."""
+        momentum, center = state
+        size = tf.reduce_mean(tf.abs(gradient), list(range(1, gradient.shape.rank)), keepdims=True)
+        momentum = self.decay * momentum + tf.math.divide_no_nan(gradient, size)
+        moved = variables + self.share * rate * tf.sign(momentum)
+        moved = tf.clip_by_value(moved, center - rate, center + rate)
+        return tf.clip_by_value(moved, 0.0, 1.0), (momentum, center)
 
 
 def adam(rate: Rate = 0.05) -> Adam:

@@ -20,11 +20,18 @@ class OutputInfo:
         name: as the model calls it.
         shape: without the batch.
         squashed_by: "softmax", "sigmoid" or "log_softmax" where its last step is one; else "".
+        dtype: of its numbers.
     """
 
     name: str
     shape: tuple[int | None, ...]
     squashed_by: str
+    dtype: str = "float32"
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether it is no whole number, such as the index that an argmax gives."""
+        return "float" in self.dtype
 
     @property
     def is_decision(self) -> bool:
@@ -41,7 +48,7 @@ def describe(model: Any, outputs: Any, recording: Recording) -> tuple[OutputInfo
     """List the outputs of one recorded run in a graph."""
     names = _names(model, outputs)
     return tuple(
-        OutputInfo(name, tuple(tensor.shape)[1:], behind(tensor, recording)[1])
+        OutputInfo(name, tuple(tensor.shape)[1:], behind(tensor, recording)[1], tensor.dtype.name)
         for name, tensor in zip(names, keras.tree.flatten(outputs), strict=True)
     )
 

@@ -38,9 +38,15 @@ class UnitPictures:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class UnitsFrame(Frame):
-    """A Frame of units: it can say what the verb would return if the run ended here."""
+    """A Frame of units: it can say what the verb would return if the run ended here.
+
+    Attributes:
+        units: the unit of each picture.
+        phase: what is done now, where it is no step of the painting: "trying 2 silent units again".
+    """
 
     units: tuple[int, ...] = ()
+    phase: str = ""
 
     def result(self) -> UnitPictures:
         """The pictures so far."""

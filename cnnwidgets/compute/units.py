@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -129,8 +129,12 @@ def _with_notes(plan: UnitsPlan, painted: UnitsFrame) -> Iterator[UnitsFrame]:
         return silence.measure(plan.net, plan.layer, pictures, units, plan.batch, plan.call, plan.canvas)
 
     def again(units: Sequence[int], extra_seed: int) -> Iterator[Frame]:
-        objective = objectives.unit(plan.layer.path, units, call=plan.call)
-        return climb(plan.net, objective, plan.canvas, silence.STEPS, named("fourier"), plan.seed + extra_seed)
+        objective, ascent = objectives.unit(plan.layer.path, units, call=plan.call), named("fourier")
+        if extra_seed:  # one place, and nothing moves: an edge has no mean, and a dense unit knows each pixel's place
+            ascent = replace(ascent, transforms=())
+            if plan.layer.is_spatial:
+                objective = objectives.neuron(plan.layer.path, units, call=plan.call)
+        return climb(plan.net, objective, plan.canvas, silence.STEPS, ascent, plan.seed + extra_seed)
 
     pictures, notes = painted.pictures.copy(), [""] * len(plan.units)
     answers = answer(pictures, plan.units)
@@ -140,9 +144,10 @@ def _with_notes(plan: UnitsPlan, painted: UnitsFrame) -> Iterator[UnitsFrame]:
     if silent:
         parts = -(-len(silent) // silence.BATCH)
         total += silence.SEEDS * silence.STEPS * parts + 1
+        phase = f"trying {len(silent)} silent {'unit' if len(silent) == 1 else 'units'} again"
         for done, so_far in enumerate(silence.rescue(silent, again, answer), painted.step):
             rescued = so_far
-            yield UnitsFrame(pictures, min(done, total - 1), total, painted.values, units=plan.units)
+            yield UnitsFrame(pictures, min(done, total - 1), total, painted.values, units=plan.units, phase=phase)
     for i, unit in enumerate(plan.units):
         found = rescued.get(unit, silence.Rescued())
         notes[i] = found.note

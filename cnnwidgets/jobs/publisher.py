@@ -16,8 +16,8 @@ F = TypeVar("F")
 class Publisher(threading.Thread, Generic[F]):
     """A thread that lives as long as one run; it skips frames and never queues them.
 
-    The first frame, the last, and the last before a pause are shown at once, whatever is under way. What `show` or
-    `finished` raises ends the job as an error.
+    The first frame, the last, and the last before a pause are shown at once, whatever is under way. What `show`,
+    `paused` or `finished` raises ends the job as an error.
 
     Args:
         job: the run whose frames are shown.
@@ -37,8 +37,8 @@ class Publisher(threading.Thread, Generic[F]):
         job: Job[F],
         show: Callable[[F, int], object],
         *,
-        finished: Callable[[Job[F]], object] | None = None,
-        paused: Callable[[Job[F]], object] | None = None,
+        finished: Callable[[Job[F]], object] = lambda job: None,
+        paused: Callable[[Job[F]], object] = lambda job: None,
         fps: float = 15.0,
         window: int = 2,
         clock: Callable[[], float] = time.monotonic,
@@ -53,6 +53,7 @@ class Publisher(threading.Thread, Generic[F]):
         self._pace = Pace(fps, window)
         self._muted = False
         self._told_of_pause = False
+        self._calling = threading.RLock()  # held while `show`, `paused` or `finished` runs
 
     @property
     def acknowledged_count(self) -> int:
@@ -65,11 +66,15 @@ class Publisher(threading.Thread, Generic[F]):
             self._pace.acknowledged(number, self._clock())
             self.job.changed.notify_all()
 
-    def mute(self) -> None:
-        """Show nothing more: for a run that another has replaced; `finished` is still called."""
-        with self.job.changed:
-            self._muted = True
-            self.job.changed.notify_all()
+    def mute(self, timeout: float = 0.5) -> None:
+        """Show nothing more: for a run that another replaces; `finished` is still called.
+
+        A call of `show`, `paused` or `finished` that is under way is waited for, at most `timeout` seconds: it may be
+        waiting for the caller itself.
+        """
+        self._muted = True
+        if self._calling.acquire(timeout=timeout):
+            self._calling.release()
 
     def run(self) -> None:
         """The thread's body: `start` calls it."""
@@ -80,7 +85,7 @@ class Publisher(threading.Thread, Generic[F]):
             self.job.fail(error)
         self.job.wait()
         try:
-            if self._finished is not None:
+            with self._calling:
                 self._finished(self.job)
         except BaseException as error:
             self.job.fail(error)
@@ -93,17 +98,20 @@ class Publisher(threading.Thread, Generic[F]):
             is_pause = self._told_of_pause = not self.job.fresh  # the next pause comes after another frame
             if not is_pause:
                 frame, number = self.job.take(), self._pace.sent(self._clock())
-        if not is_pause:
-            self._show(frame, number)
-            self.shown += 1
-        elif self._paused is not None:
-            self._paused(self.job)
+        with self._calling:
+            if self._muted:
+                return False
+            if is_pause:
+                self._paused(self.job)
+            else:
+                self._show(frame, number)
+                self.shown += 1
         return True
 
     def _wait_for_turn(self) -> bool:
         """Wait until a frame is to be shown or a pause to be told (true), or nothing ever will be (false)."""
         job = self.job
-        while not self._muted:
+        while True:
             delay = None
             if job.fresh:
                 at_once = self.shown == 0 or job.ended or job.state == "paused"
@@ -115,4 +123,3 @@ class Publisher(threading.Thread, Generic[F]):
             elif job.state == "paused" and not self._told_of_pause:
                 return True
             job.changed.wait(delay)
-        return False

@@ -58,16 +58,15 @@ class LayerPicker(widgets.VBox):
     def __init__(self, net: Any, layer: str | None = None) -> None:
         self.net = as_network(net)
         self._infos = [info for info in self.net.layers if info.units]
-        self._widths = (
-            max((len(_indented(i)) for i in self._infos), default=0),
-            max((len(_shape(i)) for i in self._infos), default=0),
-        )
+        chosen = self.net.layer(layer).path if layer is not None else self._first_choice()
         self._search = widgets.Text(
-            placeholder="search by name", description="Search", continuous_update=True, layout=_layout("230px")
+            placeholder="search by name", description="Search", continuous_update=True, layout=_layout("240px")
         )
-        self._kind = widgets.Dropdown(options=list(KINDS), description="Kind", layout=_layout("230px"))
+        self._kind = widgets.Dropdown(options=list(KINDS), description="Kind", layout=_layout("200px"))
+        for widget in (self._search, self._kind):
+            widget.style.description_width = "48px"
         self._list = widgets.Select(
-            description="", rows=12, layout=widgets.Layout(width="100%", max_width="640px", height="240px")
+            description="Layers", rows=12, layout=widgets.Layout(width="100%", max_width="640px", height="240px")
         )
         self._list.add_class("cnnw-mono")
         self._filling = False
@@ -77,7 +76,7 @@ class LayerPicker(widgets.VBox):
         style = markup.markup(markup.STYLE, display="none")
         row = widgets.HBox([self._search, self._kind], layout=widgets.Layout(flex_flow="row wrap"))
         self.children = [style, row, self._list, self._line]
-        self.layer = self.net.layer(layer).path if layer is not None else self._first_choice()
+        self.layer = chosen
         self._fill()
         self._search.observe(lambda _: self._fill(), "value")
         self._kind.observe(lambda _: self._fill(), "value")
@@ -112,8 +111,10 @@ class LayerPicker(widgets.VBox):
     def _fill(self) -> None:
         """Show what search and kind leave; the chosen layer stays chosen, even where it is not among them."""
         shown = self.shown
-        by_path = {info.path: info for info in self._infos}
-        options = [(self._row(by_path[path]), path) for path in shown]
+        infos = [info for info in self._infos if info.path in shown]
+        is_tree = len(infos) == len(self._infos)  # a layer without the model around it is named in full
+        names = [_indented(info) if is_tree else info.path for info in infos]
+        options = list(zip(_rows(names, infos), shown, strict=True))
         value = self.layer if self.layer in shown else None
         self._filling = True  # new options make the list choose its first one by itself
         try:
@@ -122,11 +123,6 @@ class LayerPicker(widgets.VBox):
         finally:
             self._filling = False
         self._line.value = markup.status(self._sentence(len(shown)))
-
-    def _row(self, info: LayerInfo) -> str:
-        names, shapes = self._widths
-        held = f"{info.parameters:,} parameters" if info.parameters else ""
-        return f"{_indented(info):<{names}}  {info.kind:<13}  {_shape(info):>{shapes}}  {held:>20}"
 
     def _sentence(self, shown: int) -> str:
         if not shown:
@@ -150,6 +146,8 @@ class LayerPicker(widgets.VBox):
 
     def close(self) -> None:
         """Free every widget of the picker."""
+        if self.comm is None:  # closed already, or refused by its constructor
+            return
         disposal.close_all(self)
         super().close()
 
@@ -161,6 +159,17 @@ def _layout(width: str) -> widgets.Layout:
 def _indented(info: LayerInfo) -> str:
     depth = info.path.count("/")
     return "\u2007\u2007" * depth + info.path.rsplit("/", 1)[-1]
+
+
+def _rows(names: list[str], infos: list[LayerInfo]) -> list[str]:
+    """A line for each layer, in columns that stand under each other."""
+    shapes = [_shape(info) for info in infos]
+    wide, long = max(map(len, names), default=0), max(map(len, shapes), default=0)
+    held = [f"{info.parameters:,} parameters" if info.parameters else "" for info in infos]
+    return [
+        f"{name:<{wide}}  {info.kind:<13}  {shape:>{long}}  {parameters:>20}"
+        for name, info, shape, parameters in zip(names, infos, shapes, held, strict=True)
+    ]
 
 
 def _shape(info: LayerInfo) -> str:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
 
 import ipywidgets as widgets
+
+from cnnwidgets.jobs.failure import Failure
+
+LONGEST_STATUS = 300
+MOST_POINTS = 200  # of a curve
 
 STYLE = """<style>
 .cnnw { color: var(--jp-ui-font-color1, #222); font-family: var(--jp-ui-font-family, sans-serif); max-width: 100%; }
 .cnnw .widget-html-content, .cnnw .widget-html > .widget-html-content { line-height: 1.35; }
 .cnnw .cnnw-status { font-size: 12px; color: var(--jp-ui-font-color2, #555); min-height: 17px;
   overflow-wrap: anywhere; }
+.cnnw .cnnw-bar { height: 4px; border-radius: 2px; margin: 2px 0 4px; overflow: hidden;
+  background: var(--jp-layout-color3, #ddd); }
+.cnnw .cnnw-bar > div { height: 100%; background: var(--jp-brand-color1, #1976d2); }
 .cnnw .cnnw-error { color: var(--jp-error-color1, #b00020); }
 .cnnw .cnnw-stage { position: relative; line-height: 0; overflow: visible; }
 .cnnw .cnnw-stage > * { margin: 0; }
@@ -19,13 +28,14 @@ STYLE = """<style>
 .cnnw .cnnw-over { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; pointer-events: none; }
 .cnnw .cnnw-over > .widget-html-content { height: 100%; }
 .cnnw .cnnw-grid { display: grid; width: 100%; height: 100%; }
-.cnnw .cnnw-tile { position: relative; box-sizing: border-box; overflow: hidden;
+.cnnw .cnnw-tile { position: relative; box-sizing: border-box; min-width: 0; min-height: 0;
   border: 3px solid var(--jp-layout-color0, #fff); border-bottom: 0; }
 .cnnw .cnnw-caption { position: absolute; left: 0; right: 0; bottom: 0; display: flex; align-items: center;
   background: var(--jp-layout-color0, #fff); color: var(--jp-ui-font-color1, #222); font-size: 11px; line-height: 1.1;
   overflow: hidden; white-space: nowrap; text-overflow: ellipsis; font-variant-numeric: tabular-nums; }
 .cnnw .cnnw-caption b { font-weight: 600; margin-right: 4px; }
-.cnnw .cnnw-chosen { outline: 3px solid var(--jp-brand-color1, #1976d2); outline-offset: -3px; z-index: 1; }
+.cnnw .cnnw-chosen::after { content: ""; position: absolute; inset: -3px -3px 0; z-index: 1;
+  border: 3px solid var(--jp-brand-color1, #1976d2); border-radius: 2px; }
 .cnnw .cnnw-chosen .cnnw-caption { color: var(--jp-brand-color1, #1976d2); padding-left: 4px; }
 .cnnw .cnnw-note { white-space: normal; font-size: 10px; color: var(--jp-ui-font-color2, #555); }
 .cnnw .cnnw-empty { position: absolute; inset: 0; display: flex; align-items: center; justify-content: center;
@@ -37,7 +47,25 @@ STYLE = """<style>
   color: var(--jp-content-font-color1, #222); background: var(--jp-cell-editor-background, #f5f5f5);
   border: 1px solid var(--jp-border-color2, #ddd); border-radius: 3px; }
 .cnnw .cnnw-mono select { font-family: var(--jp-code-font-family, monospace); font-size: 12px; }
+.cnnw .cnnw-mono .widget-label { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .cnnw .cnnw-title { font-weight: 600; font-size: 13px; }
+.cnnw .cnnw-bars { display: grid; grid-template-columns: minmax(0, 40%) 1fr 52px; gap: 3px 8px; align-items: center;
+  font-size: 12px; font-variant-numeric: tabular-nums; }
+.cnnw .cnnw-bars > div { display: contents; }
+.cnnw .cnnw-bars span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; line-height: 1.4; }
+.cnnw .cnnw-bars span:last-child { text-align: right; }
+.cnnw .cnnw-track { height: 8px; border-radius: 2px; overflow: hidden; background: var(--jp-layout-color3, #ddd); }
+.cnnw .cnnw-track > div { height: 100%; background: var(--jp-ui-font-color3, #888); }
+.cnnw .cnnw-wanted span { font-weight: 600; }
+.cnnw .cnnw-wanted .cnnw-track > div { background: var(--jp-brand-color1, #1976d2); }
+.cnnw .cnnw-legend { display: flex; gap: 8px; align-items: center; font-size: 11px; line-height: 1.4;
+  font-variant-numeric: tabular-nums; }
+.cnnw .cnnw-legend > div { flex: 1; height: 8px; border-radius: 2px; }
+.cnnw .cnnw-octaves { display: flex; flex-wrap: wrap; gap: 4px; list-style: none; margin: 2px 0; padding: 0;
+  font-size: 12px; line-height: 1.4; font-variant-numeric: tabular-nums; }
+.cnnw .cnnw-octaves li { padding: 1px 6px; border-radius: 3px; border: 1px solid var(--jp-border-color2, #ccc); }
+.cnnw .cnnw-octaves li[aria-current] { font-weight: 600; border-color: var(--jp-brand-color1, #1976d2);
+  color: var(--jp-brand-color1, #1976d2); }
 .cnnw button:focus-visible, .cnnw select:focus-visible, .cnnw input:focus-visible {
   outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
 </style>"""
@@ -60,6 +88,34 @@ def status(text: str, is_error: bool = False) -> str:
     """One line that a screen reader speaks when it changes."""
     kind = "cnnw-status cnnw-error" if is_error else "cnnw-status"
     return f'<div class="{kind}" role="status" aria-live="polite">{escape(text)}</div>'
+
+
+def progress(share: float, text: str) -> str:
+    """A quiet bar, 0 to 1, and a line under it; not spoken each time that it changes."""
+    percent = round(100 * share)
+    return (
+        f'<div class="cnnw-bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{percent}" aria-valuetext="{escape(text)}"><div style="width:{percent}%"></div></div>'
+        f"{progress_text(text)}"
+    )
+
+
+def progress_text(text: str) -> str:
+    """A line that changes all the time, and so is not spoken."""
+    return f'<div class="cnnw-status">{escape(text)}</div>'
+
+
+def one_line(text: str) -> str:
+    """Text as a status line: at most 300 characters, no control sequences."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))[:LONGEST_STATUS]
+
+
+def complaint(failure: Failure) -> str:
+    """What a status line says of an error; the package's own speak for themselves."""
+    if "CnnWidgetsError" in failure.types:
+        return failure.line
+    hint = "The details are in panel.traceback."
+    return f"{failure.kind}: {failure.line[: LONGEST_STATUS - len(hint) - len(failure.kind) - 4].rstrip('.')}. {hint}"
 
 
 def title(text: str) -> str:
@@ -105,7 +161,8 @@ def tiles(columns: int, rows: int, band: float, captions: Sequence[tuple[str, st
 
 def curve(values: Sequence[float], steps: int, label: str) -> str:
     """The objective over the steps as a line; `steps` is the whole width."""
-    finite = [(i, v) for i, v in enumerate(values) if v == v]
+    stride = -(-len(values) // MOST_POINTS) or 1
+    finite = [(i, v) for i, v in enumerate(values) if math.isfinite(v) and (i % stride == 0 or i == len(values) - 1)]
     if len(finite) < 2:
         return ""
     low, high = min(v for _, v in finite), max(v for _, v in finite)
@@ -115,6 +172,60 @@ def curve(values: Sequence[float], steps: int, label: str) -> str:
     return (
         f'<svg class="cnnw-curve" viewBox="0 0 300 62" preserveAspectRatio="none" height="62" role="img" '
         f'aria-label="{escape(words)}"><title>{escape(words)}</title><polyline points="{points}" fill="none" '
-        f'stroke="currentColor" stroke-width="2" vector-effect="non-scaling-stroke"/></svg>'
-        f'<div class="cnnw-status">{escape(words)}</div>'
+        f'stroke="currentColor" stroke-width="2" vector-effect="non-scaling-stroke"/></svg>{progress_text(words)}'
     )
+
+
+def bars(rows: Sequence[tuple[str, float]], wanted: int | None, label: str) -> str:
+    """Probabilities as bars: a name and a number 0..1 each; the wanted one stands out, in words too."""
+    lines = []
+    for index, (name, share) in enumerate(rows):
+        kind = "cnnw-wanted" if index == wanted else ""
+        name = f"\u25b8 {name}" if index == wanted else name
+        width = 100 * min(max(share, 0.0), 1.0) if math.isfinite(share) else 0
+        lines.append(
+            f'<div class="{kind}" role="listitem"><span title="{escape(name)}">{escape(name)}</span>'
+            f'<div class="cnnw-track" aria-hidden="true"><div style="width:{width:.1f}%"></div></div>'
+            f"<span>{escape(percent(share))}</span></div>"
+        )
+    return f'<div class="cnnw-bars" role="list" aria-label="{escape(label)}">{"".join(lines)}</div>'
+
+
+def percent(share: float) -> str:
+    """A probability as a person says it; any other number as it is."""
+    if not 0 <= share <= 1:
+        return f"{share:.3g}"
+    return f"{share:.1%}" if share >= 0.001 or share == 0 else "< 0.1%"
+
+
+def legend(colors: Sequence[tuple[int, int, int]], hidden: float, low: str, high: str, words: str) -> str:
+    """A color scale with its ends in words.
+
+    Args:
+        colors: 0..255, from the low end to the high one.
+        hidden: the share of the scale, from its low end, that is not shown.
+        low: what stands at the low end.
+        high: what stands at the high end.
+        words: what the colors mean.
+    """
+    last = len(colors) - 1
+    stops = [f"rgb({r},{g},{b}) {100 * i / last:.0f}%" for i, (r, g, b) in enumerate(colors) if i / last >= hidden]
+    grey = [f"var(--jp-layout-color3, #ddd) 0 {100 * hidden:.0f}%"] if hidden > 0 else []
+    scale = ",".join([*grey, *(stops or ["transparent 100%"])])
+    return (
+        f'<div class="cnnw-legend" role="img" aria-label="{escape(f"Color scale from {low} to {high}: {words}")}">'
+        f'<span>{escape(low)}</span><div style="background:linear-gradient(to right,{scale})"></div>'
+        f"<span>{escape(high)}</span></div>{progress_text(words)}"
+    )
+
+
+def octaves(sizes: Sequence[str], current: int | None, words: str) -> str:
+    """The sizes of a dream in their order; the one that is shown stands out, in words too."""
+    items = []
+    for index, size in enumerate(sizes):
+        is_current = index == current
+        attribute = ' aria-current="step"' if is_current else ""
+        mark = "\u25b8 " if is_current else ""
+        items.append(f"<li{attribute}>{mark}{escape(size)}</li>")
+    every = "".join(items)
+    return f'{title("Octaves")}<ol class="cnnw-octaves" aria-label="Octaves">{every}</ol>{progress_text(words)}'

@@ -6,9 +6,8 @@ publisher hands that UP to `_show`, which paints it on the screen. Nothing else 
 
 from __future__ import annotations
 
-import threading
+import functools
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,19 @@ import ipywidgets as widgets
 import numpy as np
 import traitlets
 
-from cnnwidgets import pictures
+from cnnwidgets import pictures, snippets
 from cnnwidgets.compute.network import as_network
-from cnnwidgets.errors import BadTarget, CnnWidgetsError, JobFailed, quoted
+from cnnwidgets.errors import BadTarget, JobFailed, quoted
 from cnnwidgets.jobs import Job, Publisher, worker
+from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.panels import disposal, markup
+from cnnwidgets.panels.current_run import CurrentRun
+from cnnwidgets.panels.record import Record
 from cnnwidgets.panels.screen import Screen
 from cnnwidgets.recipe import Recipe, installed_versions
 
-KEPT_FRAMES = 32  # of a run, for its GIF
 TEXT_INTERVAL = 0.2  # seconds between two updates of progress, curve and captions
-LONGEST_STATUS = 300
+BUSY = ("running", "paused")
 
 
 class Panel(widgets.VBox):
@@ -47,16 +48,15 @@ class Panel(widgets.VBox):
     frames_shown = traitlets.Int(0)
     result = traitlets.Any(None, allow_none=True)
 
+    _curve_name = "objective"
+
     def __init__(self, net: Any, width: int = 512) -> None:
         self.net = as_network(net)
         self.traceback = ""
-        self._lock = threading.RLock()
-        self._job: Job[Any] | None = None
-        self._publisher: Publisher[Any] | None = None
-        self._last: Any = None  # the newest frame
-        self._kept: list[Any] = []  # frames of the run, evenly spaced
-        self._curve: list[float] = []
-        self._began = self._texted = 0.0
+        self._run = CurrentRun()
+        self._record = Record()
+        self._last: Any = None  # the frame that is shown
+        self._texted = 0.0  # when the words beside the picture were brought up to date
         self._buttons = {
             "start": self._button("Start", "play", self.start, "Begin, or begin again", "primary"),
             "pause": self._button("Pause", "pause", self._pause_or_resume, "Hold the run; press again to go on"),
@@ -65,19 +65,16 @@ class Panel(widgets.VBox):
             "gif": self._button("Save GIF", "film", self._save_gif, "Save the run as an animation"),
             "code": self._button("Copy code", "code", self._toggle_code, "Show the Python that makes the same picture"),
         }
-        self.screen = Screen(width, self._acknowledge, self._clicked)
-        self._bar = widgets.FloatProgress(
-            0.0, min=0.0, max=1.0, layout=widgets.Layout(width="100%", height="6px", margin="2px 0")
-        )
-        self._time = markup.markup(markup.status(""))
+        self.screen = Screen(width, self._run.acknowledge, self._clicked)
+        self._progress_line = markup.markup("", width="100%")
         self._line = markup.markup(markup.status(""), width="100%")
         self._graph = markup.markup("")
         self._code = markup.markup("", display="none", width="100%")
         self._controls = widgets.HBox(list(self._buttons.values()), layout=widgets.Layout(flex_flow="row wrap"))
-        super().__init__(layout=widgets.Layout(width="100%", max_width="1100px"))
+        super().__init__(layout=widgets.Layout(width="100%", max_width="850px"))
         self.add_class("cnnw")
         self._style = markup.markup(markup.STYLE, display="none")
-        self.children = [self._style, self._controls, *self._body(), self._bar, self._time, self._line, self._code]
+        self.children = [self._style, self._controls, *self._body(), self._progress_line, self._line, self._code]
         self._show_state()
         self._rest()
         disposal.replace_in_cell(self)
@@ -122,6 +119,18 @@ class Panel(widgets.VBox):
     def _describe(self, frame: Any) -> None:
         """Update captions beside the picture."""
 
+    def _phase(self, frame: Any) -> str:
+        """What the run does now, where it is no step of the climb."""
+        return ""
+
+    def _doing(self, frame: Any) -> str:
+        """What one sees while it runs."""
+        return "Climbing: each step changes the picture so that the network answers more."
+
+    def _is_busy_beside(self) -> bool:
+        """Whether something else runs that Stop ends too."""
+        return False
+
     def _name(self) -> str:
         """What a saved file is called."""
         return type(self).__name__
@@ -137,20 +146,22 @@ class Panel(widgets.VBox):
         Raises:
             BadTarget: for settings that cannot be.
         """
-        frames = self._frames()
-        with self._lock:
-            self._drop_run()
-            self._kept, self._curve, self._last = [], [], None
-            self.frames_shown, self.traceback = 0, ""
-            self._began, self._texted = time.monotonic(), 0.0
-            job: Job[Any] = Job(self._keeping(frames), on_change=self._job_changed)
-            self._job = job
-            self._publisher = Publisher(job, self._show, finished=self._finished)
-            self.progress = 0.0
+        record = Record()
+        job = Job(self._recorded(self._frames(), record), on_change=self._job_changed)
+        show = functools.partial(self._show, job)
+        publisher = Publisher(job, show, finished=self._finished, paused=self._paused)
+        publisher.start()
+        self._run.replace(publisher)
+        with self._run.lock:
+            if job is not self._run.job:  # another thread has begun another run
+                return
+            self._record = record
+            self.frames_shown, self.progress, self.traceback = 0, 0.0, ""
+            self._texted = float("-inf")
+            self._tell_progress("")
             self._say("Preparing: the first step of a new layer is traced.")
-            self.state = "running"
-            self._publisher.start()
             worker().submit(job)
+            self.state = "running"
 
     def run(self) -> Any:
         """Run to the end in this thread, with or without a browser, and return the result.
@@ -160,128 +171,127 @@ class Panel(widgets.VBox):
             KeyboardInterrupt: when it is interrupted; the run is stopped first.
         """
         self.start()
-        job, publisher = self._job, self._publisher
-        assert job is not None and publisher is not None
-        try:
-            worker().run(job)
-        finally:
-            publisher.join()
+        job = None
+        while job is not self._run.job:  # a setting that is changed meanwhile begins another run
+            job = self._run.job
+            if job is None:
+                break
+            try:
+                worker().run(job)
+            finally:
+                self._run.wait()
         if self.state == "error":
             raise JobFailed(self.status)
         return self.result
 
     def pause(self) -> None:
         """Hold the run after the step under way; "paused" once nothing is computed any more."""
-        if self._job is not None and self.state == "running":
-            self._job.pause()
+        self._run.pause()
 
     def resume(self) -> None:
         """Go on after a pause, with the very next step."""
-        if self._job is not None and self.state in ("running", "paused"):
-            self._job.resume()
+        self._run.resume()
 
     def stop(self, timeout: float = 5.0) -> None:
         """End the run after the step under way and keep its last picture; harmless where nothing runs."""
-        job, publisher = self._job, self._publisher
-        if job is None or publisher is None:
-            return
-        job.stop()
-        if not threading.current_thread().name.startswith("cnnwidgets-"):  # those two cannot wait for themselves
-            publisher.join(timeout)
+        self._ask_to_stop()
+        self._run.wait(timeout)
 
     def _ask_to_stop(self) -> None:
         """The Stop button: it only says so, since a callback must not wait."""
-        if self._job is not None:
-            self._job.stop()
+        self._run.stop()
 
-    def _drop_run(self) -> None:
-        """Stop a run that another replaces, and show nothing more of it."""
-        if self._publisher is not None:
-            self._publisher.mute()
-        if self._job is not None:
-            self._job.release()
-        self._job = self._publisher = None
-
-    def _keeping(self, frames: Iterator[Any]) -> Iterator[Any]:
-        """Pass frames on, and keep some, evenly spaced, for the GIF."""
+    def _recorded(self, frames: Iterator[Any], record: Record) -> Iterator[Any]:
+        """Pass frames on and note each step: runs on the worker's thread."""
         for frame in frames:
-            stride = max(1, frame.steps // KEPT_FRAMES)
-            if frame.step % stride == 0 and frame.step < frame.steps:
-                self._kept.append(pictures.to_uint8(self._picture(frame)))
-            self._curve.append(float(np.nanmean(frame.values)))
+            if not frame.notes and not self._phase(frame):  # a step of the climb, and not what comes after it
+                record.add(frame, lambda frame: pictures.to_uint8(self._picture(frame)))
             yield frame
 
+    # What the run says: on the threads of worker and publisher. A run that was replaced is not heard any more.
+
     def _job_changed(self, job: Job[Any]) -> None:
-        """Hear the job: runs on the worker's thread, or on the one that paused."""
-        if job is self._job and job.state in ("running", "paused") and self.state in ("running", "paused"):
-            self.state = job.state
-            if job.state == "paused":
-                self._say(f"Paused at {self._where()}. Resume goes on with the very next step.")
+        with self._run.lock:
+            if job is self._run.job and job.state == "running":
+                self._record.watch.go()
+                self.state = "running"
 
-    def _show(self, frame: Any, number: int) -> None:
-        """Put a frame on the page: runs on the publisher's thread."""
-        self.screen.show(pictures.displayable(self._paint(frame)), number)
-        self._last = frame
-        with self.hold_trait_notifications():
+    def _paused(self, job: Job[Any]) -> None:
+        with self._run.lock:
+            if job is self._run.job and job.state == "paused":
+                self._record.watch.hold()
+                self._say(f"Paused at {_where(job)}. Resume goes on with the very next step.")
+                self.state = "paused"
+
+    def _show(self, job: Job[Any], frame: Any, number: int) -> None:
+        """Put a frame on the page."""
+        picture = pictures.displayable(self._paint(frame))
+        with self._run.lock:
+            if job is not self._run.job:
+                return
+            self.screen.show(picture, number)
+            self._last = frame
             self.frames_shown += 1
-            self.progress = frame.step / frame.steps
+            self.progress = max(self.progress, frame.step / frame.steps)  # a run may turn out longer than it began
             self.result = self._result(frame)
-        now = time.monotonic()
-        if now - self._texted >= TEXT_INTERVAL or frame.step == frame.steps:
-            self._texted = now
-            self._tell_progress(frame)
-            self._describe(frame)
+            now = time.monotonic()
+            if now - self._texted >= TEXT_INTERVAL:
+                self._texted = now
+                self._tell(frame)
 
-    def _tell_progress(self, frame: Any) -> None:
-        self._bar.value = frame.step / frame.steps
-        spent = self._spent()
-        left = spent / frame.step * (frame.steps - frame.step)
-        self._time.value = markup.status(f"step {frame.step} of {frame.steps} · {_seconds(left)} left")
-        self._graph.value = markup.curve(self._curve, frame.steps, "objective")
+    def _tell(self, frame: Any) -> None:
+        """Bring the words beside the picture up to date."""
+        phase, left = self._phase(frame), self._record.seconds_left
+        if phase:
+            self._tell_progress(f"{phase} · {_seconds(self._record.watch.seconds)} so far")
+        else:
+            time_left = "" if left is None else f" · {_seconds(left)} left"
+            self._tell_progress(f"step {frame.step} of {frame.steps}{time_left}")
+        self._draw_curve()
+        self._describe(frame)
         if self.state == "running":
-            self._say("Climbing: each step changes the pictures so that their units answer more.")
+            self._say(self._doing(frame))
 
     def _finished(self, job: Job[Any]) -> None:
-        """The last word on a run: runs on the publisher's thread."""
-        if job is not self._job:
-            return
-        frame, self._last = job.frame or self._last, job.frame or self._last
+        """The last word on a run."""
+        with self._run.lock:
+            if job is not self._run.job:
+                return
+            try:
+                self._conclude(job)
+            except Exception as error:  # nobody else would see it
+                self._complain(Failure.of(error))
+                self.state = "error"
+
+    def _conclude(self, job: Job[Any]) -> None:
+        self._record.watch.hold()
+        spent = _seconds(self._record.watch.seconds)
+        frame = job.frame
         if frame is not None:
-            self.screen.show(pictures.displayable(self._picture_on_page(frame)))
-            self.result = self._result(frame)
-            self._describe(frame)
-            self._graph.value = markup.curve(self._curve, frame.steps, "objective")
-        spent = _seconds(self._spent())
+            self._keep(frame)
+            self._draw_curve()
         if job.state == "done":
-            self.progress = self._bar.value = 1.0
-            self._time.value = markup.status(f"{frame.steps if frame else 0} steps in {spent}")
-            self._say(self._conclusion())
+            self.progress = 1.0
+            self._tell_progress(f"done in {spent}")
             self._ended(frame)
+            self._say(self._conclusion())
         elif job.state == "stopped":
-            self._time.value = markup.status(f"{self._where()} in {spent}")
-            self._say(f"Stopped at {self._where()}. The last picture is kept; Start begins again.")
+            self._tell_progress(f"{_where(job)} · stopped after {spent}")
+            self._say(f"Stopped at {_where(job)}. The last picture is kept; Start begins again.")
         else:
-            self.traceback = job.traceback
-            self._say(_advice(job), is_error=True)
+            self._tell_progress(f"{_where(job)} · ended after {spent}")
+            self._complain(Failure(job.error, job.error_kind, job.error_types, job.traceback))
         self.state = job.state
 
+    def _keep(self, frame: Any) -> None:
+        """Show a frame for good."""
+        self.screen.show(pictures.displayable(self._paint(frame)))
+        self._last = frame
+        self.result = self._result(frame)
+        self._describe(frame)
+
     def _ended(self, frame: Any) -> None:
-        """A run has come to its end with this frame."""
-
-    def _picture_on_page(self, frame: Any) -> np.ndarray:
-        return self._paint(frame)
-
-    def _spent(self) -> float:
-        """Seconds since Start."""
-        return time.monotonic() - self._began
-
-    def _where(self) -> str:
-        return f"step {self._last.step} of {self._last.steps}" if self._last is not None else "the beginning"
-
-    def _acknowledge(self, number: int) -> None:
-        publisher = self._publisher
-        if publisher is not None:
-            publisher.acknowledge(number)
+        """Hear that a run has come to its end with this frame."""
 
     # The controls.
 
@@ -296,11 +306,12 @@ class Panel(widgets.VBox):
         """Run what a control asks for; what goes wrong is said in the status line, never in a hidden console."""
         try:
             action(*arguments)
-        except CnnWidgetsError as error:
-            self._say(str(error), is_error=True)
         except Exception as error:  # a callback's traceback would be seen by nobody
-            self.traceback = traceback.format_exc()
-            self._say(f"{type(error).__name__}: {error}. The details are in panel.traceback.", is_error=True)
+            self._complain(Failure.of(error))
+
+    def _complain(self, failure: Failure) -> None:
+        self.traceback = failure.traceback
+        self._say(markup.complaint(failure), is_error=True)
 
     def _pause_or_resume(self) -> None:
         if self.state == "paused":
@@ -313,28 +324,38 @@ class Panel(widgets.VBox):
         self._show_state()
 
     def _show_state(self) -> None:
-        busy = self.state in ("running", "paused")
+        busy = self.state in BUSY
         pause = self._buttons["pause"]
         pause.disabled = not busy
         pause.description = "Resume" if self.state == "paused" else "Pause"
         pause.icon = "play" if self.state == "paused" else "pause"
-        self._buttons["stop"].disabled = not busy
+        self._buttons["stop"].disabled = not (busy or self._is_busy_beside())
         for name in ("save", "gif"):
             self._buttons[name].disabled = busy or self._last is None
 
+        if self._code.layout.display != "none":
+            self._write_code()
+
     def _say(self, text: str, is_error: bool = False) -> None:
-        line = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))[:LONGEST_STATUS]
-        self.status = line
-        self._line.value = markup.status(line, is_error)
+        self.status = markup.one_line(text)
+        self._line.value = markup.status(self.status, is_error)
+
+    def _tell_progress(self, text: str) -> None:
+        self._progress_line.value = markup.progress(self.progress, text)
+
+    def _draw_curve(self) -> None:
+        self._graph.value = markup.curve(self._record.objective, self._record.steps, self._curve_name)
 
     def _rest(self) -> None:
         """Show the empty panel: what Start will do."""
-        self._last = None
+        self._last = self.result = None
+        self._record = Record()
+        self.frames_shown, self.progress = 0, 0.0
         self.screen.explain(self._invitation())
         self._graph.value = ""
-        self._time.value = markup.status("")
-        self._bar.value = self.progress = 0.0
+        self._tell_progress("")
         self._say("")
+        self._show_state()
 
     # What is taken away.
 
@@ -345,7 +366,8 @@ class Panel(widgets.VBox):
 
     def snippet(self) -> str:
         """The Python that makes the same picture without a widget."""
-        return self.recipe_of().snippet()
+        verb, settings = self._settings()
+        return snippets.write(verb, self.net.name, settings)
 
     def save(self, path: str | Path) -> Path:
         """Save the picture as PNG, its recipe inside, or the run as GIF; nothing is ever half written.
@@ -364,7 +386,7 @@ class Panel(widgets.VBox):
         if kind == ".png":
             data = pictures.to_png(picture, self.recipe_of().to_dict())
         else:
-            data = pictures.to_gif([*map(pictures.displayable, self._kept), pictures.to_uint8(picture)])
+            data = pictures.to_gif([*map(pictures.displayable, self._record.pictures), pictures.to_uint8(picture)])
         return pictures.write_file(target, data)
 
     def _save_png(self) -> None:
@@ -380,14 +402,20 @@ class Panel(widgets.VBox):
     def _toggle_code(self) -> None:
         hidden = self._code.layout.display == "none"
         if hidden:
-            hint = markup.status("Click the code to select it, then copy it.")
-            self._code.value = hint + markup.code(self.snippet())
+            self._write_code()
         self._code.layout.display = "" if hidden else "none"
+
+    def _write_code(self) -> None:
+        hint = markup.status("Click the code to select it, then copy it.")
+        self._code.value = hint + markup.code(self.snippet())
 
     def close(self) -> None:
         """Stop, and free every widget of the panel."""
-        with self._lock:
-            self._drop_run()
+        if self.comm is None:  # closed already, or refused by its constructor
+            return
+        self._run.replace(None)
+        if self.state in BUSY:
+            self.state = "stopped"
         self.screen.close()
         disposal.close_all(self)
         super().close()
@@ -400,8 +428,5 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def _advice(job: Job[Any]) -> str:
-    """The one line of an error: the package's own errors speak for themselves."""
-    if "CnnWidgetsError" in job.error_types:
-        return job.error
-    return f"{job.error_kind}: {job.error} The details are in panel.traceback."
+def _where(job: Job[Any]) -> str:
+    return f"step {job.frame.step} of {job.frame.steps}" if job.frame is not None else "the beginning"

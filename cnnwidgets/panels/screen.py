@@ -56,7 +56,7 @@ class Screen(widgets.VBox):
 
     def _clicked(self, event: dict[str, Any], on_click: Callable[[float, float], object]) -> None:
         # The event's own dataX is wrong while frames stream in, so the place is taken from the box on the page.
-        wide, high = event.get("boundingRectWidth") or 0, event.get("boundingRectHeight") or 0
+        wide, high = event.get("boundingRectWidth", 0), event.get("boundingRectHeight", 0)
         if wide > 0 and high > 0:
             inside = (min(max(event[key] / length, 0.0), 0.999999)
                       for key, length in (("relativeX", wide), ("relativeY", high)))  # fmt: skip
@@ -92,6 +92,7 @@ class Screen(widgets.VBox):
 
     def close(self) -> None:
         """Take everything off the page."""
+        self._image._view_count = None  # where clicks are heard, the page would count views and tell a closed widget
         for part in (self._events, self._link):
             if part is not None:
                 part.close()

@@ -11,12 +11,13 @@ import pytest
 from cnnwidgets.compute import ascent
 from cnnwidgets.compute.backend import keras, tf
 from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.objectives import numbers_of
 
 L = keras.layers
 
 
 def seeded(model: Any, seed: int = 0) -> Any:
-    """The model with the same weights in every process: normal ones by fan-in, small biases."""
+    """The model with the same weights in every process: normal ones by fan-in, biases with which most units fire."""
     numbers = np.random.default_rng(seed)
     for weight in model.weights:
         shape = tuple(weight.shape)
@@ -24,7 +25,7 @@ def seeded(model: Any, seed: int = 0) -> Any:
             weight.assign(numbers.uniform(0.5, 1.5, shape))
         elif "seed_generator" not in weight.path:
             spread = (2 / np.prod(shape[:-1])) ** 0.5 if len(shape) > 1 else 0.1
-            weight.assign(numbers.normal(0, spread, shape))
+            weight.assign(numbers.normal(0.3 if weight.path.endswith("bias") else 0, spread, shape))
     return model
 
 
@@ -229,7 +230,7 @@ def value_of() -> Callable[..., Any]:
     def value(net: Network, objective: Any, pictures: Any) -> Any:
         objective = ascent.checked(net, objective)
         feed = net.feed(tf.constant(pictures), net.picture_inputs[0])
-        return ascent.read(net, objective.terms, feed, ascent._numbers(objective)).numpy()
+        return ascent.read(net, objective.terms, feed, numbers_of(objective)).numpy()
 
     return value
 
@@ -241,7 +242,7 @@ def snapshot(model: Any) -> Any:
     """
     layers = list(model._flatten_layers())
     return (
-        [weight.numpy().tobytes() for weight in model.weights],
+        [variable.numpy().tobytes() for variable in model.variables],
         [weight.path for weight in model.trainable_weights],
         [layer.get_config() for layer in layers if not isinstance(layer, Subclassed)],
         [id(getattr(layer, "activation", None)) for layer in layers],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import runpy
-import subprocess
 import sys
 
 import pytest
@@ -54,22 +53,10 @@ def test_descriptor_two_may_be_closed():
         os.close(kept)
 
 
-def test_a_fresh_process_imports_and_computes_without_a_line():
-    code = "from cnnwidgets.compute import backend; backend.start_device(); print(backend.tf.constant(3).numpy())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=environment())
-    assert (done.returncode, done.stdout, done.stderr) == (0, "3\n", "")
-
-
 def test_another_keras_backend_is_refused_with_the_remedy(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(BadModel, match="runs on its 'jax' backend.*KERAS_BACKEND=tensorflow.*restart"):
         runpy.run_path(backend.__file__)
-
-
-def environment():
-    """As a user's own: nothing is set for Keras and TensorFlow."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("KERAS_", "TF_"))}
-    return {**kept, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def test_many_graphs_of_one_step_are_traced_without_a_warning(caplog):

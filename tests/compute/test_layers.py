@@ -308,4 +308,4 @@ def test_logits_stand_before_a_softmax_or_sigmoid_however_it_is_written(build, n
             output = model(noise(1, 32, 32, 1 if name == "sequential" else 3))
         logits = recording.before_activation(output)
         np.testing.assert_allclose(tf.nn.softmax(tf.cast(logits, tf.float32)), output, atol=2e-3)
-        assert tf.reduce_min(logits) < 0
+        assert not np.allclose(logits, output, atol=0.05)

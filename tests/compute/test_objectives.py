@@ -40,6 +40,8 @@ def assert_climbs(net, objective):
         ("plain", o.class_logit([0, 4])),
         ("plain", -o.class_logit(2)),
         ("plain", o.class_logit(1) - 0.5 * o.rival_logits(1)),
+        ("plain", o.direction("conv2", np.arange(12) - 5)),
+        ("plain", o.channel("conv2", [3, 3, 3]) + o.diversity("conv2")),
         ("plain", o.channel("conv1", 0) + 2 * o.channel("conv2", 1) - o.neuron("conv2", 3, 1, 2) / 4),
         ("sequential", o.class_logit(3)),
         ("nested", o.channel("deep.v2/conv", 1) + o.channel("backbone/conv", 4)),
@@ -164,6 +166,37 @@ def test_a_layer_is_its_mean_square(net, noise, value_of):
     after = part(net("plain").model, "conv2")(pictures).numpy()
     found = value_of(net("plain"), o.layer("conv2"), pictures)
     np.testing.assert_allclose(found, (after**2).mean((1, 2, 3)), rtol=1e-5)
+
+
+def test_a_direction_is_the_mean_along_it_whatever_its_length(net, noise, value_of):
+    pictures, vector = noise(2, 12, 12, 3), np.random.default_rng(0).normal(size=12)
+    each = np.stack([value_of(net("plain"), o.channel("conv2", [k, k]), pictures) for k in range(12)], -1)
+    expected = each @ vector / np.linalg.norm(vector)
+    for long in (vector, 100 * vector, list(vector)):
+        np.testing.assert_allclose(value_of(net("plain"), o.direction("conv2", long), pictures), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("vector", [[0.0] * 12, [np.nan] * 12, [np.inf] + [0.0] * 11, []])
+def test_a_direction_without_length_is_refused(vector):
+    with pytest.raises(BadTarget, match="no length"):
+        o.direction("conv2", vector)
+
+
+def test_a_direction_has_one_number_for_each_channel(net, noise, value_of):
+    with pytest.raises(BadTarget, match="11 numbers.* 12 channels"):
+        value_of(net("plain"), o.direction("conv2", [1.0] * 11), noise(1, 8, 8, 3))
+
+
+def test_diversity_is_how_unlike_the_pictures_of_a_batch_are(net, noise, value_of):
+    pictures = noise(3, 12, 12, 3)
+    after = part(net("plain").model, "conv2")(pictures).numpy().reshape(3, -1, 12)
+    grams = np.stack([(a.T @ a).ravel() for a in after])
+    grams /= np.linalg.norm(grams, axis=1, keepdims=True)
+    cosines = grams @ grams.T
+    expected = -(cosines.sum(1) - 1) / 2
+    np.testing.assert_allclose(value_of(net("plain"), o.diversity("conv2"), pictures), expected, rtol=1e-4)
+    same = np.repeat(pictures[:1], 3, 0)
+    np.testing.assert_allclose(value_of(net("plain"), o.diversity("conv2"), same), -1, rtol=1e-4)
 
 
 def test_a_class_is_its_logit_and_its_rivals_the_logsumexp_of_the_others(net, noise, value_of):

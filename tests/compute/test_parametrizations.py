@@ -75,6 +75,27 @@ def test_fourier_begins_near_mid_grey():
     assert pictures.std() > 1e-3
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_fixed_magnitudes_take_the_phases_of_a_picture(noise, shape):
+    natural = parametrizations.natural()
+    pictures = smooth(noise, shape)
+    painted = natural.render(natural.fit(pictures), shape)
+    assert painted.shape == pictures.shape == (2, *shape)
+    again = natural.render(natural.fit(painted), shape)
+    np.testing.assert_allclose(again, painted, atol=0.02)  # what has these magnitudes is painted as it is
+    other = natural.render(natural.begin(shape, seeds(0, 1)), shape)
+    alike = [abs(np.corrcoef(np.ravel(p), np.ravel(pictures))[0, 1]) for p in (painted, other)]
+    assert alike[0] > 0.25 > alike[1]
+
+
+def test_fixed_magnitudes_stay_whatever_the_phases():
+    natural, shape = parametrizations.natural(), (32, 32, 1)
+    pictures = natural.render(natural.begin(shape, seeds(0, 1)), shape).numpy()[..., 0]
+    sizes = np.abs(np.fft.rfft2(np.log(pictures / (1 - pictures))))[:, 1:16, 1:15]  # where no wave is its own mirror
+    np.testing.assert_allclose(sizes[0] / sizes[0].mean(), sizes[1] / sizes[1].mean(), rtol=0.02)
+    assert not np.allclose(pictures[0], pictures[1], atol=0.1)
+
+
 def wave(height, width, row, column, shift=0.0):
     y, x = np.mgrid[:height, :width]
     return np.cos(2 * np.pi * (row * y / height + column * x / width) + shift)

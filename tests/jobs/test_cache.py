@@ -319,13 +319,13 @@ def test_two_processes_write_while_a_third_reads_without_a_failure(tmp_path: Pat
     try:
         store, reads, seeds = Cache(tmp_path), 0, set()
         until(lambda: all(store.get(key) for key in "012"), seconds=30)
-        deadline = time.monotonic() + 1.5
-        while time.monotonic() < deadline or len(seeds) < 2:
+        deadline = time.monotonic() + 60
+        while reads < 100 or len(seeds) < 2:  # until so much has been read, and of both: a busy machine takes longer
+            assert time.monotonic() < deadline
             for key in "012":
                 assert is_whole(store, key)
                 seeds.add(store.get(key).metadata["seed"] >= 10**6)
                 reads += 1
-        assert reads > 30
         assert all(writer.poll() is None for writer in writers)
     finally:
         for writer in writers:

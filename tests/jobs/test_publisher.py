@@ -107,6 +107,46 @@ def test_the_last_frame_before_a_pause_is_shown_at_once(own: Worker, counter, un
     assert page.ends == [("stopped", NAME)] and len(page.frames) == shown
 
 
+def test_each_pause_is_told_once_after_its_last_frame(own: Worker, counter, until) -> None:
+    page, told = Page(), []
+    job = Job(counter())
+
+    def paused(job: Job[int]) -> None:
+        told.append((job.state, page.frames[-1], threading.current_thread().name))
+
+    publisher = Publisher(job, page.show, paused=paused, fps=5)
+    page.publisher = publisher
+    publisher.start()
+    own.submit(job)
+    last = []
+    for pauses in (1, 2):
+        until(lambda: job.frames_made > 10 * pauses)  # noqa: B023
+        job.pause()
+        until(lambda: len(told) == pauses)  # noqa: B023
+        last.append(job.frame)
+        publisher.acknowledge(0)  # wakes it: a pause is not told again
+        time.sleep(0.03)
+        job.resume()
+        until(lambda: job.frame != last[-1])
+    job.stop()
+    publisher.join(5)
+    assert told == [("paused", frame, NAME) for frame in last]
+
+
+def test_an_error_in_paused_ends_the_job_as_an_error(own: Worker, counter, until) -> None:
+    def paused(job: Job[int]) -> None:
+        raise OSError("the wire is cut")
+
+    job, ends = Job(counter()), []
+    publisher = Publisher(job, lambda frame, number: None, paused=paused, finished=lambda job: ends.append(job.state))
+    publisher.start()
+    own.submit(job)
+    until(lambda: job.frames_made > 3)
+    job.pause()
+    publisher.join(5)
+    assert ends == ["error"] and job.error == "the wire is cut"
+
+
 def test_a_stopped_job_shows_no_more_frames(own: Worker, counter, until) -> None:
     page = Page(seconds=0.005)
     job = Job(counter(seconds=0.001))
@@ -177,6 +217,37 @@ def test_a_muted_publisher_shows_nothing_more_and_still_finishes(own: Worker, co
     job.stop()
     publisher.join(5)
     assert len(page.frames) == shown and page.ends == [("stopped", NAME)]
+
+
+def test_muting_waits_for_what_is_being_shown_and_not_for_ever(own: Worker, counter, until) -> None:
+    began, go_on, told = threading.Event(), threading.Event(), []
+
+    def show(frame: int, number: int) -> None:
+        began.set()
+        go_on.wait(5)
+        told.append("shown")
+
+    job = Job(counter())
+    publisher = Publisher(job, show)
+    publisher.start()
+    own.submit(job)
+    assert began.wait(5)
+    publisher.mute(timeout=0.05)  # `show` may be waiting for whoever mutes
+    told.append("gave up")
+    threading.Timer(0.05, go_on.set).start()
+    publisher.mute(timeout=5)
+    told.append("muted")
+    job.stop()
+    publisher.join(5)
+    assert told == ["gave up", "shown", "muted"]
+
+
+def test_a_run_may_be_muted_from_its_own_show(own: Worker, counter) -> None:
+    page = Page()
+    page.show = lambda frame, number: (page.frames.append(frame), page.publisher.mute(5), job.stop())
+    began = time.monotonic()
+    run(own, page, job := Job(counter()))
+    assert len(page.frames) == 1 and time.monotonic() - began < 2
 
 
 def test_fifty_starts_leave_one_publisher_and_the_last_settings(own: Worker, counter, until) -> None:

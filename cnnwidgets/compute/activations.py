@@ -1,0 +1,201 @@
+"""What a picture makes the units of a network answer: feature maps, and the units that answer most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cnnwidgets.compute import layers as layers_
+from cnnwidgets.compute.backend import compiled, keras, tf
+from cnnwidgets.compute.frame import Array
+from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.compute.receptive_field import called_layer
+from cnnwidgets.errors import BadModel, BadPicture, BadTarget, quoted
+
+FLAT = 1e-6  # of the largest value: less is the rounding of one and the same number
+
+
+class UnitValue(NamedTuple):
+    """A unit and what it answers."""
+
+    unit: int
+    value: float
+
+
+def feature_maps(
+    net: Network | Any, picture: object, layers: str | Iterable[str] | None = None, *, call: int = 0
+) -> dict[str, Array]:
+    """What the units of layers answer to a picture, at each place: all layers in one pass.
+
+    Args:
+        net: a Network or a bare Keras model.
+        picture: anything that `load_picture` takes; for a model of several inputs a list or dict of them.
+        layers: paths, an unambiguous last part is enough; all convolutions if not given.
+        call: which call of a shared layer. Without `layers`, those convolutions that have it.
+
+    Returns:
+        For each full path float32 [h, w, units], whatever the model's own order of axes; [units] for a layer without
+        rows and columns.
+
+    Raises:
+        BadPicture: for what is no picture, or is too small for the network.
+        BadTarget: for a layer or call that does not exist.
+        BadModel: for a layer that puts out NaN or infinity.
+
+    Example:
+        >>> feature_maps(net, "cat.jpg", ["conv1"])["conv1"].shape
+        (150, 226, 64)
+    """
+    net = as_network(net)
+    paths = _paths(net, layers, call)
+    return dict(zip(paths, answers(net, paths, call, net.arrays(picture)), strict=True))
+
+
+def _paths(net: Network, layers: str | Iterable[str] | None, call: int) -> tuple[str, ...]:
+    if layers is None:
+        found = tuple(i.path for i in net.layers if i.kind == "conv" and i.is_spatial and i.calls > call >= 0)
+        if not found:
+            raise BadTarget(f"The network {quoted(net.name)} has no convolution with a call {call}. Name its layers.")
+        return found
+    named = [layers] if isinstance(layers, str) or not isinstance(layers, Iterable) else layers
+    paths = tuple(dict.fromkeys(called_layer(net, layer, call).path for layer in named))
+    if not paths:
+        raise BadTarget("No layer was named. Name at least one, or leave layers out for all convolutions.")
+    return paths
+
+
+def answers(net: Network, paths: tuple[str, ...], call: int, arrays: Sequence[Array]) -> list[Array]:
+    """What layers answer in one run of the network; pictures of another size need no new graph.
+
+    Args:
+        net: the network.
+        paths: of the layers, in full.
+        call: which call of each.
+        arrays: what `net.arrays` gives.
+
+    Returns:
+        float32 [h, w, units] or [units] for each path.
+    """
+    feed = [tf.constant(array) for array in arrays]
+    net.check_room(feed)
+
+    def run(feed: list[Any]) -> list[Any]:
+        with layers_.record(net.layers_by_path, paths) as recording:
+            net.call(feed)
+        return [_channels_last(net, path, recording.calls[path][call]) for path in paths]
+
+    def build() -> Any:
+        return compiled(run).get_concrete_function([tf.TensorSpec(shape) for shape in shapes(net)])
+
+    forward = net.traces.get(("feature_maps", paths, call), build)
+    found = [answer.numpy()[0] for answer in forward(feed)]
+    for path, answer in zip(paths, found, strict=True):
+        if not _is_finite(answer):
+            raise BadModel(f"The layer {quoted(path)} puts out NaN or infinity. {net.why_not_finite()}")
+        if not answer.any() and net.spoiled_weights():  # the fast ReLU of some devices makes 0 of NaN
+            raise BadModel(f"The layer {quoted(path)} puts out nothing. {net.why_not_finite()}")
+    return found
+
+
+def _is_finite(values: Array) -> bool:
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(values.sum()) or np.isfinite(values).all())  # a sum is faster, but may overflow
+
+
+def _channels_last(net: Network, path: str, output: Any) -> Any:
+    answer = tf.cast(keras.tree.flatten(output)[0], tf.float32)
+    first = net.layer(path).channel_axis == 1 and answer.shape.rank == 4
+    return tf.transpose(answer, [0, 2, 3, 1]) if first else answer
+
+
+def shapes(net: Network) -> list[tuple[int | None, ...]]:
+    """The shapes of what `net.arrays` gives, `None` where the network takes any size."""
+    return [(1, *info.fed_shape) for info in net.inputs]
+
+
+def display_maps(maps: Array, how: str = "books") -> Array:
+    """Feature maps as grey pictures, each channel normalized by itself.
+
+    Args:
+        maps: [h, w, units], finite.
+        how: "books": (x - mean) / std * 64 + 128, cut off at 0 and 255 (Chollet, "Deep Learning with Python"): maps of
+            different strength look alike, and a few strong places don't darken the rest. "range": lowest value
+            black, highest white.
+
+    Returns:
+        uint8 [units, h, w]. A map that is the same everywhere is plain grey, and black where that is 0: the unit is
+        silent.
+
+    Raises:
+        BadPicture: for what are no feature maps.
+        BadTarget: for another way.
+
+    Example:
+        >>> mosaic(display_maps(maps["conv1"]))
+    """
+    if how not in ("books", "range"):
+        raise BadTarget(f"There is no way {quoted(how)} to display maps. Choose books or range.")
+    maps = np.asarray(maps, np.float32)
+    if maps.ndim != 3 or not maps.size or not _is_finite(maps):
+        raise BadPicture(f"An array of shape {list(maps.shape)} holds no maps. Expected [h, w, units], finite.")
+    planes = np.array(maps.reshape(-1, maps.shape[2]).T, order="C")  # [h, w, units] -> [units, h * w], a copy
+    low, high = planes.min(1), planes.max(1)
+    flat = high - low <= FLAT * np.maximum(abs(low), abs(high))  # [units]
+    planes -= (planes.mean(1) if how == "books" else low)[:, None]
+    spread = np.sqrt(np.einsum("ij,ij->i", planes, planes) / planes.shape[1]) if how == "books" else high - low
+    planes *= ((64 if how == "books" else 255) / np.where(flat, 1, spread))[:, None]
+    planes += 128 if how == "books" else 0.5  # the books cut fractions off; a half more rounds
+    planes[flat] = np.where(high == 0, 0, 128)[flat, None]
+    return np.clip(planes, 0, 255, out=planes).astype(np.uint8).reshape(-1, *maps.shape[:2])
+
+
+def silent_share(maps: Array) -> float:
+    """The share of units that answer nowhere, 0..1: it grows with depth.
+
+    Args:
+        maps: [h, w, units] or [units], after the activation function.
+    """
+    return float(np.mean(_by_unit(maps, "max") <= 0))
+
+
+def _by_unit(maps: Array, by: str) -> Array:  # [..., units] -> [units]
+    rows = maps.reshape(-1, maps.shape[-1])
+    return np.asarray(rows.max(0) if by == "max" else rows.mean(0))
+
+
+def top_units(
+    net: Network | Any, picture: object, layer: str, count: int = 10, *, by: str = "max", call: int = 0
+) -> list[UnitValue]:
+    """The units of a layer that answer most to a picture, best first.
+
+    Args:
+        net: a Network or a bare Keras model.
+        picture: anything that `load_picture` takes; for a model of several inputs a list or dict of them.
+        layer: a path; an unambiguous last part is enough.
+        count: how many, at most.
+        by: "max", the strongest place of the unit's map; or "mean", the whole map.
+        call: which call of a shared layer.
+
+    Raises:
+        BadPicture: for what is no picture, or is too small for the network.
+        BadTarget: for a layer, call, count or measure that does not exist.
+    """
+    if by not in ("max", "mean"):
+        raise BadTarget(f"Units cannot be ranked by {quoted(by)}. Choose max or mean.")
+    checked_count(count)
+    (maps,) = feature_maps(net, picture, [layer], call=call).values()
+    values = _by_unit(maps, by)
+    return [UnitValue(int(unit), float(values[unit])) for unit in np.argsort(-values, kind="stable")[:count]]
+
+
+def checked_count(count: object, name: str = "count") -> int:
+    """A number of results that is asked for.
+
+    Raises:
+        BadTarget: for what is no whole number above 0.
+    """
+    if isinstance(count, (int, np.integer)) and not isinstance(count, bool) and count > 0:
+        return int(count)
+    raise BadTarget(f"{name}={quoted(count)} cannot be. Give a whole number above 0.")

@@ -1,0 +1,249 @@
+"""Nudges too small to see that change what a network says: climbed inside a budget, or drawn at random to compare."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.compute import ascent as ascent_
+from cnnwidgets.compute import objectives
+from cnnwidgets.compute.ascent import Ascent, Canvas, canvas_around, checked_seed, checked_steps
+from cnnwidgets.compute.backend import compiled, tf
+from cnnwidgets.compute.frame import Array, Frame
+from cnnwidgets.compute.network import Network, Prediction, as_network
+from cnnwidgets.compute.objectives import Objective, numbers_of
+from cnnwidgets.compute.optimizers import MomentumSign
+from cnnwidgets.compute.outputs import find as find_output
+from cnnwidgets.compute.parametrizations import Pixels
+from cnnwidgets.errors import BadTarget, nearest, quoted
+
+SHARE = 0.25  # of the budget, that one step goes
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class AdversarialFrame(Frame):
+    """A Frame of a nudge: an 8-bit picture inside the budget, and what the network says to it.
+
+    `values` are the log-odds, before this step, of what is climbed.
+
+    Attributes:
+        original: [1, H, W, C] float32, the picture before any step, in 8 bits and at the network's size.
+        class_index: the target; where there is none, the class that the picture is pushed away from.
+        is_targeted: whether there is a target.
+        predict: what the network says to pictures, every class, best first.
+    """
+
+    original: Array
+    class_index: int
+    is_targeted: bool
+    predict: Callable[[Array], list[Prediction]]
+
+    @functools.cached_property
+    def predictions(self) -> tuple[Prediction, ...]:
+        """Every class, best first, for this very picture; the network runs when this is first read."""
+        return tuple(self.predict(self.pictures))
+
+    @property
+    def prediction(self) -> Prediction:
+        """The top class of this picture."""
+        return self.predictions[0]
+
+    @property
+    def probability(self) -> float:
+        """Of `class_index`, 0 to 1."""
+        return next(p.probability for p in self.predictions if p.index == self.class_index)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the top class is the target; where there is none, whether it is another than before."""
+        return (self.prediction.index == self.class_index) == self.is_targeted
+
+
+def adversarial(
+    net: Network | Any,
+    picture: object,
+    target: int | str | None = None,
+    epsilon: float = 2 / 255,
+    steps: int = 10,
+    *,
+    method: str = "momentum_sign",
+    output: int | str | None = None,
+    seed: int = 0,
+) -> Iterator[AdversarialFrame]:
+    """Nudge a picture, by at most `epsilon` in any pixel, until the network sees something else.
+
+    What is climbed is the log-odds of the target against all other classes.
+
+    Args:
+        net: a Network or a bare Keras model.
+        picture: a path, bytes, a PIL image or an array; for a model of several inputs a list or dict of them: the first
+            picture is nudged.
+        target: a class index or name; `None` pushes away from the top class.
+        epsilon: the budget, in units of 0..1, rounded to whole grey levels of 255, at least one.
+        steps: 1 to 2048; a run never ends early.
+        method: "momentum_sign" climbs the gradient (Dong et al., arXiv:1710.06081; with one step that of Goodfellow et
+            al., arXiv:1412.6572); "random_search" draws noise of the same size and keeps the best, for comparison.
+        output: of a model with several, its index or name.
+        seed: of the random search; the same seed, machine, versions and settings give the same bytes.
+
+    Yields:
+        AdversarialFrame: one for each step; its pictures have the size that the network takes.
+
+    Raises:
+        BadTarget: for a class, method or number that cannot be, or a network that tells no classes; before any
+            computing.
+        BadPicture: for what is no picture, or too small for the network.
+
+    Example:
+        >>> *_, frame = adversarial(net, "cat.jpg", target="goldfish", epsilon=2 / 255)
+        >>> frame.prediction.name
+        'goldfish'
+    """
+    return plan_nudge(net, picture, target, epsilon, steps, method=method, output=output, seed=seed).frames()
+
+
+@dataclass(frozen=True, eq=False)
+class NudgePlan:
+    """A checked nudge: what will be done, known before it starts.
+
+    Attributes:
+        net: the network.
+        canvas: the input that is nudged, and what the others get.
+        original: [1, H, W, C] float32, the picture in 8 bits and at the network's size.
+        objective: what is climbed.
+        class_index: the target; where there is none, the top class.
+        is_targeted: whether there is a target.
+        levels: the budget, in grey levels of 255.
+        steps: how many.
+        method: "momentum_sign" or "random_search".
+        seed: of the random search.
+        predict: what the network says to pictures [1, H, W, C], every class, best first.
+    """
+
+    net: Network
+    canvas: Canvas
+    original: Array
+    objective: Objective
+    class_index: int
+    is_targeted: bool
+    levels: int
+    steps: int
+    method: str
+    seed: int
+    predict: Callable[[Array], list[Prediction]]
+
+    def frames(self) -> Iterator[AdversarialFrame]:
+        """Nudge."""
+        for frame in METHODS[self.method](self):
+            notes = (self._note(frame),) if frame.step == frame.steps else ()
+            yield AdversarialFrame(
+                frame.picture_source, frame.step, frame.steps, frame.value_source, notes,
+                original=self.original, class_index=self.class_index, is_targeted=self.is_targeted, predict=self.predict,
+            )  # fmt: skip
+
+    def _note(self, frame: Frame) -> str:
+        if self.method == "random_search" or (frame.pictures != self.original).any():
+            return ""
+        return "No gradient reaches the picture, so it did not move: the network is saturated or silent here."
+
+
+def plan_nudge(
+    net: Network | Any,
+    picture: object,
+    target: int | str | None = None,
+    epsilon: float = 2 / 255,
+    steps: int = 10,
+    *,
+    method: str = "momentum_sign",
+    output: int | str | None = None,
+    seed: int = 0,
+) -> NudgePlan:
+    """Check a nudge; the arguments are those of `adversarial`."""
+    net = as_network(net)
+    index = find_output(output, net.outputs)
+    if net.outputs[index].classes < 2:
+        raise BadTarget(
+            f"The output {quoted(net.outputs[index].name)} tells no classes apart, so there is none to be mistaken "
+            "for. Choose another output or network."
+        )
+    wanted = None if target is None else net.class_index(target, index)
+    levels, steps, seed = _checked_levels(epsilon), checked_steps(steps), checked_seed(seed)
+    if method not in METHODS:
+        raise BadTarget(f"There is no method {quoted(method)}. Choose one ({nearest(method, METHODS)}).")
+    opened = net.opened(picture)
+    inputs = net.fitted(opened)
+    net.check_room(inputs)
+    canvas = canvas_around(net, objectives.class_logit(0, output=index), opened)
+    original = _in_eight_bits(inputs[canvas.which]).numpy()
+    predict = functools.partial(_predictions, net, inputs, canvas.which, index)
+    chosen = predict(original)[0].index if wanted is None else wanted
+    climbed = ascent_.checked(net, _log_odds(net, chosen, index))
+    climbed = -climbed if wanted is None else climbed
+    return NudgePlan(
+        net, canvas, original, climbed, chosen, wanted is not None, levels, steps, str(method), seed, predict
+    )
+
+
+def _log_odds(net: Network, index: int, output: int) -> Objective:
+    """The logarithm of a class's probability over that of all others together."""
+    logit = objectives.class_logit(index, output=output)
+    return logit if net.outputs[output].is_decision else logit - objectives.rival_logits(index, output=output)
+
+
+def _predictions(net: Network, inputs: Sequence[Array], which: int, output: int, pictures: Array) -> list[Prediction]:
+    given = [(pictures if i == which else array)[0] for i, array in enumerate(inputs)]
+    return net.predict(given if len(given) > 1 else given[0], net.outputs[output].classes, output)
+
+
+def _momentum_sign(plan: NudgePlan) -> Iterator[Frame]:
+    share = SHARE if plan.steps > 1 else 1.0
+    ascent = Ascent(Pixels(), (), MomentumSign(plan.levels / 255, share), _in_eight_bits)
+    return ascent_.climb(plan.net, plan.objective, plan.canvas, plan.steps, ascent, plan.seed, plan.original)
+
+
+def _random_search(plan: NudgePlan) -> Iterator[Frame]:
+    """Noise of the whole budget's size, a fresh draw each step; the best picture so far is kept."""
+    best, value = tf.constant(plan.original), _value(plan, plan.original)
+    for count in range(1, plan.steps + 1):
+        signs = tf.random.stateless_uniform(best.shape, [plan.seed & 0x7FFFFFFF, count], 0, 2, tf.int32) * 2 - 1
+        drawn = _in_eight_bits(plan.original + tf.cast(signs, tf.float32) * (plan.levels / 255))
+        found = _value(plan, drawn)
+        before, (best, value) = value, (drawn, found) if found > value else (best, value)
+        yield Frame(best.numpy, count, plan.steps, before)
+
+
+def _value(plan: NudgePlan, pictures: Any) -> Any:  # [1, H, W, C] -> [1]
+    net, canvas, terms = plan.net, plan.canvas, plan.objective.terms
+    kinds = tuple((t.kind, t.call) for t in terms)
+
+    def value(pictures: Any, numbers: Any, held: Any) -> Any:
+        return ascent_.read(net, terms, canvas.feed(net, pictures, held), numbers)
+
+    key = "value", kinds, canvas.which, tuple(canvas.held)
+    return net.traces.get(key, lambda: compiled(value))(pictures, numbers_of(plan.objective), dict(canvas.held))
+
+
+METHODS: dict[str, Callable[[NudgePlan], Iterator[Frame]]] = {
+    "momentum_sign": _momentum_sign,
+    "random_search": _random_search,
+}
+
+
+def _in_eight_bits(pictures: Any) -> Any:
+    """Pictures 0..1, each number the nearest whole grey level of 255."""
+    return tf.round(tf.clip_by_value(pictures, 0.0, 1.0) * 255.0) / 255.0
+
+
+def _checked_levels(epsilon: object) -> int:
+    """The budget in grey levels."""
+    usable = isinstance(epsilon, (int, float, np.floating)) and not isinstance(epsilon, bool)
+    if not usable or not 0 < epsilon <= 1:
+        raise BadTarget(f"epsilon={quoted(epsilon)} cannot be. Give a number above 0 and up to 1, such as 2 / 255.")
+    levels = round(float(epsilon) * 255)
+    if levels < 1:
+        raise BadTarget(f"epsilon={quoted(epsilon)} is less than one grey level. Give 1 / 255 or more.")
+    return levels

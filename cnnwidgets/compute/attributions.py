@@ -1,0 +1,172 @@
+"""Which pixels a number depends on: attribution to the pictures themselves, for any model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cnnwidgets import pictures as pictures_
+from cnnwidgets.compute import connections, coverings, gradients, targets
+from cnnwidgets.compute.ascent import checked_seed
+from cnnwidgets.compute.evidence import Heatmap, HeatmapFrame, Sight, Verdict, finish
+from cnnwidgets.compute.frame import Array
+from cnnwidgets.compute.heatmaps import check_method
+from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.probe import Probe
+from cnnwidgets.compute.question import Partial, Question, by_picture
+from cnnwidgets.errors import BadTarget, quoted
+
+MOST_SAMPLES = 8192
+
+
+class Method(NamedTuple):
+    """A method and how it is asked.
+
+    Attributes:
+        find: the generator.
+        samples: how many, if the user does not say; 0 where nothing is counted.
+        by_gradient: whether a gradient must come back to the pictures. Such maps are shares of one sum, which stays the
+            same when a map is stretched.
+    """
+
+    find: Callable[[Question], Iterator[Partial]]
+    samples: int = 0
+    by_gradient: bool = True
+
+
+METHODS = {
+    "gradient": Method(gradients.gradient),
+    "gradient_x_input": Method(gradients.gradient_x_input),
+    "smoothgrad": Method(gradients.smoothgrad, 16),
+    "integrated_gradients": Method(gradients.integrated_gradients, 32),
+    "guided_backprop": Method(gradients.guided_backprop),
+    "occlusion": Method(coverings.occlusion, by_gradient=False),
+    "rise": Method(coverings.rise, 512, by_gradient=False),
+}
+
+
+def attribution(
+    net: Network | Any,
+    picture: object,
+    target: int | str | Callable[[Any], Any] | None = None,
+    method: str = "smoothgrad",
+    *,
+    output: int | str | None = None,
+    samples: int | None = None,
+    noise: float = 0.1,
+    seed: int = 0,
+) -> list[Heatmap]:
+    """Map which pixels a class depends on, one Heatmap for each picture input.
+
+    A class is explained by its logit, wherever the softmax or sigmoid hides it.
+
+    Args:
+        net: a Network or a bare Keras model.
+        picture: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict.
+        target: a class index or name; the top class (of one sigmoid: the decision taken) if not given. Or a function
+            of the model's output that returns one number for each picture; of several outputs it gets the one
+            that `output` names, or the list of all.
+        method: "gradient" "gradient_x_input" "smoothgrad" "integrated_gradients" "guided_backprop" "occlusion"
+            "rise"; the paper is named at each in `cnnwidgets.compute.gradients` and `.coverings`.
+        output: of a model with several, its index or name.
+        samples: how many noisy copies (16), steps from black (32) or random masks (512), up to 8192.
+        noise: of "smoothgrad": its standard deviation, in pictures of 0..1.
+        seed: the same seed, machine, versions and settings give the same bytes.
+
+    Returns:
+        Heatmaps whose `raw` is [H, W] at the picture's size, signed, summed over channels.
+
+    Raises:
+        BadTarget: for a class, output, method or number that does not exist; where no gradient comes back to any
+            picture, with the place where it is cut.
+        BadPicture: for what is no picture.
+        BadModel: for a network whose numbers are not finite.
+        JobFailed: where only the gradient is not finite.
+
+    Example:
+        >>> heat = attribution(net, picture, "Egyptian cat", "occlusion")[0]
+    """
+    frames = attribution_frames(
+        Probe(net, picture), target, method, output=output, samples=samples, noise=noise, seed=seed
+    )
+    *_, last = frames
+    return last.result()
+
+
+def attribution_frames(
+    probe: Probe,
+    target: int | str | Callable[[Any], Any] | None = None,
+    method: str = "smoothgrad",
+    *,
+    output: int | str | None = None,
+    samples: int | None = None,
+    noise: float = 0.1,
+    seed: int = 0,
+) -> Iterator[HeatmapFrame]:
+    """As `attribution`, but of a Probe, which may be asked again, and yield a HeatmapFrame at each step."""
+    check_method(method, tuple(METHODS), "attribution")
+    wanted = targets.named(probe.net, target, output)
+    how = METHODS[method]
+    count, noise, seed = _checked_samples(samples, how.samples), _checked_noise(noise), checked_seed(seed)
+    slopes = probe.slopes(wanted) if how.by_gradient else None
+    if slopes and all(g is None for g in slopes.gradients):
+        raise BadTarget(connections.why_no_gradient(probe.net, wanted))
+    reading = slopes.reading if slopes else probe.values(wanted)
+    ask = Question(
+        probe,
+        targets.settled(wanted, reading),
+        float(reading.value[0]),
+        by_picture(probe.pictures, slopes.gradients) if slopes else {},
+        count,
+        noise,
+        seed,
+    )
+    about = targets.describe(probe.net, wanted, int(reading.unit[0]))
+    unseen = {i for i, g in zip(probe.pictures, slopes.gradients, strict=True) if g is None} if slopes else set()
+    return _run(ask, how, about, targets.certainty(reading), unseen)
+
+
+def _run(ask: Question, how: Method, about: str, notes: tuple[str, ...], unseen: set[int]) -> Iterator[HeatmapFrame]:
+    steps = _steps(ask, how)
+    values = np.full(len(ask.pictures), ask.value, np.float32)
+    for step, partial in enumerate(how.find(ask), 1):
+        heatmaps = []
+        for i, raw in partial.maps.items():
+            size = ask.probe.sizes[i]
+            silence = f"off the path: {about} does not depend on this picture" if i in unseen else _SILENT
+            sight = Sight(size, "", 0, ask.probe.net.inputs[i].name)
+            verdict = Verdict((*partial.notes, *notes), silence, about)
+            heatmaps.append(finish(_stretched(raw, size, how.by_gradient), verdict, sight))
+        yield HeatmapFrame(tuple(heatmaps), step, steps, values)
+
+
+_SILENT = "zero: no pixel changes the target; try occlusion or rise, which do not need its gradient"
+
+
+def _steps(ask: Question, how: Method) -> int:
+    batch = ask.probe.batch(gradient=how.by_gradient)
+    if how.find is coverings.occlusion:
+        return sum(-(-len(coverings.places(picture.shape[1:3])) // batch) for picture in ask.pictures.values())
+    return max(1, -(-ask.samples // batch))
+
+
+def _stretched(raw: Array, size: tuple[int, int], keeps_sum: bool) -> Array:  # [h, w] -> [H, W]
+    if raw.shape == size:
+        return raw
+    return pictures_.resize(raw, size) * (raw.size / (size[0] * size[1]) if keeps_sum else 1.0)
+
+
+def _checked_samples(samples: object, default: int) -> int:
+    if samples is None:
+        return default
+    if isinstance(samples, bool) or not isinstance(samples, (int, np.integer)) or not 1 <= samples <= MOST_SAMPLES:
+        raise BadTarget(f"samples={quoted(samples)} cannot be. Give a whole number from 1 to {MOST_SAMPLES}.")
+    return int(samples)
+
+
+def _checked_noise(noise: object) -> float:
+    if isinstance(noise, bool) or not isinstance(noise, (int, float, np.number)) or not 0 <= float(noise) <= 1:
+        raise BadTarget(f"noise={quoted(noise)} cannot be. Give its standard deviation, from 0 to 1.")
+    return float(noise)

@@ -1,0 +1,185 @@
+"""What leads where inside a model: the layer to explain when none is named, and why no gradient comes back to one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from cnnwidgets.compute import layers as layers_
+from cnnwidgets.compute import targets
+from cnnwidgets.compute.backend import compiled, keras, tf
+from cnnwidgets.compute.layers import LayerInfo
+from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.passes import OTHER_METHODS
+from cnnwidgets.compute.targets import Target
+from cnnwidgets.errors import BadTarget, quoted
+
+# Operations that tell of a tensor's shape alone: what is behind them does not depend on its numbers.
+_SHAPES = {"Shape", "ShapeN", "Size", "Rank"}
+# Operations that let no gradient pass, and what people call them; the surest causes first.
+_CUTS = {
+    "StopGradient": "stop_gradient", "ArgMax": "argmax", "ArgMin": "argmin", "Round": "rounding", "Rint": "rounding",
+    "Floor": "rounding", "Ceil": "rounding", "Sign": "sign", "Greater": "a comparison", "GreaterEqual": "a comparison",
+    "Less": "a comparison", "LessEqual": "a comparison", "Equal": "a comparison", "PyFunc": "a Python function",
+    "PyFuncStateless": "a Python function", "whole numbers": "a cast to whole numbers",
+}  # fmt: skip
+
+
+class _Run(NamedTuple):
+    """One run of the model as a graph, never executed."""
+
+    pictures: dict[int, Any]  # by the index of their input
+    order: list[tuple[str, Any]]  # (path, first tensor) of every call
+    calls: dict[str, list[Any]]
+    value: Any  # the target
+
+
+def default_layer(net: Network, target: Target) -> str:
+    """The last layer before the class scores that still has rows and columns, on the way to the target.
+
+    In a model of several pictures it is the deepest one whose calls see one picture each, if there is any.
+
+    Raises:
+        BadTarget: where no layer has rows and columns.
+    """
+    return net.traces.get(  # type: ignore[no-any-return]
+        ("default layer", target.structure), lambda: _look(net, target, lambda run: _deepest(net, target, run))
+    )
+
+
+def leads_to(net: Network, target: Target, path: str, call: int) -> bool:
+    """Whether the target depends on what a layer's call puts out."""
+    key = ("leads to", target.structure, path, call)
+    look = lambda run: run.calls[path][call].op in _ancestors(run.value.op)  # noqa: E731
+    return net.traces.get(key, lambda: _look(net, target, look))  # type: ignore[no-any-return]
+
+
+def why_no_gradient(net: Network, target: Target, path: str = "", call: int = 0) -> str:
+    """Why no gradient comes from the target back to a layer's call, or to the pictures, in a sentence or two."""
+    output = quoted(net.outputs[target.output].name)
+    place = f"the layer {quoted(path)}" if path else "the picture"
+
+    def look(run: _Run) -> str:
+        sources = [run.calls[path][call]] if path else list(run.pictures.values())
+        way_back = _ancestors(run.value.op)
+        if not any(source.op in way_back for source in sources):
+            names = ", ".join(quoted(info.name) for info in net.outputs)
+            return f"{place} does not lead to the output {output}. Choose another layer, or another output of {names}."
+        reached = _descendants(source.op for source in sources)
+        cut = next((p for p, one in run.order if one.op in reached and not _passes(one, sources)), None)
+        where = f"at the layer {quoted(cut)} or right before it" if cut else "behind the last layer"
+        by = _cause([op for op in run.value.graph.get_operations() if op in reached and op in way_back])
+        return f"No gradient comes from the output {output} back to {place}: it is cut {where}{by}. {OTHER_METHODS}"
+
+    message = str(_look(net, target, look))
+    return message[0].upper() + message[1:]
+
+
+def _look(net: Network, target: Target, look: Callable[[_Run], Any]) -> Any:
+    """Trace the model with every layer recorded, and look around in the graph."""
+    found = []
+
+    def run() -> None:
+        feed = [tf.raw_ops.Placeholder(dtype=tf.float32, shape=[None, *info.fed_shape]) for info in net.inputs]
+        with layers_.record(net.layers_by_path, net.layers_by_path, activations=True) as recording:
+            reading = targets.read(net, target, net.call(feed), recording, tf.constant(max(target.unit, 0)))
+        firsts = [(path, keras.tree.flatten(output)[0]) for path, output in recording.order]
+        calls = {path: [keras.tree.flatten(o)[0] for o in outputs] for path, outputs in recording.calls.items()}
+        found.append(look(_Run({i: feed[i] for i in net.picture_inputs}, firsts, calls, reading.value)))
+
+    compiled(run).get_concrete_function()
+    return found[0]
+
+
+def _deepest(net: Network, target: Target, run: _Run) -> str:
+    on_the_way = _ancestors(run.value.op)
+    known: set[int] = set()
+    spatial: list[tuple[str, Any]] = []
+    for path, tensor in run.order:  # a tensor that a dropout or an outer model hands on is the layer's that made it
+        if id(tensor) not in known and tensor.op in on_the_way and _has_rows(tensor):
+            known.add(id(tensor))
+            spatial.append((path, tensor))
+    if not spatial:
+        raise BadTarget(
+            f"No layer of {quoted(net.name)} on the way to its output has rows and columns, so there is no map. "
+            "Use attribution instead."
+        )
+    infos = {info.path: info for info in net.layers}
+    preferences: list[Callable[[str, Any], bool]] = [
+        lambda path, tensor: not _is_one_cell(infos[path], tensor),
+        lambda path, tensor: not _is_scores(net, target, infos[path], tensor, run, infos),
+        lambda path, tensor: all(len(_pictures_of(one, run)) == 1 for one in run.calls[path]),
+    ]
+    gradients = tf.gradients(run.value, [tensor for _, tensor in spatial])
+    pairs = zip(spatial, gradients, strict=True)
+    answering = [made for made, gradient in pairs if gradient is not None] or spatial  # some methods need no gradient
+    paths: list[str] = []
+    for count in range(len(preferences) + 1):  # what cannot be had is given up, the last preference first
+        wanted = preferences[:count]
+        fitting = [path for path, tensor in answering if all(prefers(path, tensor) for prefers in wanted)]
+        paths += fitting[-1:]
+    return paths[-1]
+
+
+def _has_rows(tensor: Any) -> bool:
+    return bool(tensor.shape.rank == 4 and tensor.dtype.is_floating)
+
+
+def _is_one_cell(info: LayerInfo, tensor: Any) -> bool:
+    """Whether its map is one place by construction, as behind a global pooling that keeps its axes."""
+    return tuple(tensor.shape[2:] if info.channel_axis == 1 else tensor.shape[1:3]) == (1, 1)
+
+
+def _is_scores(
+    net: Network, target: Target, info: LayerInfo, tensor: Any, run: _Run, infos: dict[str, LayerInfo]
+) -> bool:
+    """Whether its channels are the class scores themselves: as many, and no weights mix them any more."""
+    scores = (net.outputs[target.output].shape[-1:] or (1,))[0]
+    if info.units != scores:
+        return False
+    later = _descendants([tensor.op])
+    mixing = (
+        p for p, one in run.order
+        if one.op in later and one is not tensor
+        and infos[p].parameters and infos[p].kind not in ("normalization", "activation")
+        and not any(other.startswith(p + "/") for other in infos)  # a model's parameters are those of its layers
+    )  # fmt: skip
+    return next(mixing, None) is None
+
+
+def _pictures_of(tensor: Any, run: _Run) -> list[int]:
+    behind = _ancestors(tensor.op)
+    return [i for i, picture in run.pictures.items() if picture.op in behind]
+
+
+def _passes(value: Any, sources: Sequence[Any]) -> bool:
+    """Whether a gradient comes back from a value to any of the sources."""
+    return value.dtype.is_floating and any(g is not None for g in tf.gradients(value, list(sources)))
+
+
+def _ancestors(operation: Any) -> set[Any]:
+    """The operation and all whose numbers it depends on."""
+    return _spread([operation], lambda op: () if op.type in _SHAPES else (x.op for x in op.inputs))
+
+
+def _descendants(operations: Iterable[Any]) -> set[Any]:
+    """The operations and all that depend on their numbers."""
+    return _spread(operations, lambda op: (c for x in op.outputs for c in x.consumers() if c.type not in _SHAPES))
+
+
+def _spread(start: Iterable[Any], step: Callable[[Any], Iterable[Any] | Iterator[Any]]) -> set[Any]:
+    seen = set(start)
+    left = list(seen)
+    while left:
+        new = set(step(left.pop())) - seen
+        seen |= new
+        left += new
+    return seen
+
+
+def _cause(operations: list[Any]) -> str:
+    """What lets no gradient pass, if it has a name."""
+    types = {op.type for op in operations}
+    if any(op.type == "Cast" and not op.outputs[0].dtype.is_floating for op in operations):
+        types.add("whole numbers")
+    return next((f", by {name}" for kind, name in _CUTS.items() if kind in types), "")

@@ -1,0 +1,308 @@
+"""DeepDream: a photograph climbs what a layer already sees in it, from a small size up to its own.
+
+Octaves over the one loop of `ascent.climb`: pixels, jitter, a blurred gradient. One graph serves all octaves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.compute import ascent as ascent_
+from cnnwidgets.compute import layers as layers_
+from cnnwidgets.compute import objectives
+from cnnwidgets.compute.ascent import SMALLEST_SIDE, Ascent, Canvas, canvas_around, checked_seed, checked_steps
+from cnnwidgets.compute.backend import compiled, keras, tf
+from cnnwidgets.compute.dream_layers import Layers, dream_layers
+from cnnwidgets.compute.frame import Array, Frame
+from cnnwidgets.compute.inputs import InputInfo
+from cnnwidgets.compute.network import SMALL, Network, as_network, enough_room
+from cnnwidgets.compute.objectives import Objective
+from cnnwidgets.compute.optimizers import BlurredGradient, Rate
+from cnnwidgets.compute.parametrizations import Pixels
+from cnnwidgets.compute.transforms import Jitter
+from cnnwidgets.compute.windows import Windows
+from cnnwidgets.errors import BadPicture, BadTarget, quoted
+
+TILE, SMALLEST_TILE, LARGEST_TILE = 512, 32, 2048
+WHOLE = 2**20  # pixels: a larger picture is read tile by tile
+MOST_OCTAVES, LARGEST_SCALE, LARGEST_JITTER = 16, 4.0, 512
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DreamFrame(Frame):
+    """A Frame of a dream; its picture has the octave's size, the last one the photograph's.
+
+    Attributes:
+        octave: 1, 2, ... `octaves`, the smallest size first.
+        octaves: how many there are.
+    """
+
+    octave: int = 1
+    octaves: int = 1
+
+
+@dataclass(frozen=True)
+class Octave:
+    """One size of a dream.
+
+    Attributes:
+        size: (height, width) in pixels.
+        windows: how the picture is read, where it is not read at once.
+    """
+
+    size: tuple[int, int]
+    windows: Windows | None = None
+
+
+def deepdream(
+    net: Network | Any,
+    picture: object,
+    layers: Layers = None,
+    octaves: int = 4,
+    octave_scale: float = 1.4,
+    steps: int = 10,
+    step_size: Rate | None = None,
+    *,
+    jitter: int = 16,
+    tile: int | None = None,
+    seed: int = 0,
+) -> Iterator[DreamFrame]:
+    """Let a network paint what it sees into a photograph (Mordvintsev, Olah & Tyka, "Inceptionism", 2015).
+
+    Each octave starts from the one before, enlarged, with the photograph's own detail put back.
+
+    Args:
+        net: a Network or a bare Keras model.
+        picture: a path, bytes, a PIL image or an array; for a model of several inputs a list or dict of them: the first
+            one that the layers see is painted on.
+        layers: what to climb, by its mean square: a path, several, or {path: weight}, where a weight may be a function
+            that is asked before each step; or a preset: "edges" "brush" "ripples" "eyes" "animals" "fur". The preset
+            "animals" if not given.
+        octaves: how many sizes, 1 to 16; those that are too small for the network are dropped, with a note.
+        octave_scale: how many times larger each is than the one before, above 1 and up to 4.
+        steps: for each octave, 1 to 2048.
+        step_size: how far a step goes, in units of 0..1, or a function that is asked before each step; .02, or what
+            suits the preset, if not given.
+        jitter: how far the picture is rolled at random before each step, in pixels, 0 to 512.
+        tile: the side of the tiles by which the picture is read, 32 to 2048 pixels; if not given, 512 for a picture of
+            more than a million pixels. A network of one fixed size is always read by tiles of that size.
+        seed: the same seed, machine, versions and settings give the same bytes.
+
+    Yields:
+        DreamFrame: one for each step of each octave; its notes say what was dropped.
+
+    Raises:
+        BadTarget: for a layer, preset or number that cannot be; before any computing.
+        BadPicture: for what is no picture, or too small for the network.
+        JobFailed: when the run diverges; the last frame before that was finite.
+
+    Example:
+        >>> for frame in deepdream(net, "cat.jpg", {"mixed3": 1.0, "mixed5": 0.5}): ...
+    """
+    plan = plan_dream(
+        net, picture, layers, octaves, octave_scale, steps, step_size, jitter=jitter, tile=tile, seed=seed
+    )
+    return plan.frames()
+
+
+@dataclass(frozen=True, eq=False)
+class DreamPlan:
+    """A checked dream: what will be done, known before it starts.
+
+    Attributes:
+        net: the network.
+        picture: the photograph, [1, H, W, C] float32, 0..1.
+        layers: the weight of each layer's mean square, by full path.
+        canvas: the input that is painted on, and what the others get.
+        octaves: the sizes, smallest first.
+        steps_each: of each octave.
+        step_size: how far a step goes.
+        jitter: in pixels.
+        seed: of the randomness.
+        notes: what the reader should know: which octaves were dropped, how the picture reaches the network.
+    """
+
+    net: Network
+    picture: Array
+    layers: Mapping[str, Rate]
+    canvas: Canvas
+    octaves: tuple[Octave, ...]
+    steps_each: int
+    step_size: Rate
+    jitter: int
+    seed: int
+    notes: tuple[str, ...]
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run."""
+        return self.steps_each * len(self.octaves)
+
+    def frames(self) -> Iterator[DreamFrame]:
+        """Dream."""
+        dream: Any = self.picture
+        for index, octave in enumerate(self.octaves):
+            for frame in self._climb(octave, self._start(dream, index), self.seed + index):
+                yield self._frame(frame, index)
+            dream = frame.pictures
+
+    def _climb(self, octave: Octave, start: Any, seed: int) -> Iterator[Frame]:
+        # A roll by up to half a window either way brings a window's border everywhere in turn.
+        roll = max(octave.windows.height, octave.windows.width) // 2 if octave.windows else 0
+        ascent = Ascent(Pixels(), (Jitter(max(self.jitter, roll)),), BlurredGradient(self.step_size))
+        shape = (None, None, self.canvas.shape[2]) if octave.windows else self.canvas.shape
+        canvas = replace(self.canvas, shape=shape, windows=octave.windows)
+        return ascent_.climb(self.net, lambda: objective(self.layers), canvas, self.steps_each, ascent, seed, start)
+
+    def _start(self, dream: Any, index: int) -> Any:
+        """What an octave starts from: the dream so far, enlarged, and the detail that a smaller size does not hold."""
+        size = self.octaves[index].size
+        photograph = _resized(self.picture, size)
+        if index == 0:
+            return photograph
+        detail = photograph - _resized(_resized(self.picture, self.octaves[index - 1].size), size)
+        return tf.clip_by_value(_resized(dream, size) + detail, 0.0, 1.0)
+
+    def _frame(self, frame: Frame, index: int) -> DreamFrame:
+        step = index * self.steps_each + frame.step
+        notes = self.notes
+        if step == self.steps and not frame.values.any():
+            notes = (*notes, "The layers answer nothing to this picture, so there is nothing to climb.")
+        return DreamFrame(
+            frame.picture_source, step, self.steps, frame.value_source, (" ".join(notes),), index + 1, len(self.octaves)
+        )
+
+
+def plan_dream(
+    net: Network | Any,
+    picture: object,
+    layers: Layers = None,
+    octaves: int = 4,
+    octave_scale: float = 1.4,
+    steps: int = 10,
+    step_size: Rate | None = None,
+    *,
+    jitter: int = 16,
+    tile: int | None = None,
+    seed: int = 0,
+) -> DreamPlan:
+    """Check a dream and find its sizes; the arguments are those of `deepdream`."""
+    net = as_network(net)
+    climbed = dream_layers(net, layers)
+    rate = climbed.step_size if step_size is None else _checked_step_size(step_size)
+    jitter = _whole_number("jitter", jitter, 0, LARGEST_JITTER)
+    steps, seed = checked_steps(steps), checked_seed(seed)
+    many, scale = _whole_number("octaves", octaves, 1, MOST_OCTAVES), _checked_scale(octave_scale)
+    opened = net.opened(picture)
+    canvas = canvas_around(net, ascent_.checked(net, objective(climbed.weights)), opened)
+    info = net.inputs[canvas.which]
+    side = None if tile is None else _checked_tile(net, info, tile)
+    whole = opened[canvas.which]  # [H, W, C]
+    sizes = [_shrunk(whole, scale**k) for k in reversed(range(many))]
+    kept = [size for size in sizes if _fits(net, tuple(climbed.weights), canvas, size)]
+    if sizes[-1] not in kept:
+        paths = ", ".join(climbed.weights)
+        raise BadPicture(
+            f"A picture of {whole.shape[0]} x {whole.shape[1]} pixels is too small to dream of {paths}: "
+            "nothing is left of it on the way there. Give a larger picture or name an earlier layer."
+        )
+    chosen = tuple(Octave(size, _windows(info, size, side)) for size in kept)
+    notes = tuple(_notes(info, sizes, chosen))
+    return DreamPlan(net, whole[None], climbed.weights, canvas, chosen, steps, rate, jitter, seed, notes)
+
+
+def objective(weights: Mapping[str, Rate]) -> Objective:
+    """The weighted sum of the layers' mean squares, with the weights as they are now."""
+    terms = [float(w() if callable(w) else w) * objectives.layer(path) for path, w in weights.items()]
+    return Objective(tuple(term for one in terms for term in one.terms))
+
+
+def _fits(net: Network, paths: Sequence[str], canvas: Canvas, size: tuple[int, int]) -> bool:
+    """Whether something is left of a picture of this size at each of the layers, found by shapes alone."""
+    info = net.inputs[canvas.which]
+    if min(size) < SMALLEST_SIDE:
+        return False
+    if min(size) >= SMALL or None not in info.size:
+        return True
+
+    def trace() -> bool:
+        maps: dict[str, list[Any]] = {}
+
+        def run() -> None:
+            with layers_.record(net.layers_by_path, paths) as recording:
+                # What lies behind the layers may have no room; it is not climbed.
+                with contextlib.suppress(BadPicture), enough_room(*size, BadPicture):
+                    net.call(net.feed(tf.zeros([1, *size, info.channels]), canvas.which, canvas.held))
+                maps.update(recording.calls)
+
+        compiled(run).get_concrete_function()
+        return all(path in maps and 0 not in keras.tree.flatten(maps[path][0])[0].shape for path in paths)
+
+    return bool(net.traces.get(("fits", tuple(paths), canvas.which, size), trace))
+
+
+def _windows(info: InputInfo, size: tuple[int, int], side: int | None) -> Windows | None:
+    """How a picture of this size is read."""
+    rows, columns = info.size
+    if rows or columns:
+        exact = rows or columns or 0, columns or rows or 0
+        return None if exact == size else Windows(*exact, exact=True)
+    if side is None:
+        return Windows(TILE, TILE) if size[0] * size[1] > WHOLE else None
+    return Windows(side, side) if max(size) > side else None
+
+
+def _notes(info: InputInfo, sizes: Sequence[tuple[int, int]], octaves: Sequence[Octave]) -> Iterator[str]:
+    dropped = len(sizes) - len(octaves)
+    if dropped:
+        height, width = sizes[dropped - 1]
+        yield f"{dropped} of {len(sizes)} octaves dropped: {height} x {width} pixels are too few for this network."
+    tiled = next((octave.windows for octave in reversed(octaves) if octave.windows), None)
+    if tiled:
+        why = "the network takes no other size" if tiled.exact else "to save memory"
+        yield f"Read in tiles of {tiled.height} x {tiled.width} pixels: {why}."
+
+
+def _shrunk(picture: Array, factor: float) -> tuple[int, int]:
+    height, width = picture.shape[:2]
+    return max(1, round(height / factor)), max(1, round(width / factor))
+
+
+def _resized(pictures: Any, size: tuple[int, int]) -> Any:
+    return tf.image.resize(pictures, size, "bicubic", antialias=True)
+
+
+def _checked_scale(scale: object) -> float:
+    if isinstance(scale, (int, float)) and not isinstance(scale, bool) and 1 < scale <= LARGEST_SCALE:
+        return float(scale)
+    raise BadTarget(f"octave_scale={quoted(scale)} cannot be. Give a number above 1 and up to {LARGEST_SCALE:g}.")
+
+
+def _checked_step_size(step_size: object) -> Rate:
+    if callable(step_size):
+        return step_size
+    if isinstance(step_size, (int, float)) and not isinstance(step_size, bool) and 0 < step_size <= 1:
+        return float(step_size)
+    raise BadTarget(f"step_size={quoted(step_size)} cannot be. Give a number above 0 and up to 1, such as 0.02.")
+
+
+def _checked_tile(net: Network, info: InputInfo, tile: object) -> int:
+    side = _whole_number("tile", tile, SMALLEST_TILE, LARGEST_TILE)
+    rows, columns = info.size
+    if (rows or side, columns or side) == (side, side):
+        return side
+    raise BadTarget(
+        f"The network {quoted(net.name)} takes {rows} x {columns} pixels, so tile={side} cannot be. Leave tile out."
+    )
+
+
+def _whole_number(name: str, value: object, least: int, most: int) -> int:
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and least <= value <= most:
+        return int(value)
+    raise BadTarget(f"{name}={quoted(value)} cannot be. Give a whole number from {least} to {most}.")

@@ -1,0 +1,72 @@
+"""Attribution by gradients: one small generator for each method. What it yields gets better from step to step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from cnnwidgets.compute.backend import tf
+from cnnwidgets.compute.frame import Array
+from cnnwidgets.compute.question import Maps, Partial, Question, batches, by_picture, sample_seeds
+
+INCOMPLETE = 0.05  # of integrated gradients: from here on the error is told
+
+
+def gradient(ask: Question) -> Iterator[Partial]:
+    """How the target answers to a brighter pixel (Simonyan et al., arXiv:1312.6034)."""
+    yield Partial({i: g[0].sum(-1) for i, g in ask.slope.items()})
+
+
+def gradient_x_input(ask: Question) -> Iterator[Partial]:
+    """The gradient times the pixel: what a linear model adds up (Shrikumar et al., arXiv:1605.01713)."""
+    yield Partial({i: (g[0] * ask.pictures[i][0]).sum(-1) for i, g in ask.slope.items()})
+
+
+def smoothgrad(ask: Question) -> Iterator[Partial]:
+    """The mean gradient of noisy copies (Smilkov et al., arXiv:1706.03825)."""
+    total = {i: np.zeros(p.shape[1:3], np.float32) for i, p in ask.pictures.items()}
+    for part in batches(ask.samples, ask.probe.batch(gradient=True)):
+        copies = {i: p + ask.noise * _noise(ask.seed, i, part, p.shape[1:]) for i, p in ask.pictures.items()}
+        for i, g in ask.slopes(copies).items():
+            total[i] += g.sum((0, -1))
+        yield Partial({i: t / (part[-1] + 1) for i, t in total.items()})
+
+
+def integrated_gradients(ask: Question) -> Iterator[Partial]:
+    """The gradient along the way from black to the picture (Sundararajan et al., arXiv:1703.01365).
+
+    What it gives all pixels adds up to the target's rise from black to the picture. Where steps were too coarse for
+    that, the note says how far off the sum is.
+    """
+    total = {i: np.zeros(p.shape[1:], np.float32) for i, p in ask.pictures.items()}
+    black = ask.values({i: np.zeros_like(p) for i, p in ask.pictures.items()})[0]
+    for part in batches(ask.samples, ask.probe.batch(gradient=True)):
+        shares = (np.array(part, np.float32) + np.float32(0.5))[:, None, None, None] / ask.samples  # midpoints
+        for i, g in ask.slopes({i: shares * p for i, p in ask.pictures.items()}).items():
+            total[i] += g.sum(0)
+        maps = {i: (ask.pictures[i][0] * t).sum(-1) / ask.samples for i, t in total.items()}
+        is_last = part[-1] + 1 == ask.samples
+        yield Partial(maps, _incompleteness(maps, ask.value - black) if is_last else ())
+
+
+def _incompleteness(maps: Maps, rise: float) -> tuple[str, ...]:
+    added = float(sum(m.sum(dtype=np.float64) for m in maps.values()))
+    error = abs(added - rise) / max(abs(rise), 1e-12)
+    if error <= INCOMPLETE:
+        return ()
+    return (f"incomplete: the parts add up to {added:.3g} and the target rises by {rise:.3g}; take more samples",)
+
+
+def guided_backprop(ask: Question) -> Iterator[Partial]:
+    """The gradient through ReLUs that let only positive gradients pass (Springenberg et al., arXiv:1412.6806)."""
+    found = ask.probe.slopes(ask.target, guided=True)
+    note = "not class-specific: it redraws what the network sees, much the same for every class"
+    if not found.is_guided:
+        note = "not guided: this network has no ReLU, so this is the plain gradient"
+    gradients = by_picture(ask.pictures, found.gradients)
+    yield Partial({i: g[0].sum(-1) for i, g in gradients.items()}, (note,))
+
+
+def _noise(seed: int, which: int, part: range, shape: tuple[int, ...]) -> Array:
+    return np.stack([tf.random.stateless_normal(shape, s).numpy() for s in sample_seeds(seed, which, part)])

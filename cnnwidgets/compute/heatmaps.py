@@ -1,0 +1,124 @@
+"""Where a network looks: class activation maps of any layer of any model, one for each call of the layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.compute import cams, connections, targets
+from cnnwidgets.compute.ascent import checked_seed
+from cnnwidgets.compute.evidence import Heatmap, HeatmapFrame, Sight, finish
+from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.probe import Probe
+from cnnwidgets.errors import BadTarget, nearest, quoted
+
+__all__ = ["MAP_METHODS", "Heatmap", "HeatmapFrame", "check_method", "class_activation_map", "map_frames"]
+
+MAP_METHODS = tuple(cams.METHODS)
+
+
+def class_activation_map(
+    net: Network | Any,
+    picture: object,
+    layer: str | None = None,
+    target: int | str | Callable[[Any], Any] | None = None,
+    method: str = "grad_cam",
+    *,
+    output: int | str | None = None,
+    call: int | None = None,
+    seed: int = 0,
+) -> list[Heatmap]:
+    """Map which places of a layer speak for a class, one Heatmap for each call of the layer.
+
+    A class is explained by its logit, wherever the softmax or sigmoid hides it. At the last layer every method serves;
+    at earlier ones take "layer_cam" or "hirescam". "eigen_cam" shows what stands out, whatever the class.
+
+    Args:
+        net: a Network or a bare Keras model.
+        picture: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict.
+        layer: a path; the last layer before the class scores that still has rows and columns, if not given.
+        target: a class index or name; the top class (of one sigmoid: the decision taken) if not given. Or a function
+            of the model's output that returns one number for each picture; of several outputs it gets the one
+            that `output` names, or the list of all.
+        method: "grad_cam" "grad_cam_plus_plus" "hirescam" "xgrad_cam" "layer_cam" "score_cam" "ablation_cam"
+            "eigen_cam"; the paper is named at each in `cnnwidgets.compute.cams`.
+        output: of a model with several, its index or name.
+        call: only this call of the layer.
+        seed: taken by every function that computes; no map is random.
+
+    Raises:
+        BadTarget: for a layer, class, output, call or method that does not exist; for a layer that does not lead to
+            the output, or to which no gradient comes back (and where it is cut).
+        BadPicture: for what is no picture.
+        BadModel: for a network whose numbers are not finite.
+        JobFailed: where only the gradient is not finite.
+
+    Example:
+        >>> heat = class_activation_map(net, picture, "fire9_concat", "Egyptian cat")[0]
+    """
+    frames = map_frames(Probe(net, picture), layer, target, method, output=output, call=call, seed=seed)
+    *_, last = frames
+    return last.result()
+
+
+def map_frames(
+    probe: Probe,
+    layer: str | None = None,
+    target: int | str | Callable[[Any], Any] | None = None,
+    method: str = "grad_cam",
+    *,
+    output: int | str | None = None,
+    call: int | None = None,
+    seed: int = 0,
+) -> Iterator[HeatmapFrame]:
+    """As `class_activation_map`, but of a Probe, which may be asked again, and yield a HeatmapFrame at each step."""
+    check_method(method, MAP_METHODS, "class activation map")
+    checked_seed(seed)
+    wanted = targets.named(probe.net, target, output)
+    path = connections.default_layer(probe.net, wanted) if layer is None else probe.net.layer(layer).path
+    works = [cams.METHODS[method](probe, path, number, wanted) for number in _calls(probe.net, path, call)]
+    if all(work is None for work in works):
+        raise BadTarget(connections.why_no_gradient(probe.net, wanted, path, call or 0))
+    sights = [_sight(probe, path, number) for number in _calls(probe.net, path, call)]
+    return _one_by_one([work or cams.nothing(probe, path) for work in works], sights)
+
+
+def _calls(net: Network, path: str, call: int | None) -> range:
+    count = net.layer(path).calls
+    if not count:
+        raise BadTarget(f"The layer {quoted(path)} is never called, so there is nothing to map. Choose another layer.")
+    if call is None:
+        return range(count)
+    if isinstance(call, bool) or not isinstance(call, (int, np.integer)) or not 0 <= call < count:
+        raise BadTarget(f"The layer {quoted(path)} has no call {quoted(call)}. Its calls are 0 to {count - 1}.")
+    return range(int(call), int(call) + 1)
+
+
+def _one_by_one(works: list[cams.Work], sights: list[Sight]) -> Iterator[HeatmapFrame]:
+    """Do one work after the other, and yield after each step."""
+    total, done = sum(work.steps for work in works), 0
+    finished: tuple[Heatmap, ...] = ()
+    for work, sight in zip(works, sights, strict=True):
+        for raw in work.maps:
+            done += 1
+            heat = finish(raw, work.verdict, sight)
+            values = np.array([w.value for w in works[: len(finished) + 1]], np.float32)
+            yield HeatmapFrame((*finished, heat), done, total, values)
+        finished += (heat,)
+
+
+def _sight(probe: Probe, path: str, call: int) -> Sight:
+    seen = probe.sees(path, call)
+    return Sight(probe.sizes[seen[0]], path, call, probe.net.inputs[seen[0]].name if len(seen) == 1 else None)
+
+
+def check_method(method: object, methods: tuple[str, ...], kind: str) -> None:
+    """Refuse a method that does not exist.
+
+    Raises:
+        BadTarget: with the nearest ones.
+    """
+    if not isinstance(method, str) or method not in methods:
+        raise BadTarget(f"There is no {kind} method {quoted(method)}. Choose one of them ({nearest(method, methods)}).")

@@ -1,0 +1,180 @@
+"""The places of pictures that a unit answers most to: real ones, beside which its optimized picture can be checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from cnnwidgets.compute.activations import answers, checked_count, shapes
+from cnnwidgets.compute.ascent import check_unit
+from cnnwidgets.compute.backend import tf
+from cnnwidgets.compute.dependence import Box, Followed, follow
+from cnnwidgets.compute.frame import Array
+from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.compute.receptive_field import called_layer
+from cnnwidgets.errors import BadPicture, quoted
+from cnnwidgets.pictures import displayable
+
+Place = tuple[int, int]  # row, column
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """A place of a picture that excites a unit.
+
+    Attributes:
+        picture: the index of the picture.
+        value: what the unit answers there.
+        place: (row, column) on the layer's map; (0, 0) for a layer without rows and columns.
+        box: (top, left, bottom, right) in the given picture's pixels: what the cell there sees, inside the picture.
+        pixels: [h, w, 3] float32, 0..1: the box cut out of the given picture.
+    """
+
+    picture: int
+    value: float
+    place: Place
+    box: Box
+    pixels: Array = field(repr=False)
+
+
+def top_patches(
+    net: Network | Any,
+    pictures: Iterable[object],
+    layer: str,
+    unit: int,
+    count: int = 9,
+    *,
+    per_picture: int = 1,
+    call: int = 0,
+) -> list[Patch]:
+    """The places of pictures that a unit answers most to, best first (Zeiler & Fergus, arXiv:1311.2901).
+
+    A patch is what the unit's cell there sees, its receptive field: a whole picture deep in a network. A picture in
+    which the unit answers the same everywhere, such as 0, has no such place.
+
+    Args:
+        net: a Network or a bare Keras model.
+        pictures: many of what `load_picture` takes, read one by one; for a model of several inputs lists or dicts of
+            them.
+        layer: a path; an unambiguous last part is enough.
+        unit: its index.
+        count: how many patches, at most.
+        per_picture: how many of them may come from one picture. None lies in the middle of a better one.
+        call: which call of a shared layer.
+
+    Raises:
+        BadPicture: for what is no picture, is too small for the network, or for one picture instead of many.
+        BadTarget: for a layer, unit, call or count that does not exist, or a layer that sees no picture.
+
+    Example:
+        >>> top_patches(net, ["cat.jpg", "dog.jpg"], "fire5_concat", 12)[0].pixels.shape
+        (63, 63, 3)
+    """
+    *_, last = search_patches(net, pictures, layer, unit, count, per_picture=per_picture, call=call)
+    return last
+
+
+def search_patches(
+    net: Network | Any,
+    pictures: Iterable[object],
+    layer: str,
+    unit: int,
+    count: int = 9,
+    *,
+    per_picture: int = 1,
+    call: int = 0,
+) -> Iterator[list[Patch]]:
+    """As `top_patches`, but yield the best patches so far after each picture."""
+    net = as_network(net)
+    info = called_layer(net, layer, call)
+    searched = _Unit(net, info.path, call, check_unit(info, unit))
+    count, per_picture = checked_count(count), checked_count(per_picture, "per_picture")
+    searched.followed()  # refuse a layer that sees no picture before any is read
+
+    def search() -> Iterator[list[Patch]]:
+        best: list[Patch] = []
+        for index, picture in enumerate(_many(pictures)):
+            worst = best[-1].value if len(best) == count else -np.inf
+            best += searched.patches(index, picture, per_picture, worst)
+            best = sorted(best, key=lambda patch: -patch.value)[:count]
+            yield list(best)
+
+    return search()
+
+
+def _many(pictures: object) -> Iterator[object]:
+    one = (str, bytes, PathLike, Mapping, Image.Image)
+    if isinstance(pictures, one) or not isinstance(pictures, Iterable) or getattr(pictures, "ndim", 4) != 4:
+        raise BadPicture(f"{quoted(type(pictures).__name__)} is one picture or none. Give a list of pictures.")
+    index = -1
+    for index, picture in enumerate(pictures):  # noqa: B007  # read below
+        yield picture
+    if index < 0:
+        raise BadPicture("No picture was given. Give at least one.")
+
+
+@dataclass(frozen=True, eq=False)
+class _Unit:
+    """The unit that patches are searched for."""
+
+    net: Network
+    path: str
+    call: int
+    unit: int
+
+    def followed(self) -> Followed:
+        """The graph that leads from its cells back to the pixels that they see."""
+        return follow(self.net, self.path, self.call, shapes(self.net))
+
+    def patches(self, index: int, picture: object, most: int, worst: float) -> Iterator[Patch]:
+        """The best places of one picture, as long as they are better than the worst of those known."""
+        opened = self.net.opened(picture)
+        arrays = self.net.fitted(opened)
+        (answer,) = answers(self.net, (self.path,), self.call, arrays)
+        cells = answer[..., self.unit]  # [h, w]
+        cells = cells if cells.ndim == 2 else cells.max().reshape(1, 1)
+        follow_back, which = self.followed()
+        feed = [tf.constant(array) for array in arrays]
+        given, fed = opened[which], arrays[which].shape[1:3]  # [H, W, C], (H, W)
+
+        def box_at(place: Place) -> Box:
+            box, _ = follow_back(feed, tf.constant((*place, self.unit), tf.int32))
+            return _scaled([int(edge) for edge in box], fed, given.shape)
+
+        for place, box in _places(cells, box_at, given.shape, most, worst):
+            top, left, bottom, right = box
+            pixels = displayable(given[top:bottom, left:right]).copy()  # a copy, so that the whole picture is not kept
+            yield Patch(index, float(cells[place]), place, box, pixels)
+
+
+def _scaled(box: Sequence[int], fed: Sequence[int], given: Sequence[int]) -> Box:
+    """A box in the picture as it was given, from that in the picture as the network gets it."""
+    top, left, bottom, right = box
+    return (
+        top * given[0] // fed[0],
+        left * given[1] // fed[1],
+        -(-bottom * given[0] // fed[0]),
+        -(-right * given[1] // fed[1]),
+    )
+
+
+def _places(
+    cells: Array, box_at: Callable[[Place], Box], size: Sequence[int], most: int, worst: float
+) -> Iterator[tuple[Place, Box]]:
+    """The highest cells [h, w], best first, each with its box; none in the middle half of a better one's box."""
+    left = cells.copy()
+    lowest = cells.min() if cells.size > 1 else -np.inf
+    for _ in range(most):
+        row, column = (int(i) for i in np.unravel_index(np.argmax(left), left.shape))
+        if left[row, column] <= max(lowest, worst):
+            return
+        box = box_at((row, column))
+        yield (row, column), box
+        high, wide = ((box[a + 2] - box[a]) * cells.shape[a] / size[a] for a in (0, 1))  # of the box, in cells
+        rows, columns = np.ogrid[: cells.shape[0], : cells.shape[1]]
+        left[(abs(rows - row) < high / 2) & (abs(columns - column) < wide / 2)] = lowest

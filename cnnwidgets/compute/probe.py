@@ -1,0 +1,204 @@
+"""A picture in front of a network: what heatmap methods ask, each question traced once.
+
+A probe holds the picture and what layers put out for it, so that another class is read from a layer on, without
+running again what lies before it. What it holds is as old as the probe: make a new one when weights have changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cnnwidgets.compute import passes
+from cnnwidgets.compute.ascent import Canvas
+from cnnwidgets.compute.backend import compiled, tf
+from cnnwidgets.compute.cost import LARGEST_BATCH, STEP_FLOPS, forward_flops
+from cnnwidgets.compute.frame import Array
+from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.compute.targets import RETURN_ONE, Reading, Target
+from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
+
+# Half precision has few small numbers: the target is multiplied so that its gradient neither vanishes nor overflows.
+HALF_SCALES = (1024.0, 1.0, 1 / 1024)
+MOST_CHANNELS, MOST_NUMBERS = 128, 2**23  # that are switched off in one device call, each in a copy of the layer
+USUAL = (224, 224)  # pixels of the picture that a network is measured with
+GREY = np.float32(0.5)  # what a covered pixel shows
+UNIT, SCALE, CHANNELS = tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32), tf.TensorSpec([None], tf.int32)
+
+
+class Slopes(NamedTuple):
+    """A reading and its gradients.
+
+    Attributes:
+        reading: of each picture.
+        gradients: float32, one for each thing that was asked for; `None` where no gradient comes through.
+        is_guided: whether there was a ReLU to guide.
+    """
+
+    reading: Reading
+    gradients: list[Array | None]
+    is_guided: bool
+
+
+class Probe:
+    """A picture in front of a network.
+
+    Args:
+        net: a Network or a bare Keras model.
+        picture: anything that `load_picture` takes; for several inputs a list, or a dict by input name.
+
+    Raises:
+        BadPicture: for what is no picture, or too small for this network.
+        BadModel: for inputs that the model does not have.
+    """
+
+    def __init__(self, net: Network | Any, picture: object) -> None:
+        """See the class."""
+        self.net = as_network(net)
+        opened = self.net.opened(picture)
+        self.sizes: dict[int, tuple[int, int]] = {i: opened[i].shape[:2] for i in self.net.picture_inputs}
+        fitted = self.net.fitted(opened)
+        self.pictures: dict[int, Array] = {i: fitted[i] for i in self.net.picture_inputs}  # [1, H, W, C], 0..1
+        self.feed = [tf.constant(array) for array in fitted]
+        self.net.check_room(self.feed)
+        self._seen: dict[str, list[Any]] = {}
+
+    def activations(self, path: str) -> list[Any]:
+        """What each call of a layer puts out: float32 tensors [1, h, w, C].
+
+        Raises:
+            BadTarget: for a layer without rows and columns.
+            BadModel: for a network whose numbers are not finite.
+        """
+        if path not in self._seen:
+            ask = self._traced(("activations", path), lambda: passes.activations(self.net, path))
+            seen = ask(self.feed)
+            if not all(np.isfinite(one).all() for one in seen):
+                raise BadModel(self.net.why_not_finite())
+            self._seen[path] = seen
+        return self._seen[path]
+
+    def values(self, target: Target, copies: Mapping[int, Array] | None = None) -> Reading:
+        """The target of the pictures, or of copies [N, H, W, C] for each picture input."""
+        ask = self._traced(("values", target.structure), lambda: passes.values(self.net, target), UNIT)
+        feed = self._repeated(copies)
+        return self._checked(ask(feed, tf.constant(target.unit)), len(feed[0]))
+
+    def slopes(self, target: Target, copies: Mapping[int, Array] | None = None, guided: bool = False) -> Slopes:
+        """The target's gradient by each picture input, [N, H, W, C]."""
+        key = ("slopes", target.structure, guided)
+        ask = self._traced(key, lambda: passes.slopes(self.net, target, guided), UNIT, SCALE)
+        return self._scaled(ask, self._repeated(copies), tf.constant(target.unit))
+
+    def slope_at(self, path: str, call: int, target: Target) -> Slopes:
+        """The target's gradient by what one call of a layer puts out, [1, h, w, C]."""
+        activation = self.activations(path)[call]
+        key = ("slope at", path, call, target.structure)
+        build = lambda: passes.slope_at(self.net, path, call, target)  # noqa: E731
+        return self._scaled(
+            self._traced(key, build, _like(activation), UNIT, SCALE), self.feed, activation, tf.constant(target.unit)
+        )
+
+    def without(self, path: str, call: int, target: Target, channels: Sequence[int]) -> Array:
+        """The target with one channel of a layer's call at zero, for each of the channels: [N]."""
+        activation = self.activations(path)[call]
+        key = ("without", path, call, target.structure)
+        build = lambda: passes.without(self.net, path, call, target)  # noqa: E731
+        ask = self._traced(key, build, _like(activation), CHANNELS, UNIT)
+        off = tf.constant(np.asarray(channels, np.int32))
+        reading = self._checked(ask(self.feed, activation, off, tf.constant(target.unit)), len(channels))
+        return np.asarray(reading.value)
+
+    def sees(self, path: str, call: int) -> tuple[int, ...]:
+        """The picture inputs that a layer's call sees; all of them where that cannot be traced."""
+        every = self.net.picture_inputs
+        return every if len(every) == 1 else self.net.sees(path, call) or every
+
+    def behind(self, masks: Mapping[int, Array]) -> dict[int, Array]:
+        """Copies [N, H, W, C] of the pictures behind masks [N, h, w] of any size: grey where a mask is 0.
+
+        Pictures without a mask stay as they are.
+        """
+        count = len(next(iter(masks.values())))
+        copies = {}
+        for i, picture in self.pictures.items():
+            if i in masks:
+                mask = tf.image.resize(masks[i][..., None], picture.shape[1:3]).numpy()  # [N, H, W, 1]
+                copies[i] = GREY + (picture - GREY) * mask
+            else:
+                copies[i] = np.repeat(picture, count, 0)
+        return copies
+
+    def batch(self, gradient: bool = False) -> int:
+        """How many copies of the pictures share one device call."""
+        return int(np.clip(STEP_FLOPS // ((2 if gradient else 1) * self._flops("") + 1), 1, LARGEST_BATCH))
+
+    def part(self, path: str) -> int:
+        """How many copies of a layer's output share one device call."""
+        fits = MOST_NUMBERS // int(np.prod(self.activations(path)[0].shape))
+        affordable = STEP_FLOPS // (self._flops("") - self._flops(path) + 1)
+        return int(np.clip(min(affordable, fits), 1, MOST_CHANNELS))
+
+    def _flops(self, path: str) -> float:
+        """Of one copy of the pictures, up to a layer: measured at one size, so that another one traces nothing."""
+        which = self.net.picture_inputs[0]
+        height, width, channels = self.feed[which].shape[1:]
+        usual = self.net.inputs[which].full_size(*USUAL)
+        share = height * width / (usual[0] * usual[1])
+        return share * forward_flops(self.net, path, Canvas((*usual, channels), which))
+
+    def _traced(self, key: Hashable, build: Callable[[], Any], *more: Any) -> Any:
+        """A pass as a graph for inputs of any size and number, kept by the network."""
+
+        def trace() -> Any:
+            made = build()
+            run, flags = made if isinstance(made, tuple) else (made, None)
+            graph = compiled(run).get_concrete_function(
+                [tf.TensorSpec([None, *info.fed_shape]) for info in self.net.inputs], *more
+            )
+            return graph if flags is None else (graph, flags)
+
+        return self.net.traces.get(("probe", key), trace)
+
+    def _repeated(self, copies: Mapping[int, Array] | None) -> list[Any]:
+        """Inputs for copies of the pictures; tables are the same for each."""
+        if copies is None:
+            return self.feed
+        count = len(next(iter(copies.values())))
+        return [
+            tf.constant(copies[i], tf.float32) if i in copies else tf.repeat(tensor, count, 0)
+            for i, tensor in enumerate(self.feed)
+        ]
+
+    def _scaled(self, asked: tuple[Any, list[bool]], feed: list[Any], *more: Any) -> Slopes:
+        ask, comes_through = asked
+        for scale in HALF_SCALES if self._is_half else (1.0,):
+            reading, gradients, is_guided = ask(feed, *more, tf.constant(scale))
+            reading = self._checked(reading, len(feed[0]))
+            if all(np.isfinite(g).all() for g in gradients):
+                pairs = zip(gradients, comes_through, strict=True)
+                return Slopes(reading, [np.asarray(g) if through else None for g, through in pairs], bool(is_guided))
+        raise JobFailed(
+            f"The gradient of {quoted(self.net.name)} is not finite for this picture, although its output is. "
+            + passes.OTHER_METHODS
+        )
+
+    @property
+    def _is_half(self) -> bool:
+        return any(layer.compute_dtype == "float16" for layer in self.net.layers_by_path.values())
+
+    def _checked(self, reading: Reading, count: int) -> Reading:
+        read = Reading(*map(np.asarray, reading))
+        if len(read.value) != count:
+            raise BadTarget(
+                f"The target function returned {len(read.value)} numbers for {count} pictures. {RETURN_ONE}"
+            )
+        if not np.isfinite(read.value).all():
+            raise BadModel(self.net.why_not_finite())
+        return read
+
+
+def _like(activation: Any) -> Any:
+    return tf.TensorSpec([1, None, None, activation.shape[-1]], tf.float32)

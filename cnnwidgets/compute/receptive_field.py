@@ -1,0 +1,176 @@
+"""How much of the picture a cell of a layer's map sees.
+
+picture    . . . # # # # # . . .      size 5, stride 2:
+map          .   .   X   .   .        from a cell to the next, the box moves by 2 pixels
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.compute.ascent import check_unit, picture_shape
+from cnnwidgets.compute.backend import tf
+from cnnwidgets.compute.dependence import Box, follow
+from cnnwidgets.compute.layers import LayerInfo
+from cnnwidgets.compute.network import Network, as_network, enough_room
+from cnnwidgets.errors import BadTarget, quoted
+
+SIDE = 224  # of the picture, where the network takes any
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """What the cells of a map see of a picture; each pair is (down, across), in pixels of the network's input.
+
+    Attributes:
+        size: of the box that a cell sees, borders of the picture aside: it may be larger than the picture. Where
+            hardly a box has its edges inside the picture, it is at least this; a larger picture tells more.
+        stride: how far the box moves from a cell to the next; a fraction after upsampling, 0 where it does not move.
+        start: top and left of the box of cell (0, 0); negative where padding lies there.
+        picture: the size of the picture.
+        cells: (rows, columns) of the map.
+    """
+
+    size: tuple[int, int]
+    stride: tuple[float, float]
+    start: tuple[int, int]
+    picture: tuple[int, int]
+    cells: tuple[int, int]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every cell sees the whole picture."""
+        return self.stride == (0, 0) and self.box(0, 0) == (0, 0, *self.picture)
+
+    def box(self, row: int, column: int) -> Box:
+        """(top, left, bottom, right) of what a cell sees: `picture[top:bottom, left:right]`.
+
+        Raises:
+            BadTarget: for a cell that the map does not have.
+        """
+        rows, columns = self.cells
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise BadTarget(f"The map has no cell {quoted((row, column))}. It has {rows} rows and {columns} columns.")
+        (top, bottom), (left, right) = (self._side(axis, cell) for axis, cell in enumerate((row, column)))
+        return top, left, bottom, right
+
+    def _side(self, axis: int, cell: int) -> tuple[int, int]:
+        first = self.start[axis] + self.stride[axis] * cell
+        end = min(self.picture[axis], math.ceil(first + self.size[axis]))
+        return max(0, math.floor(first)), end
+
+    def __str__(self) -> str:
+        """For a caption: "a cell sees 15 x 15 pixels, 4 apart"."""
+        sees = f"a cell sees {self.size[0]} x {self.size[1]}"
+        if self.is_whole:
+            return "every cell sees the whole picture"
+        if self.stride == (0, 0):
+            return f"{sees} of the {self.picture[0]} x {self.picture[1]} pixels"
+        return f"{sees} pixels, {' x '.join(dict.fromkeys(f'{step:g}' for step in self.stride))} apart"
+
+
+def receptive_field(
+    net: Network | Any,
+    layer: str,
+    unit: int | None = None,
+    *,
+    size: int | tuple[int, int] | None = None,
+    call: int = 0,
+) -> ReceptiveField:
+    """What the cells of a layer's map see of the picture (Araujo et al., "Computing Receptive Fields", Distill 2019).
+
+    It is found on the network's own graph, nested, shared and subclassed models alike, from what pixels can matter to
+    the first, middle and last cells. Unlike a gradient's numbers, this hides no pixel behind a ReLU that is off, a
+    maximum that was not chosen or a weight of zero. Squeeze-and-excitation, global pooling and dense layers see the
+    whole picture, and so does all that comes after them. Where boxes are not all alike (after upsampling; at the
+    border, under the holes of a dilated convolution), they hold at least what the cell sees.
+
+    Args:
+        net: a Network or a bare Keras model.
+        layer: a path; an unambiguous last part is enough.
+        unit: one of its units: in a concatenation, those of a narrow branch see less. All together if not given.
+        size: of the picture, pixels or (height, width): padding and so `start` depend on it. 224, or a fixed network's
+            own size, if not given.
+        call: which call of a shared layer.
+
+    Raises:
+        BadTarget: for a layer, unit, call or size that does not exist, or a layer that sees no picture.
+
+    Example:
+        >>> receptive_field(net, "fire2_expand3x3").size
+        (15, 15)
+    """
+    net = as_network(net)
+    info = called_layer(net, layer, call)
+    unit = -1 if unit is None else check_unit(info, unit)
+    height, width, _ = picture_shape(net, size, SIDE, net.picture_inputs[0])
+    feed = _noise(net, height, width)
+    with enough_room(height, width, BadTarget):
+        followed = follow(net, info.path, call, [tensor.shape for tensor in feed])
+
+    def seen(cell: tuple[int, ...]) -> tuple[list[int], list[int]]:
+        box, cells = followed.box(feed, tf.constant((*cell, unit), tf.int32))
+        return box.numpy().tolist(), cells.numpy().tolist()
+
+    rows, columns = seen((0, 0))[1]
+    boxes = {cell: seen(cell)[0] for cell in zip(_probes(rows), _probes(columns), strict=True)}
+    picture = net.inputs[followed.which].full_size(height, width)
+    (down, high, top), (across, wide, left) = (_along(axis, boxes, picture[axis]) for axis in (0, 1))
+    return ReceptiveField((high, wide), (down, across), (top, left), picture, (rows, columns))
+
+
+def _noise(net: Network, height: int, width: int) -> list[Any]:
+    """Inputs on which nothing is exactly 0, for the operations that are followed by their true gradient."""
+    numbers = np.random.default_rng(0)
+    shapes = [
+        (*i.full_size(height, width), i.channels) if i.is_picture else [n or 1 for n in i.shape] for i in net.inputs
+    ]
+    return [tf.constant(numbers.random((1, *shape), np.float32)) for shape in shapes]
+
+
+def _probes(count: int) -> tuple[int, ...]:
+    """Neighbours at both ends and in the middle of a row of cells."""
+    middle = count // 2
+    return tuple(min(max(i, 0), count - 1) for i in (0, 1, middle, middle + 1, count - 2, count - 1))
+
+
+def _along(axis: int, boxes: Mapping[tuple[int, int], Sequence[int]], extent: int) -> tuple[float, int, int]:
+    """(stride, size, start) along one axis: the narrowest moving window that holds the boxes of some cells.
+
+    The picture's border cuts boxes off, and the holes of a dilated convolution let them begin later there, so no edge
+    is trusted by itself: the stride is the one with which the window exceeds the boxes least.
+    """
+    cells = np.array([cell[axis] for cell in boxes])
+    firsts, ends = (np.array([box[side] for box in boxes.values()]) for side in (axis, axis + 2))
+
+    def window(stride: float) -> tuple[int, int, float, int]:
+        start, end = math.floor(min(firsts - stride * cells)), math.ceil(max(ends - stride * cells))
+        too_early = firsts - np.maximum(np.floor(start + stride * cells), 0)
+        too_late = np.minimum(np.ceil(end + stride * cells), extent) - ends
+        return int(sum(too_early + too_late)), end - start, stride, start
+
+    pairs = [(i, j) for i in range(len(cells)) for j in range(i) if cells[i] != cells[j]]
+    slopes = {float((edges[i] - edges[j]) / (cells[i] - cells[j])) for edges in (firsts, ends) for i, j in pairs}
+    _, size, stride, start = min(window(slope) for slope in slopes | {0.0})
+    return stride, size, start
+
+
+def called_layer(net: Network, layer: object, call: int) -> LayerInfo:
+    """The layer that is meant, and that has this call.
+
+    Raises:
+        BadTarget: where there is none.
+    """
+    info = net.layer(layer)
+    if not info.calls:
+        raise BadTarget(f"The layer {quoted(info.path)} puts nothing out: it is never called. Choose another layer.")
+    if isinstance(call, bool) or not isinstance(call, (int, np.integer)) or not 0 <= call < info.calls:
+        raise BadTarget(
+            f"The layer {quoted(info.path)} has no call {quoted(call)}. Its calls are 0 to {info.calls - 1}."
+        )
+    return info

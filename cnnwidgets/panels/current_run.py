@@ -1,0 +1,63 @@
+"""The one run that a panel hears."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from cnnwidgets.jobs import Job, Publisher
+
+
+class CurrentRun:
+    """A job and its publisher; what another run replaces is stopped, and shows nothing more.
+
+    Attributes:
+        job: the run, or `None` before the first.
+        lock: to be held by whoever looks whether a job is still the current one, and acts on it.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.job: Job[Any] | None = None
+        self._publisher: Publisher[Any] | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it computes, waits for its turn, or is held."""
+        return self.job is not None and not self.job.ended
+
+    def replace(self, publisher: Publisher[Any] | None) -> None:
+        """Let the job of a publisher that has been started be the current one, or none."""
+        with self.lock:
+            old, self._publisher = self._publisher, publisher
+            self.job = publisher.job if publisher is not None else None
+        if old is not None:  # without the lock: it may be showing a frame, and so wait for the lock itself
+            old.mute()
+            old.job.release()
+
+    def pause(self) -> None:
+        """Make no further steps until `resume`."""
+        if self.job is not None:
+            self.job.pause()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        if self.job is not None:
+            self.job.resume()
+
+    def stop(self) -> None:
+        """End it after the step under way, and do not wait for that."""
+        if self.job is not None:
+            self.job.stop()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until it has ended and the last word on it is said; not on the threads that say it."""
+        publisher = self._publisher
+        if publisher is not None and not threading.current_thread().name.startswith("cnnwidgets-"):
+            publisher.join(timeout)
+
+    def acknowledge(self, number: int) -> None:
+        """Note that a frame has reached the page."""
+        publisher = self._publisher
+        if publisher is not None:
+            publisher.acknowledge(number)

@@ -1,0 +1,119 @@
+"""How a HeatmapPanel looks, and how it is painted anew without asking the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import ipywidgets as widgets
+import numpy as np
+import traitlets
+
+from cnnwidgets.compute.heatmaps import Heatmap
+from cnnwidgets.errors import BadTarget
+from cnnwidgets.jobs import Job, worker
+from cnnwidgets.panels import heat_words, markup
+from cnnwidgets.panels.heat_controls import HeatControls
+from cnnwidgets.panels.heat_settings import ASKING, PAINTING, HeatSettings
+from cnnwidgets.panels.heat_side import HeatSide
+from cnnwidgets.panels.heat_tiles import Brush, HeatTiles
+from cnnwidgets.panels.hidden_place import HiddenPlace
+from cnnwidgets.panels.look import Look
+from cnnwidgets.panels.panel import BUSY, Panel
+from cnnwidgets.panels.record import Record
+
+
+class HeatView(HeatSettings, Panel):
+    """The settings made visible: controls, tiles, legend, and what stands beside them."""
+
+    controls: HeatControls
+    place: HiddenPlace
+    _tiles: HeatTiles | None = None  # of the frame that was painted last
+    _polish: Job[None] | None = None
+
+    def _body(self) -> Sequence[widgets.Widget]:
+        self._legend = markup.markup("")
+        self.side = HeatSide(self.controls.classes, self.place)
+        main = widgets.VBox([self.screen, self._legend, self._graph], layout=widgets.Layout(max_width="100%"))
+        row = widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="12px 16px")
+        return [self.controls, widgets.HBox([main, self.side], layout=row)]
+
+    @property
+    def _brush(self) -> Brush:
+        return Brush(self.opacity, self.threshold, self.colormap)
+
+    def _tiles_of(self, frame: Look) -> HeatTiles:
+        tiles = self._tiles
+        if tiles is None or tiles.look is not frame:
+            tiles = self._tiles = HeatTiles(frame)
+        return tiles
+
+    def _paint(self, frame: Look) -> np.ndarray:
+        return self._tiles_of(frame).painted(self._brush, self.place.marked)
+
+    def _picture(self, frame: Look) -> np.ndarray:
+        return self._tiles_of(frame).whole(self._brush)
+
+    def _result(self, frame: Look) -> list[Heatmap]:
+        return list(frame.columns[0])
+
+    def _describe(self, frame: Look) -> None:
+        tiles = self._tiles_of(frame)
+        captions = heat_words.captions(tiles)
+        self.screen.layout.width = self._legend.layout.max_width = f"{tiles.size[0]}px"
+        self.screen.over.value = markup.tiles(tiles.columns, tiles.rows, tiles.band, captions, None)
+        self._legend.value = heat_words.legend(tiles, self._brush)
+        self.side.show(tiles, captions)
+        self._offer_classes(frame)
+
+    def _offer_classes(self, frame: Look | None) -> None:
+        chosen = heat_words.class_chosen(self.net, self.target, self.output)
+        predictions = frame.predictions if frame is not None else heat_words.unasked(self.net, self.output)
+        self.controls.classes.offer(predictions, chosen, callable(self.target))
+
+    def _draw_curve(self) -> None:
+        """A look climbs nothing, so there is no curve."""
+
+    def _recorded(self, frames: Iterator[Look], record: Record) -> Iterator[Look]:
+        """As it is shown: the photograph itself may be huge."""
+        for frame in frames:
+            record.add(frame, lambda frame: self._tiles_of(frame).painted(self._brush, band=0))
+            yield frame
+
+    @property
+    def _shown_tiles(self) -> HeatTiles:
+        if self._last is None:
+            raise BadTarget("There is no map yet to choose a place on. Press Start, or call run(), first.")
+        return self._tiles_of(self._last)
+
+    @traitlets.observe(*PAINTING)
+    def _painted_otherwise(self, _change: object) -> None:
+        if not self._quiet:
+            self._fill_controls()
+            self._repaint()
+
+    def _repaint(self) -> None:
+        """Paint what was seen, without the network: a quick picture now, the exact one when the worker has time."""
+        with self._run.lock:
+            frame = self._last
+            if frame is None:
+                return
+            self.screen.show(self._paint(frame), 0)
+            self._legend.value = heat_words.legend(self._tiles_of(frame), self._brush)
+        if self._polish is not None:
+            self._polish.release()
+        self._polish = Job(self._exactly(frame))
+        worker().submit(self._polish)
+
+    def _exactly(self, frame: Look) -> Iterator[None]:
+        with self._run.lock:
+            if frame is self._last and self.comm is not None and self.state not in BUSY:
+                self.screen.show(self._paint(frame))
+        yield
+
+    def _fill_controls(self) -> None:
+        self._quiet, before = True, self._quiet
+        try:
+            self.controls.show({name: getattr(self, name) for name in (*ASKING, *PAINTING) if name != "picture"})
+            self._offer_classes(self._last)
+        finally:
+            self._quiet = before

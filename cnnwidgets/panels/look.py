@@ -1,0 +1,113 @@
+"""One look at a picture: what the network says, and maps of where it looks, side by side where several are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.compute.attributions import attribution_frames
+from cnnwidgets.compute.heatmaps import Heatmap, HeatmapFrame, map_frames
+from cnnwidgets.compute.network import Network, Prediction
+from cnnwidgets.compute.probe import Probe
+from cnnwidgets.panels import methods
+from cnnwidgets.panels.held_picture import HeldPicture
+
+FUNCTION = "a function of the output"  # all that a recipe can say of one
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One map that is asked for.
+
+    Attributes:
+        net: the network.
+        layer: a path, or `None` for the network's own last one; no matter for an attribution.
+        target: as the verbs take it.
+        method: of a map or an attribution.
+        output: of a model with several.
+        seed: of noise and masks.
+        is_shuffled: whether it is asked of a copy of the network that knows nothing.
+    """
+
+    net: Network
+    layer: str | None
+    target: Any
+    method: str
+    output: int | str | None = None
+    seed: int = 0
+    is_shuffled: bool = False
+
+    def settings(self) -> tuple[str, dict[str, Any]]:
+        """The verb that answers it, and its settings."""
+        target = FUNCTION if callable(self.target) else self.target
+        named = {"target": target, "method": self.method, "output": self.output, "seed": self.seed}
+        if methods.is_map(self.method):
+            return "class_activation_map", {"layer": self.layer, **named}
+        return "attribution", named
+
+    def frames(self, picture: object) -> Iterator[HeatmapFrame]:
+        """The run of that verb."""
+        probe = Probe(self.net, picture)
+        how = {"output": self.output, "seed": self.seed}
+        if methods.is_map(self.method):
+            return map_frames(probe, self.layer, self.target, self.method, **how)
+        return attribution_frames(probe, self.target, self.method, **how)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Look:
+    """What has been seen so far: a frame of a HeatmapPanel.
+
+    Attributes:
+        questions: that were asked, the first one first.
+        picture: what they were asked about.
+        columns: the heatmaps of each question that is begun.
+        predictions: all classes, the most probable first.
+        step: 1, 2, ... `steps`.
+        steps: how many there will be, as far as is known.
+        values: [n], the numbers that are explained.
+    """
+
+    questions: tuple[Question, ...]
+    picture: HeldPicture
+    columns: tuple[tuple[Heatmap, ...], ...]
+    predictions: tuple[Prediction, ...]
+    step: int
+    steps: int
+    values: np.ndarray
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """One line."""
+        return f"Look(step {self.step} of {self.steps}, {[len(column) for column in self.columns]} heatmaps)"
+
+
+def look(
+    questions: tuple[Question, ...], picture: HeldPicture, shuffled: Callable[[Network, int], Network]
+) -> Iterator[Look]:
+    """Ask one question after the other, and yield what is seen at each step.
+
+    Args:
+        questions: the first is the one that the panel is about; where others name no class, theirs is its top class.
+        picture: what they are asked about.
+        shuffled: gives a copy of a network that knows nothing, for a seed.
+    """
+    first = questions[0]
+    predictions = tuple(first.net.predict(picture.given, 10**9, first.output))
+    finished: list[tuple[Heatmap, ...]] = []
+    done = 0
+    for number, question in enumerate(questions):
+        if number and question.target is None:
+            question = replace(question, target=predictions[0].index)
+        if question.is_shuffled:
+            question = replace(question, net=shuffled(question.net, question.seed))
+        left = len(questions) - number - 1
+        for frame in question.frames(picture.given):
+            steps = done + frame.steps + left
+            columns, values = (*finished, frame.heatmaps), np.nan_to_num(frame.values)
+            yield Look(questions, picture, columns, predictions, done + frame.step, steps, values)
+        finished.append(frame.heatmaps)
+        done += frame.steps

@@ -1,0 +1,87 @@
+"""Feature maps in the notebook: pages of tiles, one map large, and what its cell sees."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cnnwidgets as cw
+from cnnwidgets.compute.backend import keras
+
+L = keras.layers
+
+
+@pytest.fixture
+def model():
+    keras.utils.set_random_seed(0)
+    picture = L.Input((None, None, 3))
+    x = L.Conv2D(70, 3, padding="same", activation="relu", name="conv1")(picture)
+    x = L.Conv2D(6, 3, strides=2, activation="relu", name="conv2")(x)
+    return keras.Model(picture, L.Dense(2)(L.GlobalAveragePooling2D()(x)))
+
+
+@pytest.fixture
+def picture():
+    return np.random.default_rng(0).random((24, 32, 3), np.float32)
+
+
+@pytest.fixture
+def panel(model, picture):
+    made = cw.FeatureMapPanel(model, picture, "conv1")
+    yield made
+    made.close()
+
+
+def test_the_result_is_that_of_the_verb(panel, model, picture):
+    result = panel.run()
+    np.testing.assert_array_equal(result["conv1"], cw.feature_maps(model, picture, ["conv1"])["conv1"])
+    assert panel.state == "done"
+
+
+def test_the_units_that_answer_most_come_first(panel):
+    panel.run()
+    values = panel._last.values
+    assert list(values) == sorted(values, reverse=True)
+    panel.order = "index"
+    panel._run.wait(10)
+    assert panel._last.units == tuple(range(70))
+
+
+def test_a_page_holds_sixty_four_maps_and_can_be_turned(panel):
+    panel.run()
+    assert "1 to 64 of 70" in panel._page_line.value
+    panel._turn(1)
+    assert "65 to 70 of 70" in panel._page_line.value
+    panel._turn(1)
+    assert "65 to 70 of 70" in panel._page_line.value
+
+
+def test_a_click_shows_a_map_large_and_what_its_cell_sees(panel, picture):
+    panel.run()
+    before = panel.photograph.data
+    panel._clicked(0.01, 0.01)
+    assert panel.unit == panel._last.units[0]
+    assert panel.photograph.data != before
+    panel._place_clicked(0.0, 0.0)
+    assert panel.place == (0, 0)
+    value = panel.result["conv1"][0, 0, panel.unit]
+    assert f"{value:.3g}" in panel._large_line.value
+
+
+def test_another_layer_is_shown_at_once_after_the_first_start(panel):
+    panel.run()
+    panel.layer = "conv2"
+    panel._run.wait(10)
+    assert set(panel.result) == {"conv2"}
+    assert panel.unit is None
+
+
+def test_a_layer_without_rows_and_columns_is_refused(model, picture):
+    with pytest.raises(cw.BadTarget, match="dense"):
+        cw.FeatureMapPanel(model, picture, "dense")
+
+
+def test_climbing_without_a_unit_says_what_to_do(panel):
+    panel.run()
+    panel._guarded(panel._climb_unit)
+    assert "No unit is chosen" in panel.status

@@ -1,0 +1,163 @@
+"""The parts that every panel is made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cnnwidgets import pictures
+from cnnwidgets.compute.frame import Frame
+from cnnwidgets.panels import markup, record
+from cnnwidgets.panels.record import Record
+from cnnwidgets.panels.screen import Screen
+from cnnwidgets.panels.stopwatch import Stopwatch
+
+
+class Clock:
+    """A clock that stands still until it is told."""
+
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_stopwatch_counts_while_it_is_not_held():
+    clock = Clock()
+    watch = Stopwatch(clock)
+    clock.now += 2
+    assert watch.seconds == 2
+    watch.hold()
+    clock.now += 5
+    watch.hold()
+    assert watch.seconds == 2
+    watch.go()
+    clock.now += 1
+    watch.go()
+    clock.now += 1
+    assert watch.seconds == 4
+    watch.begin()
+    assert watch.seconds == 0
+
+
+def noted(steps, seconds=1.0, first=10.0, size=8):
+    """A record of so many steps, of which the first took long."""
+    made, clock = Record(), Clock()
+    made.watch = Stopwatch(clock)
+    for step in range(1, steps + 1):
+        clock.now += first if step == 1 else seconds
+        frame = Frame(np.zeros((1, size, size, 3)), step, 100, np.array([step, step + 2.0]))
+        made.add(frame, lambda frame: np.full((size, size, 3), frame.step, np.uint8))
+    return made
+
+
+def test_a_record_keeps_the_mean_objective_of_each_step():
+    assert noted(3).objective == [2.0, 3.0, 4.0]
+
+
+def test_pictures_without_a_value_yet_do_not_count():
+    made = Record()
+    made.add(Frame(np.zeros((1, 4, 4, 3)), 1, 2, np.array([4.0, np.nan])), lambda frame: np.zeros((4, 4, 3), np.uint8))
+    assert made.objective == [4.0]
+
+
+def test_the_time_left_does_not_count_how_long_the_first_step_took():
+    made = noted(21)
+    assert made.pace == pytest.approx(1.0) and made.seconds_left == pytest.approx(79)
+    assert noted(1).seconds_left is None and Record().seconds_left is None
+
+
+def test_pictures_are_kept_evenly_from_the_first_on_and_never_the_last():
+    kept = [int(picture[0, 0, 0]) for picture in noted(100).pictures]
+    assert kept[0] == 1 and 100 not in kept and len(kept) <= record.KEPT_PICTURES
+    assert len(set(np.diff(kept))) == 1
+
+
+def test_large_pictures_are_kept_less_often(monkeypatch):
+    monkeypatch.setattr(record, "KEPT_BYTES", 8 * 8 * 3 * 5)
+    assert 4 <= len(noted(100).pictures) <= 5
+
+
+def points(svg):
+    return [tuple(map(float, point.split(","))) for point in svg.split('points="')[1].split('"')[0].split()]
+
+
+def test_a_curve_fills_its_width_by_the_steps_that_are_done():
+    drawn = points(markup.curve([0, 1, 4], 5, "objective"))
+    assert [x for x, _ in drawn] == [0, 75, 150] and drawn[0][1] > drawn[1][1] > drawn[2][1]
+
+
+def test_a_curve_has_words_and_few_points():
+    svg = markup.curve(list(range(5000)), 5000, "objective")
+    assert len(points(svg)) <= 202 and points(svg)[-1][0] == 300
+    assert 'role="img" aria-label="objective: from 0 to 5e+03"' in svg
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [float("nan")] * 3, [float("inf"), 1.0]])
+def test_too_little_makes_no_curve(values):
+    assert markup.curve(values, 10, "objective") == ""
+
+
+def test_a_flat_curve_and_one_with_holes_are_drawn():
+    assert len(points(markup.curve([2, 2, 2], 3, "x"))) == 3
+    assert len(points(markup.curve([1, float("nan"), 2, float("inf"), 3], 5, "x"))) == 3
+
+
+@pytest.mark.parametrize(("share", "percent"), [(0.0, 0), (0.374, 37), (1.0, 100)])
+def test_progress_is_told_to_who_cannot_see_it(share, percent):
+    bar = markup.progress(share, "step 3 of 8")
+    assert 'role="progressbar"' in bar and f'aria-valuenow="{percent}"' in bar and f"width:{percent}%" in bar
+    assert 'aria-valuetext="step 3 of 8"' in bar and ">step 3 of 8<" in bar
+    assert "aria-live" not in bar, "nobody wants to hear each step"
+
+
+def test_a_status_is_spoken():
+    assert 'role="status" aria-live="polite"' in markup.status("done")
+
+
+def test_tiles_fill_their_grid():
+    html = markup.tiles(3, 2, 0.2, [(str(n), "1", "") for n in range(5)], 4)
+    assert html.count("cnnw-caption") == 5 and html.count("<b>") == 5
+    assert html.count("background:") == 1, "the empty place shows the page and not the black of the picture"
+    assert html.count("cnnw-chosen") == 1
+
+
+# The screen.
+
+
+@pytest.fixture
+def screen(opened):
+    return opened(Screen(300, lambda number: None, empty="Press Start."))
+
+
+def test_a_screen_explains_itself_until_there_is_a_picture(screen):
+    assert screen.is_empty and "Press Start." in screen._empty.value
+    screen.show(np.zeros((8, 8, 3)))
+    assert not screen.is_empty and screen._empty.layout.display == "none" and screen._image.layout.display == ""
+    screen.explain("Again.")
+    assert screen.is_empty and "Again." in screen._empty.value and screen._image.layout.display == "none"
+
+
+def test_live_pictures_are_jpeg_and_numbered_the_last_is_png(screen):
+    picture = np.random.default_rng(0).random((8, 8, 3))
+    screen.show(picture, 41)
+    assert screen._image.format == "jpeg" and screen._sent.value == 41
+    screen.show(picture)
+    assert screen._image.format == "png" and screen._sent.value == 41
+    assert np.array_equal(pictures.to_uint8(pictures.load_picture(screen.data)), pictures.to_uint8(picture))
+
+
+def test_what_the_page_has_seen_is_heard(opened):
+    heard = []
+    screen = opened(Screen(300, heard.append))
+    screen._seen.value = 7
+    assert heard == [7]
+
+
+def test_only_clicks_are_watched(opened):
+    screen = opened(Screen(300, lambda number: None, lambda x, y: None))
+    assert screen._events.watched_events == ["click"] and not screen._events.prevent_default_action
+
+
+def test_a_picture_shrinks_with_the_page_and_does_not_grow(screen):
+    assert (screen.layout.width, screen.layout.max_width) == ("300px", "100%")
