@@ -152,7 +152,7 @@ def display_maps(maps: Array, how: str = "books") -> Array:
 
 
 def silent_share(maps: Array) -> float:
-    """The share of units that answer nowhere, 0..1: it grows with depth.
+    """The share of units that answer nowhere, 0..1; deep layers are usually sparser.
 
     Args:
         maps: [h, w, units] or [units], after the activation function.

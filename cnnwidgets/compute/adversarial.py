@@ -19,7 +19,7 @@ from cnnwidgets.compute.objectives import Objective, numbers_of
 from cnnwidgets.compute.optimizers import MomentumSign
 from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.compute.parametrizations import Pixels
-from cnnwidgets.errors import BadTarget, nearest, quoted
+from cnnwidgets.errors import BadModel, BadTarget, nearest, quoted
 
 SHARE = 0.25  # of the budget, that one step goes
 
@@ -97,6 +97,7 @@ def adversarial(
         BadTarget: for a class, method or number that cannot be, or a network that tells no classes; before any
             computing.
         BadPicture: for what is no picture, or too small for the network.
+        BadModel: for a network whose output is not finite.
 
     Example:
         >>> *_, frame = adversarial(net, "cat.jpg", target="goldfish", epsilon=2 / 255)
@@ -208,6 +209,8 @@ def _momentum_sign(plan: NudgePlan) -> Iterator[Frame]:
 def _random_search(plan: NudgePlan) -> Iterator[Frame]:
     """Noise of the whole budget's size, a fresh draw each step; the best picture so far is kept."""
     best, value = tf.constant(plan.original), _value(plan, plan.original)
+    if not np.isfinite(value).all():
+        raise BadModel(plan.net.why_not_finite())
     for count in range(1, plan.steps + 1):
         signs = tf.random.stateless_uniform(best.shape, [plan.seed & 0x7FFFFFFF, count], 0, 2, tf.int32) * 2 - 1
         drawn = _in_eight_bits(plan.original + tf.cast(signs, tf.float32) * (plan.levels / 255))

@@ -179,3 +179,13 @@ def nadam(rate: Rate = 0.1) -> Nadam:
 def normalized_gradient(rate: Rate = 1 / 255) -> NormalizedGradient:
     """Steps of `rate` (in units of 0..1 for pixels) along the gradient, whatever its size."""
     return NormalizedGradient(rate)
+
+
+def blurred_gradient(rate: Rate = 0.02) -> BlurredGradient:
+    """DeepDream's steps, `rate` in units of 0..1; for pixels."""
+    return BlurredGradient(rate)
+
+
+def momentum_sign(radius: Rate = 2 / 255) -> MomentumSign:
+    """Steps that stay within `radius` of the start in every pixel, in units of 0..1; for pixels."""
+    return MomentumSign(radius)

@@ -147,7 +147,7 @@ class Probe:
         height, width, channels = self.feed[which].shape[1:]
         usual = self.net.inputs[which].full_size(*USUAL)
         share = height * width / (usual[0] * usual[1])
-        return share * forward_flops(self.net, path, Canvas((*usual, channels), which))
+        return float(share * forward_flops(self.net, path, Canvas((*usual, channels), which)))
 
     def _traced(self, key: Hashable, build: Callable[[], Any], *more: Any) -> Any:
         """A pass as a graph for inputs of any size and number, kept by the network."""

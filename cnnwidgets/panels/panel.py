@@ -332,7 +332,6 @@ class Panel(widgets.VBox):
         self._buttons["stop"].disabled = not (busy or self._is_busy_beside())
         for name in ("save", "gif"):
             self._buttons[name].disabled = busy or self._last is None
-
         if self._code.layout.display != "none":
             self._write_code()
 

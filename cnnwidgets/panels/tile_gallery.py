@@ -301,15 +301,15 @@ class TileGallery(Panel):
             self._quiet = False
 
     def _fill_controls(self) -> None:
-        """Let the controls say what the traits say."""
+        """Let the controls say what the traits say; a menu that offers it already is left to who may hold it."""
         self._quiet = True
         plan = self._plan
         try:
-            self._choice.options = [("choose", NONE), *((self._label(unit), unit) for unit in plan.units)]
+            _offer(self._choice, [("choose", NONE), *((self._label(unit), unit) for unit in plan.units)])
             self._choice.value = self.unit if self.unit in plan.units else NONE
             for name, value in (("steps", self.steps), ("seed", self.seed), ("recipe", self.recipe)):
                 self._inputs[name].value = value
-            self._inputs["size"].options = sorted({*SIZES, plan.canvas.shape[0]})
+            _offer(self._inputs["size"], sorted({*SIZES, plan.canvas.shape[0]}))
             self._inputs["size"].value = plan.canvas.shape[0]
         finally:
             self._quiet = False
@@ -340,6 +340,11 @@ class TileGallery(Panel):
         if self.comm is not None:
             self.enlarged.close()
         super().close()
+
+
+def _offer(menu: widgets.Dropdown, options: list[Any]) -> None:
+    if list(menu.options) != options:
+        menu.options = options
 
 
 def _columns(units: Sequence[int]) -> int:

@@ -155,6 +155,38 @@ def test_frames_reach_the_page_and_the_last_one_is_exact(make):
         assert np.array_equal(seen[top : top + 48, left : left + 48], tile)
 
 
+def test_a_reload_during_a_run_is_live_again(make):
+    gallery = make(LONG)
+    gallery.click("Start")
+    gallery.frames.wait(shown=2)
+    gallery.notebook.reload()
+    gallery.page.locator(TILES).wait_for()
+    frames = gallery.notebook.count_frames(TILES)
+    frames.wait(shown=3, seconds=5)
+    gallery.wait_for_words("s left")
+    gallery.click("Stop")
+    gallery.wait_for_words("Stopped at step")
+    assert gallery.get("gallery.state") == "stopped"
+
+
+def test_two_views_stay_in_step(make, lab):
+    gallery = make(LONG)
+    gallery.notebook.save()
+    other = lab.visit(gallery.notebook.path)
+    button(other.page, "Start").wait_for()
+    frames = other.count_frames(TILES)
+    gallery.click("Start")
+    frames.wait(shown=3)
+    gallery.frames.wait(shown=3)
+    button(other.page, "Stop").click()
+    gallery.wait_for_words("Stopped at step")
+    other.page.locator(".cnnw", has_text="Stopped at step").first.wait_for()
+    time.sleep(0.5)
+    assert np.array_equal(np.asarray(gallery.notebook.picture(TILES)), np.asarray(other.picture(TILES)))
+    assert other.console_errors == []
+    other.page.close()
+
+
 def test_progress_and_objective_are_seen_while_it_runs(make):
     gallery = make(LONG)
     bar = gallery.page.get_by_role("progressbar", name="Progress")
@@ -227,38 +259,6 @@ def test_a_cell_that_is_run_again_leaves_one_run(make):
     assert second.get("(len(worker().jobs), alive('cnnwidgets-publisher'), alive('cnnwidgets-worker'))") == (1, 1, 1)
     second.click("Stop")
     second.notebook.kernel_run("old.close()")
-
-
-def test_a_reload_during_a_run_is_live_again(make):
-    gallery = make(LONG)
-    gallery.click("Start")
-    gallery.frames.wait(shown=2)
-    gallery.notebook.reload()
-    gallery.page.locator(TILES).wait_for()
-    frames = gallery.notebook.count_frames(TILES)
-    frames.wait(shown=3, seconds=5)
-    gallery.wait_for_words("s left")
-    gallery.click("Stop")
-    gallery.wait_for_words("Stopped at step")
-    assert gallery.get("gallery.state") == "stopped"
-
-
-def test_two_views_stay_in_step(make, lab):
-    gallery = make(LONG)
-    gallery.notebook.save()
-    other = lab.visit(gallery.notebook.path)
-    button(other.page, "Start").wait_for()
-    frames = other.count_frames(TILES)
-    gallery.click("Start")
-    frames.wait(shown=3)
-    gallery.frames.wait(shown=3)
-    button(other.page, "Stop").click()
-    gallery.wait_for_words("Stopped at step")
-    other.page.locator(".cnnw", has_text="Stopped at step").first.wait_for()
-    time.sleep(0.5)
-    assert np.array_equal(np.asarray(gallery.notebook.picture(TILES)), np.asarray(other.picture(TILES)))
-    assert other.console_errors == []
-    other.page.close()
 
 
 # From cells.
@@ -394,10 +394,13 @@ def test_keys_and_wheel_go_through_the_picture(make):
     notebook.wait_for(f"() => !harness.panel({notebook.path!r}).context.model.dirty", "the notebook to be saved", 10)
     notebook.width(1280, 600)
     page.locator(TILES).hover()
-    place = "() => document.querySelector('.jp-Notebook .jp-WindowedPanel-outer, .jp-Notebook').scrollTop"
-    before = page.evaluate(place)
-    page.mouse.wheel(0, -200)
-    notebook.wait_for(f"() => ({place})() < {before}", "the page to scroll", 5)
+    page.mouse.wheel(0, -5000)
+    time.sleep(0.5)
+    page.locator(TILES).hover()  # which brings it into view, at the lower end
+    before = page.locator(TILES).bounding_box()["y"]
+    page.mouse.wheel(0, 150)
+    place = f"document.querySelector('{TILES}').getBoundingClientRect().y"
+    notebook.wait_for(f"() => {place} < {before} - 50", "the page to scroll", 5)
 
 
 def overflow(page):

@@ -81,3 +81,62 @@ def test_another_rate_is_the_same_graph():
     assert optimizers.adam() == optimizers.adam(0.1) == optimizers.adam(lambda: 0.2)
     assert hash(optimizers.adam()) == hash(optimizers.adam(0.1))
     assert optimizers.adam() not in {optimizers.Adam(beta_1=0.5), optimizers.nadam(), optimizers.normalized_gradient()}
+
+
+PICTURES = np.random.default_rng(3).uniform(0.2, 0.8, (2, 9, 11, 3)).astype(np.float32)
+
+
+def steps_of(optimizer, gradients, rate):
+    variables = tf.constant(PICTURES)
+    state = optimizer.begin(variables)
+    for count, gradient in enumerate(gradients, 1):
+        variables, state = optimizer.step(variables, state, tf.constant(gradient), tf.constant(count), rate)
+        yield variables.numpy()
+
+
+@pytest.fixture
+def picture_gradients():
+    numbers = np.random.default_rng(4)
+    return [numbers.normal(0, 10.0**-k, PICTURES.shape).astype(np.float32) for k in range(5)]
+
+
+def test_the_dreams_step_is_the_mean_of_three_gaussian_blurs_by_its_deviation(picture_gradients):
+    ndimage = pytest.importorskip("scipy.ndimage")
+    for gradient in picture_gradients:
+        (moved,) = steps_of(optimizers.blurred_gradient(), [gradient], 0.01)
+        sizes = ((0, d, d, 0) for d in (0.5, 1.0, 2.0))
+        blurred = np.mean([ndimage.gaussian_filter(gradient, s, mode="constant", truncate=6 / s[1]) for s in sizes], 0)
+        expected = PICTURES + 0.01 * blurred / blurred.std((1, 2, 3), keepdims=True)
+        np.testing.assert_allclose(moved, expected, atol=2e-5)
+
+
+def test_the_dreams_step_keeps_pixels_and_stands_still_without_a_gradient(picture_gradients):
+    (far,) = steps_of(optimizers.blurred_gradient(), picture_gradients[:1], 5.0)
+    assert (far.min(), far.max()) == (0, 1)
+    (still,) = steps_of(optimizers.blurred_gradient(), [np.zeros_like(PICTURES)], 5.0)
+    np.testing.assert_array_equal(still, PICTURES)
+
+
+def test_momentum_sign_gathers_gradients_of_one_size(picture_gradients):
+    optimizer = optimizers.MomentumSign(share=0.125, decay=0.5)
+    gathered, expected = 0.0, PICTURES
+    for moved, gradient in zip(steps_of(optimizer, picture_gradients, 0.8), picture_gradients, strict=True):
+        gathered = 0.5 * gathered + gradient / np.abs(gradient).mean((1, 2, 3), keepdims=True)
+        expected = np.clip(np.clip(expected + 0.1 * np.sign(gathered), PICTURES - 0.8, PICTURES + 0.8), 0, 1)
+        np.testing.assert_allclose(moved, expected, atol=1e-5)
+
+
+def test_momentum_sign_never_leaves_the_ball(picture_gradients):
+    for moved in steps_of(optimizers.momentum_sign(), [picture_gradients[0]] * 9, 0.1):
+        assert np.abs(moved - PICTURES).max() <= 0.1 + 1e-6
+    assert np.abs(moved - PICTURES).min() >= 0.1 - 1e-6  # one gradient all the time: at the border everywhere
+
+
+@pytest.mark.parametrize("optimizer", [optimizers.blurred_gradient(), optimizers.momentum_sign()], ids=repr)
+def test_each_photograph_is_moved_by_itself(optimizer, picture_gradients):
+    *_, together = steps_of(optimizer, picture_gradients, 0.05)
+    alone = tf.constant(PICTURES[1:])
+    state = optimizer.begin(alone)
+    for count, gradient in enumerate(picture_gradients, 1):
+        alone, state = optimizer.step(alone, state, tf.constant(gradient[1:]), tf.constant(count), 0.05)
+    np.testing.assert_array_equal(together[1:], alone.numpy())
