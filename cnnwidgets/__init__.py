@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cnnwidgets.compute.units import visualize_units
     from cnnwidgets.errors import BadModel, BadPicture, BadTarget, CnnWidgetsError, JobFailed
     from cnnwidgets.panels.adversarial_panel import AdversarialPanel
+    from cnnwidgets.panels.class_gallery import ClassGallery
     from cnnwidgets.panels.deepdream_panel import DeepDreamPanel
     from cnnwidgets.panels.feature_map_panel import FeatureMapPanel
     from cnnwidgets.panels.filter_gallery import FilterGallery
@@ -45,6 +46,7 @@ _HOMES = {
     "BadModel": "errors",
     "BadPicture": "errors",
     "BadTarget": "errors",
+    "ClassGallery": "panels.class_gallery",
     "CnnWidgetsError": "errors",
     "DeepDreamPanel": "panels.deepdream_panel",
     "FeatureMapPanel": "panels.feature_map_panel",
@@ -86,6 +88,7 @@ __all__ = [
     "BadModel",
     "BadPicture",
     "BadTarget",
+    "ClassGallery",
     "CnnWidgetsError",
     "DeepDreamPanel",
     "FeatureMapPanel",

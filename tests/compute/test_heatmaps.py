@@ -62,7 +62,7 @@ def raws(net, picture, *arguments, **keywords):
 @pytest.mark.parametrize("method", cams.RULES)
 def test_a_map_is_that_of_a_model_split_by_hand(build, noise, method):
     model, picture = build("plain"), noise(24, 20, 3)
-    base = keras.Model(model.inputs, model.get_layer("conv2").output)
+    base = keras.Model(model.inputs[0], model.get_layer("conv2").output)
     head = keras.Model(model.get_layer("conv2").output, model.get_layer("logits").output)
     activation = base(picture[None])
     with tf.GradientTape() as tape:
@@ -77,7 +77,7 @@ def test_a_map_is_that_of_a_model_split_by_hand(build, noise, method):
 
 def test_ablation_cam_is_that_of_a_model_split_by_hand(build, noise):
     model, picture = build("plain"), noise(24, 20, 3)
-    activation = keras.Model(model.inputs, model.get_layer("conv2").output)(picture[None])[0].numpy()
+    activation = keras.Model(model.inputs[0], model.get_layer("conv2").output)(picture[None])[0].numpy()
     head = keras.Model(model.get_layer("conv2").output, model.get_layer("logits").output)
     expected = np.zeros(activation.shape[:2], np.float32)
     for k in range(activation.shape[-1]):
@@ -226,8 +226,8 @@ def test_the_output_that_is_explained_is_picked_by_index_or_name(noise, kind):
     [
         ("plain", "conv2", (20, 16)), ("sequential", "pool", (15, 15)), ("nested", "backbone/conv", (36, 28)),
         ("subclassed", "block/deep_conv", (28, 28)), ("inputs_as_list", "conv", (30, 30)),
-        ("inputs_as_dict", "conv", (30, 30)), ("channels_first", "conv2", (13, 13)), ("mixed_float16", "conv", (38, 30)),
-        ("with_state", "relu", (38, 30)), ("linear", "conv", (40, 32)),
+        ("inputs_as_dict", "conv", (30, 30)), ("channels_first", "conv2", (13, 13)),
+        ("mixed_float16", "conv", (38, 30)), ("with_state", "relu", (38, 30)), ("linear", "conv", (40, 32)),
     ],
 )  # fmt: skip
 def test_the_last_layer_with_rows_and_columns_is_taken(net, noise, name, path, shape):
