@@ -32,6 +32,7 @@ class _Run(NamedTuple):
     order: list[tuple[str, Any]]  # (path, first tensor) of every call
     calls: dict[str, list[Any]]
     value: Any  # the target
+    last: Any  # what the model itself puts out, or the target where that is a function of it
 
 
 def default_layer(net: Network, target: Target) -> str:
@@ -68,7 +69,7 @@ def why_no_gradient(net: Network, target: Target, path: str = "", call: int = 0)
         reached = _descendants(source.op for source in sources)
         cut = next((p for p, one in run.order if one.op in reached and not _passes(one, sources)), None)
         where = f"at the layer {quoted(cut)} or right before it" if cut else "behind the last layer"
-        by = _cause([op for op in run.value.graph.get_operations() if op in reached and op in way_back])
+        by = _cause(reached & _ancestors(run.last.op))
         return f"No gradient comes from the output {output} back to {place}: it is cut {where}{by}. {OTHER_METHODS}"
 
     message = str(_look(net, target, look))
@@ -82,10 +83,12 @@ def _look(net: Network, target: Target, look: Callable[[_Run], Any]) -> Any:
     def run() -> None:
         feed = [tf.raw_ops.Placeholder(dtype=tf.float32, shape=[None, *info.fed_shape]) for info in net.inputs]
         with layers_.record(net.layers_by_path, net.layers_by_path, activations=True) as recording:
-            reading = targets.read(net, target, net.call(feed), recording, tf.constant(max(target.unit, 0)))
+            outputs = net.call(feed)
+            value = targets.read(net, target, outputs, recording, tf.constant(max(target.unit, 0))).value
         firsts = [(path, keras.tree.flatten(output)[0]) for path, output in recording.order]
         calls = {path: [keras.tree.flatten(o)[0] for o in outputs] for path, outputs in recording.calls.items()}
-        found.append(look(_Run({i: feed[i] for i in net.picture_inputs}, firsts, calls, reading.value)))
+        last = outputs[target.output] if target.function is None else value
+        found.append(look(_Run({i: feed[i] for i in net.picture_inputs}, firsts, calls, value, last)))
 
     compiled(run).get_concrete_function()
     return found[0]
@@ -177,7 +180,7 @@ def _spread(start: Iterable[Any], step: Callable[[Any], Iterable[Any] | Iterator
     return seen
 
 
-def _cause(operations: list[Any]) -> str:
+def _cause(operations: set[Any]) -> str:
     """What lets no gradient pass, if it has a name."""
     types = {op.type for op in operations}
     if any(op.type == "Cast" and not op.outputs[0].dtype.is_floating for op in operations):

@@ -5,32 +5,28 @@ Octaves over the one loop of `ascent.climb`: pixels, jitter, a blurred gradient.
 
 from __future__ import annotations
 
-import contextlib
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from cnnwidgets.compute import ascent as ascent_
-from cnnwidgets.compute import layers as layers_
 from cnnwidgets.compute import objectives
-from cnnwidgets.compute.ascent import SMALLEST_SIDE, Ascent, Canvas, canvas_around, checked_seed, checked_steps
-from cnnwidgets.compute.backend import compiled, keras, tf
+from cnnwidgets.compute.ascent import Ascent, Canvas, canvas_around, checked_seed, checked_steps
+from cnnwidgets.compute.backend import tf
 from cnnwidgets.compute.dream_layers import Layers, dream_layers
 from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.inputs import InputInfo
-from cnnwidgets.compute.network import SMALL, Network, as_network, enough_room
+from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.objectives import Objective
+from cnnwidgets.compute.octaves import Octave, held_along, octaves_of, resized
 from cnnwidgets.compute.optimizers import BlurredGradient, Rate
 from cnnwidgets.compute.parametrizations import Pixels
 from cnnwidgets.compute.transforms import Jitter
-from cnnwidgets.compute.windows import Windows
-from cnnwidgets.errors import BadPicture, BadTarget, quoted
+from cnnwidgets.errors import BadTarget, quoted
 
-TILE, SMALLEST_TILE, LARGEST_TILE = 512, 32, 2048
-WHOLE = 2**20  # pixels: a larger picture is read tile by tile
+SMALLEST_TILE, LARGEST_TILE = 32, 2048
 MOST_OCTAVES, LARGEST_SCALE, LARGEST_JITTER = 16, 4.0, 512
 
 
@@ -45,19 +41,6 @@ class DreamFrame(Frame):
 
     octave: int = 1
     octaves: int = 1
-
-
-@dataclass(frozen=True)
-class Octave:
-    """One size of a dream.
-
-    Attributes:
-        size: (height, width) in pixels.
-        windows: how the picture is read, where it is not read at once.
-    """
-
-    size: tuple[int, int]
-    windows: Windows | None = None
 
 
 def deepdream(
@@ -157,17 +140,18 @@ class DreamPlan:
         roll = max(octave.windows.height, octave.windows.width) // 2 if octave.windows else 0
         ascent = Ascent(Pixels(), (Jitter(max(self.jitter, roll)),), BlurredGradient(self.step_size))
         shape = (None, None, self.canvas.shape[2]) if octave.windows else self.canvas.shape
-        canvas = replace(self.canvas, shape=shape, windows=octave.windows)
+        held = held_along(self.net, self.canvas, self.picture.shape[1:3], octave.size)
+        canvas = replace(self.canvas, shape=shape, windows=octave.windows, held=held)
         return ascent_.climb(self.net, lambda: objective(self.layers), canvas, self.steps_each, ascent, seed, start)
 
     def _start(self, dream: Any, index: int) -> Any:
         """What an octave starts from: the dream so far, enlarged, and the detail that a smaller size does not hold."""
         size = self.octaves[index].size
-        photograph = _resized(self.picture, size)
+        photograph = resized(self.picture, size)
         if index == 0:
             return photograph
-        detail = photograph - _resized(_resized(self.picture, self.octaves[index - 1].size), size)
-        return tf.clip_by_value(_resized(dream, size) + detail, 0.0, 1.0)
+        detail = photograph - resized(resized(self.picture, self.octaves[index - 1].size), size)
+        return tf.clip_by_value(resized(dream, size) + detail, 0.0, 1.0)
 
     def _frame(self, frame: Frame, index: int) -> DreamFrame:
         step = index * self.steps_each + frame.step
@@ -204,16 +188,7 @@ def plan_dream(
     info = net.inputs[canvas.which]
     side = None if tile is None else _checked_tile(net, info, tile)
     whole = opened[canvas.which]  # [H, W, C]
-    sizes = [_shrunk(whole, scale**k) for k in reversed(range(many))]
-    kept = [size for size in sizes if _fits(net, tuple(climbed.weights), canvas, size)]
-    if sizes[-1] not in kept:
-        paths = ", ".join(climbed.weights)
-        raise BadPicture(
-            f"A picture of {whole.shape[0]} x {whole.shape[1]} pixels is too small to dream of {paths}: "
-            "nothing is left of it on the way there. Give a larger picture or name an earlier layer."
-        )
-    chosen = tuple(Octave(size, _windows(info, size, side)) for size in kept)
-    notes = tuple(_notes(info, sizes, chosen))
+    chosen, notes = octaves_of(net, tuple(climbed.weights), canvas, whole.shape[:2], many, scale, side)
     return DreamPlan(net, whole[None], climbed.weights, canvas, chosen, steps, rate, jitter, seed, notes)
 
 
@@ -221,61 +196,6 @@ def objective(weights: Mapping[str, Rate]) -> Objective:
     """The weighted sum of the layers' mean squares, with the weights as they are now."""
     terms = [float(w() if callable(w) else w) * objectives.layer(path) for path, w in weights.items()]
     return Objective(tuple(term for one in terms for term in one.terms))
-
-
-def _fits(net: Network, paths: Sequence[str], canvas: Canvas, size: tuple[int, int]) -> bool:
-    """Whether something is left of a picture of this size at each of the layers, found by shapes alone."""
-    info = net.inputs[canvas.which]
-    if min(size) < SMALLEST_SIDE:
-        return False
-    if min(size) >= SMALL or None not in info.size:
-        return True
-
-    def trace() -> bool:
-        maps: dict[str, list[Any]] = {}
-
-        def run() -> None:
-            with layers_.record(net.layers_by_path, paths) as recording:
-                # What lies behind the layers may have no room; it is not climbed.
-                with contextlib.suppress(BadPicture), enough_room(*size, BadPicture):
-                    net.call(net.feed(tf.zeros([1, *size, info.channels]), canvas.which, canvas.held))
-                maps.update(recording.calls)
-
-        compiled(run).get_concrete_function()
-        return all(path in maps and 0 not in keras.tree.flatten(maps[path][0])[0].shape for path in paths)
-
-    return bool(net.traces.get(("fits", tuple(paths), canvas.which, size), trace))
-
-
-def _windows(info: InputInfo, size: tuple[int, int], side: int | None) -> Windows | None:
-    """How a picture of this size is read."""
-    rows, columns = info.size
-    if rows or columns:
-        exact = rows or columns or 0, columns or rows or 0
-        return None if exact == size else Windows(*exact, exact=True)
-    if side is None:
-        return Windows(TILE, TILE) if size[0] * size[1] > WHOLE else None
-    return Windows(side, side) if max(size) > side else None
-
-
-def _notes(info: InputInfo, sizes: Sequence[tuple[int, int]], octaves: Sequence[Octave]) -> Iterator[str]:
-    dropped = len(sizes) - len(octaves)
-    if dropped:
-        height, width = sizes[dropped - 1]
-        yield f"{dropped} of {len(sizes)} octaves dropped: {height} x {width} pixels are too few for this network."
-    tiled = next((octave.windows for octave in reversed(octaves) if octave.windows), None)
-    if tiled:
-        why = "the network takes no other size" if tiled.exact else "to save memory"
-        yield f"Read in tiles of {tiled.height} x {tiled.width} pixels: {why}."
-
-
-def _shrunk(picture: Array, factor: float) -> tuple[int, int]:
-    height, width = picture.shape[:2]
-    return max(1, round(height / factor)), max(1, round(width / factor))
-
-
-def _resized(pictures: Any, size: tuple[int, int]) -> Any:
-    return tf.image.resize(pictures, size, "bicubic", antialias=True)
 
 
 def _checked_scale(scale: object) -> float:

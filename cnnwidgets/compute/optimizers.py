@@ -99,10 +99,11 @@ class NormalizedGradient:
 
 @dataclass(frozen=True)
 class BlurredGradient:
-    """DeepDream's step: `rate * g / std(g)`, with g the mean of Gaussian blurs of the gradient; pixels stay in 0..1.
+    """DeepDream's step: `rate * g / rms(g)`, with g the mean of Gaussian blurs of the gradient; pixels stay in 0..1.
 
     The blurs keep what an octave paints as large as the octave's own details; without them the picture fills with
-    grain (Mordvintsev, Olah & Tyka, "Inceptionism", 2015).
+    grain (Mordvintsev, Olah & Tyka, "Inceptionism", 2015). Where others divide by the standard deviation, a network
+    that just likes brightness would burn the picture in one step.
 
     Attributes:
         rate: how far a step goes, in units of 0..1.
@@ -123,8 +124,8 @@ class BlurredGradient:
         kernel = np.mean([_gaussian(d, 3 * max(self.deviations)) for d in self.deviations], 0)  # [k, k]
         each = tf.constant(np.repeat(kernel[:, :, None, None], gradient.shape[3], 2), tf.float32)  # [k, k, C, 1]
         blurred = tf.nn.depthwise_conv2d(gradient, each, [1, 1, 1, 1], "SAME")
-        spread = tf.math.reduce_std(blurred, [1, 2, 3], keepdims=True)
-        return tf.clip_by_value(variables + rate * tf.math.divide_no_nan(blurred, spread), 0.0, 1.0), state
+        length = tf.sqrt(tf.reduce_mean(tf.square(blurred), [1, 2, 3], keepdims=True))
+        return tf.clip_by_value(variables + rate * tf.math.divide_no_nan(blurred, length), 0.0, 1.0), state
 
 
 def _gaussian(deviation: float, reach: float) -> np.ndarray[Any, Any]:
@@ -147,7 +148,7 @@ class MomentumSign:
     """
 
     rate: Rate = field(default=2 / 255, compare=False)
-    share: float = 0.25
+    share: float = 0.5
     decay: float = 1.0
 
     def begin(self, variables: Any) -> tuple[Any, ...]:

@@ -75,7 +75,8 @@ class Probe:
         if path not in self._seen:
             ask = self._traced(("activations", path), lambda: passes.activations(self.net, path))
             seen = ask(self.feed)
-            if not all(np.isfinite(one).all() for one in seen):
+            is_silent = not any(one.numpy().any() for one in seen)  # a ReLU makes 0 of NaN
+            if not all(np.isfinite(one).all() for one in seen) or (is_silent and self.net.spoiled_weights()):
                 raise BadModel(self.net.why_not_finite())
             self._seen[path] = seen
         return self._seen[path]

@@ -159,7 +159,7 @@ class AdversarialPanel(PhotographPanel):
         view = self.controls.view
         words = nudge_words.after(frame) if view == AFTER else nudge_words.difference(frame)
         self._caption.value = markup.progress_text(nudge_words.before(self._believed) if view == BEFORE else words)
-        self._bars.value = nudge_words.bars(frame)
+        self._bars.value = nudge_words.bars(frame, self._believed)
 
     def _doing(self, frame: AdversarialFrame) -> str:
         return f"Nudging: the network now says {nudge_words.top(frame.predictions)}."

@@ -166,8 +166,9 @@ class DeepDreamPanel(PhotographPanel):
         )
 
     def _conclusion(self) -> str:
-        back = "Octave goes back to an earlier one, " if len(self._kept) > 1 else ""
-        return f"{' '.join(self._plan.notes)} {back}Before shows the photograph; then try another preset or layer."
+        back = "the Octave slider goes back to an earlier one, and " if len(self._kept) > 1 else ""
+        words = f"The dream is done: {back}Before shows the photograph. Then try another preset or layer."
+        return f"{words} {' '.join(self._plan.notes)}"
 
     def _estimate(self) -> str:
         seconds = TRACE + self._cost() / DeepDreamPanel._speed

@@ -29,29 +29,29 @@ class DreamControls(widgets.VBox):
         self._inputs: dict[str, Any] = {
             "layers": widgets.Dropdown(
                 options=[*DEPTHS, OWN], description="Preset", tooltip="Layers that paint well: from edges to fur",
-                layout=_wide("180px"), style=_named("48px"),
+                layout=_wide("160px"), style=_named("44px"),
             ),
             "step_size": widgets.FloatSlider(
                 min=0.001, max=LARGEST_STEP, step=0.001, description="Step size", readout_format=".3f",
-                tooltip="How far each step goes; heard at the next step", layout=_wide("280px"), style=_named("66px"),
+                tooltip="How far each step goes; heard at the next step", layout=_wide("250px"), style=_named("60px"),
             ),
             "octave": widgets.IntSlider(
                 min=1, max=4, description="Octave", tooltip="Go back to the picture at the end of an earlier octave",
-                layout=_wide("220px"), style=_named("50px"),
+                layout=_wide("190px"), style=_named("48px"),
             ),
             "before": widgets.ToggleButton(
                 description="Before", icon="eye", tooltip="Show the photograph, to compare", layout=_wide("auto")
             ),
             "octaves": _whole("Octaves", 1, MOST_OCTAVES, "How many sizes are dreamed, the smallest first"),
             "octave_scale": widgets.BoundedFloatText(
-                min=1.01, max=LARGEST_SCALE, step=0.1, description="Scale", layout=_wide("130px"), style=_named("52px"),
+                min=1.01, max=LARGEST_SCALE, step=0.1, description="Scale", layout=_wide("134px"), style=_named("56px"),
                 tooltip="How many times larger each octave is than the one before",
             ),
             "steps": _whole("Steps", 1, MOST_STEPS, "For each octave"),
             "jitter": _whole("Jitter", 0, LARGEST_JITTER, "Pixels by which the picture is rolled before each step"),
             "seed": widgets.IntText(
-                description="Seed", tooltip="The same seed gives the same rolls", layout=_wide("130px"),
-                style=_named("52px"),
+                description="Seed", tooltip="The same seed gives the same rolls", layout=_wide("134px"),
+                style=_named("56px"),
             ),
         }  # fmt: skip
         self._more = widgets.ToggleButton(
@@ -105,7 +105,7 @@ class DreamControls(widgets.VBox):
 
 def _whole(name: str, least: int, most: int, hint: str) -> widgets.BoundedIntText:
     return widgets.BoundedIntText(
-        least, min=least, max=most, description=name, tooltip=hint, layout=_wide("130px"), style=_named("52px")
+        least, min=least, max=most, description=name, tooltip=hint, layout=_wide("134px"), style=_named("56px")
     )
 
 

@@ -13,7 +13,7 @@ from cnnwidgets.jobs import Job, Publisher, worker
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.panels import disposal, markup
 from cnnwidgets.panels.current_run import CurrentRun
-from cnnwidgets.panels.screen import Screen
+from cnnwidgets.panels.screen import WINDOW, Screen
 
 SIZE, STEPS = 192, 64
 EMPTY = "Click a tile, or choose a unit, to climb it large."
@@ -45,7 +45,7 @@ class Enlarged(widgets.VBox):
     def climb(self, title: str, frames: Iterator[Any]) -> None:
         """Begin a run of one picture; an earlier one is dropped."""
         job: Job[Any] = Job(frames)
-        publisher = Publisher(job, functools.partial(self._show, job), finished=self._finished)
+        publisher = Publisher(job, functools.partial(self._show, job), finished=self._finished, window=WINDOW)
         publisher.start()
         self.current.replace(publisher)
         with self.current.lock:

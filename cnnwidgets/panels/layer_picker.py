@@ -57,10 +57,10 @@ class LayerPicker(widgets.VBox):
 
     def __init__(self, net: Any, layer: str | None = None) -> None:
         self.net = as_network(net)
-        self._infos = [info for info in self.net.layers if info.units]
+        self._infos = [info for info in self.net.layers if info.units and info.calls]  # an input is not called
         chosen = self.net.layer(layer).path if layer is not None else self._first_choice()
         self._search = widgets.Text(
-            placeholder="search by name", description="Search", continuous_update=True, layout=_layout("240px")
+            placeholder="name, then Enter", description="Search", continuous_update=True, layout=_layout("240px")
         )
         self._kind = widgets.Dropdown(options=list(KINDS), description="Kind", layout=_layout("200px"))
         for widget in (self._search, self._kind):
@@ -79,6 +79,7 @@ class LayerPicker(widgets.VBox):
         self.layer = chosen
         self._fill()
         self._search.observe(lambda _: self._fill(), "value")
+        self._search.on_msg(self._search_heard)
         self._kind.observe(lambda _: self._fill(), "value")
         self._list.observe(self._chosen, "value")
 
@@ -136,6 +137,13 @@ class LayerPicker(widgets.VBox):
             f"{info.path}: {_MEANING[info.kind]}. {info.units:,} {units}, output {_shape(info)}, "
             f"{info.parameters:,} parameters{called}. {shown} of {len(self._infos)} layers listed."
         )
+
+    def _search_heard(self, _widget: object, content: dict[str, Any], _buffers: object) -> None:
+        """Enter takes the first layer that is left: JupyterLab keeps the arrow keys from the list."""
+        shown = self.shown
+        if content.get("event") == "submit" and shown:
+            exact = self._search.value.strip()
+            self._chosen({"new": exact if exact in shown else shown[0]})
 
     def _chosen(self, change: dict[str, Any]) -> None:
         try:

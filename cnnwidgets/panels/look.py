@@ -51,10 +51,9 @@ class Question:
     def frames(self, picture: object) -> Iterator[HeatmapFrame]:
         """The run of that verb."""
         probe = Probe(self.net, picture)
-        how = {"output": self.output, "seed": self.seed}
         if methods.is_map(self.method):
-            return map_frames(probe, self.layer, self.target, self.method, **how)
-        return attribution_frames(probe, self.target, self.method, **how)
+            return map_frames(probe, self.layer, self.target, self.method, output=self.output, seed=self.seed)
+        return attribution_frames(probe, self.target, self.method, output=self.output, seed=self.seed)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

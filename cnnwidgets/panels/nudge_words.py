@@ -14,10 +14,11 @@ LIKELY = 5  # classes that are shown as bars
 Lines = Sequence[Prediction]
 
 
-def bars(frame: AdversarialFrame) -> str:
-    """The most probable classes, and the one that the nudge is about, as HTML."""
+def bars(frame: AdversarialFrame, believed: Lines) -> str:
+    """The most probable classes, the one that the nudge is about, and what the photograph itself is, as HTML."""
     wanted = frame.class_index
-    shown = [line for rank, line in enumerate(frame.predictions) if rank < LIKELY or line.index == wanted]
+    kept = {wanted, *(line.index for line in believed[:1])}
+    shown = [line for rank, line in enumerate(frame.predictions) if rank < LIKELY or line.index in kept]
     at = next((place for place, line in enumerate(shown) if line.index == wanted), None)
     return markup.bars([(line.name, line.probability) for line in shown], at, "The most probable classes")
 
@@ -83,7 +84,7 @@ def of_another(name: str, photograph: Lines, nudged: Lines) -> str:
     """What another network says to the same picture."""
     is_moved = photograph[0].index != nudged[0].index
     verdict = (
-        f"The nudge moves it too, from {photograph[0].name}" if is_moved else "It is not fooled: it said so before"
+        f"The nudge moves it too, from {photograph[0].name}" if is_moved else "It is not fooled, it said so before"
     )
     return f"{name} says {top(nudged)}. {verdict}."
 

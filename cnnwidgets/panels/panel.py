@@ -24,7 +24,7 @@ from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.panels import disposal, markup
 from cnnwidgets.panels.current_run import CurrentRun
 from cnnwidgets.panels.record import Record
-from cnnwidgets.panels.screen import Screen
+from cnnwidgets.panels.screen import WINDOW, Screen
 from cnnwidgets.recipe import Recipe, installed_versions
 
 TEXT_INTERVAL = 0.2  # seconds between two updates of progress, curve and captions
@@ -149,7 +149,7 @@ class Panel(widgets.VBox):
         record = Record()
         job = Job(self._recorded(self._frames(), record), on_change=self._job_changed)
         show = functools.partial(self._show, job)
-        publisher = Publisher(job, show, finished=self._finished, paused=self._paused)
+        publisher = Publisher(job, show, finished=self._finished, paused=self._paused, window=WINDOW)
         publisher.start()
         self._run.replace(publisher)
         with self._run.lock:

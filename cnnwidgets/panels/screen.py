@@ -11,6 +11,8 @@ from ipyevents import Event
 from cnnwidgets import pictures
 from cnnwidgets.panels import markup
 
+WINDOW = 1  # frames that may be on their way to the page: a second would replace the first before it is painted
+
 
 class Screen(widgets.VBox):
     """An image with a layer of HTML over it.

@@ -173,6 +173,16 @@ def with_state() -> Any:
     return keras.Model(picture, L.Dense(3, name="logits")(x), name="with_state")
 
 
+def fire() -> Any:
+    """The beginning of a real network: large enough that another batch shape changes the last bits of its gradient."""
+    x = picture = keras.Input((None, None, 3), name="picture")
+    x = L.MaxPooling2D(3, 2, name="pool1")(L.Conv2D(64, 3, 2, activation="relu", name="conv1")(x))
+    x = L.Conv2D(16, 1, activation="relu", name="squeeze1x1")(x)
+    expand1x1 = L.Conv2D(64, 1, activation="relu", name="expand1x1")(x)
+    expand3x3 = L.Conv2D(64, 3, padding="same", activation="relu", name="expand3x3")(x)
+    return keras.Model(picture, L.Concatenate(name="concat")([expand1x1, expand3x3]), name="fire")
+
+
 def linear() -> Any:
     """One linear convolution: its optimum and its gradient are known by hand."""
     picture = keras.Input((None, None, 3), name="picture")
@@ -183,7 +193,7 @@ MODELS: dict[str, Callable[[], Any]] = {
     make.__name__: make
     for make in (
         plain, sequential, nested, siamese, twice, dense_only, subclassed, inputs_as_list, inputs_as_dict,
-        channels_first, mixed_float16, with_state, linear,
+        channels_first, mixed_float16, with_state, fire, linear,
     )
 }  # fmt: skip
 

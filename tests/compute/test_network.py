@@ -81,6 +81,16 @@ def test_a_network_whose_output_is_not_finite_says_so(build, noise, value):
         Network(model).predict(noise(9, 9, 3))
 
 
+def test_a_picture_that_is_too_small_for_the_layers_is_refused_and_not_run(noise):
+    pools = [part for _ in range(3) for part in (L.Conv2D(4, 3, padding="same"), L.MaxPooling2D(3, 2))]
+    network = Network(keras.Sequential([keras.Input((None, None, 3)), *pools, L.GlobalAveragePooling2D()]))
+    for side in (64, 40, 17):  # from the second size on, one graph takes all
+        assert len(network.predict(noise(side, side, 3))) == 4
+    for size in ((8, 8), (1, 1), (64, 6)):
+        with pytest.raises(BadPicture, match="Pictures of {} x {} pixels are too small.*larger".format(*size)):
+            network.predict(noise(*size, 3))
+
+
 # -- pictures to batches
 
 

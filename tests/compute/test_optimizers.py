@@ -107,17 +107,19 @@ def blur(pictures, deviation):
     return pictures
 
 
-def test_the_dreams_step_is_the_mean_of_three_gaussian_blurs_by_its_deviation(picture_gradients):
+def test_the_dreams_step_is_the_mean_of_three_gaussian_blurs_by_its_size(picture_gradients):
     for gradient in picture_gradients:
         (moved,) = steps_of(optimizers.blurred_gradient(), [gradient], 0.01)
         blurred = np.mean([blur(gradient, deviation) for deviation in (0.5, 1.0, 2.0)], 0)
-        expected = PICTURES + 0.01 * blurred / blurred.std((1, 2, 3), keepdims=True)
+        expected = PICTURES + 0.01 * blurred / np.sqrt((blurred**2).mean((1, 2, 3), keepdims=True))
         np.testing.assert_allclose(moved, expected, atol=2e-5)
 
 
 def test_the_dreams_step_keeps_pixels_and_stands_still_without_a_gradient(picture_gradients):
     (far,) = steps_of(optimizers.blurred_gradient(), picture_gradients[:1], 5.0)
     assert (far.min(), far.max()) == (0, 1)
+    (brighter,) = steps_of(optimizers.blurred_gradient(), [np.ones_like(PICTURES)], 0.05)
+    assert 0.04 < (brighter - PICTURES).max() < 0.1  # one rate up, everywhere alike: nothing burns
     (still,) = steps_of(optimizers.blurred_gradient(), [np.zeros_like(PICTURES)], 5.0)
     np.testing.assert_array_equal(still, PICTURES)
 

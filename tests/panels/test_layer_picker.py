@@ -34,8 +34,8 @@ def rows(picker):
     return {path: row for row, path in picker._list.options}
 
 
-def test_it_lists_every_layer_with_units_in_order(picker, net):
-    assert picker.shown == ("picture", "conv1", "conv2", "gap", "logits") == tuple(rows(picker))
+def test_it_lists_every_layer_that_is_called_in_order(picker, net):
+    assert picker.shown == ("conv1", "conv2", "gap", "logits") == tuple(rows(picker))
 
 
 def test_a_row_tells_kind_shape_and_parameters(picker):
@@ -51,7 +51,7 @@ def test_the_last_convolution_is_chosen_at_first(picker):
 def test_it_tells_about_the_chosen_layer(picker):
     said = picker._line.value
     assert "conv2: a convolution: slides small filters over its input. 20 channels, output H x W x 20" in said
-    assert "1,100 parameters. 5 of 5 layers listed." in said
+    assert "1,100 parameters. 4 of 4 layers listed." in said
 
 
 def test_a_choice_in_the_list_is_the_layer(picker):
@@ -93,7 +93,7 @@ def test_a_refused_picker_leaves_no_widget_behind(net, page, living):
         ("", "dense", ("logits",)),
         ("", "poolings", ("gap",)),
         ("2", "dense", ()),
-        ("   ", "all layers", ("picture", "conv1", "conv2", "gap", "logits")),
+        ("   ", "all layers", ("conv1", "conv2", "gap", "logits")),
         ("[", "all layers", ()),
     ],
 )
@@ -104,6 +104,29 @@ def test_search_and_kind_leave_what_fits(picker, search, kind, shown):
     assert picker._list.value == ("conv2" if "conv2" in shown else None)
 
 
+def press_enter(picker):
+    picker._search._handle_custom_msg({"event": "submit"}, [])
+
+
+@pytest.mark.parametrize(
+    ("search", "layer"), [("conv", "conv1"), ("2", "conv2"), ("conv2", "conv2"), ("zebra", "conv2"), ("", "conv1")]
+)
+def test_enter_takes_the_first_layer_that_is_left(picker, search, layer):
+    picker._search.value = search
+    press_enter(picker)
+    assert picker.layer == layer
+
+
+def test_enter_takes_the_layer_of_that_very_name(opened):
+    x = picture = keras.Input((None, None, 3), name="picture")
+    for name in ("conv10", "conv1"):
+        x = L.Conv2D(3, 3, name=name)(x)
+    picker = opened(LayerPicker(keras.Model(picture, L.GlobalAveragePooling2D()(x)), "conv10"))
+    picker._search.value = " conv1"
+    press_enter(picker)
+    assert picker.layer == "conv1"
+
+
 def test_nothing_left_says_what_to_do(picker):
     picker._search.value = "zebra"
     assert "No layer is left. Clear the search" in picker._line.value
@@ -112,7 +135,7 @@ def test_nothing_left_says_what_to_do(picker):
 def test_the_search_is_cleared_and_everything_is_back(picker):
     picker._search.value = "zebra"
     picker._search.value = ""
-    assert len(picker.shown) == 5 and picker._list.value == "conv2"
+    assert len(picker.shown) == 4 and picker._list.value == "conv2"
 
 
 def test_nested_layers_are_indented_below_their_model(nested, opened):

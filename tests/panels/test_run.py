@@ -269,9 +269,13 @@ def test_an_interrupt_of_run_stops_it(toy, reel):
     toy.reel = reel(10_000)
     toy.reel.open()
     interrupt = threading.Timer(0.3, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     interrupt.start()
-    with pytest.raises(KeyboardInterrupt):
-        toy.run()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            toy.run()
+    finally:
+        signal.signal(signal.SIGINT, before)
     interrupt.join()
     assert toy.state == "stopped" and toy.reel.closed and publishers() == []
     assert toy.result.step == toy.reel.made < 10_000
