@@ -30,7 +30,7 @@ class Enlarged(widgets.VBox):
         width: of the picture, in CSS pixels.
     """
 
-    def __init__(self, on_change: Callable[[], object], width: int = 300) -> None:
+    def __init__(self, on_change: Callable[[], object], width: int = 320) -> None:
         self._on_change = on_change
         self.current = CurrentRun()
         self.traceback = ""

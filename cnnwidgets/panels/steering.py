@@ -30,7 +30,7 @@ class Steering:
     def turn(self, step_size: Number, weights: Mapping[str, Number]) -> None:
         """Let other numbers count from the next step on; the layers stay the same."""
         self._step_size = step_size
-        pass
+        self._weights.update(weights)
         self.was_turned = True
 
     def step_size(self) -> float:

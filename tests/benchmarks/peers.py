@@ -31,8 +31,8 @@ def folder_of(peer: str) -> Path:
     if not made.exists():
         part = FOLDER / f"{peer}.part"
         shutil.rmtree(part, ignore_errors=True)
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(part)]
-        done = subprocess.run([*pip, *REQUIREMENTS[peer]], capture_output=True, text=True)
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
+        done = subprocess.run([*pip, "--target", str(part), *REQUIREMENTS[peer]], capture_output=True, text=True)
         if done.returncode:
             raise RowFailed(f"not installed: {(done.stderr.strip().splitlines() or ['pip failed'])[-1]}")
         part.rename(made)  # whole, or not at all

@@ -482,3 +482,15 @@ def test_an_error_is_seen_in_the_panel(make):
     gallery.click("Start")
     gallery.wait_for("gallery.state", "running", 5)
     gallery.click("Stop")
+
+
+def test_a_closed_panel_leaves_the_page_without_a_word(make):
+    gallery = make(4)
+    gallery.click("Start")
+    gallery.wait_for("gallery.state", "done")
+    gallery.click_at(0.2, 0.2)
+    gallery.wait_for("len(worker().jobs)", 0)
+    time.sleep(1)
+    gallery.notebook.kernel_run("gallery.close()")
+    gallery.notebook.wait_for("() => !document.querySelector('.cnnw')", "the panel to go", 10)
+    time.sleep(1)

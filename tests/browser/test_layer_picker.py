@@ -107,3 +107,12 @@ def test_every_control_has_a_name_and_the_list_fits(notebook, page):
     assert box["x"] + box["width"] < 700
     beyond = "element => element.scrollWidth - element.clientWidth"
     assert page.locator(".jp-OutputArea-output").first.evaluate(beyond) <= 0
+
+
+def test_after_a_restart_running_the_cells_is_enough(notebook, page):
+    notebook.restart()
+    notebook.run_all(180)
+    frames = notebook.count_frames(".widget-hbox > .cnnw-stage > img")
+    page.get_by_role("button", name="Start").first.click()
+    frames.wait(shown=1)
+    wait_for(notebook, "gallery.state", "done")
