@@ -207,6 +207,18 @@ def floats_stay(model: Any) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def losses_stay(model: Any) -> Iterator[None]:
+    """Keep the losses that layers hold from the user's last call: a traced call would leave tensors of its graph."""
+    with TRACING:
+        held = [(layer, list(layer._losses)) for layer in model._flatten_layers()]
+        try:
+            yield
+        finally:
+            for layer, losses in held:
+                layer._losses[:] = losses
+
+
 def _wrap(owner: Any, name: str, wrapper: Callable[[Any], Any], restore: contextlib.ExitStack) -> None:
     """Shadow an attribute on the instance, behind Keras' own bookkeeping, and put back exactly what was there."""
     had, old = name in owner.__dict__, owner.__dict__.get(name)

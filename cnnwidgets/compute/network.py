@@ -104,7 +104,7 @@ class Network:
         def run() -> None:
             feed = [tf.raw_ops.Placeholder(dtype=info.dtype, shape=[None, *info.shape]) for info in self.inputs]
             with layers_.record(self.layers_by_path, self.layers_by_path, activations=True) as recording:
-                outputs = self.model(self._nest(feed), training=False)
+                outputs = self._run(feed)
                 found[:] = layers_.describe(self.layers_by_path, recording), describe(self.model, outputs, recording)
 
         compiled(run).get_concrete_function()
@@ -184,8 +184,14 @@ class Network:
             The outputs, flat, in the model's own order.
         """
         prepared = [self._prepared(info, tensor) for info, tensor in zip(self.inputs, feed, strict=True)]
-        with layers_.floats_stay(self.model) if self._takes_whole_numbers else contextlib.nullcontext():
-            return list(keras.tree.flatten(self.model(self._nest(prepared), training=False)))
+        floats_stay = layers_.floats_stay(self.model) if self._takes_whole_numbers else contextlib.nullcontext()
+        with floats_stay:
+            return list(keras.tree.flatten(self._run(prepared)))
+
+    def _run(self, flat: Sequence[Any]) -> Any:
+        """What the model itself puts out, at rest."""
+        with layers_.losses_stay(self.model):
+            return self.model(self._nest(flat), training=False)
 
     def logits(self, feed: Sequence[Any], output: int = 0) -> Any:
         """What stands before the softmax or sigmoid of an output, float32 [N, ..., classes], inside a graph."""

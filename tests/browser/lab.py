@@ -159,6 +159,8 @@ class Notebook:
 
     def picture(self, selector: str) -> PIL.Image.Image:
         """What the first image that matches shows, in the picture's own pixels, not the screen's."""
+        # An image that is between two sources has no pixels: wait for the one that is coming.
+        self.wait_for(f"() => (document.querySelector({selector!r}) || {{}}).naturalWidth > 0", "a picture with pixels")
         url = self.page.evaluate("selector => harness.picture(selector)", selector)
         return PIL.Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
 

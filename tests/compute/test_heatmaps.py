@@ -597,6 +597,14 @@ def test_the_users_model_is_untouched_after_success_and_error(build, noise, snap
         assert snapshot_of(model) == before
 
 
+def test_the_losses_of_the_users_last_call_stay(noise):
+    model = small(pooled(2), conv=lambda x: L.Conv2D(3, 3, activity_regularizer="l2", name="conv")(x))
+    model(noise(1, 16, 16, 3))
+    before = [loss.numpy() for loss in model.losses]
+    class_activation_map(model, noise(16, 16, 3))
+    assert before and [loss.numpy() for loss in model.losses] == before
+
+
 def test_another_class_or_picture_traces_nothing_anew(build, noise):
     model, runs = build("plain"), []
     net = Network(model)
@@ -623,6 +631,20 @@ def test_a_probe_runs_what_lies_before_the_layer_only_once(net, noise, monkeypat
         maps.append(last.result()[0].raw)
     assert asked == ["conv2"]
     np.testing.assert_array_equal(maps[4], raws(net("plain"), noise(20, 24, 3), "conv2", 4)[0])
+
+
+def test_a_layer_of_2048_channels_is_tried_in_parts_that_fit(noise, monkeypatch):
+    net = Network(small(pooled(2), (64, 64, 3), lambda x: L.Conv2D(2048, 1, strides=2, name="conv")(x)), "unit")
+    seen, parts, copies = Probe(net, noise(64, 64, 3)), [], []
+    without, values = Probe.without, Probe.values
+    monkeypatch.setattr(Probe, "without", lambda self, *a: parts.append(len(a[-1])) or without(self, *a))
+    monkeypatch.setattr(
+        Probe, "values", lambda self, *a: copies.append(len(a[-1][0]) if a[1:] else 1) or values(self, *a)
+    )
+    first = next(map_frames(seen, "conv", 0, "ablation_cam"))
+    assert parts[0] * 32 * 32 * 2048 <= probe.MOST_NUMBERS and first.steps * parts[0] == 2048
+    *_, last = map_frames(seen, "conv", 0, "score_cam")
+    assert sum(copies[2:]) == 48 and max(copies) <= 16 and last.result()[0].raw.any()
 
 
 def test_a_slow_method_yields_its_steps(noise, monkeypatch):
