@@ -302,7 +302,7 @@ class Network:
             seen: list[int] = []
 
             def run() -> None:
-                feed = [tf.zeros([1, *(n or 64 for n in info.shape)]) for info in self.inputs]
+                feed = [tf.zeros([1, *(n or SMALL for n in info.shape)]) for info in self.inputs]
                 feed = [_channels_last(info, x) for info, x in zip(self.inputs, feed, strict=True)]
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch(feed)
@@ -336,7 +336,7 @@ class Network:
         found: list[str] = []
 
         def run() -> None:
-            feed = [_channels_last(info, tf.zeros([1, *(n or 64 for n in info.shape)])) for info in self.inputs]
+            feed = [_channels_last(info, tf.zeros([1, *(n or SMALL for n in info.shape)])) for info in self.inputs]
             with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
                 tape.watch(feed)
                 with layers_.record(self.layers_by_path, self.layers_by_path) as recording:

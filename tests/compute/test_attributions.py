@@ -248,6 +248,17 @@ def test_the_same_seed_gives_the_same_bytes_and_moves_no_generator(noise, method
     assert np.array_equal(first, other) == (method not in ("smoothgrad", "rise"))
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_the_top_class_of_the_picture_is_explained_also_where_a_copy_has_another(noise, method):
+    def top(picture):
+        return linear().predict(picture)[0].index
+
+    black = np.zeros((6, 5, 3), np.float32)
+    dim = next(p for seed in range(99) if top(p := 0.05 * noise(6, 5, 3, seed=seed)) != top(black))
+    found = raw_of(linear(), dim, None, method, samples=FEW.get(method))
+    np.testing.assert_array_equal(found, raw_of(linear(), dim, top(dim), method, samples=FEW.get(method)))
+
+
 def test_the_sum_stays_when_a_map_is_stretched_to_the_picture(noise):
     small = noise(6, 5, 3)
     large = np.kron(small, np.ones((4, 4, 1), np.float32))

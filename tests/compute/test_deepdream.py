@@ -348,3 +348,12 @@ def test_a_real_network_dreams_well():
     assert ((frames[-1].pictures <= 0) | (frames[-1].pictures >= 1)).mean() < 0.08
     for first in (0, 10, 20):
         assert frames[first + 9].values > 2 * frames[first].values
+
+
+def test_a_network_that_takes_large_pictures_only(photo):
+    picture = keras.Input((None, None, 3))
+    x = L.Conv2D(2, 9, strides=8, name="first")(picture)
+    net = Network(keras.Model(picture, L.Conv2D(2, 9, name="conv")(x)), preprocess="unit")  # 73 pixels and more
+    plan = plan_dream(net, pictures.resize(photo, (90, 130)), "conv", octaves=3, octave_scale=1.2, steps=1)
+    assert [octave.size for octave in plan.octaves] == [(75, 108), (90, 130)]
+    assert len(list(plan.frames())) == 2

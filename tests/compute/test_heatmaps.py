@@ -330,6 +330,20 @@ def test_half_precision_gives_the_map_of_full_precision(noise, policy, method):
     assert np.corrcoef(*found)[0, 1] > 0.9
 
 
+def test_gradients_that_half_precision_cannot_hold_are_found_all_the_same(noise):
+    picture, found = noise(96, 96, 3), []
+    for dtype in ("mixed_float16", "float32"):
+        given = keras.Input((96, 96, 3))
+        x = L.Conv2D(4, 3, activation="relu", dtype=dtype, name="conv")(given)
+        x = L.GlobalAveragePooling2D(dtype=dtype)(L.Conv2D(4, 3, dtype=dtype)(x))
+        model = keras.Model(given, L.Dense(3, dtype=dtype)(x))
+        numbers = np.random.default_rng(0)
+        spreads = [0.2, 0, 0.002, 0, 0.002, 0]  # so the gradient at the first layer is some 1e-9, and 6e-8 the least
+        model.set_weights([numbers.normal(0, s, w.shape) for s, w in zip(spreads, model.get_weights(), strict=True)])
+        found.append(raws(Network(model, "unit"), picture, "conv", 1, "hirescam")[0].ravel())
+    assert np.corrcoef(*found)[0, 1] > 0.9
+
+
 @pytest.mark.parametrize("channels", [1, 2, 4, 7])
 def test_pictures_of_any_number_of_channels(noise, channels):
     net = Network(small(pooled(3), (28, 28, channels)))

@@ -208,6 +208,29 @@ def test_a_run_that_was_replaced_says_nothing_more(toy, reel, waiting):
     assert (toy.frames_shown, toy.result.step, toy._record.objective) == (1, 1, [1.0])
 
 
+def test_a_frame_that_was_being_painted_when_another_run_began_is_dropped(toy, reel, shown_at, waiting):
+    painting, paint = threading.Event(), toy._paint
+
+    def slowly(frame):
+        painting.set()
+        time.sleep(1 if frame.steps == 7 else 0)
+        return paint(frame)
+
+    toy._paint = slowly
+    toy.reel = old = reel(7)
+    old.let(1)
+    toy.start()
+    assert painting.wait(5)
+    toy.reel = reel(9)
+    toy.start()
+    old.open()
+    time.sleep(1.2)
+    assert (toy.frames_shown, toy.result, toy.progress, toy.screen.is_empty) == (0, None, 0, True)
+    toy.reel.open()
+    waiting(lambda: toy.state == "done")
+    assert toy.result.steps == 9
+
+
 def test_progress_never_goes_back(toy, waiting):
     seen = []
     toy.observe(lambda change: seen.append(change["new"]), "progress")
