@@ -196,6 +196,7 @@ def test_progress_and_objective_are_seen_while_it_runs(make):
     gallery.wait_for_words("s left")
     gallery.page.wait_for_function("() => +document.querySelector('.cnnw-bar').ariaValueNow > 1")
     curve = gallery.page.get_by_role("img", name="objective")
+    curve.wait_for(state="visible")  # it is drawn once there are two values to join
     assert curve.bounding_box()["width"] > 200
     gallery.click("Stop")
 

@@ -165,6 +165,16 @@ def test_without_a_target_the_top_class_is_explained(noise):
     np.testing.assert_array_equal(raws(shared("fused"), picture), raws(shared("fused"), picture, target=top))
 
 
+@pytest.mark.parametrize("method", MAP_METHODS)
+def test_the_top_class_is_explained_also_where_a_trial_has_another(noise, method):
+    model = small(pooled(2), size=(8, 8, 1), conv=L.Conv2D(2, 1, activation="relu", name="conv"))
+    rivals = [np.array([[[[1.0, -1.0]]]]), np.array([0.0, 1.0]), np.eye(2), np.zeros(2)]  # a channel for each class
+    model.set_weights(rivals)
+    net, picture = Network(model, "unit"), noise(8, 8, 1)
+    top = net.predict(picture)[0].index
+    np.testing.assert_array_equal(raws(net, picture, method=method), raws(net, picture, target=top, method=method))
+
+
 def test_a_class_may_be_named(noise):
     picture = noise(16, 16, 3)
     named = Network(shared("fused").model, "unit", ["cat", "dog", "crane"])
@@ -632,19 +642,13 @@ def test_another_class_or_picture_traces_nothing_anew(build, noise):
     assert runs == [] and len(net.traces) == kept
 
 
-def test_a_probe_runs_what_lies_before_the_layer_only_once(net, noise, monkeypatch):
-    asked = []
-    monkeypatch.setattr(
-        probe.passes, "activations",
-        lambda net, path, real=probe.passes.activations: lambda feed: asked.append(path) or real(net, path)(feed),
-    )  # fmt: skip
-    seen = Probe(Network(net("plain").model), noise(20, 24, 3))
-    maps = []
+def test_a_probe_runs_what_lies_before_the_layer_only_once(net, noise):
+    seen = Probe(net("plain"), noise(20, 24, 3))
+    (first,) = seen.activations("conv2")
     for target in range(5):
         *_, last = map_frames(seen, "conv2", target)
-        maps.append(last.result()[0].raw)
-    assert asked == ["conv2"]
-    np.testing.assert_array_equal(maps[4], raws(net("plain"), noise(20, 24, 3), "conv2", 4)[0])
+        np.testing.assert_array_equal(last.result()[0].raw, raws(net("plain"), noise(20, 24, 3), "conv2", target)[0])
+    assert seen.activations("conv2")[0] is first
 
 
 def test_a_layer_of_2048_channels_is_tried_in_parts_that_fit(noise, monkeypatch):
