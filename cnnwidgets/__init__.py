@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from cnnwidgets.compute.tiles import UnitPictures
     from cnnwidgets.compute.units import visualize_units
     from cnnwidgets.errors import BadModel, BadPicture, BadTarget, CnnWidgetsError, JobFailed
-    from cnnwidgets.panels.adversarial_panel import AdversarialPanel
-    from cnnwidgets.panels.class_gallery import ClassGallery
-    from cnnwidgets.panels.deepdream_panel import DeepDreamPanel
+    from cnnwidgets.panels.dream.deepdream_panel import DeepDreamPanel
     from cnnwidgets.panels.feature_map_panel import FeatureMapPanel
-    from cnnwidgets.panels.filter_gallery import FilterGallery
-    from cnnwidgets.panels.heatmap_panel import HeatmapPanel
+    from cnnwidgets.panels.heatmap.heatmap_panel import HeatmapPanel
     from cnnwidgets.panels.layer_picker import LayerPicker
+    from cnnwidgets.panels.nudge.adversarial_panel import AdversarialPanel
+    from cnnwidgets.panels.tiles.class_gallery import ClassGallery
+    from cnnwidgets.panels.tiles.filter_gallery import FilterGallery
     from cnnwidgets.pictures import load_picture
     from cnnwidgets.rerun import rerun
     from cnnwidgets.zoo import load_network
@@ -42,18 +42,18 @@ __version__ = "0.1.0"
 
 # Each public name and the module that it lives in.
 _HOMES = {
-    "AdversarialPanel": "panels.adversarial_panel",
+    "AdversarialPanel": "panels.nudge.adversarial_panel",
     "BadModel": "errors",
     "BadPicture": "errors",
     "BadTarget": "errors",
-    "ClassGallery": "panels.class_gallery",
+    "ClassGallery": "panels.tiles.class_gallery",
     "CnnWidgetsError": "errors",
-    "DeepDreamPanel": "panels.deepdream_panel",
+    "DeepDreamPanel": "panels.dream.deepdream_panel",
     "FeatureMapPanel": "panels.feature_map_panel",
-    "FilterGallery": "panels.filter_gallery",
+    "FilterGallery": "panels.tiles.filter_gallery",
     "Frame": "compute.frame",
     "Heatmap": "compute.heatmaps",
-    "HeatmapPanel": "panels.heatmap_panel",
+    "HeatmapPanel": "panels.heatmap.heatmap_panel",
     "JobFailed": "errors",
     "LayerInfo": "compute.layers",
     "LayerPicker": "panels.layer_picker",

@@ -18,9 +18,9 @@ from cnnwidgets.compute.network import as_network
 from cnnwidgets.compute.receptive_field import ReceptiveField, receptive_field
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.panels import markup
-from cnnwidgets.panels.enlarged import SIZE, STEPS, Enlarged
 from cnnwidgets.panels.panel import Panel
 from cnnwidgets.panels.screen import Screen
+from cnnwidgets.panels.tiles.enlarged import SIZE, STEPS, Enlarged
 
 PAGE, COLUMNS = 64, 8
 TILE = 64  # pixels of a tile: larger maps are shrunk, smaller ones enlarged with their cells to be seen

@@ -12,7 +12,7 @@ import pytest
 import cnnwidgets as cw
 from cnnwidgets.jobs import worker
 from cnnwidgets.panels import disposal
-from cnnwidgets.panels.filter_gallery import FilterGallery
+from cnnwidgets.panels.tiles.filter_gallery import FilterGallery
 
 SETTINGS = {"units": range(4), "size": 16, "steps": 3}
 

@@ -13,7 +13,7 @@ import cnnwidgets as cw
 from cnnwidgets import pictures
 from cnnwidgets.compute.backend import keras
 from cnnwidgets.errors import BadPicture, BadTarget
-from cnnwidgets.panels.deepdream_panel import DeepDreamPanel
+from cnnwidgets.panels.dream.deepdream_panel import DeepDreamPanel
 from cnnwidgets.recipe import Recipe
 
 SETTINGS = {"layers": {"conv2": 1.0, "conv1": 0.5}, "octaves": 3, "octave_scale": 1.5, "steps": 3}

@@ -7,7 +7,7 @@ import pytest
 
 from cnnwidgets.compute.backend import compiled, keras, tf
 from cnnwidgets.errors import BadTarget, JobFailed
-from cnnwidgets.panels.filter_gallery import FilterGallery
+from cnnwidgets.panels.tiles.filter_gallery import FilterGallery
 from cnnwidgets.pictures import load_picture
 
 

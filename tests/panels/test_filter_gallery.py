@@ -10,8 +10,8 @@ import cnnwidgets as cw
 from cnnwidgets import pictures
 from cnnwidgets.compute.backend import keras
 from cnnwidgets.errors import BadModel, BadTarget
-from cnnwidgets.panels import tile_gallery
-from cnnwidgets.panels.filter_gallery import FilterGallery
+from cnnwidgets.panels.tiles import tile_gallery
+from cnnwidgets.panels.tiles.filter_gallery import FilterGallery
 
 SETTINGS = {"units": range(4), "size": 16, "steps": 4}
 

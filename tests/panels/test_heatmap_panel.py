@@ -16,8 +16,8 @@ from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.randomized import randomized
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget
 from cnnwidgets.jobs import worker
-from cnnwidgets.panels import look
-from cnnwidgets.panels.heatmap_panel import HeatmapPanel
+from cnnwidgets.panels.heatmap import look
+from cnnwidgets.panels.heatmap.heatmap_panel import HeatmapPanel
 from cnnwidgets.recipe import Recipe
 
 L = keras.layers

@@ -10,7 +10,7 @@ import cnnwidgets as cw
 from cnnwidgets.compute import layers
 from cnnwidgets.compute.network import Network
 from cnnwidgets.panels import markup
-from cnnwidgets.panels.filter_gallery import FilterGallery
+from cnnwidgets.panels.tiles.filter_gallery import FilterGallery
 
 ATTACK = "x\"'><img src=x onerror=alert(1)><script>alert(2)<%2fscript>"
 

@@ -12,7 +12,7 @@ from cnnwidgets import pictures
 from cnnwidgets.compute.backend import keras
 from cnnwidgets.compute.network import Network
 from cnnwidgets.errors import BadTarget
-from cnnwidgets.panels.filter_gallery import FilterGallery
+from cnnwidgets.panels.tiles.filter_gallery import FilterGallery
 from cnnwidgets.recipe import Recipe
 
 SETTINGS = {"units": [0, 1, 2, 5], "size": 16, "steps": 5}

@@ -17,11 +17,11 @@ from cnnwidgets.compute.dream_layers import DEPTHS, OTHER_NAMES, Layers, preset
 from cnnwidgets.compute.network import as_network
 from cnnwidgets.compute.optimizers import Rate
 from cnnwidgets.panels import markup
-from cnnwidgets.panels.dream_controls import OWN, DreamControls
-from cnnwidgets.panels.layer_weights import LayerWeights
+from cnnwidgets.panels.dream.controls import OWN, DreamControls
+from cnnwidgets.panels.dream.layer_weights import LayerWeights
+from cnnwidgets.panels.dream.steering import Steering, now
 from cnnwidgets.panels.panel import BUSY
 from cnnwidgets.panels.photograph_panel import PhotographPanel, as_shown
-from cnnwidgets.panels.steering import Steering, now
 
 STEERED = ("layers", "step_size")  # these are heard at the next step
 NOTICE = 4.0  # seconds that a remark about a control stands

@@ -11,13 +11,14 @@ import traitlets
 from cnnwidgets.compute.heatmaps import Heatmap
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.jobs import Job, worker
-from cnnwidgets.panels import heat_words, markup
-from cnnwidgets.panels.heat_controls import HeatControls
-from cnnwidgets.panels.heat_settings import ASKING, PAINTING, HeatSettings
-from cnnwidgets.panels.heat_side import HeatSide
-from cnnwidgets.panels.heat_tiles import Brush, HeatTiles
-from cnnwidgets.panels.hidden_place import HiddenPlace
-from cnnwidgets.panels.look import Look
+from cnnwidgets.panels import markup
+from cnnwidgets.panels.heatmap import words
+from cnnwidgets.panels.heatmap.controls import HeatControls
+from cnnwidgets.panels.heatmap.hidden_place import HiddenPlace
+from cnnwidgets.panels.heatmap.look import Look
+from cnnwidgets.panels.heatmap.settings import ASKING, PAINTING, HeatSettings
+from cnnwidgets.panels.heatmap.side import HeatSide
+from cnnwidgets.panels.heatmap.tiles import Brush, HeatTiles
 from cnnwidgets.panels.panel import BUSY, Panel
 from cnnwidgets.panels.record import Record
 
@@ -58,16 +59,16 @@ class HeatView(HeatSettings, Panel):
 
     def _describe(self, frame: Look) -> None:
         tiles = self._tiles_of(frame)
-        captions = heat_words.captions(tiles)
+        captions = words.captions(tiles)
         self.screen.layout.width = self._legend.layout.max_width = f"{tiles.size[0]}px"
         self.screen.over.value = markup.tiles(tiles.columns, tiles.rows, tiles.band, captions, None)
-        self._legend.value = heat_words.legend(tiles, self._brush)
+        self._legend.value = words.legend(tiles, self._brush)
         self.side.show(tiles, captions)
         self._offer_classes(frame)
 
     def _offer_classes(self, frame: Look | None) -> None:
-        chosen = heat_words.class_chosen(self.net, self.target, self.output)
-        predictions = frame.predictions if frame is not None else heat_words.unasked(self.net, self.output)
+        chosen = words.class_chosen(self.net, self.target, self.output)
+        predictions = frame.predictions if frame is not None else words.unasked(self.net, self.output)
         self.controls.classes.offer(predictions, chosen, callable(self.target))
 
     def _draw_curve(self) -> None:
@@ -98,7 +99,7 @@ class HeatView(HeatSettings, Panel):
             if frame is None:
                 return
             self.screen.show(self._paint(frame), 0)
-            self._legend.value = heat_words.legend(self._tiles_of(frame), self._brush)
+            self._legend.value = words.legend(self._tiles_of(frame), self._brush)
         if self._polish is not None:
             self._polish.release()
         self._polish = Job(self._exactly(frame))

@@ -18,8 +18,8 @@ from cnnwidgets.compute.tiles import UnitsFrame
 from cnnwidgets.compute.units import UnitsPlan
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.panels import markup
-from cnnwidgets.panels.enlarged import SIZE, STEPS
-from cnnwidgets.panels.tile_gallery import TileGallery
+from cnnwidgets.panels.tiles.enlarged import SIZE, STEPS
+from cnnwidgets.panels.tiles.tile_gallery import TileGallery
 
 PAGE = 16
 

@@ -16,13 +16,14 @@ from cnnwidgets.compute.adversarial import AdversarialFrame, adversarial, plan_n
 from cnnwidgets.compute.network import Network, Prediction, as_network
 from cnnwidgets.errors import BadTarget, JobFailed
 from cnnwidgets.jobs import Job, worker
-from cnnwidgets.panels import markup, nudge_words
+from cnnwidgets.panels import markup
 from cnnwidgets.panels.class_menu import ClassMenu
-from cnnwidgets.panels.heat_words import class_chosen
-from cnnwidgets.panels.nudge_controls import AFTER, BEFORE, NudgeControls
+from cnnwidgets.panels.heatmap.words import class_chosen
+from cnnwidgets.panels.nudge import words
+from cnnwidgets.panels.nudge.controls import AFTER, BEFORE, NudgeControls
+from cnnwidgets.panels.nudge.second_opinion import QUALITY, Opinion, OtherNetwork, SecondOpinion, of_jpeg
 from cnnwidgets.panels.panel import BUSY
 from cnnwidgets.panels.photograph_panel import PhotographPanel, as_shown
-from cnnwidgets.panels.second_opinion import QUALITY, Opinion, OtherNetwork, SecondOpinion, of_jpeg
 
 STRONGER = 20  # times that a difference is shown
 AWAY = "away from the top class"
@@ -94,8 +95,8 @@ class AdversarialPanel(PhotographPanel):
     def _side(self) -> Sequence[widgets.Widget]:
         self._bars = markup.markup("")
         says, wanted, lasts = (
-            markup.markup(markup.title(words))
-            for words in ("What the network says", "What it shall say", "Does it last?")
+            markup.markup(markup.title(heading))
+            for heading in ("What the network says", "What it shall say", "Does it last?")
         )
         return [says, self._bars, wanted, self.classes, lasts, self.opinion]
 
@@ -157,12 +158,12 @@ class AdversarialPanel(PhotographPanel):
             self._bars.value = markup.progress_text("Start asks the network at each step.")
             return
         view = self.controls.view
-        words = nudge_words.after(frame) if view == AFTER else nudge_words.difference(frame)
-        self._caption.value = markup.progress_text(nudge_words.before(self._believed) if view == BEFORE else words)
-        self._bars.value = nudge_words.bars(frame, self._believed)
+        text = words.after(frame) if view == AFTER else words.difference(frame)
+        self._caption.value = markup.progress_text(words.before(self._believed) if view == BEFORE else text)
+        self._bars.value = words.bars(frame, self._believed)
 
     def _doing(self, frame: AdversarialFrame) -> str:
-        return f"Nudging: the network now says {nudge_words.top(frame.predictions)}."
+        return f"Nudging: the network now says {words.top(frame.predictions)}."
 
     def _rest(self) -> None:
         self._believed = ()
@@ -172,13 +173,13 @@ class AdversarialPanel(PhotographPanel):
         chosen = class_chosen(self.net, self.target, self.output)
         goal = AWAY if chosen is None else f"towards {self.net.class_name(chosen)}"
         return (
-            f"Start nudges the photograph {goal}, no pixel by more than {nudge_words.levels(self.epsilon)} of 255: "
+            f"Start nudges the photograph {goal}, no pixel by more than {words.levels(self.epsilon)} of 255: "
             "a few seconds. Watch the bars turn over while the picture looks the same."
         )
 
     def _conclusion(self) -> str:
         note = " ".join(self._last.notes)
-        return note or nudge_words.conclusion(self._last, self._believed, self._made["epsilon"])
+        return note or words.conclusion(self._last, self._believed, self._made["epsilon"])
 
     def _ended(self, frame: AdversarialFrame) -> None:
         self._fill_controls()  # the classes with their probabilities

@@ -12,13 +12,13 @@ from cnnwidgets.compute import targets
 from cnnwidgets.compute.hiding import Hidden
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.randomized import randomized
-from cnnwidgets.panels import heat_words, methods
-from cnnwidgets.panels.heat_controls import HeatControls
-from cnnwidgets.panels.heat_settings import ASKING, PAINTING, last_layer, spatial, spatial_layers
-from cnnwidgets.panels.heat_view import HeatView
+from cnnwidgets.panels.heatmap import methods, words
+from cnnwidgets.panels.heatmap.controls import HeatControls
+from cnnwidgets.panels.heatmap.hidden_place import HiddenPlace
+from cnnwidgets.panels.heatmap.look import FUNCTION, Look, look
+from cnnwidgets.panels.heatmap.settings import ASKING, PAINTING, last_layer, spatial, spatial_layers
+from cnnwidgets.panels.heatmap.view import HeatView
 from cnnwidgets.panels.held_picture import HeldPicture
-from cnnwidgets.panels.hidden_place import HiddenPlace
-from cnnwidgets.panels.look import FUNCTION, Look, look
 from cnnwidgets.panels.panel import BUSY
 
 
@@ -137,7 +137,7 @@ class HeatmapPanel(HeatView):
         )
 
     def _conclusion(self) -> str:
-        return heat_words.conclusion(self._last, self._remark)
+        return words.conclusion(self._last, self._remark)
 
     # What is changed.
 
@@ -242,8 +242,8 @@ class HeatmapPanel(HeatView):
 
     def _name(self) -> str:
         asked = self._last.questions[0]
-        words = [self.net.name, asked.layer if methods.is_map(asked.method) else "", asked.method]
-        return "-".join(filter(None, [*words, heat_words.target_name(asked, self._last)]))
+        parts = [self.net.name, asked.layer if methods.is_map(asked.method) else "", asked.method]
+        return "-".join(filter(None, [*parts, words.target_name(asked, self._last)]))
 
     def close(self) -> None:
         """Stop, and free every widget of the panel."""

@@ -13,7 +13,8 @@ from cnnwidgets.compute.network import Network, Prediction
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.jobs import Job
 from cnnwidgets.jobs.failure import Failure
-from cnnwidgets.panels import markup, nudge_words
+from cnnwidgets.panels import markup
+from cnnwidgets.panels.nudge import words
 from cnnwidgets.snippets import BUNDLED
 from cnnwidgets.zoo import load_network
 
@@ -37,7 +38,7 @@ def of_jpeg(frame: AdversarialFrame, quality: int) -> Opinion:
     """What the network says to a nudged picture that has been through a JPEG file."""
     data = pictures.to_jpeg(pictures.displayable(frame.pictures[0]), quality)
     predictions = tuple(frame.predict(pictures.load_picture(data)[None]))
-    return Opinion(predictions, nudge_words.after_jpeg(predictions, frame, quality))
+    return Opinion(predictions, words.after_jpeg(predictions, frame, quality))
 
 
 class OtherNetwork:
@@ -68,7 +69,7 @@ class OtherNetwork:
         self._net = self._net or load_network(self.name)
         before = self._net.predict(frame.original[0], 1)
         predictions = tuple(self._net.predict(frame.pictures[0], ALL))
-        return Opinion(predictions, nudge_words.of_another(self.name, before, predictions))
+        return Opinion(predictions, words.of_another(self.name, before, predictions))
 
 
 class SecondOpinion(widgets.VBox):

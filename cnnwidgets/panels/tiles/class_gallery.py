@@ -13,7 +13,7 @@ from cnnwidgets.compute.frame import Frame
 from cnnwidgets.compute.network import as_network
 from cnnwidgets.compute.recipes import CLASS_RECIPES
 from cnnwidgets.errors import BadTarget
-from cnnwidgets.panels.tile_gallery import TileGallery
+from cnnwidgets.panels.tiles.tile_gallery import TileGallery
 
 LARGE = 160  # pixels of the enlarged picture: larger ones show several small subjects
 MOST_CLASSES = 16

@@ -9,8 +9,9 @@ import ipywidgets as widgets
 
 from cnnwidgets import pictures
 from cnnwidgets.compute.network import Network
-from cnnwidgets.panels import markup, methods
+from cnnwidgets.panels import markup
 from cnnwidgets.panels.class_menu import ClassMenu
+from cnnwidgets.panels.heatmap import methods
 
 MOST_NAMES = 2000  # that a text field completes
 NONE = ""  # in a menu: None itself would show an empty one

@@ -17,8 +17,8 @@ from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.tiles import Tiles, UnitPictures, UnitsFrame
 from cnnwidgets.jobs import Cache
 from cnnwidgets.panels import markup
-from cnnwidgets.panels.enlarged import Enlarged
 from cnnwidgets.panels.panel import BUSY, Panel
+from cnnwidgets.panels.tiles.enlarged import Enlarged
 
 SIZES = (48, 64, 96, 128, 160)
 HINTS = {

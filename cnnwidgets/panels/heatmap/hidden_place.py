@@ -14,8 +14,8 @@ from cnnwidgets.errors import JobFailed
 from cnnwidgets.jobs import Job, worker
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.panels import markup
-from cnnwidgets.panels.heat_tiles import HeatTiles, Place, Square
-from cnnwidgets.panels.look import Question
+from cnnwidgets.panels.heatmap.look import Question
+from cnnwidgets.panels.heatmap.tiles import HeatTiles, Place, Square
 
 HINT = "Click the picture: the evidence at that place, and what the network says without it."
 

@@ -12,7 +12,7 @@ from cnnwidgets.compute.attributions import attribution_frames
 from cnnwidgets.compute.heatmaps import Heatmap, HeatmapFrame, map_frames
 from cnnwidgets.compute.network import Network, Prediction
 from cnnwidgets.compute.probe import Probe
-from cnnwidgets.panels import methods
+from cnnwidgets.panels.heatmap import methods
 from cnnwidgets.panels.held_picture import HeldPicture
 
 FUNCTION = "a function of the output"  # all that a recipe can say of one

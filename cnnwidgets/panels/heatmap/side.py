@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
-from cnnwidgets.panels import heat_words, markup
+from cnnwidgets.panels import markup
 from cnnwidgets.panels.class_menu import ClassMenu
-from cnnwidgets.panels.heat_tiles import HeatTiles
-from cnnwidgets.panels.hidden_place import HiddenPlace
+from cnnwidgets.panels.heatmap import words
+from cnnwidgets.panels.heatmap.hidden_place import HiddenPlace
+from cnnwidgets.panels.heatmap.tiles import HeatTiles
 
 EMPTY = "Start asks the network."
 
@@ -38,7 +39,7 @@ class HeatSide(widgets.HBox):
 
     def show(self, tiles: HeatTiles, captions: list[tuple[str, str, str]]) -> None:
         """Tell what was seen on these tiles, which have these captions."""
-        self.bars.value = heat_words.bars(tiles.look)
+        self.bars.value = words.bars(tiles.look)
         names = [" ".join(captions[tile.cell][:2]) for tile in tiles.tiles]
         height_and_width = [(tile.photo.shape[0], tile.photo.shape[1]) for tile in tiles.tiles]
         self._place.offer(names, height_and_width)

@@ -13,9 +13,9 @@ from cnnwidgets.compute import connections, targets
 from cnnwidgets.compute.ascent import checked_seed
 from cnnwidgets.compute.network import Network
 from cnnwidgets.errors import BadTarget, quoted
-from cnnwidgets.panels import methods
+from cnnwidgets.panels.heatmap import methods
+from cnnwidgets.panels.heatmap.look import Question
 from cnnwidgets.panels.held_picture import HeldPicture
-from cnnwidgets.panels.look import Question
 
 ASKING = ("picture", "layer", "target", "method", "output", "seed", "second_method", "second_target", "sanity_check")
 PAINTING = ("opacity", "threshold", "colormap")  # these need no network

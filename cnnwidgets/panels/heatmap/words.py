@@ -10,9 +10,10 @@ from cnnwidgets import pictures
 from cnnwidgets.compute.heatmaps import Heatmap
 from cnnwidgets.compute.network import Network, Prediction
 from cnnwidgets.compute.outputs import find as find_output
-from cnnwidgets.panels import markup, methods
-from cnnwidgets.panels.heat_tiles import Brush, HeatTiles, Tile
-from cnnwidgets.panels.look import Look, Question
+from cnnwidgets.panels import markup
+from cnnwidgets.panels.heatmap import methods
+from cnnwidgets.panels.heatmap.look import Look, Question
+from cnnwidgets.panels.heatmap.tiles import Brush, HeatTiles, Tile
 
 LIKELY = 5  # classes that are shown as bars
 

@@ -1,0 +1,1 @@
+"""Pictures that paint themselves side by side."""
