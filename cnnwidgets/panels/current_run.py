@@ -13,12 +13,14 @@ class CurrentRun:
 
     Attributes:
         job: the run, or `None` before the first.
+        is_watched: whether a page has ever told that it got a frame.
         lock: to be held by whoever looks whether a job is still the current one, and acts on it.
     """
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.job: Job[Any] | None = None
+        self.is_watched = False
         self._publisher: Publisher[Any] | None = None
 
     @property
@@ -58,6 +60,6 @@ class CurrentRun:
 
     def acknowledge(self, number: int) -> None:
         """Note that a frame has reached the page."""
-        publisher = self._publisher
+        publisher, self.is_watched = self._publisher, True
         if publisher is not None:
             publisher.acknowledge(number)

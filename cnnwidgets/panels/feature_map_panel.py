@@ -18,12 +18,12 @@ from cnnwidgets.compute.network import as_network
 from cnnwidgets.compute.receptive_field import ReceptiveField, receptive_field
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.panels import markup
+from cnnwidgets.panels.held_picture import HeldPicture
 from cnnwidgets.panels.panel import Panel
 from cnnwidgets.panels.screen import Screen
 from cnnwidgets.panels.tiles.enlarged import SIZE, STEPS, Enlarged
 
 PAGE, COLUMNS = 64, 8
-TILE = 64  # pixels of a tile: larger maps are shrunk, smaller ones enlarged with their cells to be seen
 WAYS = ("range", "books")
 ORDERS = ("answer", "index")
 
@@ -91,8 +91,8 @@ class FeatureMapPanel(Panel):
         how: str = "range",
     ) -> None:
         network = as_network(net)
-        self._given = picture
-        self._shown = network.arrays(picture)[network.picture_inputs[0]][0]
+        self._held = HeldPicture(network, picture)
+        self._shown = network.arrays(self._held.given)[network.picture_inputs[0]][0]
         spatial = [i.path for i in network.layers if i.is_spatial and i.units and i.calls and i.kind != "input"]
         chosen = network.layer(layer).path if layer is not None else (spatial or [""])[0]
         for name, value, choices in (("order", order, ORDERS), ("how", how, WAYS), ("layer", chosen, spatial)):
@@ -148,7 +148,7 @@ class FeatureMapPanel(Panel):
         layer, call, order = self.layer, self.call, self.order
 
         def frames() -> Iterator[MapsFrame]:
-            maps = feature_maps(self.net, self._given, [layer], call=call)[layer]
+            maps = feature_maps(self.net, self._held.given, [layer], call=call)[layer]
             highest = maps.max((0, 1))
             units = np.argsort(-highest, kind="stable") if order == "answer" else np.arange(maps.shape[-1])
             first = MapsFrame(maps, tuple(map(int, units)), 1, 2, highest[units])
@@ -169,14 +169,16 @@ class FeatureMapPanel(Panel):
 
     def _paint(self, frame: MapsFrame) -> np.ndarray:
         tiles = display_maps(frame.maps[..., list(self._units_shown(frame))], self.how)  # [n, h, w]
-        fitted = np.stack([_fitted(tile) for tile in tiles])
-        return pictures.mosaic(_colored(fitted), COLUMNS)
+        return pictures.tile_maps(tiles, COLUMNS)
 
     def _result(self, frame: MapsFrame) -> dict[str, np.ndarray]:
         return {self.layer: frame.maps}
 
     def _settings(self) -> tuple[str, dict[str, Any]]:
-        return "feature_maps", {"layers": [self.layer]}
+        settings = {"layers": [self.layer], "call": self.call, "how": self.how, "picture": self._held.digest}
+        if self._last is not None:
+            settings |= {"shown": self._units_shown(self._last), "columns": COLUMNS}
+        return "feature_maps", settings
 
     def _invitation(self) -> str:
         return (
@@ -244,7 +246,7 @@ class FeatureMapPanel(Panel):
         scale = max(1, 300 // max(rows, columns))
         large = np.repeat(np.repeat(plane, scale, 0), scale, 1)
         cell = (row * scale, column * scale, (row + 1) * scale, (column + 1) * scale)
-        self.large.show(_boxed(_colored(large), cell))
+        self.large.show(_boxed(pictures.color_maps(large), cell))
         photograph = pictures.to_uint8(pictures.displayable(self._shown))
         box = frame.field.box(row, column) if frame.field is not None else None
         self.photograph.show(photograph if box is None else _boxed(photograph, box))
@@ -277,7 +279,7 @@ class FeatureMapPanel(Panel):
             self.large.explain("Click a map to see it large.")
         self._page = 0
         if self._last is not None:
-            self.start()
+            self._begin_again()
         else:
             self._rest()
 
@@ -292,21 +294,6 @@ class FeatureMapPanel(Panel):
             for part in (self.enlarged, self.photograph, self.large):
                 part.close()
         super().close()
-
-
-def _colored(maps: np.ndarray) -> np.ndarray:  # uint8 [...] -> [..., 3]
-    """Viridis: even steps to the eye, and safe for the colour-blind."""
-    return pictures.to_uint8(pictures.colormap("viridis"))[maps]
-
-
-def _fitted(tile: np.ndarray) -> np.ndarray:  # uint8 [h, w] -> [H, TILE] of the same form
-    """A map as a tile: small ones keep their cells, large ones are averaged."""
-    height, width = tile.shape
-    high = min(2 * TILE, max(TILE // 4, round(TILE * height / width)))
-    if width > TILE:
-        return pictures.to_uint8(pictures.resize(tile.astype(np.float32) / 255, (high, TILE)))
-    rows, columns = np.arange(high) * height // high, np.arange(TILE) * width // TILE
-    return tile[rows][:, columns]
 
 
 def _boxed(picture: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:

@@ -6,6 +6,7 @@ publisher hands that UP to `_show`, which paints it on the screen. Nothing else 
 
 from __future__ import annotations
 
+import base64
 import functools
 import time
 from collections.abc import Iterator, Sequence
@@ -17,14 +18,17 @@ import numpy as np
 import traitlets
 
 from cnnwidgets import pictures, snippets
+from cnnwidgets.compute.device import device_kind
 from cnnwidgets.compute.network import as_network
 from cnnwidgets.errors import BadTarget, JobFailed, quoted
 from cnnwidgets.jobs import Job, Publisher, worker
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.panels import disposal, markup
+from cnnwidgets.panels.cell_output import Bundle, CellOutput
 from cnnwidgets.panels.current_run import CurrentRun
-from cnnwidgets.panels.record import Record
+from cnnwidgets.panels.record import Record, Snapshot
 from cnnwidgets.panels.screen import WINDOW, Screen
+from cnnwidgets.panels.scrubber import Scrubber
 from cnnwidgets.recipe import Recipe, installed_versions
 
 TEXT_INTERVAL = 0.2  # seconds between two updates of progress, curve and captions
@@ -66,6 +70,7 @@ class Panel(widgets.VBox):
             "code": self._button("Copy code", "code", self._toggle_code, "Show the Python that makes the same picture"),
         }
         self.screen = Screen(width, self._run.acknowledge, self._clicked)
+        self._scrubber = Scrubber(lambda index: self._guarded(self._look_back, index))
         self._progress_line = markup.markup("", width="100%")
         self._line = markup.markup(markup.status(""), width="100%")
         self._graph = markup.markup("")
@@ -74,13 +79,26 @@ class Panel(widgets.VBox):
         super().__init__(layout=widgets.Layout(width="100%", max_width="850px"))
         self.add_class("cnnw")
         self._style = markup.markup(markup.STYLE, display="none")
-        self.children = [self._style, self._controls, *self._body(), self._progress_line, self._line, self._code]
+        words = [self._progress_line, self._scrubber, self._line, self._code]
+        self.children = [self._style, self._controls, *self._body(), *words]
+        self._output = CellOutput(self._repr_mimebundle_)
         self._show_state()
         self._rest()
         disposal.replace_in_cell(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.net.name!r}, {self.state})"
+
+    def _repr_mimebundle_(self, **options: Any) -> Bundle:
+        """The widget, and the picture that is shown, for where no kernel is."""
+        bundle: Bundle = super()._repr_mimebundle_(**options)
+        if self._last is not None:
+            still = pictures.to_still(self._picture(self._last))
+            bundle["image/png"] = base64.b64encode(still).decode()
+        return bundle
+
+    def _ipython_display_(self) -> None:
+        self._output.display()
 
     # What a subclass says.
 
@@ -127,6 +145,25 @@ class Panel(widgets.VBox):
         """What one sees while it runs."""
         return "Climbing: each step changes the picture so that the network answers more."
 
+    def _is_step(self, frame: Any) -> bool:
+        """Whether it is a step of the climb, and not what comes after it."""
+        return not frame.notes and not self._phase(frame)
+
+    def _pixels(self, frame: Any) -> np.ndarray:
+        """What is kept of a frame to look back at, uint8."""
+        return pictures.to_uint8(self._picture(frame))
+
+    def _paint_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """The picture [H, W, C] of what was kept, as it is shown."""
+        return pixels
+
+    def _picture_of_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """The picture [H, W, C] of what was kept, as it is saved."""
+        return pixels
+
+    def _describe_moment(self, moment: Snapshot) -> None:
+        """Update captions beside the picture of an earlier step."""
+
     def _is_busy_beside(self) -> bool:
         """Whether something else runs that Stop ends too."""
         return False
@@ -146,6 +183,15 @@ class Panel(widgets.VBox):
         Raises:
             BadTarget: for settings that cannot be.
         """
+        self._is_asked_for = True
+        self._begin()
+
+    def _begin_again(self) -> None:
+        """Begin a run because of something that was changed, and that may go on being changed."""
+        self._is_asked_for = False
+        self._begin()
+
+    def _begin(self) -> None:
         record = Record()
         job = Job(self._recorded(self._frames(), record), on_change=self._job_changed)
         show = functools.partial(self._show, job)
@@ -158,6 +204,7 @@ class Panel(widgets.VBox):
             self._record = record
             self.frames_shown, self.progress, self.traceback = 0, 0.0, ""
             self._texted = float("-inf")
+            self._scrubber.offer(())
             self._tell_progress("")
             self._say("Preparing: the first step of a new layer is traced.")
             worker().submit(job)
@@ -204,8 +251,8 @@ class Panel(widgets.VBox):
     def _recorded(self, frames: Iterator[Any], record: Record) -> Iterator[Any]:
         """Pass frames on and note each step: runs on the worker's thread."""
         for frame in frames:
-            if not frame.notes and not self._phase(frame):  # a step of the climb, and not what comes after it
-                record.add(frame, lambda frame: pictures.to_uint8(self._picture(frame)))
+            if self._is_step(frame):
+                record.add(frame, self._pixels)
             yield frame
 
     # What the run says: on the threads of worker and publisher. A run that was replaced is not heard any more.
@@ -281,7 +328,30 @@ class Panel(widgets.VBox):
         else:
             self._tell_progress(f"{_where(job)} · ended after {spent}")
             self._complain(Failure(job.error, job.error_kind, job.error_types, job.traceback))
+        if frame is not None:
+            self._offer_to_look_back(frame)
+            if self._is_asked_for or not self._run.is_watched:
+                self._output.refresh()
+            else:
+                self._output.refresh_later()
         self.state = job.state
+
+    def _offer_to_look_back(self, frame: Any) -> None:
+        words = [f"step {moment.step} of {self._record.steps}" for moment in self._record.snapshots]
+        is_shown_already = bool(words) and self._record.snapshots[-1].step == frame.step
+        self._scrubber.offer([*words[: -1 if is_shown_already else None], "the end"])
+
+    def _look_back(self, index: int) -> None:
+        """Show an earlier moment of the run that has ended, or its end."""
+        with self._run.lock:
+            moments = self._record.snapshots
+            if self._last is None or self.state in BUSY:
+                return
+            if index >= len(moments) or moments[index].step == self._last.step:
+                self._keep(self._last)
+                return
+            self.screen.show(pictures.displayable(self._paint_pixels(moments[index].pixels)), 0)
+            self._describe_moment(moments[index])
 
     def _keep(self, frame: Any) -> None:
         """Show a frame for good."""
@@ -352,6 +422,7 @@ class Panel(widgets.VBox):
         self.frames_shown, self.progress = 0, 0.0
         self.screen.explain(self._invitation())
         self._graph.value = ""
+        self._scrubber.offer(())
         self._tell_progress("")
         self._say("")
         self._show_state()
@@ -361,7 +432,7 @@ class Panel(widgets.VBox):
     def recipe_of(self) -> Recipe:
         """The recipe of what is shown: everything that changes a pixel."""
         verb, settings = self._settings()
-        return Recipe(verb, self.net.name, self.net.fingerprint(), settings, installed_versions(), "cpu")
+        return Recipe(verb, self.net.name, self.net.fingerprint(), settings, installed_versions(), device_kind())
 
     def snippet(self) -> str:
         """The Python that makes the same picture without a widget."""
@@ -385,7 +456,8 @@ class Panel(widgets.VBox):
         if kind == ".png":
             data = pictures.to_png(picture, self.recipe_of().to_dict())
         else:
-            data = pictures.to_gif([*map(pictures.displayable, self._record.pictures), pictures.to_uint8(picture)])
+            earlier = [self._picture_of_pixels(moment.pixels) for moment in self._record.snapshots]
+            data = pictures.to_gif([*map(pictures.displayable, earlier), pictures.to_uint8(picture)])
         return pictures.write_file(target, data)
 
     def _save_png(self) -> None:
@@ -415,6 +487,7 @@ class Panel(widgets.VBox):
         self._run.replace(None)
         if self.state in BUSY:
             self.state = "stopped"
+        self._output.forget()
         self.screen.close()
         disposal.close_all(self)
         super().close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -14,7 +14,6 @@ from cnnwidgets.compute.network import Network
 from cnnwidgets.panels import markup
 from cnnwidgets.panels.held_picture import HeldPicture
 from cnnwidgets.panels.panel import Panel
-from cnnwidgets.panels.record import Record
 
 LONGEST_SHOWN = 1024  # pixels: twice what the page has room for
 
@@ -82,10 +81,11 @@ class PhotographPanel(Panel):
 
     # The run and what is shown of it.
 
-    def _recorded(self, frames: Iterator[Any], record: Record) -> Iterator[Any]:
-        for frame in frames:
-            record.add(frame, lambda frame: pictures.to_uint8(self._picture(frame)))
-            yield frame
+    def _is_step(self, frame: Any) -> bool:
+        return True
+
+    def _paint_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        return as_shown(pixels)
 
     def _rest(self) -> None:
         super()._rest()
@@ -99,6 +99,7 @@ class PhotographPanel(Panel):
             frame = self._last
             painted = as_shown(self._photograph()) if frame is None else self._paint(frame)
             self.screen.show(pictures.displayable(painted))
+            self._scrubber.rest()
             if frame is not None:
                 self.result = self._result(frame)
             self._describe(frame)

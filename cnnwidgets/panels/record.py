@@ -3,45 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cnnwidgets.panels.stopwatch import Stopwatch
 
-KEPT_PICTURES = 32  # of a run, for its GIF
+MOST_KEPT = 32  # snapshots of a run, for its scrubber and its GIF
 KEPT_BYTES = 64_000_000
 
 
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A moment of a run.
+
+    Attributes:
+        pixels: uint8, as the panel keeps them.
+        step: 1, 2, ...
+        values: the objective before that step, one for each picture.
+    """
+
+    pixels: np.ndarray
+    step: int
+    values: np.ndarray
+
+
 class Record:
-    """The objective at each step, how fast the steps go, and some pictures, evenly spaced.
+    """The objective at each step, how fast the steps go, and some snapshots, evenly spaced.
 
     Attributes:
         objective: the mean over all pictures, at each step.
         steps: how many steps there will be.
-        pictures: uint8 [H, W, C], of which the first is the first step's.
+        snapshots: the first is the first step's; the last step has none, since its frame is at hand.
         watch: how long the run has really run.
     """
 
     def __init__(self) -> None:
         self.objective: list[float] = []
         self.steps = 0
-        self.pictures: list[np.ndarray] = []
+        self.snapshots: list[Snapshot] = []
         self.watch = Stopwatch()
         self._first_at = self._latest_at = 0.0
         self._stride = 1
 
-    def add(self, frame: Any, paint: Callable[[Any], np.ndarray]) -> None:
-        """Note a step; `paint` is called only where its picture is kept."""
+    def add(self, frame: Any, pixels: Callable[[Any], np.ndarray]) -> None:
+        """Note a step; `pixels` is called only where they are kept."""
         self.steps, self._latest_at = frame.steps, self.watch.seconds
         self.objective.append(float(np.nanmean(frame.values)))
         if len(self.objective) == 1:
             self._first_at = self._latest_at
-            self.pictures.append(paint(frame))
-            most = max(2, min(KEPT_PICTURES, KEPT_BYTES // self.pictures[0].nbytes))
+            self._keep(frame, pixels)
+            most = max(2, min(MOST_KEPT, KEPT_BYTES // self.snapshots[0].pixels.nbytes))
             self._stride = -(-frame.steps // most)
         elif (len(self.objective) - 1) % self._stride == 0 and frame.step < frame.steps:
-            self.pictures.append(paint(frame))
+            self._keep(frame, pixels)
+
+    def _keep(self, frame: Any, pixels: Callable[[Any], np.ndarray]) -> None:
+        self.snapshots.append(Snapshot(pixels(frame), frame.step, np.asarray(frame.values)))
 
     @property
     def pace(self) -> float | None:

@@ -6,14 +6,17 @@ from cnnwidgets.pictures.encode import read_png_metadata, to_gif, to_jpeg, to_pn
 from cnnwidgets.pictures.grid import GAP, Grid, columns_for, mosaic
 from cnnwidgets.pictures.heat import overlay, paint
 from cnnwidgets.pictures.load import load_picture, read_picture
+from cnnwidgets.pictures.maps import color_maps, tile_maps
 from cnnwidgets.pictures.pixels import displayable, resize, to_uint8
 from cnnwidgets.pictures.saving import free_path, slug, write_file
+from cnnwidgets.pictures.still import to_still
 
 __all__ = [
     "COLORMAPS",
     "GAP",
     "MAX_PIXELS",
     "Grid",
+    "color_maps",
     "colormap",
     "columns_for",
     "displayable",
@@ -26,9 +29,11 @@ __all__ = [
     "read_png_metadata",
     "resize",
     "slug",
+    "tile_maps",
     "to_gif",
     "to_jpeg",
     "to_png",
+    "to_still",
     "to_uint8",
     "write_file",
 ]

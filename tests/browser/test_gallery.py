@@ -131,7 +131,7 @@ def nothing_spilled(notebook):
     yield
     assert notebook.console_errors == []
     assert notebook.hidden_log()[logged:] == []
-    assert [output["output_type"] for output in notebook.outputs(GALLERY)] == ["execute_result"]
+    assert [output["output_type"] for output in notebook.outputs(GALLERY)] == ["display_data"]
 
 
 # Streaming.

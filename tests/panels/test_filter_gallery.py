@@ -111,7 +111,7 @@ def test_silent_units_are_said_to_be_tried_again_and_the_curve_waits(net, opened
     assert shares == sorted(shares), "the run turns out longer than it began"
     assert {phase for phase in phases if phase} == {"trying 1 silent unit again"}
     assert any("trying 1 silent unit again" in line and "so far" in line for line in seen)
-    assert len(gallery._record.objective) == 7 and len(gallery._record.pictures) == 7
+    assert len(gallery._record.objective) == 7 and len(gallery._record.snapshots) == 7
 
 
 # What it refuses.

@@ -68,14 +68,14 @@ def test_the_time_left_does_not_count_how_long_the_first_step_took():
 
 
 def test_pictures_are_kept_evenly_from_the_first_on_and_never_the_last():
-    kept = [int(picture[0, 0, 0]) for picture in noted(100).pictures]
-    assert kept[0] == 1 and 100 not in kept and len(kept) <= record.KEPT_PICTURES
+    kept = [int(moment.pixels[0, 0, 0]) for moment in noted(100).snapshots]
+    assert kept[0] == 1 and 100 not in kept and len(kept) <= record.MOST_KEPT
     assert len(set(np.diff(kept))) == 1
 
 
 def test_large_pictures_are_kept_less_often(monkeypatch):
     monkeypatch.setattr(record, "KEPT_BYTES", 8 * 8 * 3 * 5)
-    assert 4 <= len(noted(100).pictures) <= 5
+    assert 4 <= len(noted(100).snapshots) <= 5
 
 
 def points(svg):

@@ -339,5 +339,5 @@ def test_a_long_run_keeps_few_pictures(toy, reel):
     toy.reel = reel(300)
     toy.reel.open()
     toy.run()
-    assert 25 <= len(toy._record.pictures) <= 32
+    assert 25 <= len(toy._record.snapshots) <= 32
     assert len(toy._record.objective) == 300

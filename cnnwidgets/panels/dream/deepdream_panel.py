@@ -212,7 +212,7 @@ class DeepDreamPanel(PhotographPanel):
             self._steering.turn(plan.step_size, plan.layers)
             self._remark(f"The new {_words(name)} counts from the next step on.")
         else:
-            self.start()
+            self._begin_again()
             self._remark(f"With the new {_words(name)} the dream begins again.")
 
     def _prepare(self, name: str) -> None:

@@ -111,10 +111,10 @@ class HeatmapPanel(HeatView):
             self._copies = {key: randomized(net, seed)}
         return self._copies[key]
 
-    def start(self) -> None:
+    def _begin(self) -> None:
         """Ask the network, as it is now; whatever is asked already is dropped."""
         self.place.forget()
-        super().start()
+        super()._begin()
 
     def _is_busy_beside(self) -> bool:
         return self.place.is_busy
@@ -162,7 +162,7 @@ class HeatmapPanel(HeatView):
             self._fit_method()
         self._fill_controls()
         if self._run.job is not None:
-            self.start()
+            self._begin_again()
         else:
             self._rest()
             self._say(self._remark)

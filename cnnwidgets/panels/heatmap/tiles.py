@@ -117,15 +117,20 @@ class HeatTiles:
         """The share of a tile's height that its caption covers."""
         return BAND / (self._cell[0] + BAND)
 
-    def painted(self, brush: Brush, marked: tuple[int, Square] | None = None, band: int = BAND) -> np.ndarray:
+    def painted(self, brush: Brush, marked: tuple[int, Square] | None = None) -> np.ndarray:
         """All tiles as they are shown, uint8 [H, W, 3], with a place marked, and empty bands for the captions."""
-        cells = np.full((self.columns * self.rows, self._cell[0] + band, self._cell[1], 3), 255, np.uint8)
+        cells = np.full((self.columns * self.rows, self._cell[0] + BAND, self._cell[1], 3), 255, np.uint8)
         for index, (tile, photo) in enumerate(zip(self.tiles, self._shown, strict=True)):
             picture = pictures.to_uint8(self._over(index, photo, self._scaled(index, brush.is_signed), brush))
             if marked is not None and marked[0] == index:
                 picture = cells_.with_frame(picture, marked[1])
             cells[tile.cell, : self._cell[0]] = cells_.centered(picture, self._cell)
         return pictures.mosaic(cells, self.columns, gap=0)
+
+    def without_bands(self, painted: np.ndarray) -> np.ndarray:
+        """What was painted, [H, W, 3], without the bands for the captions."""
+        rows = painted.reshape(-1, self._cell[0] + BAND, *painted.shape[1:])
+        return rows[:, : self._cell[0]].reshape(-1, *painted.shape[1:])
 
     def whole(self, brush: Brush) -> np.ndarray:
         """All tiles at their photographs' own size, float [H, W, 3], nothing written on them."""

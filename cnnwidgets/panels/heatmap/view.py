@@ -20,7 +20,6 @@ from cnnwidgets.panels.heatmap.settings import ASKING, PAINTING, HeatSettings
 from cnnwidgets.panels.heatmap.side import HeatSide
 from cnnwidgets.panels.heatmap.tiles import Brush, HeatTiles
 from cnnwidgets.panels.panel import BUSY, Panel
-from cnnwidgets.panels.record import Record
 
 
 class HeatView(HeatSettings, Panel):
@@ -74,11 +73,15 @@ class HeatView(HeatSettings, Panel):
     def _draw_curve(self) -> None:
         """A look climbs nothing, so there is no curve."""
 
-    def _recorded(self, frames: Iterator[Look], record: Record) -> Iterator[Look]:
+    def _is_step(self, frame: Look) -> bool:
+        return True
+
+    def _pixels(self, frame: Look) -> np.ndarray:
         """As it is shown: the photograph itself may be huge."""
-        for frame in frames:
-            record.add(frame, lambda frame: self._tiles_of(frame).painted(self._brush, band=0))
-            yield frame
+        return self._paint(frame)
+
+    def _picture_of_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        return self._shown_tiles.without_bands(pixels)
 
     @property
     def _shown_tiles(self) -> HeatTiles:
@@ -99,6 +102,7 @@ class HeatView(HeatSettings, Panel):
             if frame is None:
                 return
             self.screen.show(self._paint(frame), 0)
+            self._scrubber.rest()
             self._legend.value = words.legend(self._tiles_of(frame), self._brush)
         if self._polish is not None:
             self._polish.release()

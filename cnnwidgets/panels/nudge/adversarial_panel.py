@@ -123,10 +123,9 @@ class AdversarialPanel(PhotographPanel):
             frame.predictions  # noqa: B018 - the network runs when this is first read: here, where the device is
             yield frame
 
-    def start(self) -> None:
-        """Begin to nudge, from the photograph."""
+    def _begin(self) -> None:
         self.opinion.forget()
-        super().start()
+        super()._begin()
 
     def _is_busy_beside(self) -> bool:
         return self.opinion.is_busy
@@ -194,7 +193,7 @@ class AdversarialPanel(PhotographPanel):
 
     def _apply(self, name: str) -> None:
         if self.state in BUSY or (self._last is not None and name != "picture"):
-            self.start()
+            self._begin_again()
         else:
             self.opinion.forget()
             self._begin_anew()
@@ -241,12 +240,12 @@ class AdversarialPanel(PhotographPanel):
         data = pictures.to_jpeg(pictures.displayable(self._picture(self._last)), QUALITY)
         path = pictures.write_file(pictures.free_path(Path.cwd(), self._name(), ".jpg"), data)
         self._say(f"Saved as {path.name} beside the notebook.")
-        self._begin(job)
+        self._ask(job)
 
     def _begin_other(self) -> None:
-        self._begin(self._other_question())
+        self._ask(self._other_question())
 
-    def _begin(self, job: Job[Opinion]) -> None:
+    def _ask(self, job: Job[Opinion]) -> None:
         worker().submit(job)
         self._show_state()
 

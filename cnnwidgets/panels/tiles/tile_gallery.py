@@ -18,6 +18,7 @@ from cnnwidgets.compute.tiles import Tiles, UnitPictures, UnitsFrame
 from cnnwidgets.jobs import Cache
 from cnnwidgets.panels import markup
 from cnnwidgets.panels.panel import BUSY, Panel
+from cnnwidgets.panels.record import Snapshot
 from cnnwidgets.panels.tiles.enlarged import Enlarged
 
 SIZES = (48, 64, 96, 128, 160)
@@ -128,13 +129,24 @@ class TileGallery(Panel):
         return self._plan.frames()
 
     def _paint(self, frame: UnitsFrame) -> np.ndarray:
-        """The mosaic with an empty band under each tile, where its caption is laid over it."""
-        tiles = pictures.to_uint8(frame.pictures)
-        band = round(tiles.shape[1] * BAND)
-        return pictures.mosaic(np.pad(tiles, ((0, 0), (0, band), (0, 0), (0, 0))), _columns(frame.units), gap=0)
+        return self._paint_pixels(pictures.to_uint8(frame.pictures))
 
     def _picture(self, frame: UnitsFrame) -> np.ndarray:
-        return pictures.mosaic(pictures.to_uint8(frame.pictures), _columns(frame.units))
+        return self._picture_of_pixels(pictures.to_uint8(frame.pictures))
+
+    def _pixels(self, frame: UnitsFrame) -> np.ndarray:
+        """The tiles themselves, [n, h, w, C]."""
+        return pictures.to_uint8(frame.pictures)
+
+    def _paint_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """The mosaic with an empty band under each tile, where its caption is laid over it."""
+        band = round(pixels.shape[1] * BAND)
+        return pictures.mosaic(
+            np.pad(pixels, ((0, 0), (0, band), (0, 0), (0, 0))), pictures.columns_for(len(pixels)), gap=0
+        )
+
+    def _picture_of_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        return pictures.mosaic(pixels, pictures.columns_for(len(pixels)))
 
     def _result(self, frame: UnitsFrame) -> UnitPictures:
         return frame.result()
@@ -149,7 +161,7 @@ class TileGallery(Panel):
             "recipe": plan.recipe,
             "seed": plan.seed,
             "batch": plan.batch,
-            "columns": _columns(plan.units),
+            "columns": pictures.columns_for(len(plan.units)),
         }
 
     def _steps_made(self) -> int:
@@ -175,12 +187,17 @@ class TileGallery(Panel):
         self._remember(frame)
 
     def _describe(self, frame: UnitsFrame) -> None:
-        notes = frame.notes or ("",) * len(frame.units)
+        self._caption(frame, frame.values, frame.notes or ("",) * len(frame.units))
+
+    def _describe_moment(self, moment: Snapshot) -> None:
+        self._caption(self._last, moment.values, ("",) * len(self._last.units))
+
+    def _caption(self, frame: UnitsFrame, values: np.ndarray, notes: Sequence[str]) -> None:
         captions = [
             (self._label(unit), f"{value:.3g}" if value == value else "", note)
-            for unit, value, note in zip(frame.units, frame.values, notes, strict=True)
+            for unit, value, note in zip(frame.units, values, notes, strict=True)
         ]
-        columns = _columns(frame.units)
+        columns = pictures.columns_for(len(captions))
         rows = -(-len(captions) // columns)
         chosen = frame.units.index(self.unit) if self.unit in frame.units else None
         self.screen.over.value = markup.tiles(columns, rows, BAND / (1 + BAND), captions, chosen)
@@ -188,7 +205,7 @@ class TileGallery(Panel):
     # Choosing.
 
     def _clicked(self, x: float, y: float) -> None:
-        columns = _columns(self._plan.units)
+        columns = pictures.columns_for(len(self._plan.units))
         rows = -(-len(self._plan.units) // columns)
         index = int(y * rows) * columns + int(x * columns)
         if index < len(self._plan.units):
@@ -228,9 +245,9 @@ class TileGallery(Panel):
     def _is_busy_beside(self) -> bool:
         return self.enlarged.current.is_busy
 
-    def start(self) -> None:
-        """Begin a run, as every panel does; a unit that is climbed large goes on beside it."""
-        super().start()
+    def _begin(self) -> None:
+        """Begin a run; a unit that is climbed large goes on beside it."""
+        super()._begin()
         self.enlarged.current.resume()
 
     def pause(self) -> None:
@@ -288,7 +305,7 @@ class TileGallery(Panel):
         self._run.replace(None)
         self._rest()
         if again:
-            self.start()
+            self._begin_again()
         else:
             self.state = "idle"
             self._recall()
@@ -345,10 +362,6 @@ class TileGallery(Panel):
 def _offer(menu: widgets.Dropdown, options: list[Any]) -> None:
     if list(menu.options) != options:
         menu.options = options
-
-
-def _columns(units: Sequence[int]) -> int:
-    return pictures.columns_for(len(units))
 
 
 def _batches(plan: Tiles) -> int:

@@ -1,0 +1,36 @@
+"""What computes: the device that TensorFlow uses, and how much memory that takes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from cnnwidgets.compute.backend import tf
+
+
+def device_kind() -> str:
+    """What a recipe says: "gpu" where TensorFlow has one, else "cpu"."""
+    return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
+
+
+def device_name() -> str:
+    """The device as a person calls it: "CPU, 2 cores", or the name of the card."""
+    cards = tf.config.list_physical_devices("GPU")
+    if not cards:
+        return f"CPU, {os.cpu_count()} cores"
+    return str(tf.config.experimental.get_device_details(cards[0]).get("device_name", "GPU"))
+
+
+def memory_in_use() -> int | None:
+    """Bytes: what the pictures and networks take of the card, or the most that this process has had of the machine.
+
+    `None` where the system does not tell.
+    """
+    if device_kind() == "gpu":
+        return int(tf.config.experimental.get_memory_info("GPU:0")["current"])
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
