@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cnnwidgets.compute.units import visualize_units
     from cnnwidgets.errors import BadModel, BadPicture, BadTarget, CnnWidgetsError, JobFailed
     from cnnwidgets.panels.dream.deepdream_panel import DeepDreamPanel
-    from cnnwidgets.panels.feature_map_panel import FeatureMapPanel
+    from cnnwidgets.panels.maps.feature_map_panel import FeatureMapPanel
     from cnnwidgets.panels.heatmap.heatmap_panel import HeatmapPanel
     from cnnwidgets.panels.layer_picker import LayerPicker
     from cnnwidgets.panels.nudge.adversarial_panel import AdversarialPanel
@@ -49,7 +49,7 @@ _HOMES = {
     "ClassGallery": "panels.tiles.class_gallery",
     "CnnWidgetsError": "errors",
     "DeepDreamPanel": "panels.dream.deepdream_panel",
-    "FeatureMapPanel": "panels.feature_map_panel",
+    "FeatureMapPanel": "panels.maps.feature_map_panel",
     "FilterGallery": "panels.tiles.filter_gallery",
     "Frame": "compute.frame",
     "Heatmap": "compute.heatmaps",

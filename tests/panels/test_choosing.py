@@ -52,7 +52,7 @@ PLACES = [
 @pytest.mark.parametrize(("x", "y", "unit"), PLACES)
 def test_a_click_chooses_the_tile_under_it(gallery, monkeypatch, x, y, unit, scale):
     climbed = []
-    monkeypatch.setattr(gallery.enlarged, "climb", lambda title, frames: climbed.append(title))
+    monkeypatch.setattr(gallery.enlarged, "begin", lambda title, frames: climbed.append(title))
     click(gallery, x, y, 512 * scale, 400 * scale)
     assert gallery.unit == unit and climbed == [f"conv2 · {unit}"]
     assert gallery._choice.value == unit

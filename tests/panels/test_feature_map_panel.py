@@ -85,3 +85,50 @@ def test_climbing_without_a_unit_says_what_to_do(panel):
     panel.run()
     panel._guarded(panel._climb_unit)
     assert "No unit is chosen" in panel.status
+
+
+def test_another_picture_is_shown_at_once_after_the_first_start(panel, model):
+    panel.run()
+    other = np.random.default_rng(1).random((20, 40, 3), np.float32)
+    panel.picture = other
+    panel._run.wait(10)
+    np.testing.assert_array_equal(panel.result["conv1"], cw.feature_maps(model, other, ["conv1"])["conv1"])
+
+
+@pytest.mark.parametrize(("name", "value"), [("layer", "dense"), ("layer", "nope"), ("unit", 70), ("picture", "no.png")])
+def test_what_cannot_be_is_refused_and_the_old_setting_stays(panel, name, value):
+    before = getattr(panel, name)
+    with pytest.raises((cw.BadTarget, cw.BadPicture)):
+        setattr(panel, name, value)
+    assert getattr(panel, name) is before
+
+
+def test_a_climbed_unit_stands_beside_the_photographs_that_excite_it(panel, waiting, texts):
+    panel.run()
+    panel._choose(panel._last.units[0])
+    panel._climb_unit()
+    assert panel._is_busy_beside() and not panel._buttons["stop"].disabled
+    waiting(lambda: not panel.excitement.is_busy, 60)
+    for part in (panel.excitement.climbed, panel.excitement.patches):
+        part.current.wait()
+        assert not part.screen.is_empty
+    assert any("photographs searched" in text and "from " in text for text in texts(panel.excitement))
+    assert panel._buttons["stop"].disabled
+
+
+def test_stop_ends_what_runs_beside_the_maps_too(panel, waiting):
+    panel.run()
+    panel._choose(0)
+    panel._climb_unit()
+    panel.stop()
+    waiting(lambda: not panel.excitement.is_busy)
+
+
+def test_a_unit_that_no_photograph_excites_is_said_to_be_one(panel, waiting, texts, monkeypatch):
+    panel.run()
+    panel._choose(0)
+    monkeypatch.setattr("cnnwidgets.panels.maps.excitement.search_patches", lambda *args, **named: iter([[], []]))
+    panel._climb_unit()
+    waiting(lambda: not panel.excitement.is_busy, 60)
+    panel.excitement.patches.current.wait()
+    assert any("photographs excites this unit" in text for text in texts(panel.excitement))

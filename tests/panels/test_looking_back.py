@@ -36,7 +36,9 @@ def test_there_is_nothing_to_look_back_at_before_and_during_a_run(toy, reel, wai
     toy.reel.let(3)
     waiting(lambda: toy.reel.made == 3)
     assert toy._scrubber.layout.display == "none"
-    toy.stop()
+    toy._ask_to_stop()
+    toy.reel.open()
+    toy._run.wait()
     assert toy._scrubber.layout.display == ""
 
 

@@ -22,6 +22,7 @@ from cnnwidgets.panels.dream.layer_weights import LayerWeights
 from cnnwidgets.panels.dream.steering import Steering, now
 from cnnwidgets.panels.panel import BUSY
 from cnnwidgets.panels.photograph_panel import PhotographPanel, as_shown
+from cnnwidgets.panels.spatial import spatial_layers
 
 STEERED = ("layers", "step_size")  # these are heard at the next step
 NOTICE = 4.0  # seconds that a remark about a control stands
@@ -91,7 +92,7 @@ class DeepDreamPanel(PhotographPanel):
         self._kept: dict[int, DreamFrame] = {}  # the last frame of each octave
         self._notice, self._noticed = "", float("-inf")
         self.controls = DreamControls(self._set)
-        self.weights = LayerWeights(_climbable(network), lambda weights: self._set("layers", weights))
+        self.weights = LayerWeights(spatial_layers(network), lambda weights: self._set("layers", weights))
         settings = {"layers": layers, "octaves": octaves, "octave_scale": octave_scale, "steps": steps}
         super().__init__(network, picture, {**settings, "step_size": step_size, "jitter": jitter, "seed": seed})
 
@@ -280,10 +281,6 @@ def _keeping(plan: DreamPlan, kept: dict[int, DreamFrame]) -> Iterator[DreamFram
             frame.pictures  # noqa: B018 - read here, where the device is at hand
             kept[frame.octave] = frame
         yield frame
-
-
-def _climbable(net: Any) -> list[str]:
-    return [info.path for info in net.layers if info.is_spatial and info.units and info.calls and info.kind != "input"]
 
 
 def _words(name: str) -> str:

@@ -16,10 +16,11 @@ from cnnwidgets.panels.heatmap import methods, words
 from cnnwidgets.panels.heatmap.controls import HeatControls
 from cnnwidgets.panels.heatmap.hidden_place import HiddenPlace
 from cnnwidgets.panels.heatmap.look import FUNCTION, Look, look
-from cnnwidgets.panels.heatmap.settings import ASKING, PAINTING, last_layer, spatial, spatial_layers
+from cnnwidgets.panels.heatmap.settings import ASKING, PAINTING, last_layer, spatial
 from cnnwidgets.panels.heatmap.view import HeatView
 from cnnwidgets.panels.held_picture import HeldPicture
 from cnnwidgets.panels.panel import BUSY
+from cnnwidgets.panels.spatial import spatial_layers
 
 
 class HeatmapPanel(HeatView):
@@ -231,6 +232,8 @@ class HeatmapPanel(HeatView):
         verb, settings = asked[0].settings()
         beside = [{**q.settings()[1], "network": q.net.name, "shuffled": q.is_shuffled} for q in asked[1:]]
         facts = {name: getattr(self, name) for name in PAINTING}
+        if not is_new and self._last.step < self._last.steps:
+            facts["until"] = self._last.step
         return verb, {**settings, **facts, "picture": picture.digest, "beside": beside}
 
     def snippet(self) -> str:

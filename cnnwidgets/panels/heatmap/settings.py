@@ -16,6 +16,7 @@ from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.panels.heatmap import methods
 from cnnwidgets.panels.heatmap.look import Question
 from cnnwidgets.panels.held_picture import HeldPicture
+from cnnwidgets.panels.spatial import spatial_layers
 
 ASKING = ("picture", "layer", "target", "method", "output", "seed", "second_method", "second_target", "sanity_check")
 PAINTING = ("opacity", "threshold", "colormap")  # these need no network
@@ -111,11 +112,6 @@ def spatial(net: Network, layer: object) -> str:
             f"The layer {quoted(info.path)} has no rows and columns, so there is no map. Choose one that has: {exist}."
         )
     return info.path
-
-
-def spatial_layers(net: Network) -> list[str]:
-    """The layers that have rows and columns, from the picture to the scores."""
-    return [info.path for info in net.layers if info.is_spatial and info.calls and info.kind != "input"]
 
 
 def last_layer(net: Network, wanted: targets.Target, method: str) -> str:

@@ -10,9 +10,9 @@ import numpy as np
 from cnnwidgets import pictures
 from cnnwidgets.compute.heatmaps import Heatmap
 from cnnwidgets.errors import BadTarget, quoted
-from cnnwidgets.panels.heatmap import cells as cells_
+from cnnwidgets.panels import cells as cells_
+from cnnwidgets.panels.cells import Square
 from cnnwidgets.panels.heatmap import methods
-from cnnwidgets.panels.heatmap.cells import Square
 from cnnwidgets.panels.heatmap.look import Look, Question
 from cnnwidgets.pictures.colormaps import DIVERGING
 

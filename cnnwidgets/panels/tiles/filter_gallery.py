@@ -18,7 +18,7 @@ from cnnwidgets.compute.tiles import UnitsFrame
 from cnnwidgets.compute.units import UnitsPlan
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.panels import markup
-from cnnwidgets.panels.tiles.enlarged import SIZE, STEPS
+from cnnwidgets.panels.side_run import SIZE, STEPS
 from cnnwidgets.panels.tiles.tile_gallery import TileGallery
 
 PAGE = 16

@@ -19,7 +19,7 @@ from cnnwidgets.jobs import Cache
 from cnnwidgets.panels import markup
 from cnnwidgets.panels.panel import BUSY, Panel
 from cnnwidgets.panels.record import Snapshot
-from cnnwidgets.panels.tiles.enlarged import Enlarged
+from cnnwidgets.panels.side_run import SideRun
 
 SIZES = (48, 64, 96, 128, 160)
 HINTS = {
@@ -61,7 +61,7 @@ class TileGallery(Panel):
     def __init__(self, network: Network, plan: Tiles, recipes: Sequence[str], size: Any) -> None:
         self._plan = plan
         self._quiet = True  # while traits are set together
-        self.enlarged = Enlarged(self._enlarged_changed)
+        self.enlarged = SideRun(self._enlarged_changed)
         self._choice = widgets.Dropdown(description=self._word, tooltip="What is climbed large")
         self._more = widgets.ToggleButton(description="More", icon="sliders", tooltip="Size, steps, recipe and seed")
         self._more.layout.width = "auto"
@@ -228,7 +228,7 @@ class TileGallery(Panel):
 
     def _climb_large(self) -> None:
         assert self.unit is not None
-        self.enlarged.climb(*self._large(self.unit))
+        self.enlarged.begin(*self._large(self.unit))
         self._fill_controls()
         if self._last is None:
             return

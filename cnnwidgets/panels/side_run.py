@@ -1,4 +1,4 @@
-"""One unit climbed large, beside the gallery that it was chosen from."""
+"""A picture with a run of its own, beside what it was chosen from."""
 
 from __future__ import annotations
 
@@ -15,35 +15,46 @@ from cnnwidgets.panels import disposal, markup
 from cnnwidgets.panels.current_run import CurrentRun
 from cnnwidgets.panels.screen import WINDOW, Screen
 
-SIZE, STEPS = 192, 64
-EMPTY = "Click a tile, or choose a unit, to climb it large."
+SIZE, STEPS = 192, 64  # of a unit that is climbed large
 
 
-class Enlarged(widgets.VBox):
-    """A screen with a run of its own: `climb` replaces whatever it showed.
+class SideRun(widgets.VBox):
+    """A screen with a run of its own: `begin` replaces whatever it showed.
 
     Attributes:
         current: its run, to be paused, resumed and stopped.
+        traceback: of what went wrong.
 
     Args:
         on_change: called when it begins or ends to compute, on whatever thread.
+        title: what stands over the empty screen.
+        empty: what the empty screen says.
+        tell: the words for a frame.
         width: of the picture, in CSS pixels.
     """
 
-    def __init__(self, on_change: Callable[[], object], width: int = 320) -> None:
+    def __init__(
+        self,
+        on_change: Callable[[], object],
+        title: str = "Enlarged",
+        empty: str = "Click a tile, or choose a unit, to climb it large.",
+        tell: Callable[[Any], str] | None = None,
+        width: int = 320,
+    ) -> None:
         self._on_change = on_change
+        self._heading, self._invitation, self._tell = title, empty, tell or _where
         self.current = CurrentRun()
         self.traceback = ""
-        self._title = markup.markup(markup.title("Enlarged"))
-        self.screen = Screen(width, self.current.acknowledge, empty=EMPTY)
+        self._title = markup.markup(markup.title(title))
+        self.screen = Screen(width, self.current.acknowledge, empty=empty)
         self._line = markup.markup(markup.progress_text(""))
         super().__init__([self._title, self.screen, self._line], layout=widgets.Layout(width="auto", max_width="100%"))
 
     def __repr__(self) -> str:
-        return f"Enlarged({self._title.value!r})"
+        return f"SideRun({self._heading!r})"
 
-    def climb(self, title: str, frames: Iterator[Any]) -> None:
-        """Begin a run of one picture; an earlier one is dropped."""
+    def begin(self, title: str, frames: Iterator[Any]) -> None:
+        """Begin a run whose frames have one picture; an earlier one is dropped."""
         job: Job[Any] = Job(frames)
         publisher = Publisher(job, functools.partial(self._show, job), finished=self._finished, window=WINDOW)
         publisher.start()
@@ -60,8 +71,8 @@ class Enlarged(widgets.VBox):
     def forget(self) -> None:
         """Show nothing."""
         self.current.replace(None)
-        self._title.value, self._line.value = markup.title("Enlarged"), markup.progress_text("")
-        self.screen.explain(EMPTY)
+        self._title.value, self._line.value = markup.title(self._heading), markup.progress_text("")
+        self.screen.explain(self._invitation)
         self._on_change()
 
     def _show(self, job: Job[Any], frame: Any, number: int) -> None:
@@ -69,7 +80,7 @@ class Enlarged(widgets.VBox):
         with self.current.lock:
             if job is self.current.job:
                 self.screen.show(picture, number)
-                self._line.value = markup.progress_text(_where(frame))
+                self._line.value = markup.progress_text(self._tell(frame))
 
     def _finished(self, job: Job[Any]) -> None:
         with self.current.lock:
@@ -82,7 +93,7 @@ class Enlarged(widgets.VBox):
                 failure = Failure(job.error, job.error_kind, job.error_types, job.traceback)
                 self._line.value = markup.status(markup.complaint(failure), is_error=True)
             elif job.state == "stopped" and job.frame is not None:
-                self._line.value = markup.progress_text(f"stopped at {_where(job.frame)}")
+                self._line.value = markup.progress_text(f"stopped at {self._tell(job.frame)}")
         self._on_change()
 
     def close(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as widgets
@@ -11,44 +10,23 @@ import numpy as np
 import traitlets
 
 from cnnwidgets import pictures
-from cnnwidgets.compute import objectives
-from cnnwidgets.compute.activations import display_maps, feature_maps
-from cnnwidgets.compute.ascent import ascend
+from cnnwidgets.compute.activations import display_maps
+from cnnwidgets.compute.ascent import check_unit
 from cnnwidgets.compute.network import as_network
-from cnnwidgets.compute.receptive_field import ReceptiveField, receptive_field
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.panels import markup
 from cnnwidgets.panels.held_picture import HeldPicture
+from cnnwidgets.panels.maps.drawing import with_box
+from cnnwidgets.panels.maps.excitement import Excitement
+from cnnwidgets.panels.maps.maps_frame import MapsFrame, look_at_maps
 from cnnwidgets.panels.panel import Panel
 from cnnwidgets.panels.screen import Screen
-from cnnwidgets.panels.tiles.enlarged import SIZE, STEPS, Enlarged
 
 PAGE, COLUMNS = 64, 8
+LARGE = 300  # CSS pixels of one map, and of the photograph
 WAYS = ("range", "books")
 ORDERS = ("answer", "index")
-
-
-@dataclass(frozen=True)
-class MapsFrame:
-    """The maps of a layer, and then the receptive field of its cells.
-
-    Attributes:
-        maps: [h, w, units] float32.
-        units: in the order in which they are shown.
-        step: 1, and 2 when the receptive field is known.
-        steps: 2.
-        values: the highest answer of each unit shown.
-        field: what a cell sees of the picture; `None` in the first frame.
-        notes: none.
-    """
-
-    maps: np.ndarray
-    units: tuple[int, ...]
-    step: int
-    steps: int
-    values: np.ndarray
-    field: ReceptiveField | None = None
-    notes: tuple[str, ...] = ()
+EMPTY = "Click a map to see it large."
 
 
 class FeatureMapPanel(Panel):
@@ -63,7 +41,7 @@ class FeatureMapPanel(Panel):
         how: "range" from each map's lowest to its highest value, "books" by its mean and standard deviation.
 
     Attributes:
-        layer, call, order, how: as given; set one to change it.
+        picture, layer, call, order, how: as given; set one to change it.
         unit: the unit that is shown large, or `None`.
         place: the (row, column) of its map that was clicked.
 
@@ -74,6 +52,7 @@ class FeatureMapPanel(Panel):
         >>> FeatureMapPanel(net, "cat.jpg", layer="fire5_concat")
     """
 
+    picture = traitlets.Any()
     layer = traitlets.Unicode()
     call = traitlets.Int(0)
     order = traitlets.Enum(ORDERS, "answer")
@@ -92,77 +71,70 @@ class FeatureMapPanel(Panel):
     ) -> None:
         network = as_network(net)
         self._held = HeldPicture(network, picture)
-        self._shown = network.arrays(self._held.given)[network.picture_inputs[0]][0]
-        spatial = [i.path for i in network.layers if i.is_spatial and i.units and i.calls and i.kind != "input"]
-        chosen = network.layer(layer).path if layer is not None else (spatial or [""])[0]
-        for name, value, choices in (("order", order, ORDERS), ("how", how, WAYS), ("layer", chosen, spatial)):
+        self.layers = tuple(
+            i.path for i in network.layers if i.is_spatial and i.units and i.calls and i.kind != "input"
+        )
+        chosen = network.layer(layer).path if layer is not None else (*self.layers, "")[0]
+        for name, value, choices in (("order", order, ORDERS), ("how", how, WAYS), ("layer", chosen, self.layers)):
             if value not in choices:
                 raise BadTarget(f"{name}={quoted(value)} cannot be. Choose one of: {', '.join(choices[:10])}.")
         self._page, self._quiet = 0, True
+        self._make_controls(chosen, order, how)
+        self.photograph = Screen(LARGE, lambda _number: None)
+        self.large = Screen(LARGE, lambda _number: None, self._place_clicked, empty=EMPTY)
+        self._large_line = markup.markup(markup.status(""))
+        self.excitement = Excitement(self._excitement_changed)
+        super().__init__(network)
+        self.picture, self.layer, self.call, self.order, self.how = picture, chosen, call, order, how
+        self._quiet = False
+        self._rest()
+
+    def _make_controls(self, layer: str, order: str, how: str) -> None:
         self._menus = {
-            "layer": widgets.Dropdown(options=spatial, value=chosen, description="Layer"),
-            "order": widgets.Dropdown(options=ORDERS, value=order, description="Order"),
-            "how": widgets.Dropdown(options=WAYS, value=how, description="Contrast"),
-        }
-        for menu in self._menus.values():
+            "layer": widgets.Dropdown(
+                options=self.layers, value=layer, description="Layer", tooltip="Whose feature maps are shown"
+            ),
+            "order": widgets.Dropdown(
+                options=ORDERS, value=order, description="Order", tooltip="By the strongest answer, or by index"
+            ),
+            "how": widgets.Dropdown(
+                options=WAYS, value=how, description="Contrast",
+                tooltip="Each map from its lowest to its highest value, or by mean and deviation as the books do",
+            ),
+        }  # fmt: skip
+        for name, menu in self._menus.items():
             menu.layout.width, menu.style.description_width = "210px", "60px"
+            menu.observe(lambda change, name=name: self._guarded(setattr, self, name, change["new"]), "value")
         self._previous = self._button("Previous maps", "chevron-left", lambda: self._turn(-1), "Maps before these")
         self._next = self._button("Next maps", "chevron-right", lambda: self._turn(1), "Maps after these")
         self._page_line = markup.markup("")
         self._choice = widgets.BoundedIntText(0, min=0, max=0, description="Unit", tooltip="The unit shown large")
         self._choice.layout.width, self._choice.style.description_width = "132px", "48px"
-        self._climb = self._button("Climb this unit", "arrow-up", self._climb_unit, "Paint what this unit looks for")
-        self.photograph = Screen(300, lambda _number: None)
-        self.large = Screen(300, lambda _number: None, self._place_clicked, empty="Click a map to see it large.")
-        self._large_line = markup.markup(markup.status(""))
-        self.enlarged = Enlarged(lambda: None)
-        super().__init__(network)
-        self.layer, self.call, self.order, self.how = chosen, call, order, how
-        self._quiet = False
-        for name, menu in self._menus.items():
-            menu.observe(lambda change, name=name: self._guarded(setattr, self, name, change["new"]), "value")
         self._choice.observe(lambda change: self._guarded(self._choose, change["new"]), "value")
-        self.photograph.show(pictures.displayable(self._shown))
-        self._rest()
+        self._climb = self._button(
+            "Climb this unit", "arrow-up", self._climb_unit, "Paint what it looks for, beside what excites it"
+        )
 
     def _body(self) -> Sequence[widgets.Widget]:
         wrap = {"flex_flow": "row wrap", "align_items": "center"}
         menus = widgets.HBox(list(self._menus.values()), layout=widgets.Layout(**wrap))
         pages = [self._previous, self._page_line, self._next, self._choice, self._climb]
         row = widgets.HBox(pages, layout=widgets.Layout(**wrap))
-        side = [
-            markup.markup(markup.title("The photograph")),
-            self.photograph,
-            markup.markup(markup.title("One map")),
-            self.large,
-            self._large_line,
-            self.enlarged,
-        ]
-        stage = [self.screen, widgets.VBox(side, layout=widgets.Layout(width="310px", max_width="100%"))]
+        seen, one = (markup.markup(markup.title(words)) for words in ("The photograph", "One map"))
+        side = widgets.VBox(
+            [seen, self.photograph, one, self.large, self._large_line],
+            layout=widgets.Layout(width=f"{LARGE + 10}px", max_width="100%"),
+        )
         gap = widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="8px 16px")
-        return [menus, row, widgets.HBox(stage, layout=gap)]
+        return [menus, row, widgets.HBox([self.screen, side], layout=gap), self.excitement]
 
     # What runs, and what it means.
 
     def _frames(self) -> Iterator[MapsFrame]:
-        layer, call, order = self.layer, self.call, self.order
+        return look_at_maps(self.net, self._held, self.layer, self.call, self.order)
 
-        def frames() -> Iterator[MapsFrame]:
-            maps = feature_maps(self.net, self._held.given, [layer], call=call)[layer]
-            highest = maps.max((0, 1))
-            units = np.argsort(-highest, kind="stable") if order == "answer" else np.arange(maps.shape[-1])
-            first = MapsFrame(maps, tuple(map(int, units)), 1, 2, highest[units])
-            yield first
-            height, width = self._shown.shape[:2]
-            field = receptive_field(self.net, layer, size=(height, width), call=call) if self._is_measurable else None
-            yield MapsFrame(maps, first.units, 2, 2, first.values, field)
-
-        return frames()
-
-    @property
-    def _is_measurable(self) -> bool:
-        """Whether the receptive field can be asked for at this picture's size."""
-        return min(self._shown.shape[:2]) >= 8
+    def _is_step(self, frame: MapsFrame) -> bool:
+        return frame.step == 1
 
     def _units_shown(self, frame: MapsFrame) -> tuple[int, ...]:
         return frame.units[self._page * PAGE : (self._page + 1) * PAGE]
@@ -172,13 +144,19 @@ class FeatureMapPanel(Panel):
         return pictures.tile_maps(tiles, COLUMNS)
 
     def _result(self, frame: MapsFrame) -> dict[str, np.ndarray]:
-        return {self.layer: frame.maps}
+        return {frame.layer: frame.maps}
 
     def _settings(self) -> tuple[str, dict[str, Any]]:
-        settings = {"layers": [self.layer], "call": self.call, "how": self.how, "picture": self._held.digest}
-        if self._last is not None:
-            settings |= {"shown": self._units_shown(self._last), "columns": COLUMNS}
+        frame = self._last
+        made = (self.layer, self.call, self._held) if frame is None else (frame.layer, frame.call, frame.picture)
+        layer, call, held = made
+        settings: dict[str, Any] = {"layers": [layer], "call": call, "how": self.how, "picture": held.digest}
+        if frame is not None:
+            settings |= {"shown": list(self._units_shown(frame)), "columns": COLUMNS}
         return "feature_maps", settings
+
+    def _name(self) -> str:
+        return f"{self.net.name}-maps-{self.layer}"
 
     def _invitation(self) -> str:
         return (
@@ -191,9 +169,13 @@ class FeatureMapPanel(Panel):
         return "Measuring what a cell of these maps sees of the photograph."
 
     def _conclusion(self) -> str:
-        silent = float((self.result[self.layer].max((0, 1)) <= 0).mean())
-        sees = f"{self._last.field}. " if self._last.field is not None else ""
+        frame = self._last
+        silent = float((frame.maps.max((0, 1)) <= 0).mean())
+        sees = f"{frame.field}. " if frame.field is not None else ""
         return f"{silent:.0%} of the units answer nowhere. {sees}Click a map to see it large, then a place on it."
+
+    def _draw_curve(self) -> None:
+        """Nothing is climbed, so there is no curve."""
 
     def _describe(self, frame: MapsFrame) -> None:
         shown = self._units_shown(frame)
@@ -201,8 +183,22 @@ class FeatureMapPanel(Panel):
         self._page_line.value = markup.title(f"{first + 1} to {first + len(shown)} of {len(frame.units)} maps")
         self._previous.disabled, self._next.disabled = first == 0, first + PAGE >= len(frame.units)
         self._choice.max = len(frame.units) - 1
-        if self.unit is not None:
-            self._show_large(frame)
+        self._show_large(frame)
+
+    def _rest(self) -> None:
+        super()._rest()
+        self.photograph.show(pictures.displayable(self._held.photos[0]))
+
+    def _is_busy_beside(self) -> bool:
+        return self.excitement.is_busy
+
+    def _ask_to_stop(self) -> None:
+        super()._ask_to_stop()
+        self.excitement.stop()
+
+    def _excitement_changed(self) -> None:
+        self._show_state()
+        self.traceback = self.excitement.traceback or self.traceback
 
     # Choosing.
 
@@ -228,6 +224,11 @@ class FeatureMapPanel(Panel):
             rows, columns = self._last.maps.shape[:2]
             self.place = (int(y * rows), int(x * columns))
 
+    @traitlets.validate("unit")
+    def _known_unit(self, proposal: Any) -> int | None:
+        unit = proposal["value"]
+        return None if unit is None else check_unit(self.net.layer(self.layer), unit)
+
     @traitlets.observe("unit", "place")
     def _choice_changed(self, _change: object) -> None:
         if self._last is None or self.unit is None:
@@ -243,23 +244,20 @@ class FeatureMapPanel(Panel):
         rows, columns = frame.maps.shape[:2]
         row, column = min(self.place[0], rows - 1), min(self.place[1], columns - 1)
         plane = display_maps(frame.maps[..., self.unit : self.unit + 1], self.how)[0]
-        scale = max(1, 300 // max(rows, columns))
+        scale = max(1, LARGE // max(rows, columns))
         large = np.repeat(np.repeat(plane, scale, 0), scale, 1)
         cell = (row * scale, column * scale, (row + 1) * scale, (column + 1) * scale)
-        self.large.show(_boxed(pictures.color_maps(large), cell))
-        photograph = pictures.to_uint8(pictures.displayable(self._shown))
+        self.large.show(with_box(pictures.color_maps(large), cell))
+        photograph = pictures.to_uint8(pictures.displayable(frame.picture.photos[0]))
         box = frame.field.box(row, column) if frame.field is not None else None
-        self.photograph.show(photograph if box is None else _boxed(photograph, box))
+        self.photograph.show(photograph if box is None else with_box(photograph, box))
         value = frame.maps[row, column, self.unit]
         self._large_line.value = markup.status(f"unit {self.unit} at row {row}, column {column}: {value:.3g}")
 
     def _climb_unit(self) -> None:
         if self.unit is None:
             raise BadTarget("No unit is chosen yet. Click a map, or give a unit's number, first.")
-        fixed = self.net.inputs[self.net.picture_inputs[0]].is_fixed
-        objective = objectives.unit(self.layer, self.unit, call=self.call)
-        frames = ascend(self.net, objective, None if fixed else SIZE, STEPS)
-        self.enlarged.climb(f"{self.layer} · {self.unit}", frames)
+        self.excitement.begin(self.net, self.layer, self.unit, self.call, self._held)
 
     def _turn(self, pages: int) -> None:
         if self._last is not None:
@@ -267,16 +265,31 @@ class FeatureMapPanel(Panel):
             self._page = min(max(0, self._page + pages), last)
             self._keep(self._last)
 
-    @traitlets.observe("layer", "call", "order")
+    # What is changed.
+
+    @traitlets.validate("picture")
+    def _fitting_picture(self, proposal: Any) -> Any:
+        if not self._quiet:
+            self._held = HeldPicture(self.net, proposal["value"])
+        return proposal["value"]
+
+    @traitlets.validate("layer")
+    def _spatial_layer(self, proposal: Any) -> str:
+        path: str = self.net.layer(proposal["value"]).path if proposal["value"] else ""
+        if path and path not in self.layers:
+            raise BadTarget(f"{quoted(path)} has no rows and columns. Choose one of: {', '.join(self.layers[:10])}.")
+        return path
+
+    @traitlets.observe("picture", "layer", "call", "order")
     def _setting_changed(self, change: dict[str, Any]) -> None:
-        """Another layer or order is shown at once where something was shown before."""
+        """What is set otherwise is shown at once where something was shown before."""
         if self._quiet:
             return
         if change["name"] == "layer":
-            self.net.layer(self.layer)
             self._menus["layer"].value = self.layer
             self.unit = None
-            self.large.explain("Click a map to see it large.")
+            self.large.explain(EMPTY)
+            self.excitement.forget()
         self._page = 0
         if self._last is not None:
             self._begin_again()
@@ -291,19 +304,6 @@ class FeatureMapPanel(Panel):
     def close(self) -> None:
         """Stop, and free every widget of the panel."""
         if self.comm is not None:
-            for part in (self.enlarged, self.photograph, self.large):
+            for part in (self.excitement, self.photograph, self.large):
                 part.close()
         super().close()
-
-
-def _boxed(picture: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
-    """The picture with a box drawn around [top, left, bottom, right], orange within black so that it shows anywhere."""
-    top, left, bottom, right = box
-    drawn = picture.copy()
-    height, width = drawn.shape[:2]
-    for grow, color in ((1, (0, 0, 0)), (0, (255, 140, 0))):
-        t, l_ = max(0, top - grow), max(0, left - grow)
-        b, r = min(height, bottom + grow) - 1, min(width, right + grow) - 1
-        drawn[t, l_ : r + 1] = drawn[b, l_ : r + 1] = color
-        drawn[t : b + 1, l_] = drawn[t : b + 1, r] = color
-    return drawn

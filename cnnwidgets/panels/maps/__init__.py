@@ -1,0 +1,1 @@
+"""What a photograph makes a layer answer."""

@@ -1,0 +1,68 @@
+"""A run of a FeatureMapPanel: the maps, and then what one of their cells sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnnwidgets.compute.activations import feature_maps
+from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.receptive_field import ReceptiveField, receptive_field
+from cnnwidgets.panels.held_picture import HeldPicture
+
+SMALLEST = 8  # pixels: of a smaller picture the receptive field is not asked for
+
+
+@dataclass(frozen=True, eq=False)
+class MapsFrame:
+    """The maps of a layer, and then the receptive field of its cells.
+
+    Attributes:
+        layer: its path.
+        call: which of its calls.
+        picture: what it saw.
+        maps: [h, w, units] float32.
+        units: in the order in which they are shown.
+        step: 1, and 2 when the receptive field is known.
+        steps: 2.
+        values: the highest answer of each unit shown.
+        field: what a cell sees of the picture; `None` in the first frame, and where it cannot be told.
+        notes: none.
+    """
+
+    layer: str
+    call: int
+    picture: HeldPicture
+    maps: np.ndarray
+    units: tuple[int, ...]
+    step: int
+    steps: int
+    values: np.ndarray
+    field: ReceptiveField | None = None
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """One line."""
+        return f"MapsFrame({self.layer!r}, {list(self.maps.shape)})"
+
+
+def look_at_maps(net: Network, picture: HeldPicture, layer: str, call: int, order: str) -> Iterator[MapsFrame]:
+    """The maps at once, and the receptive field after them.
+
+    Args:
+        net: the network.
+        picture: what it sees.
+        layer: a path.
+        call: which of its calls.
+        order: "answer" or "index".
+    """
+    maps = feature_maps(net, picture.given, [layer], call=call)[layer]
+    highest = maps.max((0, 1))
+    units = np.argsort(-highest, kind="stable") if order == "answer" else np.arange(maps.shape[-1])
+    shown = layer, call, picture, maps, tuple(map(int, units))
+    yield MapsFrame(*shown, 1, 2, highest[units])
+    height, width = picture.photos[0].shape[:2]
+    field = receptive_field(net, layer, size=(height, width), call=call) if min(height, width) >= SMALLEST else None
+    yield MapsFrame(*shown, 2, 2, highest[units], field)

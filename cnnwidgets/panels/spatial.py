@@ -1,0 +1,10 @@
+"""The layers that can be seen: those that have rows and columns."""
+
+from __future__ import annotations
+
+from cnnwidgets.compute.network import Network
+
+
+def spatial_layers(net: Network) -> list[str]:
+    """Paths of the layers that have rows and columns, from the picture to the scores."""
+    return [info.path for info in net.layers if info.is_spatial and info.units and info.calls and info.kind != "input"]
