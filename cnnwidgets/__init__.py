@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from cnnwidgets.compute.units import visualize_units
     from cnnwidgets.errors import BadModel, BadPicture, BadTarget, CnnWidgetsError, JobFailed
     from cnnwidgets.panels.dream.deepdream_panel import DeepDreamPanel
-    from cnnwidgets.panels.maps.feature_map_panel import FeatureMapPanel
+    from cnnwidgets.panels.explorer.explorer import Explorer
     from cnnwidgets.panels.heatmap.heatmap_panel import HeatmapPanel
     from cnnwidgets.panels.layer_picker import LayerPicker
+    from cnnwidgets.panels.maps.feature_map_panel import FeatureMapPanel
     from cnnwidgets.panels.nudge.adversarial_panel import AdversarialPanel
     from cnnwidgets.panels.tiles.class_gallery import ClassGallery
     from cnnwidgets.panels.tiles.filter_gallery import FilterGallery
@@ -49,6 +50,7 @@ _HOMES = {
     "ClassGallery": "panels.tiles.class_gallery",
     "CnnWidgetsError": "errors",
     "DeepDreamPanel": "panels.dream.deepdream_panel",
+    "Explorer": "panels.explorer.explorer",
     "FeatureMapPanel": "panels.maps.feature_map_panel",
     "FilterGallery": "panels.tiles.filter_gallery",
     "Frame": "compute.frame",
@@ -91,6 +93,7 @@ __all__ = [
     "ClassGallery",
     "CnnWidgetsError",
     "DeepDreamPanel",
+    "Explorer",
     "FeatureMapPanel",
     "FilterGallery",
     "Frame",

@@ -13,6 +13,7 @@ class CurrentRun:
 
     Attributes:
         job: the run, or `None` before the first.
+        is_visible: whether its panel can be seen; a run that can goes first.
         is_watched: whether a page has ever told that it got a frame.
         lock: to be held by whoever looks whether a job is still the current one, and acts on it.
     """
@@ -21,6 +22,7 @@ class CurrentRun:
         self.lock = threading.RLock()
         self.job: Job[Any] | None = None
         self.is_watched = False
+        self._is_visible = True
         self._publisher: Publisher[Any] | None = None
 
     @property
@@ -28,11 +30,24 @@ class CurrentRun:
         """Whether it computes, waits for its turn, or is held."""
         return self.job is not None and not self.job.ended
 
+    @property
+    def is_visible(self) -> bool:
+        """See the class."""
+        return self._is_visible
+
+    @is_visible.setter
+    def is_visible(self, is_visible: bool) -> None:
+        with self.lock:
+            self._is_visible = is_visible
+            if self.job is not None:
+                self.job.visible = is_visible
+
     def replace(self, publisher: Publisher[Any] | None) -> None:
         """Let the job of a publisher that has been started be the current one, or none."""
         with self.lock:
             old, self._publisher = self._publisher, publisher
             self.job = publisher.job if publisher is not None else None
+            self.is_visible = self._is_visible
         if old is not None:  # without the lock: it may be showing a frame, and so wait for the lock itself
             old.mute()
             old.job.release()

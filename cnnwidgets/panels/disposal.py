@@ -14,11 +14,16 @@ _by_cell: dict[str, tuple[str, weakref.WeakSet[Any]]] = {}
 def close_all(box: widgets.Box) -> None:
     """Close everything inside a box, with layouts and styles; the box itself is left to its owner."""
     for child in box.children:
-        if isinstance(child, widgets.Box):
-            close_all(child)
-        child.close()
-        _close_parts(child)
+        close_whole(child)
     _close_parts(box)
+
+
+def close_whole(widget: widgets.Widget) -> None:
+    """Close a widget and everything inside it."""
+    if isinstance(widget, widgets.Box):
+        close_all(widget)
+    widget.close()
+    _close_parts(widget)
 
 
 def _close_parts(widget: Any) -> None:

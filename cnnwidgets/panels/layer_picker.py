@@ -41,6 +41,7 @@ class LayerPicker(widgets.VBox):
     Args:
         net: a Network or a bare Keras model.
         layer: the path that is chosen at first; the last convolution if not given.
+        is_compact: for a narrow place: names and shapes only.
 
     Attributes:
         layer: the path of the chosen layer; set it to choose another.
@@ -55,8 +56,9 @@ class LayerPicker(widgets.VBox):
 
     layer = traitlets.Unicode("")
 
-    def __init__(self, net: Any, layer: str | None = None) -> None:
+    def __init__(self, net: Any, layer: str | None = None, is_compact: bool = False) -> None:
         self.net = as_network(net)
+        self._is_compact = is_compact
         self._infos = [info for info in self.net.layers if info.units and info.calls]  # an input is not called
         chosen = self.net.layer(layer).path if layer is not None else self._first_choice()
         self._search = widgets.Text(
@@ -115,7 +117,7 @@ class LayerPicker(widgets.VBox):
         infos = [info for info in self._infos if info.path in shown]
         is_tree = len(infos) == len(self._infos)  # a layer without the model around it is named in full
         names = [_indented(info) if is_tree else info.path for info in infos]
-        options = list(zip(_rows(names, infos), shown, strict=True))
+        options = list(zip(_rows(names, infos, self._is_compact), shown, strict=True))
         value = self.layer if self.layer in shown else None
         self._filling = True  # new options make the list choose its first one by itself
         try:
@@ -169,10 +171,12 @@ def _indented(info: LayerInfo) -> str:
     return "\u2007\u2007" * depth + info.path.rsplit("/", 1)[-1]
 
 
-def _rows(names: list[str], infos: list[LayerInfo]) -> list[str]:
+def _rows(names: list[str], infos: list[LayerInfo], is_compact: bool) -> list[str]:
     """A line for each layer, in columns that stand under each other."""
     shapes = [_shape(info) for info in infos]
     wide, long = max(map(len, names), default=0), max(map(len, shapes), default=0)
+    if is_compact:
+        return [f"{name:<{wide}}  {shape:>{long}}" for name, shape in zip(names, shapes, strict=True)]
     held = [f"{info.parameters:,} parameters" if info.parameters else "" for info in infos]
     return [
         f"{name:<{wide}}  {info.kind:<13}  {shape:>{long}}  {parameters:>20}"

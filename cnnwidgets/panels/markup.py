@@ -66,6 +66,8 @@ STYLE = """<style>
 .cnnw .cnnw-octaves li { padding: 1px 6px; border-radius: 3px; border: 1px solid var(--jp-border-color2, #ccc); }
 .cnnw .cnnw-octaves li[aria-current] { font-weight: 600; border-color: var(--jp-brand-color1, #1976d2);
   color: var(--jp-brand-color1, #1976d2); }
+.cnnw .lm-TabBar-content { flex-wrap: wrap; }
+.cnnw .lm-TabBar .lm-TabBar-tab { flex: 0 0 auto; }
 .cnnw button:focus-visible, .cnnw select:focus-visible, .cnnw input:focus-visible {
   outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
 </style>"""

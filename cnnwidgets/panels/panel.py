@@ -31,6 +31,7 @@ from cnnwidgets.panels.screen import WINDOW, Screen
 from cnnwidgets.panels.scrubber import Scrubber
 from cnnwidgets.recipe import Recipe, installed_versions
 
+SIDE = {"flex": "1 1 280px", "min_width": "0", "max_width": "320px"}  # of what stands beside the picture
 TEXT_INTERVAL = 0.2  # seconds between two updates of progress, curve and captions
 BUSY = ("running", "paused")
 
@@ -44,6 +45,8 @@ class Panel(widgets.VBox):
         status: one line of text.
         frames_shown: how many frames were written to the picture, seen or not.
         result: what the verb returns, as far as it has come; `None` before the first frame.
+        shown_in: the cell output that keeps its last picture; that of an Explorer, where it is a part of one.
+        may_save: whether files may be written where Python runs.
     """
 
     state = traitlets.Enum(["idle", "running", "paused", "stopped", "done", "error"], "idle")
@@ -52,6 +55,7 @@ class Panel(widgets.VBox):
     frames_shown = traitlets.Int(0)
     result = traitlets.Any(None, allow_none=True)
 
+    may_save = True
     _curve_name = "objective"
 
     def __init__(self, net: Any, width: int = 512) -> None:
@@ -81,13 +85,22 @@ class Panel(widgets.VBox):
         self._style = markup.markup(markup.STYLE, display="none")
         words = [self._progress_line, self._scrubber, self._line, self._code]
         self.children = [self._style, self._controls, *self._body(), *words]
-        self._output = CellOutput(self._repr_mimebundle_)
+        self._output = self.shown_in = CellOutput(self._repr_mimebundle_)
         self._show_state()
         self._rest()
         disposal.replace_in_cell(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.net.name!r}, {self.state})"
+
+    @property
+    def is_visible(self) -> bool:
+        """Whether it can be seen; what can goes first."""
+        return self._run.is_visible
+
+    @is_visible.setter
+    def is_visible(self, is_visible: bool) -> None:
+        self._run.is_visible = is_visible
 
     def _repr_mimebundle_(self, **options: Any) -> Bundle:
         """The widget, and the picture that is shown, for where no kernel is."""
@@ -331,9 +344,9 @@ class Panel(widgets.VBox):
         if frame is not None:
             self._offer_to_look_back(frame)
             if self._is_asked_for or not self._run.is_watched:
-                self._output.refresh()
+                self.shown_in.refresh()
             else:
-                self._output.refresh_later()
+                self.shown_in.refresh_later()
         self.state = job.state
 
     def _offer_to_look_back(self, frame: Any) -> None:
@@ -401,7 +414,7 @@ class Panel(widgets.VBox):
         pause.icon = "play" if self.state == "paused" else "pause"
         self._buttons["stop"].disabled = not (busy or self._is_busy_beside())
         for name in ("save", "gif"):
-            self._buttons[name].disabled = busy or self._last is None
+            self._buttons[name].disabled = busy or self._last is None or not self.may_save
         if self._code.layout.display != "none":
             self._write_code()
 
@@ -467,6 +480,8 @@ class Panel(widgets.VBox):
         self._save_here(".gif")
 
     def _save_here(self, suffix: str) -> None:
+        if not self.may_save:
+            raise BadTarget("Files are not saved from this page. Right-click the picture to keep it.")
         path = self.save(pictures.free_path(Path.cwd(), self._name(), suffix))
         self._say(f"Saved as {path.name} beside the notebook.")
 
@@ -489,6 +504,7 @@ class Panel(widgets.VBox):
             self.state = "stopped"
         self._output.forget()
         self.screen.close()
+        disposal.close_whole(self._graph)  # which not every panel shows
         disposal.close_all(self)
         super().close()
 

@@ -13,7 +13,7 @@ from cnnwidgets import pictures
 from cnnwidgets.compute.network import Network
 from cnnwidgets.panels import markup
 from cnnwidgets.panels.held_picture import HeldPicture
-from cnnwidgets.panels.panel import Panel
+from cnnwidgets.panels.panel import SIDE, Panel
 
 LONGEST_SHOWN = 1024  # pixels: twice what the page has room for
 
@@ -45,8 +45,7 @@ class PhotographPanel(Panel):
 
     def _body(self) -> Sequence[widgets.Widget]:
         self._caption = markup.markup("")
-        wide = {"width": "312px", "max_width": "100%"}
-        side = widgets.VBox([*self._side(), self._graph], layout=widgets.Layout(**wide))
+        side = widgets.VBox([*self._side(), self._graph], layout=widgets.Layout(**SIDE))
         main = widgets.VBox([self.screen, self._caption], layout=widgets.Layout(max_width="100%"))
         stage = widgets.HBox(
             [main, side], layout=widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="8px 16px")

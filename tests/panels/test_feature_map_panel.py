@@ -95,7 +95,9 @@ def test_another_picture_is_shown_at_once_after_the_first_start(panel, model):
     np.testing.assert_array_equal(panel.result["conv1"], cw.feature_maps(model, other, ["conv1"])["conv1"])
 
 
-@pytest.mark.parametrize(("name", "value"), [("layer", "dense"), ("layer", "nope"), ("unit", 70), ("picture", "no.png")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("layer", "dense"), ("layer", "nope"), ("unit", 70), ("picture", "no.png")]
+)
 def test_what_cannot_be_is_refused_and_the_old_setting_stays(panel, name, value):
     before = getattr(panel, name)
     with pytest.raises((cw.BadTarget, cw.BadPicture)):

@@ -71,7 +71,7 @@ def test_the_captions_of_an_earlier_moment_are_its_own(net, opened):
     slide(gallery, 0)
     first = gallery._record.snapshots[0]
     assert f"{first.values[0]:.3g}" in gallery.screen.over.value
-    assert on_screen(gallery).shape == (38, 64, 3), "as high as with captions, so that nothing moves"
+    assert on_screen(gallery).shape == (35, 64, 3), "as high as with captions, so that nothing moves"
     slide(gallery, 7)
     assert f"{last.values[0]:.3g}" in gallery.screen.over.value
 

@@ -12,6 +12,7 @@ from cnnwidgets.compute.deepdream import LARGEST_JITTER, LARGEST_SCALE, MOST_OCT
 from cnnwidgets.compute.dream_layers import DEPTHS
 
 OWN = "own layers"
+STEP = 0.001  # of the slider, in units of 0..1
 LARGEST_STEP = 0.1  # of the slider, unless a step size is larger
 
 
@@ -26,13 +27,14 @@ class DreamControls(widgets.VBox):
     def __init__(self, on_set: Callable[[str, Any], object]) -> None:
         self._on_set = on_set
         self._filling = False
+        self._step_size = 0.0  # as it was shown last
         self._inputs: dict[str, Any] = {
             "layers": widgets.Dropdown(
                 options=[*DEPTHS, OWN], description="Preset", tooltip="Layers that paint well: from edges to fur",
                 layout=_wide("160px"), style=_named("44px"),
             ),
             "step_size": widgets.FloatSlider(
-                min=0.001, max=LARGEST_STEP, step=0.001, description="Step size", readout_format=".3f",
+                min=STEP, max=LARGEST_STEP, step=STEP, description="Step size", readout_format=".3f",
                 tooltip="How far each step goes; heard at the next step", layout=_wide("250px"), style=_named("60px"),
             ),
             "octave": widgets.IntSlider(
@@ -89,6 +91,7 @@ class DreamControls(widgets.VBox):
             slider.disabled = octaves < 2
             step_size = self._inputs["step_size"]
             step_size.max = max(step_size.max, values["step_size"])
+            self._step_size = values["step_size"]
             for name, value in {**values, "octave": octave}.items():
                 if self._inputs[name].value != value:
                     self._inputs[name].value = value
@@ -96,8 +99,9 @@ class DreamControls(widgets.VBox):
             self._filling = False
 
     def _moved(self, name: str, value: Any) -> None:
-        if not self._filling:
-            self._on_set(name, value)
+        if self._filling or (name == "step_size" and abs(value - self._step_size) < STEP / 2):
+            return  # the page rounds what it is shown, and sends that back
+        self._on_set(name, value)
 
     def _more_pressed(self, change: dict[str, Any]) -> None:
         self._rest.layout.display = "" if change["new"] else "none"

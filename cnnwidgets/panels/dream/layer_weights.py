@@ -25,12 +25,16 @@ class LayerWeights(widgets.VBox):
         self._rows: list[_Row] = []
         self._filling = False
         self._choice = widgets.Dropdown(
-            options=paths, description="Add", layout=widgets.Layout(width="230px"), style={"description_width": "30px"},
+            options=paths, description="Add", style={"description_width": "30px"},
+            layout=widgets.Layout(width="auto", flex="1 1 auto", min_width="0"),
             tooltip="A layer that the dream climbs too",
         )  # fmt: skip
         self._choice.value = paths[len(paths) // 2] if paths else None
         self._add = widgets.Button(
-            icon="plus", description="Add", tooltip="Climb this layer too", layout=widgets.Layout(width="auto")
+            icon="plus",
+            description="Add",
+            tooltip="Climb this layer too",
+            layout=widgets.Layout(width="auto", flex="0 0 auto"),
         )
         self._add.on_click(lambda _: self._added())
         self._adding = widgets.HBox([self._choice, self._add])
@@ -57,6 +61,11 @@ class LayerWeights(widgets.VBox):
         finally:
             self._filling = False
 
+    def suggest(self, path: str) -> None:
+        """Let the menu stand at this layer, if it is one that can be added."""
+        if path in self._choice.options:
+            self._choice.value = path
+
     def _weighed(self, path: str, weight: float) -> None:
         if not self._filling:
             self._on_change({**self._weights, path: weight})
@@ -77,7 +86,8 @@ class _Row(widgets.HBox):
         self.path = ""
         self._slider = widgets.FloatSlider(
             1.0, min=0.0, max=LARGEST, step=0.05, tooltip="How much this layer counts; heard at the next step",
-            layout=widgets.Layout(width="270px"), style={"description_width": "96px"}, readout_format=".2f",
+            layout=widgets.Layout(width="auto", flex="1 1 auto"), style={"description_width": "110px"},
+            readout_format=".2f",
         )  # fmt: skip
         self._remove = widgets.Button(icon="times", tooltip="Leave this layer out", layout=widgets.Layout(width="32px"))
         self._slider.observe(lambda change: on_weight(self.path, change["new"]), "value")

@@ -26,12 +26,12 @@ class HeatSide(widgets.HBox):
         self.bars = markup.markup(markup.progress_text(EMPTY))
         says, hides = (markup.markup(markup.title(text)) for text in ("What the network says", "Hide a place"))
         says.layout.margin = hides.layout.margin = "0 0 4px"
-        width = "312px"
+        width = "280px"
         groups = [
             widgets.VBox([says, self.bars, classes], layout=widgets.Layout(width=width, max_width="100%")),
             widgets.VBox([hides, place], layout=widgets.Layout(width=width, max_width="100%")),
         ]
-        super().__init__(groups, layout=widgets.Layout(flex="1 1 312px", flex_flow="row wrap", grid_gap="12px 16px"))
+        super().__init__(groups, layout=widgets.Layout(flex="1 1 280px", flex_flow="row wrap", grid_gap="12px 16px"))
         self.layout.align_content = "flex-start"
 
     def __repr__(self) -> str:

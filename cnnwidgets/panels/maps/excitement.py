@@ -20,6 +20,7 @@ from cnnwidgets.panels.held_picture import HeldPicture
 from cnnwidgets.panels.side_run import SIZE, STEPS, SideRun
 
 PATCHES, COLUMNS, TILE = 9, 3, 96  # of the mosaic of patches; pixels
+LONGEST = 384  # pixels of a photograph that is searched: the patches are shown small, and time and memory are saved
 PER_PICTURE = 2  # patches: so that one photograph does not fill the mosaic
 
 
@@ -60,7 +61,7 @@ class Excitement(widgets.HBox):
         photographs = [("your picture", picture.photos[net.picture_inputs.index(which)])]
         photographs += [(name, samples.sample(name)) for name in samples.sample_names()]
         search = search_patches(
-            net, [photo for _, photo in photographs], layer, unit, PATCHES, per_picture=PER_PICTURE, call=call
+            net, [_smaller(photo) for _, photo in photographs], layer, unit, PATCHES, per_picture=PER_PICTURE, call=call
         )
         self.climbed.begin(f"What {layer} · {unit} looks for", climb)
         self.patches.begin("What excites it", _frames(search, [name for name, _ in photographs]))
@@ -101,6 +102,10 @@ def _frames(search: Iterator[list[Patch]], names: list[str]) -> Iterator[Patches
             yield PatchesFrame(_mosaic(patches)[None], step, len(names), values, best=best)
     if not patches:
         raise BadTarget(f"Nothing in {len(names)} photographs excites this unit. Choose another one.")
+
+
+def _smaller(photograph: np.ndarray) -> np.ndarray:
+    return cells.fit(photograph, LONGEST) if max(photograph.shape[:2]) > LONGEST else photograph
 
 
 def _mosaic(patches: list[Patch]) -> np.ndarray:

@@ -19,11 +19,11 @@ from cnnwidgets.panels.held_picture import HeldPicture
 from cnnwidgets.panels.maps.drawing import with_box
 from cnnwidgets.panels.maps.excitement import Excitement
 from cnnwidgets.panels.maps.maps_frame import MapsFrame, look_at_maps
-from cnnwidgets.panels.panel import Panel
+from cnnwidgets.panels.panel import SIDE, Panel
 from cnnwidgets.panels.screen import Screen
 
 PAGE, COLUMNS = 64, 8
-LARGE = 300  # CSS pixels of one map, and of the photograph
+LARGE = 280  # CSS pixels of one map, and of the photograph
 WAYS = ("range", "books")
 ORDERS = ("answer", "index")
 EMPTY = "Click a map to see it large."
@@ -123,7 +123,7 @@ class FeatureMapPanel(Panel):
         seen, one = (markup.markup(markup.title(words)) for words in ("The photograph", "One map"))
         side = widgets.VBox(
             [seen, self.photograph, one, self.large, self._large_line],
-            layout=widgets.Layout(width=f"{LARGE + 10}px", max_width="100%"),
+            layout=widgets.Layout(**SIDE),
         )
         gap = widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="8px 16px")
         return [menus, row, widgets.HBox([self.screen, side], layout=gap), self.excitement]
@@ -171,7 +171,7 @@ class FeatureMapPanel(Panel):
     def _conclusion(self) -> str:
         frame = self._last
         silent = float((frame.maps.max((0, 1)) <= 0).mean())
-        sees = f"{frame.field}. " if frame.field is not None else ""
+        sees = f"Here {frame.field}. " if frame.field is not None else ""
         return f"{silent:.0%} of the units answer nowhere. {sees}Click a map to see it large, then a place on it."
 
     def _draw_curve(self) -> None:

@@ -17,7 +17,7 @@ from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.tiles import Tiles, UnitPictures, UnitsFrame
 from cnnwidgets.jobs import Cache
 from cnnwidgets.panels import markup
-from cnnwidgets.panels.panel import BUSY, Panel
+from cnnwidgets.panels.panel import BUSY, SIDE, Panel
 from cnnwidgets.panels.record import Snapshot
 from cnnwidgets.panels.side_run import SideRun
 
@@ -29,7 +29,6 @@ HINTS = {
     "seed": "Where the noise begins; the same seed gives the same pictures",
 }
 NONE = -1  # in the menu of units: none is chosen
-BAND = 0.2  # the height of a caption, as a share of its tile's
 ASSUMED_SPEED = 3e10  # floating point operations a second, until a run has shown how fast this machine is
 TELLING_STEP = 3e8  # floating point operations; a smaller step says more about its overhead than about the machine
 STEP_OVERHEAD, TRACE = 0.015, 2.0  # seconds for each step whatever it computes, and for the first one
@@ -116,7 +115,7 @@ class TileGallery(Panel):
             [*self._row(), self._choice, self._more],
             layout=widgets.Layout(flex_flow="row wrap", align_items="center"),
         )
-        side = widgets.VBox([self.enlarged, self._graph], layout=widgets.Layout(width="320px", max_width="100%"))
+        side = widgets.VBox([self.enlarged, self._graph], layout=widgets.Layout(**SIDE))
         stage = widgets.HBox(
             [self.screen, side], layout=widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="8px 16px")
         )
@@ -140,7 +139,7 @@ class TileGallery(Panel):
 
     def _paint_pixels(self, pixels: np.ndarray) -> np.ndarray:
         """The mosaic with an empty band under each tile, where its caption is laid over it."""
-        band = round(pixels.shape[1] * BAND)
+        band = round(pixels.shape[1] * _band(len(pixels)))
         return pictures.mosaic(
             np.pad(pixels, ((0, 0), (0, band), (0, 0), (0, 0))), pictures.columns_for(len(pixels)), gap=0
         )
@@ -200,7 +199,8 @@ class TileGallery(Panel):
         columns = pictures.columns_for(len(captions))
         rows = -(-len(captions) // columns)
         chosen = frame.units.index(self.unit) if self.unit in frame.units else None
-        self.screen.over.value = markup.tiles(columns, rows, BAND / (1 + BAND), captions, chosen)
+        band = _band(len(captions))
+        self.screen.over.value = markup.tiles(columns, rows, band / (1 + band), captions, chosen)
 
     # Choosing.
 
@@ -362,6 +362,11 @@ class TileGallery(Panel):
 def _offer(menu: widgets.Dropdown, options: list[Any]) -> None:
     if list(menu.options) != options:
         menu.options = options
+
+
+def _band(count: int) -> float:
+    """The height of a caption, as a share of its tile's: much the same on the page however many tiles there are."""
+    return min(0.25, 0.05 * max(2, pictures.columns_for(count)))
 
 
 def _batches(plan: Tiles) -> int:

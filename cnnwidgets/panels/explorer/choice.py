@@ -1,0 +1,101 @@
+"""What is chosen in an Explorer, once for all its panels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import traitlets
+
+from cnnwidgets.compute import connections, targets
+from cnnwidgets.compute.ascent import check_unit
+from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.errors import BadTarget, CnnWidgetsError
+from cnnwidgets.panels.held_picture import HeldPicture
+
+
+class Choice(traitlets.HasTraits):
+    """One network, picture, layer, unit and class; what cannot be is refused in a sentence, and the old one stays.
+
+    Attributes:
+        net: the Network; a bare Keras model becomes one.
+        picture: as the verbs take it.
+        layer: a path.
+        unit: of that layer, or `None`.
+        target: the index of a class, or `None` for the top class; may be set by name.
+        held: the picture as it was when it was chosen.
+    """
+
+    net = traitlets.Any()
+    picture = traitlets.Any()
+    layer = traitlets.Unicode()
+    unit = traitlets.Int(None, allow_none=True)
+    target = traitlets.Any(None, allow_none=True)
+
+    held: HeldPicture
+    _is_settled = False  # while things are chosen together, nobody is told
+
+    @traitlets.validate("net")
+    def _a_network(self, proposal: Any) -> Network:
+        return as_network(proposal["value"])
+
+    @traitlets.validate("picture")
+    def _a_fitting_picture(self, proposal: Any) -> Any:
+        self.held = HeldPicture(self.net, proposal["value"])
+        return proposal["value"]
+
+    @traitlets.validate("layer")
+    def _a_known_layer(self, proposal: Any) -> str:
+        return self.net.layer(proposal["value"]).path if proposal["value"] else ""
+
+    @traitlets.validate("unit")
+    def _a_known_unit(self, proposal: Any) -> int | None:
+        unit = proposal["value"]
+        return None if unit is None else check_unit(self.net.layer(self.layer), unit)
+
+    @traitlets.validate("target")
+    def _a_known_class(self, proposal: Any) -> int | None:
+        target = proposal["value"]
+        return None if target is None else self.net.class_index(target)
+
+    @traitlets.observe("layer")
+    def _another_layer(self, _change: object) -> None:
+        """Its units are other ones."""
+        if self._is_settled:
+            self.unit = None
+
+    def choose_network(self, net: Any) -> None:
+        """Choose another network: with the same picture, its own layer, and the same class where it knows it.
+
+        Raises:
+            BadModel, BadPicture: for what is no network, or cannot take the picture.
+        """
+        network = as_network(net)
+        picture = fitting(network, self.held)
+        keeps_class = self.net.class_names is not None and self.net.class_names == network.class_names
+        self._is_settled = False
+        try:
+            self.unit, self.target = None, self.target if keeps_class else None
+            self.net = network
+            self.picture, self.layer = picture, first_layer(network)
+        finally:
+            self._is_settled = True
+
+
+def first_layer(net: Network) -> str:
+    """The layer that is chosen at first: the last one before the class scores that still has rows and columns."""
+    try:
+        return connections.default_layer(net, targets.named(net, None, None))
+    except CnnWidgetsError:  # a network without rows and columns, or without scores
+        climbable = [info.path for info in net.layers if info.units and info.calls]
+        if not climbable:
+            raise BadTarget(f"{net!r} has no layer with units. Give a convolutional network.") from None
+        return climbable[-1]
+
+
+def fitting(net: Network, held: HeldPicture) -> Any:
+    """The picture that another network had, as this one takes it: the first photograph, for each of its pictures."""
+    count = len(net.picture_inputs)
+    if count == len(held.photos) == len(net.inputs):
+        return held.photos if count > 1 else held.photos[0]
+    photograph = held.photos[0]
+    return photograph if len(net.inputs) == 1 else {net.inputs[i].name: photograph for i in net.picture_inputs}

@@ -1,0 +1,252 @@
+"""All panels of a network joined: what is chosen in one place is chosen everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import traitlets
+
+from cnnwidgets import samples
+from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.errors import BadTarget
+from cnnwidgets.jobs.failure import Failure
+from cnnwidgets.panels import disposal, markup
+from cnnwidgets.panels.cell_output import Bundle, CellOutput
+from cnnwidgets.panels.explorer.choice import Choice, first_layer
+from cnnwidgets.panels.explorer.foot import Foot
+from cnnwidgets.panels.explorer.kinds import KINDS
+from cnnwidgets.panels.explorer.networks import NetworkMenu
+from cnnwidgets.panels.explorer.photographs import PhotographMenu
+from cnnwidgets.panels.explorer.stage import Stage
+from cnnwidgets.panels.layer_picker import LayerPicker
+from cnnwidgets.panels.panel import Panel
+
+SAMPLE = "chelsea"
+CHOSEN = ("picture", "layer", "unit", "target")
+MIRRORED = ("state", "progress", "status", "frames_shown", "result")  # of the panel in front
+
+
+class Explorer(Choice, widgets.VBox):
+    """A network under the microscope: its layers, filters, feature maps, heatmaps, dreams and classes in one place.
+
+    Args:
+        net: a Network or a bare Keras model.
+        picture: anything that `load_picture` takes, for several inputs a list or dict; a sample photograph if not
+            given.
+        layer: the path that is chosen at first; the last one with rows and columns before the scores, if not given.
+        target: a class index or name; the top class if not given.
+        files: whether the reader may open and save files on the machine where Python runs. Set it to False where
+            strangers can reach the page.
+
+    Attributes:
+        net, picture, layer, unit, target: what is chosen, for all panels; set one to choose otherwise.
+        tab: the title of the tab in front.
+        panel: the panel in front.
+        panels: those that were looked at, by the title of their tab.
+        state, progress, status, frames_shown, result: those of the panel in front.
+
+    Raises:
+        BadTarget, BadModel, BadPicture: for what does not exist, or does not fit the network.
+
+    Example:
+        >>> Explorer(net, "cat.jpg")
+    """
+
+    tab = traitlets.Enum([kind.title for kind in KINDS], KINDS[0].title)
+    state = traitlets.Unicode("idle")
+    progress = traitlets.Float(0.0)
+    status = traitlets.Unicode("")
+    frames_shown = traitlets.Int(0)
+    result = traitlets.Any(None, allow_none=True)
+
+    def __init__(
+        self,
+        net: Any,
+        picture: object = None,
+        layer: str | None = None,
+        target: int | str | None = None,
+        files: bool = True,
+    ) -> None:
+        network = as_network(net)
+        chosen = {"net": network, "picture": samples.sample(SAMPLE) if picture is None else picture}
+        chosen |= {"layer": first_layer(network) if layer is None else layer, "target": target}
+        self._may_use_files = files
+        super().__init__(layout=widgets.Layout(width="100%"))
+        for name, value in chosen.items():
+            setattr(self, name, value)
+        self.add_class("cnnw")
+        self._networks = NetworkMenu(network, self._network_loaded, files)
+        self._photographs = PhotographMenu(self._photograph_opened, files)
+        self._picker = LayerPicker(network, self.layer, is_compact=True)
+        self._layers = widgets.VBox([self._picker], layout=widgets.Layout(flex="1 1 290px"))
+        self._foot = Foot()
+        self._stage = Stage(self, self._front_changed, self._dress)
+        self._mirrored: Panel | None = None
+        self._output = CellOutput(self._repr_mimebundle_)
+        self.children = [markup.markup(markup.STYLE, display="none"), self._arranged(), self._foot]
+        self._picker.observe(lambda change: self._picked("layer", change["new"]), "layer")
+        self.observe(self._chosen_otherwise, CHOSEN)
+        self._is_settled = True
+        self._photographs.show(self.net, self.held)
+        self._stage.show()
+        disposal.replace_in_cell(self)
+
+    def __repr__(self) -> str:
+        return f"Explorer({self.net.name!r}, {self.tab!r})"
+
+    def _repr_mimebundle_(self, **options: Any) -> Bundle:
+        bundle: Bundle = super()._repr_mimebundle_(**options)
+        panel = self._stage.front
+        if panel is not None:
+            bundle |= {key: value for key, value in panel._repr_mimebundle_().items() if key.startswith("image/")}
+        return bundle
+
+    def _ipython_display_(self) -> None:
+        self._output.display()
+
+    def _arranged(self) -> widgets.HBox:
+        """Rail and stage side by side where there is room, else the one above the other."""
+        opened = widgets.VBox([self._networks, self._photographs], layout=widgets.Layout(flex="1 1 290px"))
+        rail = widgets.HBox(
+            [opened, self._layers],
+            layout=widgets.Layout(
+                flex="1 1 300px", flex_flow="row wrap", align_items="flex-start", align_content="flex-start"
+            ),
+        )
+        return widgets.HBox([rail, self._stage], layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px 16px"))
+
+    # What is chosen.
+
+    def _chosen_otherwise(self, change: dict[str, Any]) -> None:
+        if not self._is_settled:
+            return
+        if change["name"] == "layer":
+            self._picker.layer = self.layer
+        elif change["name"] == "picture":
+            self._photographs.show(self.net, self.held)
+        self._stage.follow()
+
+    def _picked(self, name: str, value: Any) -> None:
+        if self._is_settled and value:
+            setattr(self, name, value)
+
+    @traitlets.observe("net")
+    def _another_network(self, change: dict[str, Any]) -> None:
+        """Set from outside: choose it as the menu would."""
+        if self._is_settled and change["new"] is not change["old"]:
+            self._is_settled = False
+            self.net = change["old"]
+            self._is_settled = True
+            self._change_network(change["new"])
+
+    def _change_network(self, net: Network) -> None:
+        self.choose_network(net)
+        old, self._picker = self._picker, LayerPicker(net, self.layer, is_compact=True)
+        self._picker.observe(lambda change: self._picked("layer", change["new"]), "layer")
+        self._layers.children = [self._picker]
+        old.close()
+        self._networks.show(net)
+        self._photographs.show(net, self.held)
+        self._stage.renew()
+
+    def _network_loaded(self, net: Network) -> None:
+        try:
+            self._change_network(net)
+        except Exception as error:  # on a thread whose traceback nobody would see
+            self._networks.refuse(Failure.of(error))
+
+    def _photograph_opened(self, photograph: np.ndarray, which: int) -> None:
+        inputs = self.net.inputs
+        if len(inputs) == 1:
+            self.picture = photograph
+            return
+        given = self.held.given
+        opened = (
+            dict(given) if isinstance(given, dict) else {inputs[i].name: v for i, v in self.net.opened(given).items()}
+        )
+        self.picture = {**opened, inputs[self.net.picture_inputs[which]].name: photograph}
+
+    # The panel in front.
+
+    @property
+    def panels(self) -> dict[str, Panel]:
+        """See the class."""
+        return dict(self._stage.panels)
+
+    @property
+    def panel(self) -> Panel:
+        """See the class.
+
+        Raises:
+            BadTarget: where this network has no such panel.
+        """
+        if self._stage.front is None:
+            raise BadTarget(f"{self.tab!r} is not possible with {self.net.name!r}. Choose another tab or network.")
+        return self._stage.front
+
+    @traitlets.observe("tab")
+    def _tab_chosen(self, change: dict[str, Any]) -> None:
+        self._stage.selected_index = [kind.title for kind in KINDS].index(change["new"])
+
+    def _dress(self, panel: Panel) -> None:
+        panel.layout.max_width = "100%"
+        panel.may_save, panel.shown_in = self._may_use_files, self._output
+        panel.observe(lambda _: self._foot.tell(self._stage.panels), ["state", "progress"])
+
+    def _front_changed(self) -> None:
+        self.tab = self._stage.kind.title
+        if self._mirrored is not None:
+            self._mirrored.unobserve(self._mirror, MIRRORED)
+        self._mirrored = self._stage.front
+        if self._mirrored is not None:
+            self._mirrored.observe(self._mirror, MIRRORED)
+            for name in MIRRORED:
+                setattr(self, name, getattr(self._mirrored, name))
+        self._foot.tell(self._stage.panels)
+
+    def _mirror(self, change: dict[str, Any]) -> None:
+        setattr(self, change["name"], change["new"])
+
+    def start(self) -> None:
+        """Begin the run of the panel in front."""
+        self.panel.start()
+
+    def run(self) -> Any:
+        """Run the panel in front to its end in this thread, and return its result."""
+        return self.panel.run()
+
+    def pause(self) -> None:
+        """Hold the run of the panel in front."""
+        self.panel.pause()
+
+    def resume(self) -> None:
+        """Go on with it."""
+        self.panel.resume()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """End the runs of all panels, and keep their last pictures."""
+        for panel in self._stage.panels.values():
+            panel.stop(timeout)
+
+    def save(self, path: str | Path) -> Path:
+        """Save the picture of the panel in front."""
+        return self.panel.save(path)
+
+    def snippet(self) -> str:
+        """The Python that makes the picture in front without a widget."""
+        return self.panel.snippet()
+
+    def close(self) -> None:
+        """Stop everything, and free every widget."""
+        if self.comm is None:  # closed already, or refused by its constructor
+            return
+        self._is_settled = False
+        self._networks.forget()
+        self._output.forget()
+        self._stage.close()
+        self._photographs.close()
+        disposal.close_all(self)
+        super().close()

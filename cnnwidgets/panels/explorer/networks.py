@@ -1,0 +1,110 @@
+"""The network of an Explorer: a bundled one, the reader's own, or a model file; loaded while the page lives on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import ipywidgets as widgets
+
+from cnnwidgets.compute.network import Network
+from cnnwidgets.jobs import Job, Publisher, worker
+from cnnwidgets.jobs.failure import Failure
+from cnnwidgets.panels import markup
+from cnnwidgets.panels.explorer.rail import wide
+from cnnwidgets.zoo import NETWORKS, load_network
+
+HINT = "a .keras or .h5 file, then Enter"
+
+
+class NetworkMenu(widgets.VBox):
+    """A menu of networks, and a line for the path of a model file.
+
+    Args:
+        net: that is chosen at first.
+        on_choose: called with a network that has been loaded, on whatever thread.
+        files: whether files of this machine may be opened.
+    """
+
+    def __init__(self, net: Network, on_choose: Callable[[Network], object], files: bool) -> None:
+        self._on_choose = on_choose
+        self._loaded = {net.name: net}
+        self._chosen = net.name
+        self._job: Job[Network] | None = None
+        self._filling = False
+        self.traceback = ""
+        self._menu = widgets.Dropdown(description="Network", tooltip="Which network is looked into", **wide())
+        self._path = widgets.Text(
+            placeholder=HINT, description="Model file", continuous_update=False,
+            tooltip="A Keras model on this machine, read in Keras' safe mode", **wide(),
+        )  # fmt: skip
+        self._path.layout.display = "" if files else "none"
+        self._may_open = files
+        self._line = markup.markup(markup.status(""))
+        super().__init__([self._menu, self._path, self._line])
+        self._fill()
+        self._menu.observe(self._picked, "value")
+        self._path.observe(self._typed, "value")
+
+    def __repr__(self) -> str:
+        return f"NetworkMenu({self._chosen!r})"
+
+    def show(self, net: Network) -> None:
+        """Let the menu say this network."""
+        self._loaded[net.name], self._chosen = net, net.name
+        self._fill()
+
+    def refuse(self, failure: Failure) -> None:
+        """Say why the network stays the one that it was."""
+        self.traceback = failure.traceback
+        self._line.value = markup.status(markup.complaint(failure), is_error=True)
+        self._fill()
+
+    def _fill(self) -> None:
+        self._filling = True
+        try:
+            self._menu.options = list(dict.fromkeys([*self._loaded, *NETWORKS]))
+            self._menu.value = self._chosen
+        finally:
+            self._filling = False
+
+    def _picked(self, change: dict[str, str]) -> None:
+        name = change["new"]
+        if self._filling or name == self._chosen:
+            return
+        if name in self._loaded:
+            self._begin(name, lambda: self._loaded[name])
+        else:
+            self._begin(name, lambda: load_network(name))
+
+    def _typed(self, change: dict[str, str]) -> None:
+        path = change["new"].strip()
+        if path and self._may_open:
+            self._begin(path, lambda: Network.from_file(path))
+
+    def _begin(self, name: str, load: Callable[[], Network]) -> None:
+        """Load on the worker's thread; an earlier wish is dropped."""
+        self.forget()
+        self._line.value = markup.status(f"Loading {name}.")
+        self._job = job = Job(_once(load))
+        Publisher(job, lambda frame, number: None, finished=self._ended).start()
+        worker().submit(job)
+
+    def _ended(self, job: Job[Network]) -> None:
+        if job is not self._job:
+            return
+        self._job = None
+        if job.state == "error":
+            self.refuse(Failure(job.error, job.error_kind, job.error_types, job.traceback))
+        elif job.frame is not None:
+            self._line.value = markup.status("")
+            self._on_choose(job.frame)
+
+    def forget(self) -> None:
+        """Load nothing."""
+        job, self._job = self._job, None
+        if job is not None:
+            job.release()
+
+
+def _once(load: Callable[[], Network]) -> Iterator[Network]:
+    yield load()

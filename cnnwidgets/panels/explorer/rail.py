@@ -1,0 +1,12 @@
+"""How controls lie in the rail of an Explorer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as widgets
+
+
+def wide() -> dict[str, Any]:
+    """The keywords of a control that fills the rail; each needs a layout of its own."""
+    return {"layout": widgets.Layout(width="auto"), "style": {"description_width": "64px"}}

@@ -1,0 +1,131 @@
+"""The panels of an Explorer in tabs: made when they are first looked at, and brought up to date whenever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as widgets
+
+from cnnwidgets.errors import CnnWidgetsError
+from cnnwidgets.panels import disposal, markup
+from cnnwidgets.panels.explorer.choice import Choice
+from cnnwidgets.panels.explorer.kinds import KINDS, Kind
+from cnnwidgets.panels.panel import Panel
+
+
+class Stage(widgets.Tab):
+    """Tabs with a panel each; only the one in front follows the choice, the others when they come to the front.
+
+    Args:
+        choice: what is shared.
+        on_front: called when another panel stands in front.
+        dress: called with each new panel, before it is shown.
+
+    Attributes:
+        panels: those that are made, by the title of their tab.
+    """
+
+    def __init__(
+        self, choice: Choice, on_front: Callable[[], object], dress: Callable[[Panel], object] = lambda panel: None
+    ) -> None:
+        self._choice, self._on_front, self._dress = choice, on_front, dress
+        self._is_following = False
+        self.panels: dict[str, Panel] = {}
+        self._places = [widgets.VBox(layout=widgets.Layout(overflow="visible")) for _ in KINDS]
+        room = widgets.Layout(flex="100 1 520px", min_width="0", max_width="100%")
+        super().__init__(self._places, selected_index=0, layout=room)
+        self.titles = tuple(kind.title for kind in KINDS)
+        self.observe(lambda _: self.show(), "selected_index")
+
+    def __repr__(self) -> str:
+        return f"Stage({self.kind.title!r})"
+
+    @property
+    def kind(self) -> Kind:
+        """The tab in front."""
+        return KINDS[self.selected_index or 0]
+
+    @property
+    def front(self) -> Panel | None:
+        """The panel in front, `None` where this network has no such panel."""
+        return self.panels.get(self.kind.title)
+
+    def show(self) -> None:
+        """Make the panel in front, or bring it up to date."""
+        kind = self.kind
+        for title, panel in self.panels.items():
+            panel.is_visible = title == kind.title
+        try:
+            if kind.title not in self.panels:
+                self._add(kind)
+            self.follow()
+        except CnnWidgetsError as error:
+            if kind.title not in self.panels:
+                self._place.children = [markup.markup(markup.status(str(error), is_error=True), padding="24px")]
+        self._on_front()
+
+    def follow(self) -> None:
+        """Bring the panel in front up to date with the choice."""
+        panel = self.front
+        if panel is None or self._is_following:
+            return
+        self._is_following = True
+        try:
+            self.kind.follow(panel, self._choice)
+        finally:
+            self._is_following = False
+
+    @property
+    def _place(self) -> widgets.VBox:
+        return self._places[self.selected_index or 0]
+
+    def _add(self, kind: Kind) -> None:
+        self._is_following = True
+        try:
+            panel = self.panels[kind.title] = kind.make(self._choice)
+        finally:
+            self._is_following = False
+        self._dress(panel)
+        self._clear(self._place)
+        self._place.children = [panel]
+        for chosen, name in kind.gives.items():
+            panel.observe(lambda change, chosen=chosen: self._given(panel, chosen, change["new"]), name)
+
+    def _given(self, panel: Panel, chosen: str, value: Any) -> None:
+        """Take what was chosen on a panel; a target may be a function, and that is nothing to share."""
+        if not self._is_following and panel is self.front and not callable(value):
+            self._is_following = True
+            try:
+                setattr(self._choice, chosen, value)
+            finally:
+                self._is_following = False
+
+    def renew(self) -> None:
+        """Close all panels, since they belong to another network, and make the one in front."""
+        self._close_panels()
+        for place in self._places:
+            self._clear(place)
+        self.show()
+
+    def _clear(self, place: widgets.VBox) -> None:
+        old, place.children = place.children, ()
+        for child in old:
+            if not isinstance(child, Panel):
+                disposal.close_whole(child)
+
+    def _close_panels(self) -> None:
+        panels, self.panels = list(self.panels.values()), {}
+        for place in self._places:
+            if any(child in panels for child in place.children):
+                place.children = ()
+        for panel in panels:
+            panel.close()
+
+    def close(self) -> None:
+        """Close the panels, and free every widget."""
+        if self.comm is None:
+            return
+        self._close_panels()
+        disposal.close_all(self)
+        super().close()
