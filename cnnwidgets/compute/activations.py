@@ -11,7 +11,7 @@ from cnnwidgets.compute import layers as layers_
 from cnnwidgets.compute.backend import compiled, keras, tf
 from cnnwidgets.compute.frame import Array
 from cnnwidgets.compute.network import Network, as_network
-from cnnwidgets.compute.receptive_field import called_layer
+from cnnwidgets.compute.settings import check_call, whole_number
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget, quoted
 
 FLAT = 1e-6  # of the largest value: less is the rounding of one and the same number
@@ -55,12 +55,16 @@ def feature_maps(
 
 def _paths(net: Network, layers: str | Iterable[str] | None, call: int) -> tuple[str, ...]:
     if layers is None:
-        found = tuple(i.path for i in net.layers if i.kind == "conv" and i.is_spatial and i.calls > call >= 0)
+        whole_number("call", call)
+        found = tuple(i.path for i in net.layers if i.kind == "conv" and i.is_spatial and i.calls > call)
         if not found:
             raise BadTarget(f"The network {quoted(net.name)} has no convolution with a call {call}. Name its layers.")
         return found
     named = [layers] if isinstance(layers, str) or not isinstance(layers, Iterable) else layers
-    paths = tuple(dict.fromkeys(called_layer(net, layer, call).path for layer in named))
+    infos = [net.layer(layer) for layer in named]
+    for info in infos:
+        check_call(info, call)
+    paths = tuple(dict.fromkeys(info.path for info in infos))
     if not paths:
         raise BadTarget("No layer was named. Name at least one, or leave layers out for all convolutions.")
     return paths
@@ -184,18 +188,7 @@ def top_units(
     """
     if by not in ("max", "mean"):
         raise BadTarget(f"Units cannot be ranked by {quoted(by)}. Choose max or mean.")
-    checked_count(count)
+    count = whole_number("count", count, 1)
     (maps,) = feature_maps(net, picture, [layer], call=call).values()
     values = _by_unit(maps, by)
     return [UnitValue(int(unit), float(values[unit])) for unit in np.argsort(-values, kind="stable")[:count]]
-
-
-def checked_count(count: object, name: str = "count") -> int:
-    """A number of results that is asked for.
-
-    Raises:
-        BadTarget: for what is no whole number above 0.
-    """
-    if isinstance(count, (int, np.integer)) and not isinstance(count, bool) and count > 0:
-        return int(count)
-    raise BadTarget(f"{name}={quoted(count)} cannot be. Give a whole number above 0.")

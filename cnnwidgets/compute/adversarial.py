@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +11,17 @@ import numpy as np
 
 from cnnwidgets.compute import ascent as ascent_
 from cnnwidgets.compute import objectives
-from cnnwidgets.compute.ascent import Ascent, Canvas, canvas_around, checked_seed, checked_steps
+from cnnwidgets.compute.ascent import Ascent
 from cnnwidgets.compute.backend import compiled, tf
+from cnnwidgets.compute.canvas import Canvas, canvas_around
 from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.network import Network, Prediction, as_network
 from cnnwidgets.compute.objectives import Objective, numbers_of
 from cnnwidgets.compute.optimizers import MomentumSign
 from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.compute.parametrizations import Pixels
+from cnnwidgets.compute.reading import checked, read
+from cnnwidgets.compute.settings import checked_seed, checked_steps, number
 from cnnwidgets.errors import BadModel, BadTarget, nearest, quoted
 
 SHARE = 0.5  # of the budget, that one step goes: a quarter leaves some targets out of reach in 10 steps
@@ -190,7 +192,7 @@ def plan_nudge(
     original = _in_eight_bits(inputs[canvas.which]).numpy()
     predict = functools.partial(_predictions, net, inputs, canvas.which, index)
     chosen = predict(original)[0].index if wanted is None else wanted
-    climbed = ascent_.checked(net, _log_odds(net, chosen, index))
+    climbed = checked(net, _log_odds(net, chosen, index))
     climbed = -climbed if wanted is None else climbed
     return NudgePlan(net, canvas, original, climbed, chosen, wanted is not None, levels, steps, method, seed, predict)
 
@@ -227,10 +229,10 @@ def _random_search(plan: NudgePlan) -> Iterator[Frame]:
 
 def _value(plan: NudgePlan, pictures: Any) -> Any:  # [1, H, W, C] -> [1]
     net, canvas, terms = plan.net, plan.canvas, plan.objective.terms
-    kinds = tuple((t.kind, t.call) for t in terms)
+    kinds = tuple((t.kind, t.output) for t in terms)
 
     def value(pictures: Any, numbers: Any, held: Any) -> Any:
-        return ascent_.read(net, terms, canvas.feed(net, pictures, held), numbers)
+        return read(net, terms, canvas.feed(net, pictures, held), numbers)
 
     key = "value", kinds, canvas.which, tuple(canvas.held)
     return net.traces.get(key, lambda: compiled(value))(pictures, numbers_of(plan.objective), dict(canvas.held))
@@ -249,10 +251,7 @@ def _in_eight_bits(pictures: Any) -> Any:
 
 def _checked_levels(epsilon: object) -> int:
     """The budget in grey levels."""
-    is_number = isinstance(epsilon, (int, float, np.floating)) and not isinstance(epsilon, bool)
-    share = float(epsilon) if is_number else math.nan  # type: ignore[arg-type]  # mypy forgets what was asked
-    if not 0 < share <= 1:
-        raise BadTarget(f"epsilon={quoted(epsilon)} cannot be. Give a number above 0 and up to 1, such as 2 / 255.")
+    share = number("epsilon", epsilon, 0, 1, above=True)
     if round(share * 255) < 1:
         raise BadTarget(f"epsilon={quoted(epsilon)} is less than one grey level. Give 1 / 255 or more.")
     return round(share * 255)

@@ -9,14 +9,14 @@ import numpy as np
 
 from cnnwidgets import pictures as pictures_
 from cnnwidgets.compute import connections, coverings, gradients, targets
-from cnnwidgets.compute.ascent import checked_seed
 from cnnwidgets.compute.evidence import Heatmap, HeatmapFrame, Sight, Verdict, finish
 from cnnwidgets.compute.frame import Array
 from cnnwidgets.compute.heatmaps import check_method
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.probe import Probe
 from cnnwidgets.compute.question import Partial, Question, by_picture
-from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.compute.settings import checked_seed, number, whole_number
+from cnnwidgets.errors import BadTarget
 
 MOST_SAMPLES = 8192
 
@@ -109,7 +109,8 @@ def attribution_frames(
     check_method(method, tuple(METHODS), "attribution")
     wanted = targets.named(probe.net, target, output)
     how = METHODS[method]
-    count, noise, seed = _checked_samples(samples, how.samples), _checked_noise(noise), checked_seed(seed)
+    count = how.samples if samples is None else whole_number("samples", samples, 1, MOST_SAMPLES)
+    noise, seed = number("noise", noise, 0, 1), checked_seed(seed)
     slopes = probe.slopes(wanted) if how.by_gradient else None
     if slopes and all(g is None for g in slopes.gradients):
         raise BadTarget(connections.why_no_gradient(probe.net, wanted))
@@ -156,17 +157,3 @@ def _stretched(raw: Array, size: tuple[int, int], keeps_sum: bool) -> Array:  # 
     if raw.shape == size:
         return raw
     return pictures_.resize(raw, size) * (raw.size / (size[0] * size[1]) if keeps_sum else 1.0)
-
-
-def _checked_samples(samples: object, default: int) -> int:
-    if samples is None:
-        return default
-    if isinstance(samples, bool) or not isinstance(samples, (int, np.integer)) or not 1 <= samples <= MOST_SAMPLES:
-        raise BadTarget(f"samples={quoted(samples)} cannot be. Give a whole number from 1 to {MOST_SAMPLES}.")
-    return int(samples)
-
-
-def _checked_noise(noise: object) -> float:
-    if isinstance(noise, bool) or not isinstance(noise, (int, float, np.number)) or not 0 <= float(noise) <= 1:
-        raise BadTarget(f"noise={quoted(noise)} cannot be. Give its standard deviation, from 0 to 1.")
-    return float(noise)

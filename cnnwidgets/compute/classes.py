@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.compute import objectives
-from cnnwidgets.compute.ascent import canvas_for, checked, checked_seed, checked_steps
 from cnnwidgets.compute.backend import compiled, tf
+from cnnwidgets.compute.canvas import canvas_for
 from cnnwidgets.compute.cost import LARGEST_BATCH, batch_size
 from cnnwidgets.compute.frame import Array
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.outputs import find as find_output
+from cnnwidgets.compute.reading import checked
 from cnnwidgets.compute.recipes import CLASS_RECIPES, named
+from cnnwidgets.compute.settings import checked_seed, checked_steps
 from cnnwidgets.compute.tiles import Tiles, UnitPictures, UnitsFrame, paint
 from cnnwidgets.errors import BadTarget, quoted
 
@@ -135,9 +137,10 @@ def plan_classes(
     if not many:
         raise BadTarget("No class was given. Name at least one.")
     ascent = named(recipe, CLASS_RECIPES)
+    steps, seed = checked_steps(steps), checked_seed(seed)
     canvas = canvas_for(net, objectives.class_logit(many, output=index), size, 128, held, resize)
     batch = batch_size(net, "", canvas)
-    return ClassesPlan(net, many, canvas, checked_steps(steps), recipe, ascent, checked_seed(seed), batch, index)
+    return ClassesPlan(net, many, canvas, steps, recipe, ascent, seed, batch, index)
 
 
 def _parts(pictures: Array, size: int) -> Iterator[Array]:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.compute import layers as layers_
-from cnnwidgets.compute.ascent import Canvas
 from cnnwidgets.compute.backend import compiled, keras, tf
+from cnnwidgets.compute.canvas import Canvas
 from cnnwidgets.compute.network import Network, enough_room
 from cnnwidgets.errors import BadTarget
 

@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from cnnwidgets.compute import ascent as ascent_
 from cnnwidgets.compute import objectives
-from cnnwidgets.compute.ascent import Ascent, Canvas, canvas_around, checked_seed, checked_steps
+from cnnwidgets.compute.ascent import Ascent
 from cnnwidgets.compute.backend import tf
+from cnnwidgets.compute.canvas import Canvas, canvas_around
 from cnnwidgets.compute.dream_layers import Layers, dream_layers
 from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.inputs import InputInfo
@@ -23,6 +22,8 @@ from cnnwidgets.compute.objectives import Objective
 from cnnwidgets.compute.octaves import Octave, held_along, octaves_of, resized
 from cnnwidgets.compute.optimizers import BlurredGradient, Rate
 from cnnwidgets.compute.parametrizations import Pixels
+from cnnwidgets.compute.reading import checked
+from cnnwidgets.compute.settings import checked_seed, checked_steps, number, whole_number
 from cnnwidgets.compute.transforms import Jitter
 from cnnwidgets.errors import BadTarget, quoted
 
@@ -180,13 +181,15 @@ def plan_dream(
     net = as_network(net)
     climbed = dream_layers(net, layers)
     rate = climbed.step_size if step_size is None else _checked_step_size(step_size)
-    jitter = _whole_number("jitter", jitter, 0, LARGEST_JITTER)
+    jitter = whole_number("jitter", jitter, 0, LARGEST_JITTER)
     steps, seed = checked_steps(steps), checked_seed(seed)
-    many, scale = _whole_number("octaves", octaves, 1, MOST_OCTAVES), _checked_scale(octave_scale)
+    many = whole_number("octaves", octaves, 1, MOST_OCTAVES)
+    scale = number("octave_scale", octave_scale, 1, LARGEST_SCALE, above=True)
+    side = None if tile is None else whole_number("tile", tile, SMALLEST_TILE, LARGEST_TILE)
     opened = net.opened(picture)
-    canvas = canvas_around(net, ascent_.checked(net, objective(climbed.weights)), opened)
-    info = net.inputs[canvas.which]
-    side = None if tile is None else _checked_tile(net, info, tile)
+    canvas = canvas_around(net, checked(net, objective(climbed.weights)), opened)
+    if side is not None:
+        _check_tile(net, net.inputs[canvas.which], side)
     whole = opened[canvas.which]  # [H, W, C]
     chosen, notes = octaves_of(net, tuple(climbed.weights), canvas, whole.shape[:2], many, scale, side)
     return DreamPlan(net, whole[None], climbed.weights, canvas, chosen, steps, rate, jitter, seed, notes)
@@ -198,31 +201,13 @@ def objective(weights: Mapping[str, Rate]) -> Objective:
     return Objective(tuple(term for one in terms for term in one.terms))
 
 
-def _checked_scale(scale: object) -> float:
-    if isinstance(scale, (int, float)) and not isinstance(scale, bool) and 1 < scale <= LARGEST_SCALE:
-        return float(scale)
-    raise BadTarget(f"octave_scale={quoted(scale)} cannot be. Give a number above 1 and up to {LARGEST_SCALE:g}.")
-
-
 def _checked_step_size(step_size: object) -> Rate:
-    if callable(step_size):
-        return step_size
-    if isinstance(step_size, (int, float)) and not isinstance(step_size, bool) and 0 < step_size <= 1:
-        return float(step_size)
-    raise BadTarget(f"step_size={quoted(step_size)} cannot be. Give a number above 0 and up to 1, such as 0.02.")
+    return step_size if callable(step_size) else number("step_size", step_size, 0, 1, above=True)
 
 
-def _checked_tile(net: Network, info: InputInfo, tile: object) -> int:
-    side = _whole_number("tile", tile, SMALLEST_TILE, LARGEST_TILE)
+def _check_tile(net: Network, info: InputInfo, side: int) -> None:
     rows, columns = info.size
-    if (rows or side, columns or side) == (side, side):
-        return side
-    raise BadTarget(
-        f"The network {quoted(net.name)} takes {rows} x {columns} pixels, so tile={side} cannot be. Leave tile out."
-    )
-
-
-def _whole_number(name: str, value: object, least: int, most: int) -> int:
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and least <= value <= most:
-        return int(value)
-    raise BadTarget(f"{name}={quoted(value)} cannot be. Give a whole number from {least} to {most}.")
+    if (rows or side, columns or side) != (side, side):
+        raise BadTarget(
+            f"The network {quoted(net.name)} takes {rows} x {columns} pixels, so tile={side} cannot be. Leave tile out."
+        )

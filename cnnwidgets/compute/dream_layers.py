@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.optimizers import Rate
+from cnnwidgets.compute.settings import number
 from cnnwidgets.errors import BadTarget, nearest, quoted
 
 STEP_SIZE = 0.02  # in units of 0..1
@@ -59,21 +60,19 @@ def dream_layers(net: Network, layers: Layers) -> DreamLayers:
     """
     if layers is None or (isinstance(layers, str) and layers in PRESETS and layers not in net.layers_by_path):
         return preset(net, layers or "animals")
-    given: Mapping[str, Rate]
+    given: list[tuple[str, Rate]] = []
     if isinstance(layers, str):
-        given = {layers: 1.0}
+        given = [(layers, 1.0)]
     elif isinstance(layers, Mapping):
-        given = layers
+        given = list(layers.items())
     elif isinstance(layers, Sequence):
-        given = dict.fromkeys(layers, 1.0)
-    else:
-        given = {}
+        given = [(path, 1.0) for path in layers]
     if not given:
         raise BadTarget(
             f"layers={quoted(layers)} names no layer. Give a path, several, {{path: weight}}, or one of the presets "
             f"{', '.join(PRESETS)}."
         )
-    return DreamLayers({_path(net, path): _weight(path, weight) for path, weight in given.items()})
+    return DreamLayers({_path(net, path): _weight(path, weight) for path, weight in given})
 
 
 def preset(net: Network, name: str) -> DreamLayers:
@@ -107,6 +106,4 @@ def _path(net: Network, path: object) -> str:
 def _weight(path: str, weight: object) -> Rate:
     if callable(weight):
         return weight
-    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight):
-        raise BadTarget(f"The weight {quoted(weight)} of {quoted(path)} is no number. Give one, such as 1.0.")
-    return float(weight)
+    return number(f"The weight of {path}", weight, -math.inf)

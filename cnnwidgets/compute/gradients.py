@@ -38,7 +38,8 @@ def integrated_gradients(ask: Question) -> Iterator[Partial]:
 
     What it gives all pixels adds up to the target's rise from black to the picture. Where steps were too coarse for
     that, the note says how far off the sum is. Networks rise most in the dark, so the share of the picture grows as a
-    square, and each step weighs its length: that brings the error of 32 steps from 5 to 30 % down to 1 to 4 %.
+    square, and each step weighs its length: in 32 steps the sum is off by 5 % at most for photographs whose class the
+    bundled networks name rightly, and by more for what they do not know.
     """
     total = {i: np.zeros(p.shape[1:], np.float32) for i, p in ask.pictures.items()}
     black = ask.values({i: np.zeros_like(p) for i, p in ask.pictures.items()})[0]

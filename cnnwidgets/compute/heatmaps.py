@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.compute import cams, connections, targets
-from cnnwidgets.compute.ascent import checked_seed
 from cnnwidgets.compute.evidence import Heatmap, HeatmapFrame, Sight, finish
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.probe import Probe
+from cnnwidgets.compute.settings import check_call, checked_seed
 from cnnwidgets.errors import BadTarget, nearest, quoted
 
 __all__ = ["MAP_METHODS", "Heatmap", "HeatmapFrame", "check_method", "class_activation_map", "map_frames"]
@@ -33,7 +33,7 @@ def class_activation_map(
     """Map which places of a layer speak for a class, one Heatmap for each call of the layer.
 
     A class is explained by its logit, wherever the softmax or sigmoid hides it. At the last layer every method serves;
-    at earlier ones take "layer_cam" or "hirescam". "eigen_cam" shows what stands out, whatever the class.
+    at earlier ones take "layer_cam". "eigen_cam" shows what stands out, whatever the class.
 
     Args:
         net: a Network or a bare Keras model.
@@ -78,22 +78,18 @@ def map_frames(
     checked_seed(seed)
     wanted = targets.named(probe.net, target, output)
     path = connections.default_layer(probe.net, wanted) if layer is None else probe.net.layer(layer).path
-    works = [cams.METHODS[method](probe, path, number, wanted) for number in _calls(probe.net, path, call)]
+    calls = _calls(probe.net, path, call)
+    works = [cams.METHODS[method](probe, path, number, wanted) for number in calls]
     if all(work is None for work in works):
         raise BadTarget(connections.why_no_gradient(probe.net, wanted, path, call or 0))
-    sights = [_sight(probe, path, number) for number in _calls(probe.net, path, call)]
+    sights = [_sight(probe, path, number) for number in calls]
     return _one_by_one([work or cams.nothing(probe, path) for work in works], sights)
 
 
 def _calls(net: Network, path: str, call: int | None) -> range:
-    count = net.layer(path).calls
-    if not count:
-        raise BadTarget(f"The layer {quoted(path)} is never called, so there is nothing to map. Choose another layer.")
-    if call is None:
-        return range(count)
-    if isinstance(call, bool) or not isinstance(call, (int, np.integer)) or not 0 <= call < count:
-        raise BadTarget(f"The layer {quoted(path)} has no call {quoted(call)}. Its calls are 0 to {count - 1}.")
-    return range(int(call), int(call) + 1)
+    info = net.layer(path)
+    first = check_call(info, call or 0)
+    return range(info.calls) if call is None else range(first, first + 1)
 
 
 def _one_by_one(works: list[cams.Work], sights: list[Sight]) -> Iterator[HeatmapFrame]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from cnnwidgets import pictures as pictures_
 from cnnwidgets.compute.backend import keras
+from cnnwidgets.compute.frame import Array
 from cnnwidgets.errors import BadModel, quoted
 
 
@@ -72,6 +77,8 @@ def of_model(model: Any) -> tuple[tuple[InputInfo, ...], Any]:
     if not isinstance(model, keras.Model):
         raise BadModel(f"This is no Keras model but {quoted(type(model).__name__)}. Give a keras.Model.")
     known = getattr(model, "inputs", None)
+    if not known:
+        _check_arguments(model)
     nesting = getattr(model, "input", known[0]) if known else _remembered_shapes(model)  # a Sequential has no `input`
     if nesting is None:
         raise BadModel(
@@ -88,6 +95,19 @@ def of_model(model: Any) -> tuple[tuple[InputInfo, ...], Any]:
     return tuple(flat), keras.tree.map_structure(lambda _: None, nesting)
 
 
+def _check_arguments(model: Any) -> None:
+    """Refuse a model whose call takes several inputs one by one: Keras keeps the shape of the first alone."""
+    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    every = inspect.signature(model.call).parameters.values()
+    needed = [p.name for p in every if p.kind in kinds and p.default is p.empty and p.name not in ("training", "mask")]
+    if len(needed) > 1:
+        names = ", ".join(needed)
+        raise BadModel(
+            f"The model {quoted(model.name)} is called with {len(needed)} arguments ({names}), and the shape of the "
+            f"first alone is known. Wrap it, with a keras.Input for each: keras.Model([{names}], model({names}))."
+        )
+
+
 def _shapes(inputs: Sequence[InputInfo]) -> str:
     return ", ".join(str(i.shape) for i in inputs)
 
@@ -97,8 +117,7 @@ def _remembered_shapes(model: Any) -> Any:
     noted = getattr(model, "_build_shapes_dict", None)
     if not model.built or not noted:
         return None
-    shapes = next(iter(noted.values())) if len(noted) == 1 else dict(noted)
-    return _specifications(shapes)
+    return _specifications(next(iter(noted.values())))
 
 
 def _specifications(shapes: Any) -> Any:
@@ -122,3 +141,48 @@ def _is_channels_first(model: Any) -> bool:
     layers = model._flatten_layers(include_self=False)
     formats = (layer.data_format for layer in layers if isinstance(layer, keras.layers.Conv2D))
     return next(formats, None) == "channels_first"
+
+
+def opened(value: object, info: InputInfo) -> Array:
+    """What was given for an input: a picture [H, W, C] in 0..1 with the channels that it takes, or a table.
+
+    Raises:
+        BadPicture: for what is no picture.
+        BadModel: for a picture of other channels, or a table that does not fit.
+    """
+    return _with_channels(value, info.channels) if info.is_picture else _table(value, info)
+
+
+def blank(info: InputInfo) -> Array:
+    """What an input gets for which nothing was given, as a batch of one."""
+    return np.zeros([1, *(n or 1 for n in info.shape)], np.float32)
+
+
+def _table(value: object, info: InputInfo) -> Array:
+    """What an input that is no picture gets, without the batch."""
+    try:
+        array = np.asarray(value, np.float32)
+    except (TypeError, ValueError):
+        array = np.full((), np.nan, np.float32)  # no numbers
+    if array.ndim == len(info.shape) + 1 and len(array) == 1:
+        array = array[0]
+    fits = array.ndim == len(info.shape) and all(n in (None, m) for n, m in zip(info.shape, array.shape, strict=True))
+    if fits and np.isfinite(array).all():
+        return array
+    shape = " x ".join("any" if n is None else str(n) for n in info.shape) or "one number"
+    raise BadModel(f"The input {quoted(info.name)} does not take {quoted(value)}. Give finite numbers: {shape}.")
+
+
+def _with_channels(picture: object, channels: int) -> Array:
+    """A picture [H, W, C] in 0..1 with the channels that the network takes."""
+    if isinstance(picture, np.ndarray) and picture.ndim == 3 and picture.shape[-1] == channels not in (1, 3):
+        return np.stack([pictures_.load_picture(plane)[..., 0] for plane in np.moveaxis(picture, -1, 0)], -1)
+    loaded = pictures_.load_picture(picture)
+    if channels == 3:
+        return loaded
+    if channels == 1:
+        return np.asarray(loaded @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+    raise BadModel(
+        f"The network takes pictures of {channels} channels, and this one has 3. "
+        f"Give an array of the shape (height, width, {channels})."
+    )

@@ -180,7 +180,7 @@ def record(
             for layer in layers.values():
                 _watch_activation(layer, recording, restore)
         for path in watch:
-            _wrap(layers[path], "call", functools.partial(_noting, path, recording), restore)
+            wrap(layers[path], "call", functools.partial(_noting, path, recording), restore)
         token = _active.set(recording)
         try:
             yield recording
@@ -188,38 +188,7 @@ def record(
             _active.reset(token)
 
 
-@contextlib.contextmanager
-def floats_stay(model: Any) -> Iterator[None]:
-    """Let a model that takes whole numbers take floats as they are, so that a gradient passes its first cast."""
-
-    def keeping(convert: Any) -> Any:
-        @functools.wraps(convert)
-        def wrapped(flat: list[Any]) -> Any:
-            return [given if given.dtype.is_floating else made for given, made in zip(flat, convert(flat), strict=True)]
-
-        return wrapped
-
-    with TRACING, contextlib.ExitStack() as restore:
-        for part in model._flatten_layers():
-            for owner in (part, getattr(part, "_functional", None)):
-                if hasattr(owner, "_convert_inputs_to_tensors"):
-                    _wrap(owner, "_convert_inputs_to_tensors", keeping, restore)
-        yield
-
-
-@contextlib.contextmanager
-def losses_stay(model: Any) -> Iterator[None]:
-    """Keep the losses that layers hold from the user's last call: a traced call would leave tensors of its graph."""
-    with TRACING:
-        held = [(layer, list(layer._losses)) for layer in model._flatten_layers()]
-        try:
-            yield
-        finally:
-            for layer, losses in held:
-                layer._losses[:] = losses
-
-
-def _wrap(owner: Any, name: str, wrapper: Callable[[Any], Any], restore: contextlib.ExitStack) -> None:
+def wrap(owner: Any, name: str, wrapper: Callable[[Any], Any], restore: contextlib.ExitStack) -> None:
     """Shadow an attribute on the instance, behind Keras' own bookkeeping, and put back exactly what was there."""
     had, old = name in owner.__dict__, owner.__dict__.get(name)
     owner.__dict__[name] = wrapper(getattr(owner, name))
@@ -270,12 +239,12 @@ def _watch_activation(layer: Any, recording: Recording, restore: contextlib.Exit
         return wrapped
 
     if isinstance(layer, _MOVERS):
-        _wrap(layer, "call", moving_before, restore)
+        wrap(layer, "call", moving_before, restore)
     elif isinstance(layer, _ELEMENTWISE):
         name = type(layer).__name__.lower()  # "softmax", "relu"
-        _wrap(layer, "call", functools.partial(noting_before, name=name), restore)
+        wrap(layer, "call", functools.partial(noting_before, name=name), restore)
     elif _has_activation(layer):
-        _wrap(layer, "activation", noting_before, restore)
+        wrap(layer, "activation", noting_before, restore)
 
 
 def _has_activation(layer: Any) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,13 +13,17 @@ import numpy as np
 from cnnwidgets import pictures as pictures_
 from cnnwidgets.compute import inputs as inputs_
 from cnnwidgets.compute import layers as layers_
+from cnnwidgets.compute import running
 from cnnwidgets.compute.backend import compiled, keras, start_device, tf
 from cnnwidgets.compute.frame import Array
+from cnnwidgets.compute.identity import fingerprint
 from cnnwidgets.compute.inputs import InputInfo
 from cnnwidgets.compute.layers import LayerInfo
+from cnnwidgets.compute.model_file import load_model
 from cnnwidgets.compute.outputs import OutputInfo, behind, describe
 from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.compute.preprocess import Preprocess, resolve
+from cnnwidgets.compute.settings import whole_number
 from cnnwidgets.compute.traces import Traces
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget, nearest, quoted
 
@@ -67,19 +71,41 @@ class Network:
         start_device()
         self.model = model
         self.inputs, self._nesting = inputs_.of_model(model)
+        if not isinstance(name, str | None):
+            raise BadTarget(f"name={quoted(name)} cannot be. Give a text, or leave it out for the model's own.")
         self.name = name or model.name
         self.picture_inputs = tuple(i for i, info in enumerate(self.inputs) if info.is_picture)
         first = self.inputs[self.picture_inputs[0]]
         self.preprocess, self.preprocess_note = resolve(preprocess, model, first.channels)
         self.layers_by_path = dict(layers_.walk(model))
         self.traces = Traces()
-        self.class_names = tuple(class_names) if class_names is not None else None
+        self.class_names = None if class_names is None else _checked_names(class_names)
         self._synonyms = synonyms
         classes = self.outputs[0].classes
         if self.class_names is not None and classes and len(self.class_names) != classes:
             raise BadTarget(
                 f"There are {len(self.class_names)} class names for {classes} classes. Give one for each class."
             )
+
+    @classmethod
+    def from_file(
+        cls, path: str | PathLike[str], preprocess: str | Preprocess = "auto", class_names: Sequence[str] | None = None
+    ) -> Network:
+        """The network in a `.keras` or `.h5` file; nothing in it is executed, and what it declares is checked first.
+
+        Args:
+            path: the file.
+            preprocess: as for a Network.
+            class_names: one name for each class, in order.
+
+        Raises:
+            BadModel: why the file cannot be read, or must not be.
+            BadTarget: for an unknown preprocessing, or a number of class names that does not fit.
+
+        Example:
+            >>> net = Network.from_file("model.keras")
+        """
+        return cls(load_model(path), preprocess, class_names)
 
     def __repr__(self) -> str:
         """One line: what it takes and how many layers it has."""
@@ -99,10 +125,27 @@ class Network:
     @functools.cached_property
     def _survey(self) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...]]:
         """Layers and outputs, from one recorded run that is traced and never executed."""
+        try:
+            return self._surveyed(None)
+        except Exception as error:  # whatever a layer raises that asks for the size as a number
+            if all(self.inputs[i].is_fixed for i in self.picture_inputs):
+                raise
+            self._surveyed(SMALL)  # if that fails too, size is not what is wrong
+            raise BadModel(
+                f"The model {quoted(self.name)} takes pictures of any size, but a layer in it must know the size "
+                "beforehand. Rebuild it for one size, such as keras.Input((224, 224, 3))."
+            ) from error
+
+    def _surveyed(self, side: int | None) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...]]:
+        """As `_survey`, with pictures of this side where the network takes any."""
         found: list[Any] = []
 
         def run() -> None:
-            feed = [tf.raw_ops.Placeholder(dtype=info.dtype, shape=[None, *info.shape]) for info in self.inputs]
+            shapes = [[None, *(n or (side if info.is_picture else n) for n in info.shape)] for info in self.inputs]
+            feed = [
+                tf.raw_ops.Placeholder(dtype=info.dtype, shape=shape)
+                for info, shape in zip(self.inputs, shapes, strict=True)
+            ]
             with layers_.record(self.layers_by_path, self.layers_by_path, activations=True) as recording:
                 outputs = self._run(feed)
                 found[:] = layers_.describe(self.layers_by_path, recording), describe(self.model, outputs, recording)
@@ -152,13 +195,8 @@ class Network:
         return self.class_names[index] if self.class_names else f"class {index}"
 
     def fingerprint(self) -> str:
-        """A sha256 of the weights as they are now, in hexadecimal digits."""
-        digest = hashlib.sha256()
-        for weight in self.model.weights:
-            value = np.ascontiguousarray(weight.numpy())
-            digest.update(f"{weight.path}{value.shape}{value.dtype}".encode())
-            digest.update(value.tobytes())
-        return digest.hexdigest()
+        """A sha256 of all that changes a pixel, as it is now: weights, architecture and preprocessing; 64 digits."""
+        return fingerprint(self.model, self.preprocess)
 
     def spoiled_weights(self) -> str:
         """The path of the first weights that hold NaN or infinity; "" where all are finite."""
@@ -184,13 +222,13 @@ class Network:
             The outputs, flat, in the model's own order.
         """
         prepared = [self._prepared(info, tensor) for info, tensor in zip(self.inputs, feed, strict=True)]
-        floats_stay = layers_.floats_stay(self.model) if self._takes_whole_numbers else contextlib.nullcontext()
+        floats_stay = running.floats_stay(self.model) if self._takes_whole_numbers else contextlib.nullcontext()
         with floats_stay:
             return list(keras.tree.flatten(self._run(prepared)))
 
     def _run(self, flat: Sequence[Any]) -> Any:
         """What the model itself puts out, at rest."""
-        with layers_.losses_stay(self.model):
+        with running.losses_stay(self.model), running.sizes_stay_open(self.model):
             return self.model(self._nest(flat), training=False)
 
     def logits(self, feed: Sequence[Any], output: int = 0) -> Any:
@@ -251,11 +289,13 @@ class Network:
     def opened(self, pictures: object) -> dict[int, Array]:
         """What was given, by the index of its input: pictures [H, W, C] in 0..1 at their own size, and tables."""
         given = self._by_input(pictures)
-        return {i: self._opened(value, i) for i, value in given.items()}
+        return {i: inputs_.opened(value, self.inputs[i]) for i, value in given.items()}
 
     def fitted(self, opened: Mapping[int, Array]) -> list[Array]:
         """What `opened` gave, as the batches of one that `call` takes."""
-        return [self._fitted(opened[i], i) if i in opened else _blank(info) for i, info in enumerate(self.inputs)]
+        return [
+            self._fitted(opened[i], i) if i in opened else inputs_.blank(info) for i, info in enumerate(self.inputs)
+        ]
 
     def _by_input(self, pictures: object) -> dict[int, object]:
         names = [info.name for info in self.inputs]
@@ -278,16 +318,12 @@ class Network:
 
     def array(self, value: object, which: int) -> Array:
         """What one input gets, as a batch of one: a picture in 0..1 at a size that the network takes, or a table."""
-        return self._fitted(self._opened(value, which), which)
-
-    def _opened(self, value: object, which: int) -> Array:
-        info = self.inputs[which]
-        return _with_channels(value, info.channels) if info.is_picture else np.asarray(value, np.float32)
+        return self._fitted(inputs_.opened(value, self.inputs[which]), which)
 
     def _fitted(self, array: Array, which: int) -> Array:
         info = self.inputs[which]
         if not info.is_picture:
-            return array if array.ndim == len(info.shape) + 1 else array[None]
+            return array[None]
         height, width = array.shape[:2]
         shrink = min(1.0, LONGEST_SIDE / max(height, width))
         size = info.full_size(max(1, round(height * shrink)), max(1, round(width * shrink)))
@@ -355,23 +391,34 @@ class Network:
         Args:
             picture: a path, bytes, a PIL image, or an array [H, W] or [H, W, C], uint8 or float 0..1; for a model of
                 several inputs a list or dict of them.
-            top: how many classes.
+            top: how many classes, at most.
             output: of a model with several, its index or name.
 
         Raises:
             BadPicture: for what is no picture.
+            BadTarget: for an output that does not exist, or a `top` below 1.
             BadModel: for a network whose output is not finite.
         """
-        index = find_output(output, self.outputs)
+        index, top = find_output(output, self.outputs), whole_number("top", top, 1)
         feed = [tf.constant(array) for array in self.arrays(picture)]
         forward = self.traces.get("predict", lambda: compiled(self.call))
         self.check_room(feed)
         scores = np.asarray(forward(feed)[index], np.float64)[0]
         if not np.isfinite(scores).all():
             raise BadModel(self.why_not_finite())
-        probabilities = _probabilities(scores.reshape(-1, scores.shape[-1]).mean(0), self.outputs[index])
+        rows = scores.reshape(-1, scores.shape[-1] if scores.ndim else 1)  # [places, classes]
+        probabilities = _probabilities(rows.mean(0), self.outputs[index])
         best = np.argsort(-probabilities, kind="stable")[:top]
         return [Prediction(int(i), self.class_name(int(i)), float(probabilities[i])) for i in best]
+
+
+def _checked_names(names: object) -> tuple[str, ...]:
+    """The names of classes."""
+    if isinstance(names, Iterable) and not isinstance(names, str | bytes | Mapping):
+        every = tuple(names)
+        if all(isinstance(name, str) for name in every):
+            return every
+    raise BadTarget(f"class_names={quoted(names)} cannot be. Give a list of names, one for each class, in order.")
 
 
 def _probabilities(scores: Array, output: OutputInfo) -> Array:
@@ -387,28 +434,8 @@ def _probabilities(scores: Array, output: OutputInfo) -> Array:
     return np.asarray(powers / powers.sum())
 
 
-def _blank(info: InputInfo) -> Array:
-    return np.zeros([1, *(n or 1 for n in info.shape)], np.float32)
-
-
 def _channels_last(info: InputInfo, x: Any) -> Any:
     return tf.transpose(x, [0, 2, 3, 1]) if info.is_picture and info.channels_first else x
-
-
-def _with_channels(picture: object, channels: int) -> Array:
-    """A picture [H, W, C] in 0..1 with the channels that the network takes."""
-    if isinstance(picture, np.ndarray) and picture.ndim == 3 and picture.shape[-1] == channels not in (1, 3):
-        scale = 255.0 if np.issubdtype(picture.dtype, np.integer) else 1.0
-        return np.asarray(picture, np.float32) / np.float32(scale)
-    loaded = pictures_.load_picture(picture)
-    if channels == 3:
-        return loaded
-    if channels == 1:
-        return np.asarray(loaded @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
-    raise BadModel(
-        f"The network takes pictures of {channels} channels, and this one has 3. "
-        f"Give an array of the shape (height, width, {channels})."
-    )
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnwidgets.compute.backend import tf
+from cnnwidgets.compute.settings import whole_number
 from cnnwidgets.errors import BadTarget, quoted
 
 CENTER = -1  # a row or column that stands for the middle of the map
@@ -30,7 +31,8 @@ class Term:
     Attributes:
         kind: how the value is read: a key of VALUES.
         layer: the path of the layer; "" for the model's output.
-        call: which call of a shared layer; for an output, which output.
+        call: which call of a shared layer.
+        output: where there is no layer: which output, its index or name.
         before_activation: whether to read what stands before the activation function.
         units: a unit for each picture.
         place: (row, column) on the map, CENTER for its middle.
@@ -41,6 +43,7 @@ class Term:
     kind: str
     layer: str
     call: int = 0
+    output: int | str = 0
     before_activation: bool = True
     units: tuple[int, ...] = (0,)
     place: tuple[int, int] = (CENTER, CENTER)
@@ -110,8 +113,8 @@ def unit(layer: str, unit: int | Iterable[int], *, call: int = 0, before_activat
 def neuron(
     layer: str,
     unit: int | Iterable[int],
-    row: int = CENTER,
-    column: int = CENTER,
+    row: int | None = None,
+    column: int | None = None,
     *,
     call: int = 0,
     before_activation: bool = True,
@@ -124,22 +127,28 @@ def neuron(
     . . . .
     """
     made = _one("neuron", layer, unit, call, before_activation)
-    return Objective((replace(made.terms[0], place=(int(row), int(column))),))
+    place = [CENTER if at is None else whole_number(name, at) for name, at in (("row", row), ("column", column))]
+    return Objective((replace(made.terms[0], place=(place[0], place[1])),))
 
 
-def class_logit(target: int | Iterable[int], *, output: int = 0) -> Objective:
+def class_logit(target: int | Iterable[int], *, output: int | str | None = None) -> Objective:
     """A class by its logit, wherever the softmax or sigmoid hides: before it, the classes do not compete.
 
     Args:
         target: the class's index, or one for each picture. One sigmoid tells two classes, 0 and 1.
-        output: of a model with several, which one.
+        output: of a model with several, its index or name; the first if not given.
     """
-    return _one("unit", "", target, output, True)
+    return _of_output("unit", target, output)
 
 
-def rival_logits(target: int | Iterable[int], *, output: int = 0) -> Objective:
+def rival_logits(target: int | Iterable[int], *, output: int | str | None = None) -> Objective:
     """The logsumexp of all OTHER logits: subtract it to climb a class by its margin."""
-    return _one("rivals", "", target, output, True)
+    return _of_output("rivals", target, output)
+
+
+def _of_output(kind: str, target: int | Iterable[int], output: int | str | None) -> Objective:
+    chosen = output if isinstance(output, str) else whole_number("output", 0 if output is None else output)
+    return Objective((Term(kind, "", output=chosen, units=_units(target)),))
 
 
 def layer(path: str, *, call: int = 0) -> Objective:
@@ -155,7 +164,10 @@ def direction(layer: str, vector: Iterable[float], *, call: int = 0) -> Objectiv
         vector: one number for each channel; its length does not matter.
         call: which call of a shared layer.
     """
-    numbers = np.asarray(list(vector), np.float64)
+    try:
+        numbers = np.asarray(list(vector), np.float64)
+    except (TypeError, ValueError):
+        numbers = np.zeros(0)  # no numbers, so no length either
     length = np.linalg.norm(numbers)
     if numbers.ndim != 1 or not np.isfinite(length) or length == 0:
         raise BadTarget(f"The direction {quoted(vector)} has no length. Give one finite number for each channel.")
@@ -173,13 +185,19 @@ def diversity(layer: str, *, call: int = 0) -> Objective:
 
 
 def _one(kind: str, path: str, units: int | Iterable[int], call: int, before: bool) -> Objective:
+    if not isinstance(path, str) or not path:
+        raise BadTarget(f"There is no layer {quoted(path)}. Name one by its path, such as 'conv1'.")
+    return Objective((Term(kind, path, whole_number("call", call), 0, before, _units(units)),))
+
+
+def _units(units: int | Iterable[int]) -> tuple[int, ...]:
     many = tuple(units) if isinstance(units, Iterable) and not isinstance(units, str) else (units,)
     if not many:
         raise BadTarget("No unit was given. Name at least one.")
     for one in many:
         if isinstance(one, bool) or not isinstance(one, (int, np.integer)):
             raise BadTarget(f"A unit is a whole number, not {quoted(one)}. Units count from 0.")
-    return Objective((Term(kind, path, int(call), before, tuple(int(u) for u in many)),))
+    return tuple(int(one) for one in many)
 
 
 class Numbers(NamedTuple):

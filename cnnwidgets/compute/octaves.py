@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnwidgets.compute import layers as layers_
-from cnnwidgets.compute.ascent import SMALLEST_SIDE, Canvas
 from cnnwidgets.compute.backend import compiled, keras, tf
+from cnnwidgets.compute.canvas import SMALLEST_SIDE, Canvas
 from cnnwidgets.compute.inputs import InputInfo
 from cnnwidgets.compute.network import SMALL, Network, enough_room
 from cnnwidgets.compute.windows import Windows

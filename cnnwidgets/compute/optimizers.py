@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from cnnwidgets.compute.backend import tf
+from cnnwidgets.compute.settings import number
 
 Rate = float | Callable[[], float]
 
 
+@runtime_checkable
 class Optimizer(Protocol):
     """Gradient ascent on variables [N, ...]; each picture by itself.
 
@@ -167,26 +169,30 @@ class MomentumSign:
         return tf.clip_by_value(moved, 0.0, 1.0), (momentum, center)
 
 
+def _checked_rate(rate: object, name: str = "rate") -> Rate:
+    return rate if callable(rate) else number(name, rate, 0)
+
+
 def adam(rate: Rate = 0.05) -> Adam:
     """Adam with this learning rate."""
-    return Adam(rate)
+    return Adam(_checked_rate(rate))
 
 
 def nadam(rate: Rate = 0.1) -> Nadam:
     """Nadam with this learning rate."""
-    return Nadam(rate)
+    return Nadam(_checked_rate(rate))
 
 
 def normalized_gradient(rate: Rate = 1 / 255) -> NormalizedGradient:
     """Steps of `rate` (in units of 0..1 for pixels) along the gradient, whatever its size."""
-    return NormalizedGradient(rate)
+    return NormalizedGradient(_checked_rate(rate))
 
 
 def blurred_gradient(rate: Rate = 0.02) -> BlurredGradient:
     """DeepDream's steps, `rate` in units of 0..1; for pixels."""
-    return BlurredGradient(rate)
+    return BlurredGradient(_checked_rate(rate))
 
 
 def momentum_sign(radius: Rate = 2 / 255) -> MomentumSign:
     """Steps that stay within `radius` of the start in every pixel, in units of 0..1; for pixels."""
-    return MomentumSign(radius)
+    return MomentumSign(_checked_rate(radius, "radius"))

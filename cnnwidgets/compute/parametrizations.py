@@ -10,15 +10,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from cnnwidgets.compute import randomness
 from cnnwidgets.compute.backend import tf
+from cnnwidgets.compute.settings import number
 from cnnwidgets.compute.spectrum import Spectrum, correlated, natural_spectrum, spectrum_of
 
+MOST_DECAY = 4.0
 
+
+@runtime_checkable
 class Parametrization(Protocol):
     """Variables [N, ...] -> pictures [N, H, W, C], 0..1."""
 
@@ -140,6 +144,6 @@ def fourier(decay: float = 1.0) -> Fourier:
     """Frequencies in decorrelated colours (Olah et al. 2017).
 
     Args:
-        decay: the exponent of 1 / f; 1.0 suits channels, 1.25 classes, a higher one gives larger shapes.
+        decay: the exponent of 1 / f, 0 to 4; 1.0 suits channels, 1.25 classes, a higher one gives larger shapes.
     """
-    return Fourier(decay=float(decay))
+    return Fourier(decay=number("decay", decay, 0, MOST_DECAY))

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from os import PathLike
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from cnnwidgets.compute.activations import answers, checked_count, shapes
-from cnnwidgets.compute.ascent import check_unit
+from cnnwidgets.compute.activations import answers, shapes
 from cnnwidgets.compute.backend import tf
 from cnnwidgets.compute.dependence import Box, Followed, follow
 from cnnwidgets.compute.frame import Array
 from cnnwidgets.compute.network import Network, as_network
-from cnnwidgets.compute.receptive_field import called_layer
-from cnnwidgets.errors import BadPicture, quoted
+from cnnwidgets.compute.settings import check_call, check_unit, pictures_in, whole_number
 from cnnwidgets.pictures import displayable
 
 Place = tuple[int, int]  # row, column
@@ -91,31 +87,20 @@ def search_patches(
 ) -> Iterator[list[Patch]]:
     """As `top_patches`, but yield the best patches so far after each picture."""
     net = as_network(net)
-    info = called_layer(net, layer, call)
-    searched = _Unit(net, info.path, call, check_unit(info, unit))
-    count, per_picture = checked_count(count), checked_count(per_picture, "per_picture")
+    info = net.layer(layer)
+    searched = _Unit(net, info.path, check_call(info, call), check_unit(info, unit))
+    count, per_picture = whole_number("count", count, 1), whole_number("per_picture", per_picture, 1)
     searched.followed()  # refuse a layer that sees no picture before any is read
 
     def search() -> Iterator[list[Patch]]:
         best: list[Patch] = []
-        for index, picture in enumerate(_many(pictures)):
+        for index, picture in enumerate(pictures_in(pictures)):
             worst = best[-1].value if len(best) == count else -np.inf
             best += searched.patches(index, picture, per_picture, worst)
             best = sorted(best, key=lambda patch: -patch.value)[:count]
             yield list(best)
 
     return search()
-
-
-def _many(pictures: object) -> Iterator[object]:
-    one = (str, bytes, PathLike, Mapping, Image.Image)
-    if isinstance(pictures, one) or not isinstance(pictures, Iterable) or getattr(pictures, "ndim", 4) != 4:
-        raise BadPicture(f"{quoted(type(pictures).__name__)} is one picture or none. Give a list of pictures.")
-    index = -1
-    for index, picture in enumerate(pictures):  # noqa: B007  # read below
-        yield picture
-    if index < 0:
-        raise BadPicture("No picture was given. Give at least one.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,7 +62,8 @@ MODES: dict[str, Preprocess] = {
     ),
 }
 
-# The names that keras.applications gives its models, most particular first.
+# The names that keras.applications gives its models, most particular first; of those that scale their pictures
+# themselves, what they take where they were built with include_preprocessing=False.
 _FAMILIES: tuple[tuple[str, str], ...] = (
     (r"vgg(16|19)$", "caffe"),
     (r"resnet(50|101|152)v2$", "tf"),
@@ -73,9 +74,24 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     (r"MobileNetV3(Small|Large)$", "tf"),
     (r"inception_v3$|inception_resnet_v2$|xception$", "tf"),
     (r"[nN]as[nN]et(_mobile|_large)?$|NASNet$", "tf"),
-    (r"efficientnetv2-", "tf"),
+    (r"efficientnetv2-b\d$", "torch"),
+    (r"efficientnetv2-[sml]$", "tf"),
     (r"efficientnetb\d$", "none"),
-    (r"convnext_", "none"),
+    (r"convnext_", "torch"),
+)
+
+# Layers that tell a family where its model was built on and the name is gone: all of them must be there.
+_LAYERS: tuple[tuple[frozenset[str], str], ...] = (
+    (frozenset({"block1_pool", "block5_conv3"}), "caffe"),  # VGG
+    (frozenset({"conv1_bn", "conv2_block1_0_conv"}), "caffe"),  # ResNet
+    (frozenset({"conv2_block1_preact_bn"}), "tf"),  # ResNet V2
+    (frozenset({"pool2_conv", "conv2_block1_0_bn"}), "torch"),  # DenseNet
+    (frozenset({"conv_dw_1", "conv_pw_13"}), "tf"),  # MobileNet
+    (frozenset({"bn_Conv1", "expanded_conv_depthwise"}), "tf"),  # MobileNet V2
+    (frozenset({"mixed0", "mixed7"}), "tf"),  # Inception V3
+    (frozenset({"mixed_5b", "mixed_6a"}), "tf"),  # Inception-ResNet V2
+    (frozenset({"block2_sepconv1", "block14_sepconv2"}), "tf"),  # Xception
+    (frozenset({"stem_conv1", "stem_bn1"}), "tf"),  # NASNet
 )
 
 
@@ -124,6 +140,10 @@ def _recognise(model: Any) -> tuple[str, str]:
         for pattern, mode in _FAMILIES:
             if re.match(pattern, one.name):
                 return mode, f"recognised as {one.name} of keras.applications"
+    names = {layer.name for layer in getattr(model, "layers", ())}
+    for characteristic, mode in _LAYERS:
+        if characteristic <= names:
+            return mode, f"built on keras.applications, by its layer {min(characteristic)!r}"
     return "unit", "a guess: nothing in the model says; pass preprocess= if the pictures look wrong"
 
 

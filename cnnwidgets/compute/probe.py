@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnwidgets.compute import passes
-from cnnwidgets.compute.ascent import Canvas
 from cnnwidgets.compute.backend import compiled, tf
+from cnnwidgets.compute.canvas import Canvas
 from cnnwidgets.compute.cost import LARGEST_BATCH, STEP_FLOPS, forward_flops
 from cnnwidgets.compute.frame import Array
 from cnnwidgets.compute.network import Network, as_network

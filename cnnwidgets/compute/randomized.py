@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from cnnwidgets.compute.ascent import checked_seed
 from cnnwidgets.compute.backend import keras
 from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.compute.settings import checked_seed
 from cnnwidgets.errors import BadModel, quoted
 
 
@@ -33,7 +33,7 @@ def randomized(net: Network | Any, seed: int = 0) -> Network:
     Example:
         >>> class_activation_map(randomized(net), picture, "fire9_concat", "Egyptian cat")
     """
-    net, numbers = as_network(net), np.random.default_rng(checked_seed(seed))
+    net, numbers = as_network(net), np.random.default_rng(checked_seed(seed) & 0x7FFFFFFF)
     copy = _copied(net)
     for mine, original in zip(copy.weights, net.model.weights, strict=True):
         value = original.numpy()
@@ -50,7 +50,7 @@ def _copied(net: Network) -> Any:
         copy = keras.models.clone_model(net.model)
         shapes = [tuple(weight.shape) for weight in copy.weights]
     except Exception as error:  # whatever a custom layer's own get_config and from_config raise
-        raise BadModel(_refusal(net, str(error).strip().partition("\n")[0])) from error
+        raise BadModel(_refusal(net, str(error).strip().partition("\n")[0].partition(". ")[0])) from error
     finally:
         random.setstate(state)
     known = {id(weight) for weight in net.model.weights}

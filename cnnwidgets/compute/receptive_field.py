@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from cnnwidgets.compute.ascent import check_unit, picture_shape
 from cnnwidgets.compute.backend import tf
+from cnnwidgets.compute.canvas import picture_shape
 from cnnwidgets.compute.dependence import Box, follow
-from cnnwidgets.compute.layers import LayerInfo
 from cnnwidgets.compute.network import Network, as_network, enough_room
-from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.compute.settings import check_call, check_unit, whole_number
+from cnnwidgets.errors import BadTarget
 
 SIDE = 224  # of the picture, where the network takes any
 
@@ -53,9 +53,8 @@ class ReceptiveField:
         Raises:
             BadTarget: for a cell that the map does not have.
         """
-        rows, columns = self.cells
-        if not (0 <= row < rows and 0 <= column < columns):
-            raise BadTarget(f"The map has no cell {quoted((row, column))}. It has {rows} rows and {columns} columns.")
+        row = whole_number("row", row, 0, self.cells[0] - 1)
+        column = whole_number("column", column, 0, self.cells[1] - 1)
         (top, bottom), (left, right) = (self._side(axis, cell) for axis, cell in enumerate((row, column)))
         return top, left, bottom, right
 
@@ -106,7 +105,8 @@ def receptive_field(
         (15, 15)
     """
     net = as_network(net)
-    info = called_layer(net, layer, call)
+    info = net.layer(layer)
+    call = check_call(info, call)
     unit = -1 if unit is None else check_unit(info, unit)
     height, width, _ = picture_shape(net, size, SIDE, net.picture_inputs[0])
     feed = _noise(net, height, width)
@@ -158,19 +158,3 @@ def _along(axis: int, boxes: Mapping[tuple[int, int], Sequence[int]], extent: in
     slopes = {float((edges[i] - edges[j]) / (cells[i] - cells[j])) for edges in (firsts, ends) for i, j in pairs}
     _, size, stride, start = min(window(slope) for slope in slopes | {0.0})
     return stride, size, start
-
-
-def called_layer(net: Network, layer: object, call: int) -> LayerInfo:
-    """The layer that is meant, and that has this call.
-
-    Raises:
-        BadTarget: where there is none.
-    """
-    info = net.layer(layer)
-    if not info.calls:
-        raise BadTarget(f"The layer {quoted(info.path)} puts nothing out: it is never called. Choose another layer.")
-    if isinstance(call, bool) or not isinstance(call, (int, np.integer)) or not 0 <= call < info.calls:
-        raise BadTarget(
-            f"The layer {quoted(info.path)} has no call {quoted(call)}. Its calls are 0 to {info.calls - 1}."
-        )
-    return info

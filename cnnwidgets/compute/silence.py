@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.compute import layers as layers_
-from cnnwidgets.compute.ascent import Canvas
 from cnnwidgets.compute.backend import compiled, keras, tf
+from cnnwidgets.compute.canvas import Canvas
 from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.layers import LayerInfo
 from cnnwidgets.compute.network import Network

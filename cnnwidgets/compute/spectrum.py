@@ -17,6 +17,7 @@ import numpy as np
 
 from cnnwidgets import pictures as pictures_
 from cnnwidgets.compute.backend import tf
+from cnnwidgets.compute.settings import pictures_in
 from cnnwidgets.errors import BadPicture
 
 SIZE = 96  # of the crops, and of the spectrum that is kept: [3, 96, 49]
@@ -88,10 +89,8 @@ def natural_spectrum(pictures: Sequence[object] | None = None) -> Spectrum:
     """
     if pictures is None:
         return Spectrum((resources.files("cnnwidgets.compute") / "natural_spectrum.f32").read_bytes())
-    crops = [crop for picture in pictures for crop in _crops(pictures_.load_picture(picture), len(pictures))]
-    if not crops:
-        raise BadPicture("No picture was given. Give at least one photograph, or leave pictures out.")
-    return measured(np.stack(crops))
+    photographs = [pictures_.load_picture(picture) for picture in pictures_in(pictures)]
+    return measured(np.stack([crop for photograph in photographs for crop in _crops(photograph, len(photographs))]))
 
 
 def _crops(picture: np.ndarray[Any, Any], count: int) -> list[np.ndarray[Any, Any]]:

@@ -103,8 +103,6 @@ def read(net: Network, target: Target, outputs: Sequence[Any], recording: Record
 
 def _for_each_class(logits: Any, is_decision: bool) -> Any:  # [N, ..., K] -> [N, K]
     """The mean over positions; one sigmoid speaks for its class 1 and against its class 0."""
-    if logits.shape.rank == 1:
-        logits = logits[:, None]
     logits = tf.reduce_mean(logits, list(range(1, logits.shape.rank - 1)))
     return tf.concat([-logits, logits], -1) if is_decision else logits
 

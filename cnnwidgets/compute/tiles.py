@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnwidgets.compute.ascent import Ascent, Canvas, climb
+from cnnwidgets.compute.ascent import Ascent, climb
+from cnnwidgets.compute.canvas import Canvas
 from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.objectives import Objective

@@ -12,6 +12,9 @@ from typing import Any, Protocol
 
 from cnnwidgets.compute import randomness
 from cnnwidgets.compute.backend import tf
+from cnnwidgets.compute.settings import number, whole_number
+
+MOST_SCALE = 4.0
 
 
 class Transform(Protocol):
@@ -110,26 +113,32 @@ def compose(pictures: Any, transforms: Sequence[Transform], seeds: Any, shared: 
     return pictures
 
 
+def _range(smallest: float, largest: float, most: float) -> tuple[float, float]:
+    """Two shares of the whole, the smaller one first."""
+    largest = number("largest", largest, 0, most, above=True)
+    return number("smallest", smallest, 0, largest, above=True), largest
+
+
 def jitter(pixels: int) -> Jitter:
     """Roll by up to `pixels` either way."""
-    return Jitter(int(pixels))
+    return Jitter(whole_number("pixels", pixels))
 
 
 def crop(smallest: float = 0.55, largest: float = 0.95) -> Crop:
     """A random square part whose side is between these shares of the whole, resized back."""
-    return Crop(float(smallest), float(largest))
+    return Crop(*_range(smallest, largest, 1.0))
 
 
 def noise(deviation: float = 0.05) -> Noise:
     """Gaussian noise; `deviation` in units of 0..1."""
-    return Noise(float(deviation))
+    return Noise(number("deviation", deviation, 0, 1))
 
 
 def scale(smallest: float = 0.9, largest: float = 1.1) -> Scale:
     """Enlarge by a random factor between these."""
-    return Scale(float(smallest), float(largest))
+    return Scale(*_range(smallest, largest, MOST_SCALE))
 
 
 def rotate(degrees: float = 10) -> Rotate:
     """Turn by up to `degrees` either way."""
-    return Rotate(float(degrees))
+    return Rotate(number("degrees", degrees, 0, 180))

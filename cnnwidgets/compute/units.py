@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.compute import objectives, silence
-from cnnwidgets.compute.ascent import canvas_for, check_unit, checked_seed, checked_steps, climb
+from cnnwidgets.compute.ascent import climb
+from cnnwidgets.compute.canvas import canvas_for
 from cnnwidgets.compute.cost import batch_size
 from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.layers import LayerInfo
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.recipes import BEFORE_ACTIVATION, named
+from cnnwidgets.compute.settings import check_call, check_unit, checked_seed, checked_steps
 from cnnwidgets.compute.tiles import Tiles, UnitPictures, UnitsFrame, paint
 from cnnwidgets.errors import BadTarget, quoted
 
@@ -101,15 +103,12 @@ def plan_units(
     """Check a request for pictures of units; the arguments are those of `visualize_units`."""
     net = as_network(net)
     info = net.layer(layer)
-    if not info.units or not info.calls:
-        raise BadTarget(f"The layer {quoted(info.path)} has no units that can be climbed. Choose another layer.")
+    call = check_call(info, call)
     if isinstance(units, str) or not isinstance(units, Iterable):
         raise BadTarget(f"units={quoted(units)} cannot be. Give indices, such as [3, 14] or range(16).")
     many = tuple(check_unit(info, unit) for unit in units)
     if not many:
         raise BadTarget("No unit was given. Name at least one, such as units=range(16).")
-    if not 0 <= call < info.calls:
-        raise BadTarget(f"The layer {quoted(info.path)} has no call {call}. Its calls are 0 to {info.calls - 1}.")
     ascent = named(recipe)
     steps, seed = checked_steps(steps), checked_seed(seed)
     canvas = canvas_for(net, objectives.unit(info.path, many, call=call), size, 64, held, resize)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnwidgets.compute import ascent
+from cnnwidgets.compute import reading
 from cnnwidgets.compute.backend import keras, tf
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.objectives import numbers_of
@@ -238,9 +238,9 @@ def value_of() -> Callable[..., Any]:
     """`value_of(net, objective, pictures)` is the objective of each picture, [N]."""
 
     def value(net: Network, objective: Any, pictures: Any) -> Any:
-        objective = ascent.checked(net, objective)
+        objective = reading.checked(net, objective)
         feed = net.feed(tf.constant(pictures), net.picture_inputs[0])
-        return ascent.read(net, objective.terms, feed, numbers_of(objective)).numpy()
+        return reading.read(net, objective.terms, feed, numbers_of(objective)).numpy()
 
     return value
 

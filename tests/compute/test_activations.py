@@ -153,7 +153,8 @@ def test_the_model_is_untouched(build, noise, snapshot_of):
         ("plain", ["picture"], 0, "never called"),
         ("plain", [], 0, "No layer was named"),
         ("plain", 7, 0, "no layer 7"),
-        ("plain", None, -1, "no convolution with a call -1"),
+        ("plain", None, -1, "call=-1 cannot be"),
+        ("plain", None, 1, "no convolution with a call 1"),
         ("dense_only", None, 0, "no convolution"),
     ],
 )

@@ -191,6 +191,58 @@ def any_size():
     return keras.Model(picture, scores(encoder()(picture))), "conv2"
 
 
+@model
+def one_squeezed_number():
+    picture = L.Input((32, 32, 3))
+    return keras.Model(picture, keras.ops.squeeze(scores(encoder()(picture), 1, "sigmoid"), -1)), "conv2"
+
+
+@model
+def one_number_without_a_layer():
+    picture = L.Input((32, 32, 3))
+    return keras.Model(picture, keras.ops.mean(encoder()(picture), (1, 2, 3))), "conv2"
+
+
+@model
+def upsampling_between_pixels():
+    picture = L.Input((None, None, 3))
+    x = L.UpSampling2D(2, interpolation="bilinear", name="larger")(encoder()(picture))
+    return keras.Model(picture, L.Conv2D(5, 1, activation="softmax", name="out")(x)), "larger"
+
+
+@model
+def separable_convolutions_only():
+    picture = L.Input((32, 32, 3))
+    x = L.DepthwiseConv2D(3, depth_multiplier=2)(L.SeparableConv2D(6, 3)(picture))
+    return keras.Model(picture, scores(L.Activation("relu", name="act")(x))), "act"
+
+
+@model
+def frozen_backbone_under_two_heads():
+    picture, frozen = L.Input((32, 32, 3)), encoder()
+    frozen.trainable = False
+    x = L.GlobalAveragePooling2D()(frozen(picture))
+    return keras.Model(picture, [L.Dense(3, activation="softmax")(x), L.Dense(2, activation="softmax")(x)]), "conv2"
+
+
+@model
+def hard_swish_everywhere():
+    picture = L.Input((32, 32, 3))
+    x = L.Conv2D(8, 3, name="conv")(picture)
+    for _ in range(2):
+        x = L.Activation("hard_swish")(L.BatchNormalization()(L.Conv2D(8, 3)(x)))
+    return keras.Model(picture, scores(x)), "conv"
+
+
+@model
+def made_for_several_devices():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        picture = L.Input((32, 32, 3))
+        made = keras.Model(picture, scores(encoder()(picture)))
+        made.compile("adam", "categorical_crossentropy", jit_compile=True)
+    return made, "conv2"
+
+
 def a_picture(info):
     if not info.is_picture:
         return np.ones(info.shape, np.float32)
@@ -208,11 +260,63 @@ def test_every_model_is_climbed_and_asked_and_left_as_it_was(name):
     classes = cw.visualize_classes(net, [0], steps=3)
     assert np.isfinite(classes.values).all()
     given = [a_picture(info) for info in net.inputs]
-    best = net.predict(given if len(given) > 1 else given[0], top=1)[0]
+    all_given, given = given, given if len(given) > 1 else given[0]
+    best = net.predict(given, top=1)[0]
     assert np.isfinite(best.probability)
+    sizes = {info.name: one.shape[:2] for info, one in zip(net.inputs, all_given, strict=True)}
+    for heat in [*cw.class_activation_map(net, given, layer), *cw.attribution(net, given, method="gradient")]:
+        assert np.isfinite(heat.map).all() and heat.raw.any()
+        assert heat.map.shape == sizes[heat.input]
     for old, new in zip(before, made.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     assert not any("call" in part.__dict__ for part in made._flatten_layers())
+
+
+def test_a_sequential_is_as_good_as_its_functional_twin_however_it_was_made(tmp_path):
+    def layers():
+        return [L.Conv2D(4, 3, activation="relu", name="c"), L.GlobalAveragePooling2D(), L.Dense(3, "softmax")]
+
+    x = picture = L.Input((32, 32, 3))
+    for layer in layers():
+        x = layer(x)
+    twin = keras.Model(picture, x)
+    with_input, late = keras.Sequential([L.Input((32, 32, 3)), *layers()]), keras.Sequential(layers())
+    late.build((None, 32, 32, 3))
+    late.set_weights(twin.get_weights())
+    late.save(tmp_path / "late.keras")
+    photo = np.random.default_rng(3).random((40, 30, 3), np.float32)
+    heat, pictures = cw.class_activation_map(twin, photo, "c", 1)[0], cw.visualize_classes(twin, [1], steps=3)
+    for made in (with_input, late, keras.models.load_model(tmp_path / "late.keras")):
+        made.set_weights(twin.get_weights())
+        np.testing.assert_allclose(cw.class_activation_map(made, photo, "c", 1)[0].raw, heat.raw, atol=1e-6)
+        np.testing.assert_allclose(cw.visualize_classes(made, [1], steps=3).pictures, pictures.pictures, atol=1e-5)
+
+
+def test_a_frozen_backbone_hands_gradients_on_from_each_head():
+    made, layer = frozen_backbone_under_two_heads()
+    photo = np.random.default_rng(3).random((32, 32, 3), np.float32)
+    maps = [cw.class_activation_map(made, photo, layer, 0, output=head)[0].raw for head in (0, 1)]
+    assert maps[0].any() and maps[1].any() and not np.allclose(*maps)
+    assert not made.get_layer("backbone").trainable
+
+
+def test_a_regression_is_explained_by_its_value():
+    made, layer = regression()
+    photo = np.random.default_rng(3).random((32, 32, 3), np.float32)
+    heat = cw.class_activation_map(made, photo, layer, method="hirescam")[0]
+    value = made(photo[None], training=False)[0, 0] - made.get_layer("out").bias[0]
+    assert heat.raw.sum() == pytest.approx(float(value), rel=1e-4)  # a mean and a dense layer add up what is there
+
+
+def test_hard_swish_networks_get_a_smooth_picture_by_default():
+    keras.utils.set_random_seed(0)
+    made = keras.applications.MobileNetV3Small((32, 32, 3), include_top=False, weights=None)
+    pics = cw.visualize_units(made, "expanded_conv_3_expand", [0, 1])
+    assert pics.notes == ("", "") and pics.pictures.std() > 0.05
+    light = pics.pictures.mean(-1)
+    power = np.abs(np.fft.fft2(light - light.mean((1, 2), keepdims=True))) ** 2
+    fine = np.hypot(*np.meshgrid(np.fft.fftfreq(32), np.fft.fftfreq(32))) > 0.25
+    assert power[:, fine].sum() < 0.25 * power.sum()  # noise has four fifths of its power there
 
 
 def test_a_reloaded_model_is_as_good_as_the_saved_one(tmp_path):
@@ -221,6 +325,42 @@ def test_a_reloaded_model_is_as_good_as_the_saved_one(tmp_path):
         made.save(tmp_path / name)
         again = cw.visualize_units(keras.models.load_model(tmp_path / name, compile=False), layer, [1], steps=4)
         np.testing.assert_array_equal(again.pictures, cw.visualize_units(made, layer, [1], steps=4).pictures)
+
+
+def test_one_squeezed_sigmoid_tells_two_classes():
+    made, _ = one_squeezed_number()
+    net, picture = cw.Network(made), np.full((32, 32, 3), 0.4, np.float32)
+    told = {p.index: p.probability for p in net.predict(picture)}
+    assert told == pytest.approx({1: float(made(net.preprocess(picture[None] * 255))[0]), 0: 1 - told[1]})
+    for_one, for_zero = (cw.class_activation_map(net, picture, target=t)[0].raw for t in (1, 0))
+    np.testing.assert_array_equal(for_one, -for_zero)
+
+
+def test_one_number_for_the_whole_batch_is_refused():
+    picture = L.Input((32, 32, 3))
+    with pytest.raises(cw.BadModel, match="one number for the whole batch"):
+        cw.Network(keras.Model(picture, keras.ops.mean(encoder()(picture))))
+
+
+def test_upsampling_between_pixels_is_kerass_own_at_any_size():
+    made, _ = upsampling_between_pixels()
+    net, whole = cw.Network(made, "unit"), keras.Model(made.input, made.get_layer("larger").output)
+    for size in ((20, 26), (33, 18)):
+        picture = np.random.default_rng(0).random((*size, 3), np.float32)
+        np.testing.assert_allclose(
+            cw.feature_maps(net, picture, "larger")["larger"], whole(picture[None])[0], atol=1e-6
+        )
+    assert "_resize_images" not in made.get_layer("larger").__dict__
+
+
+def test_a_layer_that_must_know_the_size_is_refused_with_the_remedy():
+    def build(size):
+        picture = L.Input((size, size, 3))
+        return keras.Model(picture, L.Conv2D(2, 3)(L.RandomCrop(8, 8)(picture)))
+
+    with pytest.raises(cw.BadModel, match=r"must know the size beforehand. Rebuild it for one size"):
+        cw.Network(build(None)).layers  # noqa: B018
+    assert cw.Network(build(32)).layers
 
 
 def test_the_logit_is_found_wherever_the_softmax_hides():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
 from dataclasses import dataclass, field
@@ -11,8 +12,9 @@ import pytest
 
 from cnnwidgets.compute import ascent as ascent_
 from cnnwidgets.compute import objectives, optimizers, parametrizations, transforms
-from cnnwidgets.compute.ascent import Canvas, ascend, climb
+from cnnwidgets.compute.ascent import ascend, climb
 from cnnwidgets.compute.backend import keras, tf
+from cnnwidgets.compute.canvas import Canvas
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.objectives import channel, class_logit, layer, neuron, unit
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget, CnnWidgetsError, JobFailed
@@ -272,6 +274,40 @@ def test_fifty_runs_over_one_layer_are_traced_once(build):
     assert len(counting.traced) == 2  # another layer is another graph: the counter counts
 
 
+def test_two_hundred_runs_leave_nothing_behind(build):
+    network = Network(build("plain"))
+
+    def render(k):
+        last(ascend(network, k % 7 * channel("conv2", k % 12), size=16, steps=1 + k % 2, seed=k))
+
+    def held():
+        gc.collect()
+        return len(gc.get_objects())
+
+    for k in range(20):
+        render(k)
+    before, kept = held(), len(network.traces)
+    for k in range(180):
+        render(k)
+    assert len(network.traces) == kept
+    assert held() - before < 180  # less than one object a run
+
+
+def test_a_run_that_is_interrupted_while_it_is_traced_starts_again_as_new(build, monkeypatch):
+    network, usual = Network(build("plain")), objectives.VALUES["channel"]
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(objectives.VALUES, "channel", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        next(ascend(network, channel("conv2", 0), size=16, steps=2))
+    monkeypatch.setitem(objectives.VALUES, "channel", usual)
+    again = last(ascend(network, channel("conv2", 0), size=16, steps=2))
+    fresh = last(ascend(Network(build("plain")), channel("conv2", 0), size=16, steps=2))
+    assert again.pictures.tobytes() == fresh.pictures.tobytes()
+
+
 def test_new_weights_are_climbed_without_another_trace(build):
     model = build("plain")
     network, counting = Network(model), Counting()
@@ -330,7 +366,7 @@ BAD = [
     ({"objective": channel("conv2", 0, call=1)}, "no call 1. Its calls are 0 to 0"),
     ({"objective": channel("gap", 0)}, "no rows and columns.*objectives.unit"),
     ({"objective": neuron("logits", 0)}, "no rows and columns"),
-    ({"objective": unit("picture", 0)}, "no units that can be climbed"),
+    ({"objective": unit("picture", 0)}, "never called"),
     ({"objective": class_logit(5)}, "no class 5. Choose one of 0 to 4"),
     ({"objective": class_logit(0, output=1)}, "no output 1"),
     ({"objective": channel("conv1", [0, 1]) + channel("conv2", [0, 1, 2])}, r"\[2, 3\] pictures"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cnnwidgets.compute.ascent import Canvas
 from cnnwidgets.compute.backend import keras
+from cnnwidgets.compute.canvas import Canvas
 from cnnwidgets.compute.cost import LARGEST_BATCH, STEP_FLOPS, batch_size, forward_flops
 from cnnwidgets.compute.network import Network
 from cnnwidgets.errors import BadTarget

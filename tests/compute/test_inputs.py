@@ -95,6 +95,27 @@ def test_a_subclassed_model_remembers_the_inputs_it_was_called_on(nesting, noise
     np.testing.assert_allclose(run(network, photo), expected, atol=1e-6)
 
 
+def test_a_model_that_is_called_with_several_arguments_names_the_remedy_and_it_works(noise):
+    class Pair(keras.Model):
+        def __init__(self):
+            super().__init__(name="pair")
+            self.conv, self.gap = L.Conv2D(2, 3, name="conv"), L.GlobalAveragePooling2D()
+
+        def call(self, left, right, training=False):
+            return self.gap(self.conv(left)) - self.gap(self.conv(right))
+
+    model, left, right = Pair(), noise(1, 9, 7, 3), noise(1, 9, 7, 3, seed=8)
+    expected = model(left, right)
+    with pytest.raises(
+        BadModel, match=r"2 arguments \(left, right\).*keras.Model\(\[left, right\], model\(left, right\)"
+    ):
+        Network(model)
+    inputs = [keras.Input((9, 7, 3), name=name) for name in ("left", "right")]
+    network = Network(keras.Model(inputs, model(*inputs)), preprocess="unit")
+    np.testing.assert_allclose(network.call([left, right])[0], expected, atol=1e-6)
+    assert [network.sees("pair/conv", call) for call in (0, 1)] == [(0,), (1,)]
+
+
 def test_a_sequential_works_however_it_was_built(noise, run):
     pictures = noise(1, 8, 8, 3)
     with_input = keras.Sequential([keras.Input((8, 8, 3)), L.Conv2D(2, 3), L.Flatten()])

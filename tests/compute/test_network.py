@@ -149,6 +149,37 @@ def two_photos_and_a_table():
     return keras.Model([table, photo, other], L.Concatenate()([mean(photo), mean(other), table]))
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(
+    "spoil, words",
+    [
+        (lambda x: x * 255, r"go from .* to 25.*Scale them to 0..1, or give uint8"),
+        (lambda x: x - 0.5, r"go from -0.4.*Scale them to 0..1"),
+        (lambda x: np.where(x > 0.5, np.nan, x), "NaN or infinity"),
+        (lambda x: np.where(x > 0.5, np.inf, x), "NaN or infinity"),
+        (lambda x: (x * 60000).astype(np.uint16), "uint16"),
+    ],
+)
+def test_a_picture_outside_its_range_is_noticed(noise, channels, spoil, words):
+    network = Network(keras.Sequential([keras.Input((None, None, channels)), L.Conv2D(2, 3)]), preprocess="unit")
+    picture = noise(16, 16, channels)
+    assert network.predict(picture)
+    with pytest.raises(BadPicture, match=words):
+        network.predict(spoil(picture))
+
+
+def test_eight_bits_of_unusual_channels_are_the_same_picture():
+    network = Network(keras.Sequential([keras.Input((8, 8, 5)), L.Conv2D(2, 3)]), preprocess="unit")
+    levels = np.random.default_rng(0).integers(0, 256, (8, 8, 5), np.uint8)
+    np.testing.assert_allclose(network.arrays(levels)[0][0], levels / 255, atol=1e-7)
+
+
+@pytest.mark.parametrize("table", ["old", None, [1, 2, 3], [1, 2, 3, np.nan], np.ones((2, 4)), {"a": 1}])
+def test_a_table_that_does_not_fit_is_refused_with_its_shape(net, noise, table):
+    with pytest.raises(BadModel, match="input 'age' does not take .*Give finite numbers: 4"):
+        net("inputs_as_dict").predict({"photo": noise(32, 32, 3), "age": table})
+
+
 def test_inputs_that_are_not_climbed_get_mid_grey_and_zeros_or_what_is_held(noise):
     network, pictures = Network(two_photos_and_a_table(), preprocess="none"), noise(2, 8, 8, 3)
     means = pictures.mean((1, 2)) * 255

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cnnwidgets.compute import silence
-from cnnwidgets.compute.ascent import Canvas
 from cnnwidgets.compute.backend import keras
+from cnnwidgets.compute.canvas import Canvas
 from cnnwidgets.compute.frame import Frame
 from cnnwidgets.compute.silence import Answer
 from cnnwidgets.compute.units import visualize_units

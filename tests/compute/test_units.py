@@ -175,7 +175,7 @@ def test_twenty_requests_over_one_layer_are_traced_once(build, monkeypatch):
 BAD = [
     ({"layer": "conv3"}, "no layer 'conv3'.*conv1"),
     ({"layer": None}, "no layer None"),
-    ({"layer": "picture"}, "no units that can be climbed"),
+    ({"layer": "picture"}, "never called"),
     ({"units": [12]}, "no unit 12. Its units are 0 to 11"),
     ({"units": [0, -1]}, "no unit -1"),
     ({"units": [True]}, "no unit True"),

@@ -1,0 +1,124 @@
+"""What an objective means for a network: checked against its layers and outputs, and read inside a graph."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from cnnwidgets.compute import layers as layers_
+from cnnwidgets.compute.backend import compiled, keras, tf
+from cnnwidgets.compute.canvas import Canvas
+from cnnwidgets.compute.network import Network, enough_room
+from cnnwidgets.compute.objectives import CENTER, VALUES, Numbers, Objective, Term
+from cnnwidgets.compute.outputs import behind
+from cnnwidgets.compute.outputs import find as find_output
+from cnnwidgets.compute.settings import check_call, check_unit, whole_number
+from cnnwidgets.errors import BadTarget, quoted
+
+
+def checked(net: Network, objective: Objective) -> Objective:
+    """The objective with full layer paths.
+
+    Raises:
+        BadTarget: for an unknown layer, unit, call, or lists of units of different lengths.
+    """
+    if not isinstance(objective, Objective):
+        raise BadTarget(f"This is no objective but {quoted(objective)}. Make one with cw.objectives.")
+    lengths = {len(t.units) for t in objective.terms} - {1}
+    if len(lengths) > 1:
+        raise BadTarget(f"The terms are for {sorted(lengths)} pictures. Give each as many units, or one.")
+    return Objective(tuple(_checked_term(net, t) for t in objective.terms))
+
+
+def _checked_term(net: Network, term: Term) -> Term:
+    return _checked_of_layer(net, term) if term.layer else _checked_of_output(net, term)
+
+
+def _checked_of_output(net: Network, term: Term) -> Term:
+    index = find_output(term.output, net.outputs)
+    info = net.outputs[index]
+    if not info.has_gradient:
+        raise BadTarget(
+            f"The output {quoted(info.name)} gives whole numbers, as argmax does, so no gradient reaches the picture. "
+            "Climb a layer before it, or give a model that ends in scores."
+        )
+    for one in term.units:
+        net.class_index(one, index)
+    return replace(term, output=index, kind="decision" if info.is_decision else term.kind)
+
+
+def _checked_of_layer(net: Network, term: Term) -> Term:
+    info = net.layer(term.layer)
+    check_call(info, term.call)
+    if term.kind == "direction" and len(term.vector) != info.units:
+        raise BadTarget(
+            f"The direction has {len(term.vector)} numbers, and the layer {quoted(info.path)} {info.units} channels. "
+            "Give one for each channel."
+        )
+    if term.kind in ("channel", "neuron", "diversity") and not info.is_spatial:
+        raise BadTarget(
+            f"The layer {quoted(info.path)} has no rows and columns, so it has no channels. "
+            "Climb it with objectives.unit."
+        )
+    for one in term.units:
+        check_unit(info, one)
+    return replace(term, layer=info.path)
+
+
+def check_places(net: Network, objective: Objective, canvas: Canvas) -> None:
+    """Refuse a neuron at a row or column that its map does not have."""
+    for term in objective.terms:
+        if term.place != (CENTER, CENTER):
+            key = ("cells", term.layer, term.call, canvas.shape, canvas.which, canvas.fed)
+            rows, columns = net.traces.get(key, functools.partial(_cells, net, term, canvas))
+            whole_number("row", max(term.place[0], 0), 0, rows - 1)
+            whole_number("column", max(term.place[1], 0), 0, columns - 1)
+
+
+def _cells(net: Network, term: Term, canvas: Canvas) -> tuple[int, int]:
+    """Rows and columns of the map that a term reads, found by shapes alone."""
+    sizes: list[tuple[int, int]] = []
+
+    def run() -> None:
+        with layers_.record(net.layers_by_path, [term.layer]) as recording, enough_room(*canvas.shape[:2], BadTarget):
+            net.call(canvas.feed(net, tf.zeros([1, *canvas.shape]), dict(canvas.held)))
+        seen = _seen(net, replace(term, before_activation=False), recording, [])
+        sizes.append(tuple(seen.shape[1:3]))
+
+    compiled(run).get_concrete_function()
+    return sizes[0]
+
+
+def read(net: Network, terms: tuple[Term, ...], feed: Sequence[Any], numbers: Sequence[Numbers]) -> Any:
+    """The objective of each picture, inside a graph.
+
+    Args:
+        net: the network.
+        terms: the objective's terms.
+        feed: what `net.call` takes.
+        numbers: what `numbers_of` made of them.
+
+    Returns:
+        float32 [N].
+    """
+    watch = {t.layer for t in terms if t.layer}
+    before = any(t.before_activation for t in terms)
+    with layers_.record(net.layers_by_path, watch, activations=before) as recording:
+        outputs = net.call(feed)
+        values = []
+        for term, own in zip(terms, numbers, strict=True):
+            seen = tf.cast(_seen(net, term, recording, outputs), tf.float32)
+            values.append(own.weight * VALUES[term.kind](seen, own))
+    return tf.add_n(values)
+
+
+def _seen(net: Network, term: Term, recording: layers_.Recording, outputs: list[Any]) -> Any:
+    """The tensor [N, ..., C] that a term reads."""
+    if not term.layer:
+        return behind(outputs[find_output(term.output, net.outputs)], recording)[0]
+    seen = keras.tree.flatten(recording.calls[term.layer][term.call])[0]
+    seen = recording.before_activation(seen) if term.before_activation else seen
+    first = net.layer(term.layer).channel_axis == 1 and seen.shape.rank == 4
+    return tf.transpose(seen, [0, 2, 3, 1]) if first else seen
