@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,39 +10,43 @@ import numpy as np
 
 from cnnwidgets import pictures
 from cnnwidgets.compute import objectives
+from cnnwidgets.compute.activations import display_maps, feature_maps
+from cnnwidgets.compute.adversarial import adversarial
 from cnnwidgets.compute.ascent import ascend
 from cnnwidgets.compute.classes import visualize_classes
+from cnnwidgets.compute.deepdream import deepdream
 from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.compute.randomized import randomized
 from cnnwidgets.compute.units import visualize_units
-from cnnwidgets.errors import BadModel, BadTarget, quoted
+from cnnwidgets.errors import BadModel, BadPicture, BadTarget, quoted
+from cnnwidgets.panels.heatmap.look import FUNCTION, Question, look
+from cnnwidgets.panels.heatmap.tiles import Brush, HeatTiles
+from cnnwidgets.panels.held_picture import HeldPicture
 from cnnwidgets.recipe import Recipe
 from cnnwidgets.snippets import BUNDLED, VERBS
 from cnnwidgets.zoo import load_network
 
-Settings = Mapping[str, Any]
 
-
-def rerun(png: bytes | str | Path, net: Network | Any = None) -> bytes:
+def rerun(png: bytes | str | Path, net: Network | Any = None, picture: object = None) -> bytes:
     """The PNG that a recipe makes: on the same machine and versions the same bytes.
 
     Args:
         png: a PNG that a panel saved: its bytes, or its path.
         net: the network, where it is not one of this package's own.
+        picture: the photograph, or one for each input, where it began with one.
 
     Raises:
-        BadPicture: for what is no PNG with a recipe.
+        BadPicture: for what is no PNG with a recipe, and for another photograph or none where one is needed.
         BadModel: for a network with other weights.
         BadTarget: for a recipe that cannot be run again.
 
     Example:
-        >>> rerun("gallery.png") == open("gallery.png", "rb").read()
+        >>> rerun("dream.png", picture="cat.jpg") == open("dream.png", "rb").read()
         True
     """
     recipe = Recipe.from_png(png)
-    if recipe.verb not in _MAKERS:
-        raise BadTarget(f"A picture made by {recipe.verb} needs the picture it began with. Run its snippet() instead.")
     network = _network(recipe, net)
-    made = _MAKERS[recipe.verb](network, recipe.settings)
+    made = _MAKERS[recipe.verb](network, recipe.settings, _held(recipe, network, picture))
     return pictures.to_png(pictures.displayable(made), recipe.to_dict())
 
 
@@ -55,9 +59,24 @@ def _network(recipe: Recipe, net: Any) -> Network:
     return network
 
 
-def _tiles(verb: Callable[..., Any], first: str) -> Callable[[Network, Settings], Any]:
-    def make(net: Network, settings: Settings) -> Any:
-        given = {name: value for name, value in settings.items() if name in VERBS[verb.__name__].keywords}
+def _held(recipe: Recipe, net: Network, picture: object) -> Any:
+    """The photograph that it began with; `None` where it began with none."""
+    if "picture" not in VERBS[recipe.verb].first:
+        return None
+    if picture is None:
+        raise BadPicture(f"A picture made by {recipe.verb} needs the photograph it began with. Give it as picture=....")
+    held = HeldPicture(net, picture)
+    if held.digest != recipe.settings.get("picture"):
+        raise BadPicture(
+            f"This is another photograph than the one that {recipe.verb} began with: their pixels differ. "
+            "Give the original file or array, unchanged, as picture=...."
+        )
+    return held
+
+
+def _tiles(verb: Callable[..., Any], first: str) -> Callable[[Network, Mapping[str, Any], Any], Any]:
+    def make(net: Network, settings: Mapping[str, Any], _: Any) -> Any:
+        given = _keywords(verb.__name__, settings)
         size = given.get("size")
         given["size"] = tuple(size) if isinstance(size, (list, tuple)) else size
         made = verb(net, settings[first], **given)
@@ -66,14 +85,67 @@ def _tiles(verb: Callable[..., Any], first: str) -> Callable[[Network, Settings]
     return make
 
 
-def _climbed(net: Network, settings: Settings) -> Any:
+def _climbed(net: Network, settings: Mapping[str, Any], _: Any) -> Any:
     objective = objectives.channel(settings["layer"], settings["unit"])
     *_, last = ascend(net, objective, settings.get("size"), settings["steps"], seed=settings["seed"])
     return pictures.to_uint8(np.asarray(last.pictures[0]))
 
 
-_MAKERS: dict[str, Callable[[Network, Settings], Any]] = {
+def _maps(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
+    ((_, maps),) = feature_maps(net, held.given, **_keywords("feature_maps", settings)).items()
+    return pictures.tile_maps(display_maps(maps[..., list(settings["shown"])], settings["how"]), settings["columns"])
+
+
+def _from_photograph(verb: Callable[..., Iterator[Any]]) -> Callable[[Network, Mapping[str, Any], HeldPicture], Any]:
+    def make(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
+        if settings.get("steered"):
+            raise BadTarget(
+                "Its settings were turned while it ran, so they do not tell how it was made. "
+                "Run its snippet() for one that is like it."
+            )
+        frames = verb(net, held.given, **_keywords(verb.__name__, settings))
+        return _at(frames, settings).pictures[0]
+
+    return make
+
+
+def _heat(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
+    questions = tuple(_question(net, asked) for asked in (settings, *settings["beside"]))
+    seen = _at(look(questions, held, randomized), settings)
+    return HeatTiles(seen).whole(Brush(settings["opacity"], settings["threshold"], settings["colormap"]))
+
+
+def _question(net: Network, asked: Mapping[str, Any]) -> Question:
+    other = asked.get("network", net.name)
+    if other != net.name and other not in BUNDLED:
+        raise BadTarget(f"The network {quoted(other)} stands beside. Run the panel with it as second_net instead.")
+    if asked["target"] == FUNCTION:
+        raise BadTarget("It explains a function, which is not in the recipe. Run the panel with it as target instead.")
+    named = {name: asked[name] for name in ("target", "method", "output", "seed")}
+    network = net if other == net.name else load_network(other)
+    return Question(network, asked.get("layer"), is_shuffled=asked.get("shuffled", False), **named)
+
+
+def _keywords(verb: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name in VERBS[verb].keywords}
+
+
+def _at(frames: Iterator[Any], settings: Mapping[str, Any]) -> Any:
+    """The frame whose picture was saved: the last one, or where the run was stopped."""
+    until = settings.get("until")
+    for frame in frames:
+        if frame.step == until:
+            break
+    return frame
+
+
+_MAKERS: dict[str, Callable[[Network, Mapping[str, Any], Any], Any]] = {
     "visualize_units": _tiles(visualize_units, "layer"),
     "visualize_classes": _tiles(visualize_classes, "classes"),
     "ascend": _climbed,
+    "feature_maps": _maps,
+    "class_activation_map": _heat,
+    "attribution": _heat,
+    "deepdream": _from_photograph(deepdream),
+    "adversarial": _from_photograph(adversarial),
 }

@@ -43,7 +43,7 @@ VERBS: Mapping[str, Verb] = {
     "visualize_units": Verb("net, {layer}", ("units", "size", "steps", "recipe", "call", "output", "seed"), "pics"),
     "visualize_classes": Verb("net, {classes}", ("size", "steps", "recipe", "output", "seed"), "pics"),
     "ascend": Verb("net, cw.objectives.channel({layer}, {unit})", ("size", "steps", "seed"), "frame"),
-    "feature_maps": Verb("net, picture", ("layers",), "pics"),
+    "feature_maps": Verb("net, picture", ("layers", "call"), "pics"),
     "class_activation_map": Verb("net, picture", ("layer", "target", "method", "output", "seed"), "heat"),
     "attribution": Verb("net, picture", ("target", "method", "output", "seed"), "heat"),
     "deepdream": Verb(

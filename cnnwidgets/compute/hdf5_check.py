@@ -54,7 +54,9 @@ def _check_texts(file: Path, data: bytes | mmap.mmap) -> None:
         place, end = start + 16, start + size
         while place + 16 <= min(end, len(data)):
             index, length = struct.unpack_from("<H6xQ", data, place)
-            place += 16 + -(-length // 8) * 8 if index else max(length, 16)  # the last is what is free
+            if not index and not length:  # what is free has a length, its own header included
+                raise damaged(file)
+            place += 16 + -(-length // 8) * 8 if index else length
         if place > end or end > len(data):
             raise damaged(file)
         start = data.find(_HEAP, start + 1)

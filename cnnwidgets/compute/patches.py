@@ -129,7 +129,7 @@ class _Unit:
 
         def box_at(place: Place) -> Box:
             box, _ = follow_back(feed, tf.constant((*place, self.unit), tf.int32))
-            return _scaled([int(edge) for edge in box], fed, given.shape)
+            return scaled([int(edge) for edge in box], fed, given.shape)
 
         for place, box in _places(cells, box_at, given.shape, most, worst):
             top, left, bottom, right = box
@@ -137,7 +137,7 @@ class _Unit:
             yield Patch(index, float(cells[place]), place, box, pixels)
 
 
-def _scaled(box: Sequence[int], fed: Sequence[int], given: Sequence[int]) -> Box:
+def scaled(box: Sequence[int], fed: Sequence[int], given: Sequence[int]) -> Box:
     """A box in the picture as it was given, from that in the picture as the network gets it."""
     top, left, bottom, right = box
     return (

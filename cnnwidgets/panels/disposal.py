@@ -18,6 +18,15 @@ def close_all(box: widgets.Box) -> None:
     _close_parts(box)
 
 
+def stop_counting(box: widgets.Box) -> None:
+    """Let the page no longer tell how often the parts of a box are seen: it would tell closed ones too."""
+    for child in box.children:
+        if getattr(child, "_view_count", None) is not None:
+            child._view_count = None
+        if isinstance(child, widgets.Box):
+            stop_counting(child)
+
+
 def close_whole(widget: widgets.Widget) -> None:
     """Close a widget and everything inside it."""
     if isinstance(widget, widgets.Box):

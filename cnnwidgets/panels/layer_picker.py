@@ -68,7 +68,7 @@ class LayerPicker(widgets.VBox):
         for widget in (self._search, self._kind):
             widget.style.description_width = "48px"
         self._list = widgets.Select(
-            description="Layers", rows=12, layout=widgets.Layout(width="100%", max_width="640px", height="240px")
+            description="Layers", rows=12, layout=widgets.Layout(width="auto", max_width="640px", height="240px")
         )
         self._list.add_class("cnnw-mono")
         self._filling = False

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 from ipyevents import Event
 
 from cnnwidgets import pictures
-from cnnwidgets.panels import markup
+from cnnwidgets.panels import disposal, markup
 
 WINDOW = 1  # frames that may be on their way to the page: a second would replace the first before it is painted
 
@@ -94,7 +94,7 @@ class Screen(widgets.VBox):
 
     def close(self) -> None:
         """Take everything off the page."""
-        self._image._view_count = None  # where clicks are heard, the page would count views and tell a closed widget
+        disposal.stop_counting(self)  # where clicks are heard, the page counts views
         for part in (self._events, self._link):
             if part is not None:
                 part.close()

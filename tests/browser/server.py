@@ -27,9 +27,16 @@ QUIET = {"checkForUpdates": False, "fetchNews": "false", "doNotDisturbMode": Tru
 
 
 class Server:
-    """A JupyterLab process with folders, settings and a token of its own; it knows nothing of who runs the tests."""
+    """A JupyterLab process with folders, settings and a token of its own; it knows nothing of who runs the tests.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: for everything that it writes; `root` in it holds the notebooks.
+        python: whose JupyterLab it is, and whose kernel.
+        tree: what kernels import before all that is installed; none tests what is installed itself.
+    """
+
+    def __init__(self, folder: Path, python: Path | str = sys.executable, tree: Path | None = PROJECT) -> None:
+        self._python, self._tree = str(python), tree
         self.root, self.log, self.token = folder / "notebooks", folder / "server.log", secrets.token_hex(16)
         self.folders = {name: folder / name.lower() for name in FOLDERS}
         for path in (self.root, *self.folders.values()):
@@ -44,9 +51,9 @@ class Server:
         (settings / "notification.jupyterlab-settings").write_text(json.dumps(QUIET), encoding="utf-8")
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser", "--allow-root"]
+        command = [self._python, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser", "--allow-root"]
         options = ["--ip=127.0.0.1", "--port=0", f"--ServerApp.root_dir={self.root}"]
-        own = {"JUPYTER_TOKEN": self.token, "PYTHONPATH": str(PROJECT)}  # the kernels import the tree under test
+        own = {"JUPYTER_TOKEN": self.token, "PYTHONPATH": str(self._tree or "")}
         environment = os.environ | {name: str(path) for name, path in self.folders.items()} | own
         with self.log.open("wb") as log:
             streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}

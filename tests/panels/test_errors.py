@@ -19,7 +19,11 @@ ERRORS = [
     (JobFailed("The run diverged at step 3. Lower the step size."), "The run diverged at step 3. Lower the step size."),
     (ValueError("no"), "ValueError: no. The details are in panel.traceback."),
     (ValueError(""), "ValueError: ValueError. The details are in panel.traceback."),
-    (MemoryError(), "MemoryError: MemoryError. The details are in panel.traceback."),
+    (
+        MemoryError(),
+        "MemoryError: There is not enough memory. Take smaller pictures, fewer at once, or stop other kernels. "
+        "The details are in panel.traceback.",
+    ),
     (RuntimeError("\x1b[31mred\x1b[0m\nand more"), "RuntimeError: red. The details are in panel.traceback."),
     (SystemExit(1), "SystemExit: 1. The details are in panel.traceback."),
 ]

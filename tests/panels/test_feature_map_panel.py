@@ -134,3 +134,16 @@ def test_a_unit_that_no_photograph_excites_is_said_to_be_one(panel, waiting, tex
     waiting(lambda: not panel.excitement.is_busy, 60)
     panel.excitement.patches.current.wait()
     assert any("photographs excites this unit" in text for text in texts(panel.excitement))
+
+
+def test_a_network_of_one_size_takes_any_photograph_and_what_a_cell_sees_is_told_in_its_pixels():
+    keras.utils.set_random_seed(0)
+    fixed = keras.Sequential(
+        [L.Input((16, 16, 3)), L.Conv2D(4, 3, padding="same", name="conv"), L.Flatten(), L.Dense(2)]
+    )
+    panel = cw.FeatureMapPanel(fixed, np.random.default_rng(0).random((32, 64, 3), np.float32), "conv")
+    panel.run()
+    assert panel.state == "done"
+    top, left, bottom, right = panel._last.seen_by(8, 8)
+    assert (top, left, bottom, right) == (14, 28, 20, 40), "3 x 3 cells around, each 2 x 4 pixels"
+    panel.close()

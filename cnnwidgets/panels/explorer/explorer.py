@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ class Explorer(Choice, widgets.VBox):
         self._foot = Foot()
         self._stage = Stage(self, self._front_changed, self._dress)
         self._mirrored: Panel | None = None
+        self._changing = threading.RLock()  # networks are loaded on threads of their own
         self._output = CellOutput(self._repr_mimebundle_)
         self.children = [markup.markup(markup.STYLE, display="none"), self._arranged(), self._foot]
         self._picker.observe(lambda change: self._picked("layer", change["new"]), "layer")
@@ -140,7 +142,8 @@ class Explorer(Choice, widgets.VBox):
             self._is_settled = False
             self.net = change["old"]
             self._is_settled = True
-            self._change_network(change["new"])
+            with self._changing:
+                self._change_network(change["new"])
 
     def _change_network(self, net: Network) -> None:
         self.choose_network(net)
@@ -154,7 +157,9 @@ class Explorer(Choice, widgets.VBox):
 
     def _network_loaded(self, net: Network) -> None:
         try:
-            self._change_network(net)
+            with self._changing:
+                if self.comm is not None and net is not self.net:
+                    self._change_network(net)
         except Exception as error:  # on a thread whose traceback nobody would see
             self._networks.refuse(Failure.of(error))
 
@@ -246,7 +251,8 @@ class Explorer(Choice, widgets.VBox):
         self._is_settled = False
         self._networks.forget()
         self._output.forget()
+        disposal.stop_counting(self)
+        super().close()  # first: the page takes all tabs away at once
         self._stage.close()
         self._photographs.close()
         disposal.close_all(self)
-        super().close()

@@ -69,12 +69,8 @@ class NetworkMenu(widgets.VBox):
 
     def _picked(self, change: dict[str, str]) -> None:
         name = change["new"]
-        if self._filling or name == self._chosen:
-            return
-        if name in self._loaded:
-            self._begin(name, lambda: self._loaded[name])
-        else:
-            self._begin(name, lambda: load_network(name))
+        if not self._filling:
+            self._begin(name, lambda: self._loaded.get(name) or load_network(name))
 
     def _typed(self, change: dict[str, str]) -> None:
         path = change["new"].strip()

@@ -109,17 +109,16 @@ class Stage(widgets.Tab):
         self.show()
 
     def _clear(self, place: widgets.VBox) -> None:
-        old, place.children = place.children, ()
-        for child in old:
-            if not isinstance(child, Panel):
+        for child in place.children:
+            if child not in self.panels.values():
                 disposal.close_whole(child)
+        place.children = ()
 
     def _close_panels(self) -> None:
-        panels, self.panels = list(self.panels.values()), {}
-        for place in self._places:
-            if any(child in panels for child in place.children):
-                place.children = ()
-        for panel in panels:
+        """Before they are taken out of their tabs: the page would tell widgets that are closed by then."""
+        panels, self.panels = self.panels, {}
+        disposal.stop_counting(self)
+        for panel in panels.values():
             panel.close()
 
     def close(self) -> None:

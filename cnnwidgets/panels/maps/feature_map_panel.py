@@ -248,8 +248,7 @@ class FeatureMapPanel(Panel):
         large = np.repeat(np.repeat(plane, scale, 0), scale, 1)
         cell = (row * scale, column * scale, (row + 1) * scale, (column + 1) * scale)
         self.large.show(with_box(pictures.color_maps(large), cell))
-        photograph = pictures.to_uint8(pictures.displayable(frame.picture.photos[0]))
-        box = frame.field.box(row, column) if frame.field is not None else None
+        photograph, box = pictures.to_uint8(frame.photograph), frame.seen_by(row, column)
         self.photograph.show(photograph if box is None else with_box(photograph, box))
         value = frame.maps[row, column, self.unit]
         self._large_line.value = markup.status(f"unit {self.unit} at row {row}, column {column}: {value:.3g}")

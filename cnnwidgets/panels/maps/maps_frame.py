@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnnwidgets.compute.activations import feature_maps
+from cnnwidgets.compute.dependence import Box
 from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.patches import scaled
 from cnnwidgets.compute.receptive_field import ReceptiveField, receptive_field
 from cnnwidgets.panels.held_picture import HeldPicture
 
@@ -22,30 +24,40 @@ class MapsFrame:
     Attributes:
         layer: its path.
         call: which of its calls.
-        picture: what it saw.
+        picture: what was given.
+        photograph: [H, W, 3], 0..1: the one that the layer sees.
         maps: [h, w, units] float32.
         units: in the order in which they are shown.
         step: 1, and 2 when the receptive field is known.
         steps: 2.
         values: the highest answer of each unit shown.
-        field: what a cell sees of the picture; `None` in the first frame, and where it cannot be told.
+        field: what a cell sees, in pixels of what the network was fed; `None` in the first frame, and where it cannot
+            be told.
+        fed: the (height, width) of that.
         notes: none.
     """
 
     layer: str
     call: int
     picture: HeldPicture
+    photograph: np.ndarray
     maps: np.ndarray
     units: tuple[int, ...]
     step: int
     steps: int
     values: np.ndarray
     field: ReceptiveField | None = None
+    fed: tuple[int, int] = (0, 0)
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """One line."""
         return f"MapsFrame({self.layer!r}, {list(self.maps.shape)})"
+
+    def seen_by(self, row: int, column: int) -> Box | None:
+        """What a cell sees of the photograph: (top, left, bottom, right) in its pixels."""
+        box = self.field.box(row, column) if self.field is not None else None
+        return None if box is None else scaled(box, self.fed, self.photograph.shape[:2])
 
 
 def look_at_maps(net: Network, picture: HeldPicture, layer: str, call: int, order: str) -> Iterator[MapsFrame]:
@@ -58,11 +70,14 @@ def look_at_maps(net: Network, picture: HeldPicture, layer: str, call: int, orde
         call: which of its calls.
         order: "answer" or "index".
     """
+    which = (net.sees(layer, call) or net.picture_inputs)[0]
     maps = feature_maps(net, picture.given, [layer], call=call)[layer]
     highest = maps.max((0, 1))
     units = np.argsort(-highest, kind="stable") if order == "answer" else np.arange(maps.shape[-1])
-    shown = layer, call, picture, maps, tuple(map(int, units))
+    photograph = picture.photos[net.picture_inputs.index(which)]
+    shown = layer, call, picture, photograph, maps, tuple(map(int, units))
     yield MapsFrame(*shown, 1, 2, highest[units])
-    height, width = picture.photos[0].shape[:2]
-    field = receptive_field(net, layer, size=(height, width), call=call) if min(height, width) >= SMALLEST else None
-    yield MapsFrame(*shown, 2, 2, highest[units], field)
+    height, width = net.arrays(picture.given)[which].shape[1:3]
+    fed = height, width
+    field = receptive_field(net, layer, size=fed, call=call) if min(fed) >= SMALLEST else None
+    yield MapsFrame(*shown, 2, 2, highest[units], field, fed)

@@ -237,9 +237,10 @@ class AdversarialPanel(PhotographPanel):
 
     def _save_jpeg(self) -> None:
         job = self._jpeg_question(QUALITY)
-        data = pictures.to_jpeg(pictures.displayable(self._picture(self._last)), QUALITY)
-        path = pictures.write_file(pictures.free_path(Path.cwd(), self._name(), ".jpg"), data)
-        self._say(f"Saved as {path.name} beside the notebook.")
+        if self.may_save:
+            data = pictures.to_jpeg(pictures.displayable(self._picture(self._last)), QUALITY)
+            path = pictures.write_file(pictures.free_path(Path.cwd(), self._name(), ".jpg"), data)
+            self._say(f"Saved as {path.name} beside the notebook.")
         self._ask(job)
 
     def _begin_other(self) -> None:

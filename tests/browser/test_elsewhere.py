@@ -1,0 +1,111 @@
+"""The same panels in Notebook 7 and in Voila."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import nbformat
+import pytest
+
+from tests.browser.server import PROJECT
+
+CELLS = [
+    "import cnnwidgets as cw",
+    "net = cw.load_network('squeezenet')",
+    "gallery = cw.FilterGallery(net, 'fire5_concat', units=range(4), steps=400)\ngallery",
+]
+
+
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 1200})
+    page = context.new_page()
+    page.errors = []
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    yield page
+    context.close()
+
+
+def write(folder, cells):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "python3", "language": "python"}
+    nbformat.write(notebook, folder / "elsewhere.ipynb")
+
+
+def sources(page):
+    return page.evaluate("() => [...document.querySelectorAll('.cnnw-stage img')].map(e => e.src).join()")
+
+
+def assert_it_streams_and_stops(page):
+    button = {name: page.get_by_role("button", name=re.compile(rf"\b{name}$")).last for name in ("Start", "Stop")}
+    button["Start"].wait_for(timeout=120_000)
+    button["Start"].click()
+    page.get_by_text("s left").wait_for(timeout=60_000)
+    seen = set()
+    deadline = time.monotonic() + 30
+    while len(seen) < 4:
+        seen.add(sources(page))
+        assert time.monotonic() < deadline, "the picture does not change"
+        time.sleep(0.1)
+    button["Stop"].click()
+    page.get_by_text("Stopped at step").wait_for(timeout=10_000)
+    still = sources(page)
+    time.sleep(1)
+    assert sources(page) == still and page.errors == []
+
+
+def test_a_gallery_streams_and_stops_in_notebook_7(server, page):
+    write(server.root, CELLS)
+    page.goto(f"{server.url}notebooks/elsewhere.ipynb?token={server.token}")
+    page.locator(".jp-Notebook .cm-content").first.wait_for(timeout=60_000)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    assert_it_streams_and_stops(page)
+
+
+@pytest.fixture
+def voila(tmp_path):
+    write(tmp_path, CELLS)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "voila",
+        "elsewhere.ipynb",
+        "--no-browser",
+        f"--port={port}",
+        "--Voila.ip=127.0.0.1",
+    ]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "CNNWIDGETS_CACHE_DIR": ""}
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}/"
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(url + "voila/static/favicon.ico", timeout=5).close()
+            break
+        except OSError as error:
+            if getattr(error, "code", 0) in (403, 404):  # it answers
+                break
+            assert time.monotonic() < deadline and process.poll() is None, "Voila did not start"
+            time.sleep(0.2)
+    yield url
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(20)
+
+
+def test_a_gallery_streams_and_stops_in_voila(voila, page):
+    page.goto(voila, timeout=120_000)
+    assert_it_streams_and_stops(page)
