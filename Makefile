@@ -1,5 +1,6 @@
 # make lab     JupyterLab on the first lesson, in an environment of its own (.venv)
-# make test    everything that must pass: lint, unit, notebooks, browser (each is a target too)
+# make test    everything that must pass: lint, unit, notebooks, docs, browser (each is a target too)
+# make docs    the documentation, into build/docs/index.html; a warning is an error
 # make bench   measurements beside the peers, some minutes on an idle machine; ARGS=--quick tries whether they run
 # make clean   removes the environment and what builds and tests leave behind
 #
@@ -8,7 +9,7 @@
 
 .DEFAULT_GOAL := lab
 .NOTPARALLEL:
-.PHONY: lab test lint unit notebooks browser bench clean chromium
+.PHONY: lab test lint unit notebooks docs browser bench clean chromium
 
 NEW_ENOUGH := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
@@ -28,11 +29,12 @@ BIN := .venv/bin
 FIRST_LESSON := notebooks/01-first-light.ipynb
 IN_LAB := .venv/made-for-lab
 IN_TEST := .venv/made-for-test
+IN_DOCS := .venv/made-for-docs
 
 lab: $(IN_LAB)
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/$(FIRST_LESSON)
 
-test: lint unit notebooks browser
+test: lint unit notebooks docs browser
 
 lint: $(IN_TEST)
 	$(BIN)/ruff check .
@@ -44,6 +46,9 @@ unit: $(IN_TEST)
 notebooks: $(IN_TEST)
 	$(BIN)/python -m pytest -m notebook tests/test_notebooks.py
 
+docs: $(IN_DOCS)
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs build/docs
+
 browser: $(IN_TEST) chromium
 	$(BIN)/python -m pytest -m browser tests/browser
 
@@ -51,12 +56,13 @@ bench: $(IN_TEST)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean:
-	rm -rf .venv .bench build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .bench build dist docs/lessons .mypy_cache .pytest_cache .ruff_cache
 	find cnnwidgets scripts tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment: made once, filled again when what it is made from has changed. The stamps say what it is filled for.
 $(IN_LAB): EXTRAS := lab
 $(IN_TEST): EXTRAS := lab test
+$(IN_DOCS): EXTRAS := lab docs
 
 .venv/made-for-%: pyproject.toml scripts/requirements.py | $(BIN)/python
 	$(BIN)/python scripts/requirements.py --tensorflow '$(TENSORFLOW)' $(EXTRAS) > .venv/requirements.txt

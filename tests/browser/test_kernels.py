@@ -24,7 +24,7 @@ def kernel(request, server, tmp_path_factory):
     name = f"ipykernel-{version}"
     place = server.folders["JUPYTER_DATA_DIR"] / "kernels" / name
     place.mkdir(parents=True)
-    begin = f"import sys; sys.path.insert(0, {str(folder)!r}); import ipykernel.kernelapp as it; it.launch_new_instance()"
+    begin = f"import sys; sys.path.insert(0, {str(folder)!r}); import ipykernel.kernelapp as k; k.launch_new_instance()"
     specification = {
         "argv": [sys.executable, "-c", begin, "-f", "{connection_file}"], "display_name": name, "language": "python",
     }  # fmt: skip

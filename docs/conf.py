@@ -1,0 +1,35 @@
+"""How the documentation is built: `make docs`. Pages are Markdown, lessons are the notebooks as they were saved."""
+
+import shutil
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parent
+sys.path.insert(0, str(PROJECT))
+
+import cnnwidgets  # noqa: E402
+
+# Sphinx reads only what is below this folder, so the lessons come here for the build; git does not see them.
+shutil.rmtree(HERE / "lessons", ignore_errors=True)
+shutil.copytree(PROJECT / "notebooks", HERE / "lessons", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+
+project = "cnnwidgets"
+author = "cnnwidgets contributors"
+version = release = cnnwidgets.__version__
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
+exclude_patterns = ["lessons/images", "lessons/00-*"]  # 00-app is a page to be served, not one to be read
+
+nb_execution_mode = "off"  # a lesson is run by its test; its page shows what it has put out
+nb_merge_streams = True
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+napoleon_use_ivar = True
+python_maximum_signature_line_length = 100
+
+html_theme = "furo"
+html_title = "cnnwidgets"
+html_show_copyright = False
