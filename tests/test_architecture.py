@@ -17,7 +17,7 @@ MAY_IMPORT = {  # room -> the rooms (or modules in them) that it may import, bes
     "compute": set(),
     "jobs": set(),
     "zoo": {"compute.backend", "compute.network", "compute.preprocess"},
-    "rerun": {"compute", "zoo"},
+    "rerun": {"compute", "panels.heatmap", "panels.held_picture", "zoo"},
     "atlas": {"compute", "jobs", "zoo"},
     "panels": {"atlas", "compute", "jobs", "zoo"},
     "__init__": {"atlas", "compute", "jobs", "panels", "rerun", "zoo"},

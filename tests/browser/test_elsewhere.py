@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -44,8 +43,9 @@ def sources(page):
 
 
 def assert_it_streams_and_stops(page):
-    button = {name: page.get_by_role("button", name=re.compile(rf"\b{name}$")).last for name in ("Start", "Stop")}
+    button = {name: page.locator(".cnnw button", has_text=name).first for name in ("Start", "Stop")}
     button["Start"].wait_for(timeout=120_000)
+    page.errors.clear()  # what the page itself could not do while it was loaded
     button["Start"].click()
     page.get_by_text("s left").wait_for(timeout=60_000)
     seen = set()

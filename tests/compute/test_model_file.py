@@ -344,6 +344,21 @@ def test_weights_that_refer_elsewhere_or_swell_are_refused(saved, make, words, s
     assert words in refused(path)
 
 
+@pytest.mark.parametrize("length", [0, 2**31, 2**63, 2**64 - 8])
+def test_a_text_without_end_is_refused_where_hdf5_itself_never_returns(saved, length):
+    path = saved("model.h5")
+    data = bytearray(path.read_bytes())
+    heap = data.index(b"GCOL\1\0\0\0")
+    first = place = heap + 16
+    while int.from_bytes(data[place : place + 2], "little"):
+        size = int.from_bytes(data[place + 8 : place + 16], "little")
+        place += 16 + -(-size // 8) * 8
+    where = place if length == 0 else first  # what is free, or the first text
+    data[where + 8 : where + 16] = length.to_bytes(8, "little")
+    path.write_bytes(data)
+    assert "cut off or damaged" in refused(path)
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("units", [10**8, 10**9, 10**15])
 def test_weights_that_the_file_cannot_hold_are_refused_before_they_are_made(saved, suffix, units):

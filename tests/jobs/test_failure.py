@@ -97,6 +97,37 @@ def test_an_error_of_ours_raised_while_tracing_keeps_its_kind() -> None:
     assert {"BadTarget", "CnnWidgetsError", "ValueError"} <= set(failure.types)
 
 
+class ResourceExhaustedError(Exception):
+    """TensorFlow's, by its name."""
+
+
+OOM_IN_GRAPH = """Graph execution error:
+
+Detected at node random_normal defined at (most recent call last):
+  File "/tmp/x.py", line 8, in <module>
+
+OOM when allocating tensor with shape[16,224,224,64] and type float on /job:localhost/device:CPU:0 by allocator mklcpu
+\t [[{{node random_normal}}]]
+Hint: If you want to see a list of allocated tensors when OOM happens, add report_tensor_allocations_upon_oom
+ [Op:__inference_function_18]"""
+HELP = ". Take smaller pictures, fewer at once, or stop other kernels"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ResourceExhaustedError(OOM_IN_GRAPH), f"for an array of 16 x 224 x 224 x 64 numbers{HELP}"),
+        (MemoryError("Unable to allocate 728. TiB for an array with shape (7, 9) and data type float64"),
+         f"for an array of 7 x 9 numbers{HELP}"),
+        (MemoryError(), f"memory{HELP}"),
+        (ValueError("in user code:\n\n    File 'x.py', line 1\n\n    MemoryError: no room\n"), f"memory{HELP}"),
+    ],
+)  # fmt: skip
+def test_too_little_memory_is_told_with_its_size_and_what_helps(error: Exception, line: str) -> None:
+    told = Failure.of(error).line
+    assert told.startswith("There is not enough memory") and told.endswith(line)
+
+
 def test_the_line_is_short_and_has_no_control_characters() -> None:
     line = Failure.of(ValueError("\x1b[31mred\x1b[0m\x00 \x07" + "x" * 1000)).line
     assert line.startswith("red") and line.isprintable() and len(line) == LONGEST_LINE

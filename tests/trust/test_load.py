@@ -1,0 +1,137 @@
+"""A long day at one notebook: what is moved, pressed, opened and closed a hundred times leaves nothing behind."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import psutil
+import pytest
+
+import cnnwidgets as cw
+from cnnwidgets.compute.network import Network
+from cnnwidgets.jobs import worker
+
+PROCESS = psutil.Process()
+
+
+def grown(action, times):
+    """How many bytes and threads the process has gained since the first tenth: allocators keep what they once had."""
+    for count in range(times):
+        action(count)
+        if count == times // 10:
+            gc.collect()
+            before = PROCESS.memory_info().rss, PROCESS.num_threads(), threading.active_count()
+    gc.collect()
+    after = PROCESS.memory_info().rss, PROCESS.num_threads(), threading.active_count()
+    return [now - then for now, then in zip(after, before, strict=True)]
+
+
+@pytest.fixture
+def gallery(net, opened):
+    return opened(cw.FilterGallery(net, "conv1", range(4), 16, 2000))
+
+
+def test_two_hundred_starts_and_stops_leave_no_thread_and_no_memory(gallery):
+    def cycle(_count):
+        gallery.start()
+        gallery.stop()
+
+    bytes_, system, python = grown(cycle, 200)
+    assert gallery.state == "stopped" and worker().jobs == ()
+    assert (system, python) == (0, 0) and bytes_ < 15e6
+
+
+def test_fifty_starts_are_one_run_with_the_last_settings(gallery, waiting):
+    for seed in range(50):
+        gallery.seed = seed
+        gallery.start()
+    assert gallery.seed == 49 and gallery.state == "running"
+    waiting(lambda: len(worker().jobs) == 1)
+    waiting(lambda: gallery.frames_shown > 1)
+    waiting(lambda: sum(t.name == "cnnwidgets-publisher" for t in threading.enumerate()) == 1)
+    assert sum(t.name == "cnnwidgets-worker" for t in threading.enumerate()) == 1
+    gallery.stop()
+    assert gallery.recipe_of().settings["seed"] == 49
+
+
+def slide(widget, values):
+    """What a page sends while a slider is dragged, without the page's own coalescing."""
+    for value in values:
+        message = {"method": "update", "state": {"value": value}, "buffer_paths": []}
+        widget._handle_msg({"content": {"data": message}, "buffers": []})
+
+
+def test_a_thousand_slider_messages_are_few_runs_and_the_last_one_counts(net, photo, opened, page, waiting):
+    panel = opened(cw.AdversarialPanel(net, photo, steps=4))
+    panel.run()
+    slide(panel.controls._inputs["epsilon"], [1 + count % 7 for count in range(999)] + [8])
+    waiting(lambda: panel.state == "done" and worker().jobs == ())
+    assert panel.epsilon == panel.recipe_of().settings["epsilon"] == 8 / 255 and panel.result.step == 4
+    assert np.abs(panel.result.pictures - panel.result.original).max() == pytest.approx(8 / 255, abs=1e-6)
+    panel.close()
+
+
+def test_sliders_that_only_paint_never_ask_the_network(net, photo, opened, page, waiting, monkeypatch):
+    panel = opened(cw.HeatmapPanel(net, photo))
+    panel.run()
+    asked = []
+    monkeypatch.setattr(panel, "_frames", lambda: asked.append(1))
+    before = threading.active_count()
+    slide(panel.controls._inputs["opacity"], [count / 20 for count in range(20)] + [0.25])
+    waiting(lambda: worker().jobs == ())
+    assert panel.opacity == 0.25 and asked == [] and threading.active_count() == before
+    panel.close()
+
+
+def test_panels_that_are_opened_and_closed_leave_no_widget_no_thread_and_no_memory(net, photo, panel_of, page, living):
+    def cycle(count):
+        panel = panel_of(net, photo)
+        if count % 8 == 0:
+            panel.run()
+        panel.close()
+
+    bytes_, system, python = grown(cycle, 20)
+    assert living() == [] and (system, python) == (0, 0) and bytes_ < 10e6
+
+
+def test_a_hundred_pages_and_fifty_displays_make_no_widget(net, opened, page, living):
+    gallery = opened(cw.FilterGallery(net, "conv2", range(4), 16, 1))
+    gallery.run()
+    made = len(living())
+    for turn in range(100):
+        gallery._turn(1 if turn % 2 else -1)
+    for _ in range(50):
+        gallery._repr_mimebundle_()
+    assert len(living()) == made
+    gallery.close()
+    assert living() == []
+
+
+def test_a_hundred_layer_switches_keep_few_graphs(build):
+    net = Network(build(), "unit")
+    paths = ("conv1", "conv2", "gap", "logits")
+
+    def switch(count):
+        objective = cw.objectives.unit(paths[count % 4], 0)
+        list(cw.ascend(net, objective, 16 + 8 * (count % 16), 1))
+
+    bytes_, system, python = grown(switch, 100)
+    assert len(net.traces) <= 32 and (system, python) == (0, 0) and bytes_ < 60e6
+
+
+def test_a_lesson_needs_less_than_a_gigabyte():
+    script = """
+import resource
+import numpy
+import cnnwidgets as cw
+net = cw.load_network("squeezenet")
+list(cw.ascend(net, cw.objectives.channel("fire5_concat", range(16)), 64, 2))
+cw.class_activation_map(net, numpy.zeros((300, 451, 3), "uint8"))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stderr == "" and 100_000 < int(done.stdout) < 1_200_000, "kB"
