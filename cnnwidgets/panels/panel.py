@@ -85,7 +85,7 @@ class Panel(widgets.VBox):
         self._style = markup.markup(markup.STYLE, display="none")
         words = [self._progress_line, self._scrubber, self._line, self._code]
         self.children = [self._style, self._controls, *self._body(), *words]
-        self._output = self.shown_in = CellOutput(self._repr_mimebundle_)
+        self._output = self.shown_in = CellOutput(self)
         self._show_state()
         self._rest()
         disposal.replace_in_cell(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 
+import ipywidgets as widgets
 import numpy as np
 import pytest
 
@@ -156,7 +157,12 @@ def test_an_output_that_waits_is_shown_after_the_next_cell_and_only_once(cell, m
 
     monkeypatch.setattr("IPython.get_ipython", lambda: Shell)
     numbers = iter(range(9))
-    output = CellOutput(lambda: {"text/plain": str(next(numbers))})
+
+    class Counted(widgets.VBox):
+        def _repr_mimebundle_(self, **options):
+            return {"text/plain": str(next(numbers))}
+
+    output = CellOutput(Counted())
     output.display()
     output.refresh_later()
     output.refresh_later()
@@ -173,3 +179,15 @@ def test_a_closed_panel_leaves_its_output_alone(toy, reel, cell):
     toy.close()
     toy._output.refresh()
     assert len(cell.shown) == 1 and "image/png" not in next(iter(cell.shown.values()))
+
+
+def test_an_output_that_is_shown_again_and_again_leaves_no_widget(net, page, living, cell):
+    panel = FilterGallery(net, "conv2", [0], size=32, steps=1)
+    panel._ipython_display_()
+    panel.run()
+    before = len(living())
+    for _ in range(5):
+        panel._output.refresh()
+    assert len(living()) == before
+    panel.close()
+    assert living() == []

@@ -87,7 +87,7 @@ class Explorer(Choice, widgets.VBox):
         self._stage = Stage(self, self._front_changed, self._dress)
         self._mirrored: Panel | None = None
         self._changing = threading.RLock()  # networks are loaded on threads of their own
-        self._output = CellOutput(self._repr_mimebundle_)
+        self._output = CellOutput(self)
         self.children = [markup.markup(markup.STYLE, display="none"), self._arranged(), self._foot]
         self._picker.observe(lambda change: self._picked("layer", change["new"]), "layer")
         self.observe(self._chosen_otherwise, CHOSEN)
