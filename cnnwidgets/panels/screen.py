@@ -75,7 +75,10 @@ class Screen(widgets.VBox):
 
     def show(self, picture: Any, number: int | None = None) -> None:
         """Put a picture [H, W, C] on the page: live with the number of its frame, for good without one."""
-        data = pictures.to_png(picture) if number is None else pictures.to_jpeg(picture)
+        self.put(pictures.to_png(picture) if number is None else pictures.to_jpeg(picture), number)
+
+    def put(self, data: bytes, number: int | None = None) -> None:
+        """Put a picture that is encoded already on the page, as `show` does: a JPEG with a number, a PNG without."""
         with self._image.hold_sync():
             self._image.format = "png" if number is None else "jpeg"
             self._image.value = data

@@ -8,6 +8,7 @@ import ipywidgets as widgets
 import numpy as np
 import traitlets
 
+from cnnwidgets import pictures
 from cnnwidgets.compute.heatmaps import Heatmap
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.jobs import Job, worker
@@ -110,9 +111,13 @@ class HeatView(HeatSettings, Panel):
         worker().submit(self._polish)
 
     def _exactly(self, frame: Look) -> Iterator[None]:
+        """Encoded without the lock: whoever moves a slider meanwhile must not wait for it."""
+        brush, marked = self._brush, self.place.marked
+        data = pictures.to_png(self._tiles_of(frame).painted(brush, marked))
         with self._run.lock:
-            if frame is self._last and self.comm is not None and self.state not in BUSY:
-                self.screen.show(self._paint(frame))
+            is_wanted = (frame, brush, marked) == (self._last, self._brush, self.place.marked)
+            if is_wanted and self.comm is not None and self.state not in BUSY:
+                self.screen.put(data)
         yield
 
     def _fill_controls(self) -> None:
