@@ -86,7 +86,7 @@ class ClassesPlan(Tiles):
         climbed = logit if alone else logit - MARGIN * objectives.rival_logits(units, output=self.output)
         return checked(self.net, climbed)
 
-    def frames(self) -> Iterator[UnitsFrame]:
+    def whole_run(self) -> Iterator[UnitsFrame]:
         """Paint, then see what the network says to the pictures as they would be saved."""
         for frame in paint(self):
             if frame.step < frame.steps:

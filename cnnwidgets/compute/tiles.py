@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cnnwidgets.compute.ascent import Ascent, climb
+from cnnwidgets.compute.backend import tf
 from cnnwidgets.compute.canvas import Canvas
 from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.network import Network
@@ -44,10 +45,13 @@ class UnitsFrame(Frame):
     Attributes:
         units: the unit of each picture.
         phase: what is done now, where it is no step of the painting: "trying 2 silent units again".
+        smaller_batch: where the memory was too short for the usual batch, the one of this second attempt, which gives
+            other bytes; else 0.
     """
 
     units: tuple[int, ...] = ()
     phase: str = ""
+    smaller_batch: int = 0
 
     def result(self) -> UnitPictures:
         """The pictures so far."""
@@ -83,8 +87,20 @@ class Tiles(abc.ABC):
         """What pictures of these units climb."""
 
     @abc.abstractmethod
+    def whole_run(self) -> Iterator[UnitsFrame]:
+        """The run at this batch; its last frame carries the notes."""
+
     def frames(self) -> Iterator[UnitsFrame]:
-        """The run; its last frame carries the notes."""
+        """The run; where the memory is too short for it, once more at half the batch, and every frame says so."""
+        try:
+            yield from self.whole_run()
+            return
+        except (tf.errors.ResourceExhaustedError, MemoryError):
+            if self.batch == 1:
+                raise
+        smaller = replace(self, batch=self.batch // 2)  # here, where what the first attempt held is free
+        for frame in smaller.whole_run():
+            yield replace(frame, smaller_batch=smaller.batch)
 
 
 def paint(tiles: Tiles) -> Iterator[UnitsFrame]:

@@ -79,7 +79,7 @@ class UnitsPlan(Tiles):
         """The units, before their activation where the recipe says so."""
         return objectives.unit(self.layer.path, units, call=self.call, before_activation=BEFORE_ACTIVATION[self.recipe])
 
-    def frames(self) -> Iterator[UnitsFrame]:
+    def whole_run(self) -> Iterator[UnitsFrame]:
         """Paint, then try the silent units again."""
         for frame in paint(self):
             if frame.step < frame.steps:

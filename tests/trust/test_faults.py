@@ -107,22 +107,40 @@ def test_a_damaged_entry_is_painted_anew(net, opened, tmp_path):
 # What memory does.
 
 
-def test_too_little_memory_is_said_with_what_helps_and_the_next_run_works(panel_of, build, photo, opened, monkeypatch):
-    panel = opened(panel_of(Network(build(), "unit"), photo))
-    call, shortages = keras.layers.Conv2D.call, []
+def short_of_memory(monkeypatch, times):
+    """Let a convolution find no memory so many times."""
+    call, left = keras.layers.Conv2D.call, [None] * times
 
-    def short_of_memory(layer, inputs):
-        if not shortages:
-            shortages.append(1)
+    def short(layer, inputs):
+        if left:
+            left.pop()
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9,8,7]")
         return call(layer, inputs)
 
+    monkeypatch.setattr(keras.layers.Conv2D, "call", short)
+
+
+def test_too_little_memory_is_said_with_what_helps_and_the_next_run_works(panel_of, build, photo, opened, monkeypatch):
+    panel = opened(panel_of(Network(build(), "unit"), photo))
     with monkeypatch.context() as patch, pytest.raises(cw.JobFailed, match="not enough memory.*9 x 8 x 7.*smaller"):
-        patch.setattr(keras.layers.Conv2D, "call", short_of_memory)
+        short_of_memory(patch, times=2)  # a gallery tries a second time
         panel.run()
-    assert shortages and panel.state == "error"
+    assert panel.state == "error"
     panel.run()
     assert panel.state == "done"
+
+
+def test_a_gallery_tries_once_more_at_half_the_batch_says_so_and_keeps_nothing(build, opened, monkeypatch, tmp_path):
+    gallery = opened(cw.FilterGallery(Network(build(), "unit"), "conv1", range(4), 16, 2))
+    usual = gallery._plan.batch
+    with monkeypatch.context() as patch:
+        short_of_memory(patch, times=1)
+        made = gallery.run()
+    assert gallery.state == "done" and f"{usual // 2} at a time" in gallery.status and "not kept" in gallery.status
+    assert np.isfinite(made.pictures).all() and gallery.recipe_of().settings["batch"] == usual // 2
+    assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").iterdir())
+    gallery.run()
+    assert "not kept" not in gallery.status and gallery.recipe_of().settings["batch"] == usual
 
 
 # What happens to the model meanwhile.

@@ -115,7 +115,8 @@ class ClassGallery(TileGallery):
     def _conclusion(self) -> str:
         failed = sum(bool(note) for note in self.result.notes)
         words = f"{failed} of {len(self.result.units)} are seen as something else. " if failed else ""
-        return f"{words}The numbers are logits. Click a tile to climb it large; add another class by name."
+        advice = "The numbers are logits. Click a tile to climb it large; add another class by name."
+        return f"{super()._conclusion()}{words}{advice}"
 
     def _add_class(self, name: str) -> None:
         if not name.strip():

@@ -121,7 +121,8 @@ class FilterGallery(TileGallery):
     def _conclusion(self) -> str:
         silent = [note for note in self.result.notes if note]
         words = f"{len(silent)} of {len(self.result.units)} never fire, each with its reason. " if silent else ""
-        return f"{words}Click a tile to climb it large; Next units shows more of {self._plan.layer.path}."
+        advice = f"Click a tile to climb it large; Next units shows more of {self._plan.layer.path}."
+        return f"{super()._conclusion()}{words}{advice}"
 
     def _turn(self, pages: int) -> None:
         """Turn to the units before or after these, as many as now."""

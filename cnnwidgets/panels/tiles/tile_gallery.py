@@ -159,7 +159,7 @@ class TileGallery(Panel):
             "steps": self._steps_made(),
             "recipe": plan.recipe,
             "seed": plan.seed,
-            "batch": plan.batch,
+            "batch": (self._last and self._last.smaller_batch) or plan.batch,
             "columns": pictures.columns_for(len(plan.units)),
         }
 
@@ -183,7 +183,8 @@ class TileGallery(Panel):
     def _ended(self, frame: UnitsFrame) -> None:
         if self._record.pace and self._step_cost() > TELLING_STEP:
             TileGallery._speed = self._step_cost() / self._record.pace
-        self._remember(frame)
+        if not frame.smaller_batch:  # else these are not the bytes that the settings stand for
+            self._remember(frame)
 
     def _describe(self, frame: UnitsFrame) -> None:
         self._caption(frame, frame.values, frame.notes or ("",) * len(frame.units))
@@ -201,6 +202,10 @@ class TileGallery(Panel):
         chosen = frame.units.index(self.unit) if self.unit in frame.units else None
         band = _band(len(captions))
         self.screen.over.value = markup.tiles(columns, rows, band / (1 + band), captions, chosen)
+
+    def _conclusion(self) -> str:
+        smaller = self._last.smaller_batch
+        return f"The memory was short, so these were made {smaller} at a time and are not kept. " if smaller else ""
 
     # Choosing.
 
