@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from cnnwidgets.compute.backend import tf
 
@@ -32,6 +33,13 @@ def memory_in_use() -> int | None:
     """
     if tf.config.list_physical_devices("GPU"):
         return int(tf.config.experimental.get_memory_info("GPU:0")["current"])
+    return _most_of_this_process()
+
+
+def _most_of_this_process() -> int | None:
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux; `resource` counts what the parent process had, too
+        return next((1024 * int(line.split()[1]) for line in status.read_text().splitlines() if "VmHWM" in line), None)
     try:
         import resource
     except ImportError:  # Windows
