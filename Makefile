@@ -1,6 +1,7 @@
 # make lab     JupyterLab on the first lesson, in an environment of its own (.venv)
 # make test    everything that must pass: lint, unit, notebooks, docs, browser (each is a target too)
 # make docs    the documentation, into build/docs/index.html; a warning is an error
+# make binder  the first lesson in an environment as Binder makes it, in a real browser; some minutes, most of them pip's
 # make bench   measurements beside the peers, some minutes on an idle machine; ARGS=--quick tries whether they run
 # make clean   removes the environment and what builds and tests leave behind
 #
@@ -9,7 +10,7 @@
 
 .DEFAULT_GOAL := lab
 .NOTPARALLEL:
-.PHONY: lab test lint unit notebooks docs browser bench clean chromium
+.PHONY: lab test lint unit notebooks docs browser binder bench clean chromium
 
 NEW_ENOUGH := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
@@ -41,7 +42,7 @@ lint: $(IN_TEST)
 	$(BIN)/mypy
 
 unit: $(IN_TEST)
-	$(BIN)/python -m pytest -m 'not (browser or notebook or benchmark)'
+	$(BIN)/python -m pytest -m 'not (browser or notebook)' --numprocesses 2 --dist loadfile
 
 notebooks: $(IN_TEST)
 	$(BIN)/python -m pytest -m notebook tests/test_notebooks.py
@@ -50,7 +51,10 @@ docs: $(IN_DOCS)
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs build/docs
 
 browser: $(IN_TEST) chromium
-	$(BIN)/python -m pytest -m browser tests/browser
+	$(BIN)/python -m pytest -m 'browser and not binder' tests/browser
+
+binder: $(IN_TEST) chromium
+	$(BIN)/python -m pytest -m binder tests/browser
 
 bench: $(IN_TEST)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

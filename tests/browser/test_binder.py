@@ -19,6 +19,8 @@ import pytest
 from tests.browser.lab import Lab
 from tests.browser.server import PROJECT, Server
 
+pytestmark = pytest.mark.binder
+
 TILES = ".widget-hbox > .cnnw-stage > img"
 BUILT_FROM = ("binder", "cnnwidgets", "notebooks", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md")
 
