@@ -53,8 +53,8 @@ def _existing(path: str | PathLike[str]) -> Path:
         if file.is_dir():
             raise BadModel(_about_folder(file))
         if not file.is_file():
-            folder = quoted(str(path.parent.absolute()))
-            raise BadModel(f"There is no file {quoted(path.name)} in {folder}. Give the path of a .keras or .h5 file.")
+            folder = quoted(str(file.parent.absolute()))
+            raise BadModel(f"There is no file {quoted(file.name)} in {folder}. Give the path of a .keras or .h5 file.")
     except OSError as error:  # a name that is too long, a folder that may not be read
         raise BadModel(f"{quoted(str(path))} cannot be opened ({error.strerror}). Give another path.") from error
     if file.suffix not in FORMATS:
