@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from cnnwidgets.errors import BadModel, BadPicture, BadTarget, nearest, quoted
 
 SMALL = 128  # pixels: any network takes pictures of this size
 LONGEST_SIDE = 1024  # a larger picture is shrunk before a network that takes any size
+NAME_IN_A_GRAPH = re.compile(r"[A-Za-z0-9_.\\/>-]+")
 
 
 class Prediction(NamedTuple):
@@ -128,6 +130,7 @@ class Network:
         try:
             return self._surveyed(None)
         except Exception as error:  # whatever a layer raises that asks for the size as a number
+            self._check_names()
             if all(self.inputs[i].is_fixed for i in self.picture_inputs):
                 raise
             self._surveyed(SMALL)  # if that fails too, size is not what is wrong
@@ -135,6 +138,15 @@ class Network:
                 f"The model {quoted(self.name)} takes pictures of any size, but a layer in it must know the size "
                 "beforehand. Rebuild it for one size, such as keras.Input((224, 224, 3))."
             ) from error
+
+    def _check_names(self) -> None:
+        """Refuse a model that cannot be run because of what its parts are called."""
+        for name in (self.model.name, *(layer.name for layer in self.layers_by_path.values())):
+            if not NAME_IN_A_GRAPH.fullmatch(name):
+                raise BadModel(
+                    f"TensorFlow cannot run what is called {quoted(name)}. Build the model with names of letters, "
+                    "digits, '_', '-' and '.' only."
+                )
 
     def _surveyed(self, side: int | None) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...]]:
         """As `_survey`, with pictures of this side where the network takes any."""

@@ -351,3 +351,11 @@ def test_a_bare_model_is_taken_for_a_network(net):
 def test_a_network_shows_itself_in_one_line(net):
     assert repr(net("plain")) == "Network('plain', takes any x any x 3, 7 layers)"
     assert repr(net("inputs_as_list")) == "Network('photo_and_table', takes 4, 32 x 32 x 3, 7 layers)"
+
+
+@pytest.mark.parametrize("names", [("my conv", "net"), ("conv", "<b>my net</b>"), ("faltung_für_alle", "net")])
+def test_a_name_that_no_graph_takes_is_told_with_what_to_do(names):
+    conv, model = names
+    named = keras.Sequential([L.Input((8, 8, 3)), L.Conv2D(2, 3, name=conv)], name=model.replace("/", "|"))
+    with pytest.raises(BadModel, match="cannot run what is called.*Build the model with names of letters"):
+        Network(named).layer("conv")
