@@ -9,34 +9,31 @@ from __future__ import annotations
 import base64
 import functools
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import ipywidgets as widgets
-import numpy as np
 import traitlets
 
-from cnnwidgets import pictures, snippets
-from cnnwidgets.compute.device import device_kind
+from cnnwidgets import pictures
 from cnnwidgets.compute.network import as_network
-from cnnwidgets.errors import BadTarget, JobFailed, quoted
+from cnnwidgets.errors import JobFailed
 from cnnwidgets.jobs import Job, Publisher, worker
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.panels import disposal, markup
 from cnnwidgets.panels.cell_output import Bundle, CellOutput
 from cnnwidgets.panels.current_run import CurrentRun
-from cnnwidgets.panels.record import Record, Snapshot
+from cnnwidgets.panels.record import Record
 from cnnwidgets.panels.screen import WINDOW, Screen
 from cnnwidgets.panels.scrubber import Scrubber
-from cnnwidgets.recipe import Recipe, installed_versions
+from cnnwidgets.panels.takeaway import Takeaway
 
 SIDE = {"flex": "1 1 280px", "min_width": "0", "max_width": "320px"}  # of what stands beside the picture
 TEXT_INTERVAL = 0.2  # seconds between two updates of progress, curve and captions
 BUSY = ("running", "paused")
 
 
-class Panel(widgets.VBox):
+class Panel(Takeaway, widgets.VBox):
     """Controls and pictures of one verb. A subclass says what runs, what is painted and what it means.
 
     Attributes:
@@ -46,7 +43,6 @@ class Panel(widgets.VBox):
         frames_shown: how many frames were written to the picture, seen or not.
         result: what the verb returns, as far as it has come; `None` before the first frame.
         shown_in: the cell output that keeps its last picture; that of an Explorer, where it is a part of one.
-        may_save: whether files may be written where Python runs.
     """
 
     state = traitlets.Enum(["idle", "running", "paused", "stopped", "done", "error"], "idle")
@@ -55,7 +51,6 @@ class Panel(widgets.VBox):
     frames_shown = traitlets.Int(0)
     result = traitlets.Any(None, allow_none=True)
 
-    may_save = True
     _curve_name = "objective"
 
     def __init__(self, net: Any, width: int = 512) -> None:
@@ -112,81 +107,6 @@ class Panel(widgets.VBox):
 
     def _ipython_display_(self) -> None:
         self._output.display()
-
-    # What a subclass says.
-
-    def _body(self) -> Sequence[widgets.Widget]:
-        """The widgets between the row of controls and the progress line."""
-        return [self.screen]
-
-    def _frames(self) -> Iterator[Any]:
-        """The unstarted run; raises what its verb would raise."""
-        raise NotImplementedError
-
-    def _paint(self, frame: Any) -> np.ndarray:
-        """The picture of a frame, [H, W, C], as it is shown."""
-        raise NotImplementedError
-
-    def _picture(self, frame: Any) -> np.ndarray:
-        """The picture of a frame, [H, W, C], as it is saved."""
-        return self._paint(frame)
-
-    def _result(self, frame: Any) -> Any:
-        """What the verb returns."""
-        return frame
-
-    def _settings(self) -> tuple[str, dict[str, Any]]:
-        """The verb and its settings, for the recipe."""
-        raise NotImplementedError
-
-    def _invitation(self) -> str:
-        """What Start will do, for the empty panel."""
-        return "Press Start."
-
-    def _conclusion(self) -> str:
-        """What a finished panel shows, and what to try next."""
-        return "Done."
-
-    def _describe(self, frame: Any) -> None:
-        """Update captions beside the picture."""
-
-    def _phase(self, frame: Any) -> str:
-        """What the run does now, where it is no step of the climb."""
-        return ""
-
-    def _doing(self, frame: Any) -> str:
-        """What one sees while it runs."""
-        return "Climbing: each step changes the picture so that the network answers more."
-
-    def _is_step(self, frame: Any) -> bool:
-        """Whether it is a step of the climb, and not what comes after it."""
-        return not frame.notes and not self._phase(frame)
-
-    def _pixels(self, frame: Any) -> np.ndarray:
-        """What is kept of a frame to look back at, uint8."""
-        return pictures.to_uint8(self._picture(frame))
-
-    def _paint_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        """The picture [H, W, C] of what was kept, as it is shown."""
-        return pixels
-
-    def _picture_of_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        """The picture [H, W, C] of what was kept, as it is saved."""
-        return pixels
-
-    def _describe_moment(self, moment: Snapshot) -> None:
-        """Update captions beside the picture of an earlier step."""
-
-    def _is_busy_beside(self) -> bool:
-        """Whether something else runs that Stop ends too."""
-        return False
-
-    def _name(self) -> str:
-        """What a saved file is called."""
-        return type(self).__name__
-
-    def _clicked(self, x: float, y: float) -> None:
-        """Hear a click on the picture, each 0..1."""
 
     # The run.
 
@@ -439,61 +359,6 @@ class Panel(widgets.VBox):
         self._tell_progress("")
         self._say("")
         self._show_state()
-
-    # What is taken away.
-
-    def recipe_of(self) -> Recipe:
-        """The recipe of what is shown: everything that changes a pixel."""
-        verb, settings = self._settings()
-        return Recipe(verb, self.net.name, self.net.fingerprint(), settings, installed_versions(), device_kind())
-
-    def snippet(self) -> str:
-        """The Python that makes the same picture without a widget."""
-        verb, settings = self._settings()
-        return snippets.write(verb, self.net.name, settings)
-
-    def save(self, path: str | Path) -> Path:
-        """Save the picture as PNG, its recipe inside, or the run as GIF; nothing is ever half written.
-
-        Raises:
-            BadTarget: for another suffix, or when there is nothing to save yet.
-        """
-        target = Path(path)
-        kind = target.suffix.lower()
-        if kind not in (".png", ".gif"):
-            raise BadTarget(f"A panel cannot be saved as {quoted(target.name)}. Give a name that ends in .png or .gif.")
-        frame = self._last
-        if frame is None:
-            raise BadTarget("There is no picture to save yet. Press Start, or call run(), first.")
-        picture = pictures.displayable(self._picture(frame))
-        if kind == ".png":
-            data = pictures.to_png(picture, self.recipe_of().to_dict())
-        else:
-            earlier = [self._picture_of_pixels(moment.pixels) for moment in self._record.snapshots]
-            data = pictures.to_gif([*map(pictures.displayable, earlier), pictures.to_uint8(picture)])
-        return pictures.write_file(target, data)
-
-    def _save_png(self) -> None:
-        self._save_here(".png")
-
-    def _save_gif(self) -> None:
-        self._save_here(".gif")
-
-    def _save_here(self, suffix: str) -> None:
-        if not self.may_save:
-            raise BadTarget("Files are not saved from this page. Right-click the picture to keep it.")
-        path = self.save(pictures.free_path(Path.cwd(), self._name(), suffix))
-        self._say(f"Saved as {path.name} beside the notebook.")
-
-    def _toggle_code(self) -> None:
-        hidden = self._code.layout.display == "none"
-        if hidden:
-            self._write_code()
-        self._code.layout.display = "" if hidden else "none"
-
-    def _write_code(self) -> None:
-        hint = markup.status("Click the code to select it, then copy it.")
-        self._code.value = hint + markup.code(self.snippet())
 
     def close(self) -> None:
         """Stop, and free every widget of the panel."""
