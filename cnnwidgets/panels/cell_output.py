@@ -5,22 +5,23 @@ from __future__ import annotations
 import secrets
 import sys
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import comm
 import ipywidgets as widgets
 
 Bundle = dict[str, Any]  # a representation for each MIME type
+MOST_REDRAWS = 8  # of an output that a page shows
 
 _outdated: weakref.WeakSet[CellOutput] = weakref.WeakSet()
 
 
 class CellOutput:
-    """An output that is shown again and again under the same id, so that a saved notebook holds the last picture.
+    """An output that is shown again under the same id, so that a saved notebook holds the last picture.
 
-    To show it again makes the page draw the widget anew, and whoever types in it loses the focus. So it is done where
-    a run that somebody asked for has ended; what changes otherwise waits until another cell has run.
+    To show it again makes the page draw the widget anew: whoever types in it loses the focus, and the page keeps the
+    view before, out of sight, and goes on painting it. So it is done where a run that somebody asked for has ended, and
+    not all too often; what changes otherwise waits until another cell has run.
 
     Args:
         panel: what is shown; its own bundle has the still picture.
@@ -29,22 +30,31 @@ class CellOutput:
     def __init__(self, panel: widgets.DOMWidget) -> None:
         self._panel = panel
         self._places: dict[str, widgets.VBox] = {}  # by display id: a box of its own around the panel
+        self._redraws = 0
 
     def display(self) -> None:
         """Show it under the cell that is running."""
         from IPython.display import display
 
-        self._show(secrets.token_hex(8), display)
+        display_id = secrets.token_hex(8)
+        self._places[display_id] = widgets.VBox([self._panel])
+        display(self._bundle(display_id), raw=True, display_id=display_id)
 
     def refresh(self) -> None:
         """Show it as it is now wherever it stands."""
         from IPython.display import update_display
 
         _outdated.discard(self)
-        for display_id, place in list(self._places.items()):
-            place.children = ()  # the page forgets a view only where it is taken out of its box
-            self._show(display_id, update_display)
-            _let_go(place)
+        for display_id in self._places:
+            update_display(self._bundle(display_id), raw=True, display_id=display_id)
+
+    def refresh_in_sight(self) -> None:
+        """As `refresh`, where a page shows it: at once, until that has been done too often."""
+        self._redraws += 1
+        if self._redraws <= MOST_REDRAWS:
+            self.refresh()
+        else:
+            self.refresh_later()
 
     def refresh_later(self) -> None:
         """Show it as it is now when the next cell has run."""
@@ -60,19 +70,13 @@ class CellOutput:
         while self._places:
             _let_go(self._places.popitem()[1])
 
-    def _show(self, display_id: str, display: Callable[..., Any]) -> None:
-        place = widgets.VBox([self._panel])
-        bundle: Bundle = {**self._panel._repr_mimebundle_(), **_view(place)}
-        self._places[display_id] = place
-        display(bundle, raw=True, display_id=display_id)
-
-
-def _view(place: widgets.VBox) -> Bundle:
-    return {key: value for key, value in place._repr_mimebundle_().items() if "widget-view" in key}
+    def _bundle(self, display_id: str) -> Bundle:
+        place = self._places[display_id]._repr_mimebundle_()
+        return {**self._panel._repr_mimebundle_(), **{key: place[key] for key in place if "widget-view" in key}}
 
 
 def _let_go(place: widgets.VBox) -> None:
-    """Free a box, and do not tell the page: it would hide the output where the box stood, whatever stands there now."""
+    """Free a box, and do not tell the page, which cannot take away a view that it has drawn anew."""
     for part in (place, place.layout):
         if isinstance(part.comm, comm.BaseComm):
             comm.get_comm_manager().unregister_comm(part.comm)

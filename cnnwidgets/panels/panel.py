@@ -263,8 +263,10 @@ class Panel(Takeaway, widgets.VBox):
             self._complain(Failure(job.error, job.error_kind, job.error_types, job.traceback))
         if frame is not None:
             self._offer_to_look_back(frame)
-            if self._is_asked_for or not self._run.is_watched:
+            if not self._run.is_watched:
                 self.shown_in.refresh()
+            elif self._is_asked_for:
+                self.shown_in.refresh_in_sight()
             else:
                 self.shown_in.refresh_later()
         self.state = job.state
