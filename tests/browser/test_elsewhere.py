@@ -64,7 +64,7 @@ def assert_it_streams_and_stops(page):
 def test_a_gallery_streams_and_stops_in_notebook_7(server, page):
     write(server.root, CELLS)
     page.goto(f"{server.url}notebooks/elsewhere.ipynb?token={server.token}")
-    page.locator(".jp-Notebook .cm-content").first.wait_for(timeout=60_000)
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=60_000)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     assert_it_streams_and_stops(page)
