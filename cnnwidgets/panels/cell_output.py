@@ -11,7 +11,7 @@ import comm
 import ipywidgets as widgets
 
 Bundle = dict[str, Any]  # a representation for each MIME type
-MOST_REDRAWS = 8  # of an output that a page shows
+MOST_REDRAWS = 32  # of an output that a page shows
 
 _outdated: weakref.WeakSet[CellOutput] = weakref.WeakSet()
 

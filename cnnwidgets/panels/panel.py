@@ -250,6 +250,8 @@ class Panel(Takeaway, widgets.VBox):
         if frame is not None:
             self._keep(frame)
             self._draw_curve()
+            self._offer_to_look_back(frame)
+            self._keep_in_output()
         if job.state == "done":
             self.progress = 1.0
             self._tell_progress(f"done in {spent}")
@@ -261,15 +263,16 @@ class Panel(Takeaway, widgets.VBox):
         else:
             self._tell_progress(f"{_where(job)} · ended after {spent}")
             self._complain(Failure(job.error, job.error_kind, job.error_types, job.traceback))
-        if frame is not None:
-            self._offer_to_look_back(frame)
-            if not self._run.is_watched:
-                self.shown_in.refresh()
-            elif self._is_asked_for:
-                self.shown_in.refresh_in_sight()
-            else:
-                self.shown_in.refresh_later()
         self.state = job.state
+
+    def _keep_in_output(self) -> None:
+        """Let a notebook that is saved now hold what is shown."""
+        if not self._run.is_watched:
+            self.shown_in.refresh()
+        elif self._is_asked_for:
+            self.shown_in.refresh_in_sight()
+        else:
+            self.shown_in.refresh_later()
 
     def _offer_to_look_back(self, frame: Any) -> None:
         words = [f"step {moment.step} of {self._record.steps}" for moment in self._record.snapshots]
