@@ -127,10 +127,10 @@ class Network:
     @functools.cached_property
     def _survey(self) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...]]:
         """Layers and outputs, from one recorded run that is traced and never executed."""
+        self._check_names()
         try:
             return self._surveyed(None)
         except Exception as error:  # whatever a layer raises that asks for the size as a number
-            self._check_names()
             if all(self.inputs[i].is_fixed for i in self.picture_inputs):
                 raise
             self._surveyed(SMALL)  # if that fails too, size is not what is wrong
@@ -140,8 +140,13 @@ class Network:
             ) from error
 
     def _check_names(self) -> None:
-        """Refuse a model that cannot be run because of what its parts are called."""
-        for name in (self.model.name, *(layer.name for layer in self.layers_by_path.values())):
+        """Refuse a model that cannot be run because of what its parts are called.
+
+        Before anything is traced: Keras never leaves the name scope that TensorFlow refuses to enter, and whatever
+        the user builds afterwards would carry that name.
+        """
+        called = (layer for layer in self.layers_by_path.values() if not isinstance(layer, keras.layers.InputLayer))
+        for name in (self.model.name, *(layer.name for layer in called)):
             if not NAME_IN_A_GRAPH.fullmatch(name):
                 raise BadModel(
                     f"TensorFlow cannot run what is called {quoted(name)}. Build the model with names of letters, "

@@ -28,7 +28,7 @@ class Takeaway(Particulars):
     may_save = True
     _last: Any  # the frame that is shown
     _record: Record
-    _code: widgets.HTML
+    _code: widgets.DOMWidget  # of `markup`
 
     def _say(self, text: str) -> None:
         raise NotImplementedError

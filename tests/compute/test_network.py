@@ -359,3 +359,4 @@ def test_a_name_that_no_graph_takes_is_told_with_what_to_do(names):
     named = keras.Sequential([L.Input((8, 8, 3)), L.Conv2D(2, 3, name=conv)], name=model.replace("/", "|"))
     with pytest.raises(BadModel, match="cannot run what is called.*Build the model with names of letters"):
         Network(named).layer("conv")
+    assert keras.Variable(0.0, name="later").path == "later"
