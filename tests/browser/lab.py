@@ -17,7 +17,7 @@ from typing import Any
 
 import nbformat
 import PIL.Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page
 from playwright.sync_api import TimeoutError as OutOfTime
 
 from tests.browser.server import Server
@@ -60,10 +60,14 @@ class Notebook:
     def __init__(self, server: Server, page: Page, path: str) -> None:
         self.server, self.page, self.path = server, page, path
         self.console_errors: list[str] = []
-        page.on("console", lambda said: self.console_errors.append(said.text) if said.type == "error" else None)
+        page.on("console", self._heard)
         page.on("pageerror", lambda error: self.console_errors.append(str(error)))
         page.goto(f"lab/workspaces/view-{next(NUMBERS)}?token={server.token}")
         self._settle()
+
+    def _heard(self, said: ConsoleMessage) -> None:
+        if said.type == "error":
+            self.console_errors.append(f"{said.text} ({said.location['url']})")
 
     def _settle(self) -> None:
         self.wait_for("() => window.jupyterapp", "JupyterLab in the page", seconds=60)

@@ -13,7 +13,7 @@ import urllib.request
 import nbformat
 import pytest
 
-from tests.browser.server import PROJECT
+from tests.browser.server import PROJECT, Server
 
 CELLS = [
     "import cnnwidgets as cw",
@@ -59,6 +59,14 @@ def assert_it_streams_and_stops(page):
     still = sources(page)
     time.sleep(1)
     assert sources(page) == still and page.errors == []
+
+
+@pytest.fixture
+def server(tmp_path):
+    """One of its own: the files that both have are looked for once in a server, in Lab's folder or in Notebook's."""
+    server = Server(tmp_path)
+    yield server
+    server.stop()
 
 
 def test_a_gallery_streams_and_stops_in_notebook_7(server, page):

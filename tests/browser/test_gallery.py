@@ -50,7 +50,7 @@ GALLERY, BUSY, RUN, STOP, TEXT = 1, 2, 3, 4, 5
 TILES = ".widget-hbox > .cnnw-stage > img"
 LARGE = ".widget-vbox > .cnnw-stage > img"
 LONG = 2000  # steps: no run of these ends by itself while a test looks
-STEP = 0.5  # seconds that a step may take on a busy machine
+SOON = 5.0  # seconds: far less than such a run takes, and enough for a busy machine
 
 CLICK_TIME = """() => document.addEventListener('click', event => {
     window.clicked = (performance.timeOrigin + event.timeStamp) / 1000;
@@ -107,6 +107,13 @@ class Gallery:
         while (box := self.page.locator(selector).bounding_box()) is None:
             assert time.monotonic() < deadline, f"{selector} is not on the page"
         return box
+
+    def nothing_arrives(self):
+        """Whether the page is left alone, once what was on its way is there."""
+        time.sleep(1)
+        arrived = self.frames.arrived
+        time.sleep(1)
+        return self.frames.arrived == arrived
 
     def get(self, expression):
         return self.notebook.kernel_eval(expression)
@@ -215,9 +222,8 @@ def test_stop_acts_during_the_run_and_then_nothing_arrives(make):
     clicked = gallery.click("Stop")
     gallery.wait_for_words("Stopped at step")
     stopped = gallery.get("heard['stopped']")
-    assert stopped - clicked < 1 + STEP
-    time.sleep(1.5)
-    assert gallery.frames.arrived[-1] < stopped + 0.3
+    assert stopped - clicked < SOON
+    assert gallery.nothing_arrives()
     assert gallery.get("(gallery.state, len(worker().jobs), alive('cnnwidgets-publisher'))") == ("stopped", 0, 0)
     assert gallery.button("Stop").is_disabled() and gallery.button("Start").is_enabled()
 
@@ -229,9 +235,8 @@ def test_pause_holds_the_picture_and_resume_goes_on(make):
     gallery.click("Pause")
     gallery.button("Resume").wait_for()
     gallery.wait_for("gallery.state", "paused")
-    step, last = gallery.get("(gallery._last.step, time.time())")
-    time.sleep(0.8)
-    assert gallery.frames.arrived[-1] < last + 0.3 and gallery.get("gallery._last.step") == step
+    step = gallery.get("gallery._last.step")
+    assert gallery.nothing_arrives() and gallery.get("gallery._last.step") == step
     shown = len(gallery.frames.shown)
     gallery.click("Resume")
     gallery.frames.wait(shown=shown + 2)
@@ -320,12 +325,12 @@ def test_a_click_climbs_the_tile_under_it_large(make, width):
     gallery.page.locator(TILES).scroll_into_view_if_needed()
     for x, y, unit in PLACES:
         gallery.click_at(x, y)
-        gallery.wait_for("gallery.unit", unit, 5)
+        gallery.wait_for("gallery.unit", unit)
         gallery.wait_for_words(f"conv2 · {unit}")
     large = gallery.notebook.count_frames(LARGE)
     large.wait(shown=2)
     assert gallery.page.locator(".cnnw-chosen").count() == 1
-    gallery.click("Stop")
+    gallery.notebook.kernel_run("gallery.stop()")  # it may have ended meanwhile
     gallery.wait_for("len(worker().jobs)", 0)
 
 
@@ -335,7 +340,7 @@ def test_a_click_while_frames_stream_in_chooses_the_right_tile(make):
     gallery.frames.wait(shown=2)
     for x, y, unit in PLACES * 2:
         gallery.click_at(x, y)
-        gallery.wait_for("gallery.unit", unit, 5)
+        gallery.wait_for("gallery.unit", unit)
     assert gallery.get("gallery.state") == "running"
     gallery.click("Stop")
     gallery.wait_for("len(worker().jobs)", 0)
@@ -350,8 +355,10 @@ def focused(page):
 def test_everything_is_done_by_the_keyboard(make):
     gallery = make(4)
     gallery.button("Start").focus()
+    gallery.page.evaluate("() => { window.drawn = document.querySelector('.cnnw') }")
     gallery.page.keyboard.press("Enter")
     gallery.wait_for("gallery.state", "done")
+    gallery.page.wait_for_function("() => !window.drawn.isConnected")  # the end of a run draws the panel anew
     seen = []
     while not (seen and seen[-1].endswith("|Unit")):
         assert len(seen) < 12, f"Tab never came to the menu of units, but to {seen}"
@@ -361,7 +368,7 @@ def test_everything_is_done_by_the_keyboard(make):
     for key in ("Space", "ArrowDown", "ArrowDown", "Enter"):  # JupyterLab keeps the arrows from a menu that is closed
         gallery.page.keyboard.press(key)
         time.sleep(0.2)
-    gallery.wait_for("gallery.unit", 1, 5)
+    gallery.wait_for("gallery.unit", 1)
     gallery.notebook.count_frames(LARGE).wait(shown=1)
     gallery.page.keyboard.press("Tab")
     gallery.page.keyboard.press("Space")
@@ -374,7 +381,7 @@ def test_a_setting_is_typed(make):
     gallery.click("More")
     gallery.page.get_by_label("Steps").fill("3")
     gallery.page.get_by_label("Steps").press("Enter")
-    gallery.wait_for("gallery.steps", 3, 5)
+    gallery.wait_for("gallery.steps", 3)
     gallery.click("Start")
     gallery.wait_for("gallery.state", "done")
     assert gallery.get("(len(gallery._record.objective), 'steps=3' in gallery.snippet())") == (2, True)
