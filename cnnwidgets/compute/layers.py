@@ -42,6 +42,7 @@ _ELEMENTWISE = (_L.ReLU, _L.LeakyReLU, _L.PReLU, _L.ELU, _L.Softmax)
 _MOVERS = (_L.Concatenate, _L.MaxPooling2D, _L.AveragePooling2D, _L.GlobalAveragePooling2D, _L.GlobalMaxPooling2D,
            _L.Flatten, _L.Reshape, _L.Permute, _L.Dropout, _L.SpatialDropout2D, _L.Identity, _L.ZeroPadding2D,
            _L.Cropping2D, _L.UpSampling2D)  # fmt: skip
+_LINEAR = (_L.Conv2D, _L.DepthwiseConv2D, _L.BatchNormalization, _L.Add)  # these exactly: a subclass may do anything
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ class Recording:
         self.order: list[tuple[str, Any]] = []
         # id(after) -> (after, before, function): keeps `after` alive, and with it its id
         self._before: dict[int, tuple[Any, Any, str]] = {}
+        self._makers: dict[int, tuple[Any, Any, Any]] = {}  # id(made) -> (made, layer, inputs), likewise
 
     def add(self, path: str, output: Any) -> Any:
         """Note what one call put out, and say what the model goes on with."""
@@ -155,6 +157,15 @@ class Recording:
     def activation_of(self, tensor: Any) -> str:
         """The name of the activation function that made this tensor; "" where there was none."""
         return self._before.get(id(tensor), (None, None, ""))[2]
+
+    def set_maker(self, made: Any, layer: Any, inputs: Any) -> None:
+        """Note the layer that made a tensor, before any activation function, and from what."""
+        if made is not inputs:  # a dropout at rest hands on what it got
+            self._makers[id(made)] = (made, layer, inputs)
+
+    def maker_of(self, tensor: Any) -> tuple[Any, Any]:
+        """The linear or moving layer that made a tensor, and from what; `(None, None)` where it was another one."""
+        return self._makers.get(id(tensor), (None, None, None))[1:]
 
 
 @contextlib.contextmanager
@@ -230,14 +241,32 @@ def _watch_activation(layer: Any, recording: Recording, restore: contextlib.Exit
         @functools.wraps(call)
         def wrapped(inputs: Any, *args: Any, **kwargs: Any) -> Any:
             output = call(inputs, *args, **kwargs)
+            if _active.get() is not recording:
+                return output
             functions = [recording.activation_of(part) for part in keras.tree.flatten(inputs)]
-            if _active.get() is recording and any(functions):
+            if any(functions):
                 moved = keras.tree.map_structure(recording.before_activation, inputs)
-                recording.set_before(output, call(moved, *args, **kwargs), max(functions))
+                before = call(moved, *args, **kwargs)
+                recording.set_before(output, before, max(functions))
+                recording.set_maker(before, layer, moved)
+            else:
+                recording.set_maker(output, layer, inputs)
             return output
 
         return wrapped
 
+    def noting_maker(call: Any) -> Any:
+        @functools.wraps(call)
+        def wrapped(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            output = call(inputs, *args, **kwargs)
+            if _active.get() is recording:
+                recording.set_maker(recording.before_activation(output), layer, inputs)
+            return output
+
+        return wrapped
+
+    if type(layer) in _LINEAR:
+        wrap(layer, "call", noting_maker, restore)
     if isinstance(layer, _MOVERS):
         wrap(layer, "call", moving_before, restore)
     elif isinstance(layer, _ELEMENTWISE):

@@ -25,6 +25,7 @@ from cnnwidgets.compute.outputs import OutputInfo, behind, describe
 from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.compute.preprocess import Preprocess, resolve
 from cnnwidgets.compute.settings import whole_number
+from cnnwidgets.compute.strided import dense_gradients
 from cnnwidgets.compute.traces import Traces
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget, nearest, quoted
 
@@ -245,7 +246,7 @@ class Network:
 
     def _run(self, flat: Sequence[Any]) -> Any:
         """What the model itself puts out, at rest."""
-        with running.losses_stay(self.model), running.sizes_stay_open(self.model):
+        with running.losses_stay(self.model), running.sizes_stay_open(self.model), dense_gradients(self.model):
             return self.model(self._nest(flat), training=False)
 
     def logits(self, feed: Sequence[Any], output: int = 0) -> Any:

@@ -284,3 +284,5 @@ VALUES: dict[str, Callable[[Any, Numbers], Any]] = {
     "rivals": _of_rivals,
     "decision": _of_decision,
 }
+
+OF_MEANS = ("channel", "unit", "direction")  # they read a map by the mean of each channel alone

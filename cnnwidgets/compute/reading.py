@@ -10,8 +10,9 @@ from typing import Any
 from cnnwidgets.compute import layers as layers_
 from cnnwidgets.compute.backend import compiled, keras, tf
 from cnnwidgets.compute.canvas import Canvas
+from cnnwidgets.compute.means import channel_means
 from cnnwidgets.compute.network import Network, enough_room
-from cnnwidgets.compute.objectives import CENTER, VALUES, Numbers, Objective, Term
+from cnnwidgets.compute.objectives import CENTER, OF_MEANS, VALUES, Numbers, Objective, Term
 from cnnwidgets.compute.outputs import behind
 from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.compute.settings import check_call, check_unit, whole_number
@@ -109,16 +110,17 @@ def read(net: Network, terms: tuple[Term, ...], feed: Sequence[Any], numbers: Se
         outputs = net.call(feed)
         values = []
         for term, own in zip(terms, numbers, strict=True):
-            seen = tf.cast(_seen(net, term, recording, outputs), tf.float32)
+            seen = _seen(net, term, recording, outputs)
             values.append(own.weight * VALUES[term.kind](seen, own))
     return tf.add_n(values)
 
 
 def _seen(net: Network, term: Term, recording: layers_.Recording, outputs: list[Any]) -> Any:
-    """The tensor [N, ..., C] that a term reads."""
+    """What a term reads, float32 [N, ..., C]; where it takes the mean of channels, [N, C] will do."""
     if not term.layer:
-        return behind(outputs[find_output(term.output, net.outputs)], recording)[0]
+        return tf.cast(behind(outputs[find_output(term.output, net.outputs)], recording)[0], tf.float32)
     seen = keras.tree.flatten(recording.calls[term.layer][term.call])[0]
     seen = recording.before_activation(seen) if term.before_activation else seen
-    first = net.layer(term.layer).channel_axis == 1 and seen.shape.rank == 4
-    return tf.transpose(seen, [0, 2, 3, 1]) if first else seen
+    if net.layer(term.layer).channel_axis == 1 and seen.shape.rank == 4:
+        seen = tf.transpose(seen, [0, 2, 3, 1])
+    return channel_means(recording, seen) if term.kind in OF_MEANS else tf.cast(seen, tf.float32)
