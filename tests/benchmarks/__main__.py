@@ -1,6 +1,6 @@
 """Measure this package beside its peers, each row in a process of its own, and print Markdown tables.
 
-    python -m tests.benchmarks [--rounds 5] [--quick]
+python -m tests.benchmarks [--rounds 3] [--quick] [--job unit_pictures ...]
 """
 
 from __future__ import annotations
@@ -10,22 +10,21 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from tests.benchmarks import process, table
-from tests.benchmarks.contenders import CONTENDERS
+from tests.benchmarks import jobs, process, table
 from tests.benchmarks.peers import folder_of
 from tests.benchmarks.process import Numbers, RowFailed
 from tests.benchmarks.table import Rounds
 from tests.benchmarks.work import Work
 
-OURS = next(iter(CONTENDERS))
 LEGEND = (
-    "Milliseconds for each picture and step, tracing included in the first gallery of a process; the least of the "
-    "rounds. A ratio is our time divided by the row's. The network itself answers to the finished pictures in 8 bits: "
-    "the channels' mean on noise, and on them."
+    'Tracing is included in the first time of a process; the least of the rounds counts. "Ours is" our time divided by '
+    "the row's. The result is checked by the network itself, on the finished pictures in 8 bits."
 )
 
 
@@ -45,26 +44,29 @@ def alternating(rows: Mapping[str, Callable[[], Numbers]], rounds: int) -> dict[
     return measured
 
 
-def gallery(work: Work, rounds: int) -> str:
-    """Every contender's gallery, and how near to the machine's limit ours comes."""
-    process.run("network_file", asdict(work))
-    measured = alternating({name: partial(_gallery_of, name, work) for name in CONTENDERS}, rounds)
+def beside(name: str, network_file: str, rounds: int, quick: bool) -> str:
+    """Every contender's way to do one job."""
+    job = import_module(f"tests.benchmarks.jobs.{name}")
+    work = replace(job.work(quick), network_file=network_file)
+    measured = alternating({who: partial(_row, job, name, who, work) for who in job.CONTENDERS}, rounds)
+    ours = next(iter(job.CONTENDERS))
+    made = table.job(job.TITLE.format(**asdict(work)), job.UNIT, measured, ours)
+    return f"{made}\n\n{_limit(work, measured[ours])}" if name == "unit_pictures" else made
+
+
+def _row(job: Any, name: str, who: str, work: Work) -> Numbers:
+    peer = job.CONTENDERS[who].peer
+    return process.run("row", name, who, asdict(work), str(folder_of(peer)) if peer else "")
+
+
+def _limit(work: Work, ours: Rounds) -> str:
+    """How near to the machine's own limit we come."""
     limit = process.run("peak", work.layer, work.size)
-    title = f"{work.count} units of `{work.layer}`, {work.size} px, {work.steps} steps"
-    return f"{table.gallery(title, measured, OURS)}\n\n{LEGEND} {_limit(limit, measured[OURS])}"
-
-
-def _gallery_of(name: str, work: Work) -> Numbers:
-    peer = CONTENDERS[name].peer
-    return process.run("gallery", name, asdict(work), str(folder_of(peer)) if peer else "")
-
-
-def _limit(limit: Numbers, ours: Rounds) -> str:
     floor = 1000 * limit["step"] / limit["peak"]  # ms
-    reached = "" if isinstance(ours, RowFailed) else f": we reach {floor / table.least(ours, 'step'):.0%} of it"
+    reached = "" if isinstance(ours, RowFailed) else f": we reach {floor / table.least(ours, 'again'):.0%} of it"
     return (
-        f"The fastest float32 convolution here runs at {limit['peak']:.0f} GFLOP/s, and a picture-step takes "
-        f"{1000 * limit['step']:.1f} MFLOP, {floor:.2f} ms at that speed{reached}."
+        f"The fastest float32 convolution here runs at {limit['peak']:.0f} GFLOP/s, and a picture-step of the whole "
+        f"network takes {1000 * limit['step']:.1f} MFLOP, {floor:.2f} ms at that speed{reached}."
     )
 
 
@@ -81,14 +83,18 @@ def fresh(count: int, size: int, steps: int, rounds: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, choices=range(1, 101), metavar="N", help="5 if not given")
+    parser.add_argument("--rounds", type=int, default=3, choices=range(1, 101), metavar="N", help="3 if not given")
     parser.add_argument("--quick", action="store_true", help="one round of little work: does everything still run?")
+    parser.add_argument("--job", nargs="*", choices=jobs.NAMES, default=jobs.NAMES, help="all if not given")
     options = parser.parse_args()
-    size, steps, rounds = (64, 8, 1) if options.quick else (128, 64, options.rounds)
+    rounds = 1 if options.quick else options.rounds
     machine = f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} before, {rounds} rounds"
     with tempfile.TemporaryDirectory() as folder:
-        beside = gallery(Work(str(Path(folder) / "squeezenet.keras"), size=size, steps=steps), rounds)
-    print(f"{beside}\n\n{fresh(16, size // 2, steps // 2, rounds)}\n\n{machine}")
+        file = str(Path(folder) / "squeezenet.keras")
+        process.run("network_file", file)
+        for name in options.job:
+            print(beside(name, file, rounds, options.quick), end="\n\n", flush=True)
+    print(f"{fresh(16, 64, 32, rounds)}\n\n{LEGEND}\n\n{machine}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ REQUIREMENTS = {
         "xplique==2.0.2", "tensorflow-probability==0.25.0", "tf-keras", "dm-tree", "cloudpickle", "decorator",
         "scikit-learn==1.7.2", "joblib", "threadpoolctl", "opencv-python-headless", "einops", "deprecated",
     ),
+    "tf-explain": ("tf-explain==0.3.1", "opencv-python-headless"),
     "tf-keras-vis": ("tf-keras-vis==0.8.7", "deprecated", "imageio"),
 }  # fmt: skip
 

@@ -27,21 +27,18 @@ def usual(rounds: Sequence[Numbers], name: str) -> float:
     return median(numbers[name] for numbers in rounds)
 
 
-def gallery(title: str, rows: Mapping[str, Rounds], ours: str) -> str:
-    """A row for each contender, in ms; its ratios are the time of the row `ours` divided by its own."""
-    header = (title, "first", "next", "(median)", "each step", "ratio, next", "ratio, step", "peak MB", "channel mean")
+def job(title: str, unit: str, rows: Mapping[str, Rounds], ours: str) -> str:
+    """A row for each contender, ms for each `unit`; its ratio is the time of the row `ours` divided by its own."""
+    header = (title, f"first, ms a {unit}", "again", "(median)", "ours is", "peak MB", "result")
     return markdown(header, {name: _contender(rounds, rows[ours]) for name, rounds in rows.items()})
 
 
 def _contender(rounds: Rounds, ours: Rounds) -> list[str]:
     if isinstance(rounds, RowFailed):
         return [_reason(rounds)]
-    times = [least(rounds, "first"), least(rounds, "next"), usual(rounds, "next"), least(rounds, "step")]
-    ratios = ["", ""]
-    if not isinstance(ours, RowFailed):
-        ratios = [f"{least(ours, name) / least(rounds, name):.2f}" for name in ("next", "step")]
-    climbed = f"{rounds[0]['before']:.3g} to {rounds[0]['after']:.3g}"
-    return [*(f"{ms:.2f}" for ms in times), *ratios, f"{least(rounds, 'memory'):.0f}", climbed]
+    times = [least(rounds, "first"), least(rounds, "again"), usual(rounds, "again")]
+    ratio = "" if isinstance(ours, RowFailed) else f"{least(ours, 'again') / least(rounds, 'again'):.2f}"
+    return [*(f"{ms:.3g}" for ms in times), ratio, f"{least(rounds, 'memory'):.0f}", f"{rounds[0]['check']:.3g}"]
 
 
 def fresh(rows: Mapping[str, Rounds]) -> str:

@@ -1,0 +1,28 @@
+"""The jobs that are measured, each done by this package and by others.
+
+A job is a module: `TITLE`, what one of its `UNIT`s is, `work(quick)` without the file, `per(work)` how many of these
+there are, the `CONTENDERS`, ours first, and `check(work, result)`, which tells in a number what came out and raises
+RowFailed where that is nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from tests.benchmarks.work import Work
+
+Job = Callable[[], Any]  # does all of it, once
+
+NAMES = ("unit_pictures", "class_pictures", "textbook", "class_maps", "other_class", "feature_maps", "dream")
+
+
+class Contender(NamedTuple):
+    """Who takes part, and which of the peers must be there for it."""
+
+    begin: Callable[..., Job]
+    peer: str = ""
+    settings: Mapping[str, Any] = {}
+
+
+Begin = Callable[[Work], Job]

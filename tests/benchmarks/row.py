@@ -1,0 +1,46 @@
+"""One contender's job in a process of its own: the first time, tracing included, and again.
+
+python -m tests.benchmarks.row '["unit_pictures", "cnnwidgets", {"network_file": "squeezenet.keras", ...}, ""]'
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from tests.benchmarks import peers, process
+from tests.benchmarks.jobs import Contender
+from tests.benchmarks.work import Work
+
+AGAIN = 2
+
+
+def measure(job: Any, contender: Contender, work: Work) -> process.Numbers:
+    """Do it three times, then ask whether the result shows anything at all."""
+    do = contender.begin(work, **contender.settings)
+    first, _ = _timed(do)
+    again, results = zip(*[_timed(do) for _ in range(AGAIN)], strict=True)
+    memory = process.peak_memory()
+    each = 1000 / job.per(work)  # s -> ms of one
+    return {
+        "first": each * first,
+        "again": each * min(again),
+        "memory": memory,
+        "check": job.check(work, results[-1]),
+    }
+
+
+def _timed(do: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = do()
+    return time.perf_counter() - start, result
+
+
+if __name__ == "__main__":
+    name, contender, settings, folder = process.arguments()
+    if folder:
+        peers.borrow(folder)
+    module = import_module(f"tests.benchmarks.jobs.{name}")
+    process.report(**measure(module, module.CONTENDERS[contender], Work(**settings)))
