@@ -86,7 +86,8 @@ class Panel(Takeaway, widgets.VBox):
         disposal.replace_in_cell(self)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.net.name!r}, {self.state})"
+        job = self._run.job  # its end is kept in the cell's output before it is told
+        return f"{type(self).__name__}({self.net.name!r}, {self.state if job is None or not job.ended else job.state})"
 
     @property
     def is_visible(self) -> bool:
@@ -240,6 +241,7 @@ class Panel(Takeaway, widgets.VBox):
             try:
                 self._conclude(job)
             except Exception as error:  # nobody else would see it
+                job.fail(error)
                 self._complain(Failure.of(error))
                 self.state = "error"
 
