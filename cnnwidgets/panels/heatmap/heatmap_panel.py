@@ -15,7 +15,7 @@ from cnnwidgets.compute.randomized import randomized
 from cnnwidgets.panels.heatmap import methods, words
 from cnnwidgets.panels.heatmap.controls import HeatControls
 from cnnwidgets.panels.heatmap.hidden_place import HiddenPlace
-from cnnwidgets.panels.heatmap.look import FUNCTION, Look, look
+from cnnwidgets.panels.heatmap.look import FUNCTION, Look, Question, look
 from cnnwidgets.panels.heatmap.settings import ASKING, PAINTING, last_layer, spatial
 from cnnwidgets.panels.heatmap.view import HeatView
 from cnnwidgets.panels.held_picture import HeldPicture
@@ -230,7 +230,7 @@ class HeatmapPanel(HeatView):
         is_new = self._last is None or self.state in BUSY
         asked, picture = (self.questions(), self._held) if is_new else (self._last.questions, self._last.picture)
         verb, settings = asked[0].settings()
-        beside = [{**q.settings()[1], "network": q.net.name, "shuffled": q.is_shuffled} for q in asked[1:]]
+        beside = [{**q.settings()[1], **_which(q)} for q in asked[1:]]
         facts = {name: getattr(self, name) for name in PAINTING}
         if not is_new and self._last.step < self._last.steps:
             facts["until"] = self._last.step
@@ -259,6 +259,12 @@ class HeatmapPanel(HeatView):
 
 class _ReadersOwn:
     """A function cannot be written as Python, only named."""
+
+def _which(question: Question) -> dict[str, Any]:
+    """The network that is asked, as a recipe tells it."""
+    net = question.net
+    return {"network": net.name, "fingerprint": net.fingerprint(), "shuffled": question.is_shuffled}
+
 
     def __repr__(self) -> str:
         return "target"
