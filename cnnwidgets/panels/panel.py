@@ -258,7 +258,7 @@ class Panel(Takeaway, widgets.VBox):
             self.progress = 1.0
             self._tell_progress(f"done in {spent}")
             self._ended(frame)
-            self._say(self._conclusion())
+            self._say(self._noted(self._conclusion()))
         elif job.state == "stopped":
             self._tell_progress(f"{_where(job)} · stopped after {spent}")
             self._say(f"Stopped at {_where(job)}. The last picture is kept; Start begins again.")
@@ -349,6 +349,10 @@ class Panel(Takeaway, widgets.VBox):
         self.status = markup.one_line(text)
         self._line.value = markup.status(self.status, is_error)
 
+    def _noted(self, text: str) -> str:
+        """A line for the status, after what has to be said of the photograph."""
+        return f"{self._note()} {text}".strip()
+
     def _tell_progress(self, text: str) -> None:
         self._progress_line.value = markup.progress(self.progress, text)
 
@@ -364,7 +368,7 @@ class Panel(Takeaway, widgets.VBox):
         self._graph.value = ""
         self._scrubber.offer(())
         self._tell_progress("")
-        self._say("")
+        self._say(self._noted(""))
         self._show_state()
 
     def close(self) -> None:

@@ -137,6 +137,9 @@ class HeatmapPanel(HeatView):
             "class. A moment for most methods. Then choose another class and see the warm places move."
         )
 
+    def _note(self) -> str:
+        return self._held.note
+
     def _conclusion(self) -> str:
         return words.conclusion(self._last, self._remark)
 
@@ -166,7 +169,7 @@ class HeatmapPanel(HeatView):
             self._begin_again()
         else:
             self._rest()
-            self._say(self._remark)
+            self._say(self._noted(self._remark))
 
     def _fit_method(self) -> None:
         """Take the method that is right at the layer's depth, and say so."""
@@ -257,14 +260,14 @@ class HeatmapPanel(HeatView):
         super().close()
 
 
-class _ReadersOwn:
-    """A function cannot be written as Python, only named."""
-
 def _which(question: Question) -> dict[str, Any]:
     """The network that is asked, as a recipe tells it."""
     net = question.net
     return {"network": net.name, "fingerprint": net.fingerprint(), "shuffled": question.is_shuffled}
 
+
+class _ReadersOwn:
+    """A function cannot be written as Python, only named."""
 
     def __repr__(self) -> str:
         return "target"
