@@ -14,6 +14,7 @@ import pytest
 import cnnwidgets as cw
 from cnnwidgets.compute.network import Network
 from cnnwidgets.jobs import worker
+from cnnwidgets.pictures import to_png
 
 PROCESS = psutil.Process()
 
@@ -65,13 +66,24 @@ def slide(widget, values):
         widget._handle_msg({"content": {"data": message}, "buffers": []})
 
 
-def test_a_thousand_slider_messages_are_few_runs_and_the_last_one_counts(net, photo, opened, page, waiting):
+def test_a_thousand_slider_messages_are_few_runs_and_the_last_one_counts(
+    net, photo, opened, page, waiting, monkeypatch
+):
     panel = opened(cw.AdversarialPanel(net, photo, steps=4))
     panel.run()
+    begun, nudged = [], panel._nudged
+
+    def counted(begin):
+        begun.append(1)
+        yield from nudged(begin)
+
+    monkeypatch.setattr(panel, "_nudged", counted)
     slide(panel.controls._inputs["epsilon"], [1 + count % 7 for count in range(999)] + [8])
+    during = len(begun)
     waiting(lambda: panel.state == "done" and worker().jobs == ())
     assert panel.epsilon == panel.recipe_of().settings["epsilon"] == 8 / 255 and panel.result.step == 4
     assert np.abs(panel.result.pictures - panel.result.original).max() == pytest.approx(8 / 255, abs=1e-6)
+    assert len(begun) <= during + 1, "more than one run after the drag"
     panel.close()
 
 
@@ -80,10 +92,13 @@ def test_sliders_that_only_paint_never_ask_the_network(net, photo, opened, page,
     panel.run()
     asked = []
     monkeypatch.setattr(panel, "_frames", lambda: asked.append(1))
-    before = threading.active_count()
-    slide(panel.controls._inputs["opacity"], [count / 20 for count in range(20)] + [0.25])
+    before, exact, shown = threading.active_count(), [], []
+    monkeypatch.setattr(panel.screen, "put", lambda data, number=None: (shown if number == 0 else exact).append(data))
+    slide(panel.controls._inputs["opacity"], [count % 20 / 20 for count in range(999)] + [0.25])
     waiting(lambda: worker().jobs == ())
     assert panel.opacity == 0.25 and asked == [] and threading.active_count() == before
+    assert exact[-1] == to_png(panel._paint(panel._last)), "the last message is the one that is painted exactly"
+    assert 0 < len(shown) < 200, "each message was painted, and whatever is said next must wait"
     panel.close()
 
 
