@@ -5,6 +5,7 @@
     ├── BadModel    (also a ValueError)    a network, model file or input that cannot be used
     ├── BadTarget   (also a ValueError)    a setting that does not exist: layer, unit, class, method, size, ...
     └── JobFailed   (also a RuntimeError)  a run that broke while it was running
+        └── OutOfMemory (also a MemoryError)   because an array did not fit
 
 Each message has two parts: what was wrong, with the value; and what to do, with what exists.
 """
@@ -12,6 +13,7 @@ Each message has two parts: what was wrong, with the value; and what to do, with
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -33,6 +35,20 @@ class BadTarget(CnnWidgetsError, ValueError):
 
 class JobFailed(CnnWidgetsError, RuntimeError):
     """A run that broke while it was running, for example because it diverged."""
+
+
+class OutOfMemory(JobFailed, MemoryError):
+    """A run that found no memory for an array."""
+
+
+_SHAPE = re.compile(r"shape ?[\[(]([\d, ]+)[\])]")
+
+
+def short_of_memory(message: str) -> str:
+    """What is missing, by the message of numpy or TensorFlow, and what helps."""
+    shape = _SHAPE.search(message)
+    wanted = f" for an array of {' x '.join(re.findall(r'[0-9]+', shape[1]))} numbers" if shape else ""
+    return f"There is not enough memory{wanted}. Take smaller pictures, fewer at once, or stop other kernels."
 
 
 def quoted(value: object, length: int = 80) -> str:

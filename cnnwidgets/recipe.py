@@ -38,7 +38,7 @@ class Recipe:
     Args:
         verb: the function that makes the picture, one of `VERBS`.
         network: the network's name.
-        fingerprint: sha256 of the network's weights, 64 hexadecimal digits.
+        fingerprint: sha256 of the network's weights, architecture and preprocessing, 64 hexadecimal digits.
         settings: the verb's settings by name, and `FACTS`; JSON values, ranges and numpy numbers. Lists become tuples.
         versions: version by package, such as `installed_versions()`.
         device: what computed it, such as "cpu".
@@ -66,7 +66,7 @@ class Recipe:
         if self.verb not in VERBS:
             raise BadTarget(f"There is no verb {quoted(self.verb)} to write a recipe for; {nearest(self.verb, VERBS)}.")
         if not re.fullmatch("[0-9a-f]{64}", self.fingerprint):
-            raise BadTarget(f"{quoted(self.fingerprint)} is no fingerprint. Give the sha256 of the weights, 64 digits.")
+            raise BadTarget(f"{quoted(self.fingerprint)} is no fingerprint. Give the 64 digits of net.fingerprint().")
         for name in ("settings", "versions"):
             if not isinstance(getattr(self, name), Mapping):
                 raise BadTarget(f"A recipe's {name} cannot be of type {_kind(getattr(self, name))}. Give a dict.")

@@ -116,14 +116,20 @@ def _heat(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
 
 
 def _question(net: Network, asked: Mapping[str, Any]) -> Question:
-    other = asked.get("network", net.name)
-    if other != net.name and other not in BUNDLED:
-        raise BadTarget(f"The network {quoted(other)} stands beside. Run the panel with it as second_net instead.")
     if asked["target"] == FUNCTION:
         raise BadTarget("It explains a function, which is not in the recipe. Run the panel with it as target instead.")
     named = {name: asked[name] for name in ("target", "method", "output", "seed")}
-    network = net if other == net.name else load_network(other)
-    return Question(network, asked.get("layer"), is_shuffled=asked.get("shuffled", False), **named)
+    return Question(_asked_network(net, asked), asked.get("layer"), is_shuffled=asked.get("shuffled", False), **named)
+
+
+def _asked_network(net: Network, asked: Mapping[str, Any]) -> Network:
+    """The network itself, where the question names no other."""
+    if asked.get("fingerprint", net.fingerprint()) == net.fingerprint():
+        return net
+    other = asked["network"]
+    if other in BUNDLED and (network := load_network(other)).fingerprint() == asked["fingerprint"]:
+        return network
+    raise BadTarget(f"The network {quoted(other)} stands beside. Run the panel with it as second_net instead.")
 
 
 def _keywords(verb: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from voila.app import Voila
 
 import cnnwidgets
 
@@ -36,6 +38,24 @@ def test_every_lesson_has_its_line_for_teachers():
     table = (DOCS / "teachers.md").read_text(encoding="utf-8")
     for lesson in (PROJECT / "notebooks").glob("*.ipynb"):
         assert lesson.stem.startswith("00-") or f"| `{lesson.stem}` |" in table, lesson.name
+
+
+def test_the_page_for_visitors_has_a_token_an_end_and_a_share_of_the_card():
+    """The options that are named are options that there are."""
+    page = (DOCS / "teachers.md").read_text(encoding="utf-8")
+    options = re.findall(r"--(\w+)\.(\w+)=", page)
+    classes = {"MappingKernelManager": AsyncMappingKernelManager, "Voila": Voila}
+    assert [name for owner, name in options if name not in classes[owner].class_traits(config=True)] == []
+    assert {"cull_idle_timeout", "cull_interval", "cull_connected", "ip"} <= {name for _, name in options}
+    for flag in ("token", "pool_size", "port"):
+        assert f"--{flag}=" in page and (flag in Voila.aliases or flag in Voila.flags), flag
+    for words in ("TF_FORCE_GPU_ALLOW_GROWTH", "cw.limit_gpu(megabytes=", "divided by the number of kernels"):
+        assert words in page
+
+
+def test_the_page_for_visitors_lets_them_open_no_file_of_the_server():
+    app = (PROJECT / "notebooks" / "00-app.ipynb").read_text(encoding="utf-8")
+    assert "files=False" in app and "limit_gpu()" in app
 
 
 @pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: page.name)

@@ -193,6 +193,11 @@ def test_a_field_of_another_kind_is_refused(other: dict[str, Any]) -> None:
     assert len(str(caught.value)) < 300
 
 
+def test_what_is_no_fingerprint_is_told_where_to_get_one() -> None:
+    with pytest.raises(BadTarget, match=r"'abc' is no fingerprint.*64 digits of net\.fingerprint\(\)"):
+        made(fingerprint="abc")
+
+
 GOOD = json.loads(made().to_json())
 
 

@@ -194,6 +194,14 @@ def test_another_network_beside_says_so(net, photo, saved):
         cw.rerun(path, net, photo)
 
 
+def test_another_network_of_the_same_name_beside_is_not_taken_for_the_first(net, photo, saved):
+    other = cw.Network(small(net.name), "unit")
+    other.model.set_weights([2 * weight for weight in other.model.get_weights()])
+    path = saved(cw.HeatmapPanel(net, photo, second_net=other))
+    with pytest.raises(cw.BadTarget, match="stands beside"):
+        cw.rerun(path, net, photo)
+
+
 def test_a_picture_without_a_recipe_is_refused(net, photo):
     with pytest.raises(cw.BadPicture):
         cw.rerun(to_png(photo), net, photo)

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
+from cnnwidgets.errors import BadModel, BadTarget, JobFailed, OutOfMemory, quoted, short_of_memory
 
 _CHATTER = re.compile(
     rb"All log messages before absl::InitializeLog"
@@ -73,13 +73,40 @@ def start_device() -> None:
         tf.constant(0)
 
 
-def compiled(function: Callable[..., Any]) -> Any:
+class Graph:
+    """A function that TensorFlow has traced, or will; where it finds no memory, that is said in words."""
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Run it."""
+        return _with_memory(self._function, arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        """What else TensorFlow knows of it."""
+        return getattr(self._function, name)
+
+    def get_concrete_function(self, *arguments: Any) -> Graph:
+        """Trace it for these arguments, and give that one graph."""
+        return Graph(_with_memory(self._function.get_concrete_function, arguments))
+
+
+def _with_memory(call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    try:
+        return call(*arguments)
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        words = short_of_memory(str(error))
+    raise OutOfMemory(words)  # here, where the error and all that it holds is gone
+
+
+def compiled(function: Callable[..., Any]) -> Graph:
     """The function as a graph, traced at its first call.
 
     TensorFlow counts the tracings of all graphs that share one piece of code, and warns in the reader's notebook when
     the same step is traced for five layers; a partial has no code of its own, so that each graph is counted by itself.
     """
-    return tf.function(functools.partial(function), autograph=False, reduce_retracing=True)
+    return Graph(tf.function(functools.partial(function), autograph=False, reduce_retracing=True))
 
 
 def limit_gpu(megabytes: int | None = None) -> None:

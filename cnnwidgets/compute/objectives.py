@@ -135,20 +135,21 @@ def class_logit(target: int | Iterable[int], *, output: int | str | None = None)
     """A class by its logit, wherever the softmax or sigmoid hides: before it, the classes do not compete.
 
     Args:
-        target: the class's index, or one for each picture. One sigmoid tells two classes, 0 and 1.
+        target: the class's index, or one for each picture; `net.class_index` finds it by name. One sigmoid tells two
+            classes, 0 and 1.
         output: of a model with several, its index or name; the first if not given.
     """
     return _of_output("unit", target, output)
 
 
 def rival_logits(target: int | Iterable[int], *, output: int | str | None = None) -> Objective:
-    """The logsumexp of all OTHER logits: subtract it to climb a class by its margin."""
+    """The logsumexp of all OTHER logits: subtract it to climb a class by its margin; `target` as for `class_logit`."""
     return _of_output("rivals", target, output)
 
 
 def _of_output(kind: str, target: int | Iterable[int], output: int | str | None) -> Objective:
     chosen = output if isinstance(output, str) else whole_number("output", 0 if output is None else output)
-    return Objective((Term(kind, "", output=chosen, units=_units(target)),))
+    return Objective((Term(kind, "", output=chosen, units=_classes(target)),))
 
 
 def layer(path: str, *, call: int = 0) -> Objective:
@@ -191,12 +192,20 @@ def _one(kind: str, path: str, units: int | Iterable[int], call: int, before: bo
 
 
 def _units(units: int | Iterable[int]) -> tuple[int, ...]:
-    many = tuple(units) if isinstance(units, Iterable) and not isinstance(units, str) else (units,)
+    return _indices(units, "unit", "Units count from 0")
+
+
+def _classes(target: int | Iterable[int]) -> tuple[int, ...]:
+    return _indices(target, "class", "net.class_index(name) finds the index of a name")
+
+
+def _indices(given: int | Iterable[int], kind: str, advice: str) -> tuple[int, ...]:
+    many = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
     if not many:
-        raise BadTarget("No unit was given. Name at least one.")
+        raise BadTarget(f"No {kind} was given. Name at least one.")
     for one in many:
         if isinstance(one, bool) or not isinstance(one, (int, np.integer)):
-            raise BadTarget(f"A unit is a whole number, not {quoted(one)}. Units count from 0.")
+            raise BadTarget(f"A {kind} is a whole number here, not {quoted(one)}. {advice}.")
     return tuple(int(one) for one in many)
 
 

@@ -6,13 +6,14 @@ import re
 import traceback
 from typing import NamedTuple
 
+from cnnwidgets.errors import OutOfMemory, short_of_memory
+
 LONGEST_LINE = 300
 
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\{\{[^}]*\}\}|\[Op:[^\]]*\]")
 _NAMED = re.compile(r"(?:\w+\.)*(\w+): ?(.*)")
 _GRAPH = ("in user code:", "Graph execution error:")  # how a traced function's error begins: a traceback follows
 _MEMORY = {"MemoryError", "ResourceExhaustedError"}  # Python's and numpy's, TensorFlow's
-_SHAPE = re.compile(r"shape ?[\[(]([\d, ]+)[\])]")
 _WRAPPING = ("Exception encountered when calling", "Detected at node", "Detected unsupported", "File ", "Traceback (")
 
 
@@ -30,7 +31,8 @@ class Failure(NamedTuple):
         name = type(error).__name__
         kind, line = _telling_line(_message(error), name)
         types = tuple(base.__name__ for base in type(error).__mro__)
-        line = _short_of_memory(line) if _MEMORY & {kind, *types} else line
+        if _MEMORY & {kind, *types} and OutOfMemory.__name__ not in types:
+            line = short_of_memory(line)
         return cls((line or kind)[:LONGEST_LINE], kind, types, "".join(traceback.format_exception(error)))
 
 
@@ -47,13 +49,6 @@ def _telling_line(message: str, kind: str) -> tuple[str, str]:
     if lines and lines[0].startswith(_GRAPH):
         kind, lines = _inner_error(lines[1:], kind)
     return kind, next((line for line in lines if line and not line.startswith(_WRAPPING)), "")
-
-
-def _short_of_memory(line: str) -> str:
-    """What is missing, and what helps."""
-    shape = _SHAPE.search(line)
-    wanted = f" for an array of {' x '.join(re.findall(r'[0-9]+', shape[1]))} numbers" if shape else ""
-    return f"There is not enough memory{wanted}. Take smaller pictures, fewer at once, or stop other kernels"
 
 
 def _inner_error(lines: list[str], kind: str) -> tuple[str, list[str]]:

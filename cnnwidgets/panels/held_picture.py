@@ -22,6 +22,7 @@ class HeldPicture:
         given: as the verbs take it, and nobody else changes it.
         photos: [H, W, 3], 0..1, one for each picture input, at their own size.
         digest: sha256 of all that was given, in hexadecimal digits.
+        note: "" or what the reader of the files has to say: "Animated: this is its first frame."
 
     Raises:
         BadPicture: for what is no picture, or too small for this network.
@@ -29,7 +30,9 @@ class HeldPicture:
     """
 
     def __init__(self, net: Network, picture: object) -> None:
-        self.given = _held(picture, alone=len(net.inputs) == 1)
+        notes: list[str] = []
+        self.given = _held(picture, notes, alone=len(net.inputs) == 1)
+        self.note = " ".join(map(as_sentence, dict.fromkeys(notes)))
         Probe(net, self.given)
         opened = net.opened(self.given)
         self.photos = [pictures.displayable(opened[i]) for i in net.picture_inputs]
@@ -40,11 +43,19 @@ class HeldPicture:
         self.digest = digest.hexdigest()
 
 
-def _held(value: object, alone: bool = True) -> Any:
+def as_sentence(note: str) -> str:
+    """A note of the picture reader, to stand beside other sentences."""
+    return f"{note[:1].upper()}{note[1:]}." if note else ""
+
+
+def _held(value: object, notes: list[str], alone: bool = True) -> Any:
+    """The value, where nobody else changes it; what is to be said of its files goes to `notes`."""
     if isinstance(value, Mapping):
-        return {name: _held(one) for name, one in value.items()}
+        return {name: _held(one, notes) for name, one in value.items()}
     if isinstance(value, (list, tuple)) and not alone:
-        return [_held(one) for one in value]
+        return [_held(one, notes) for one in value]
     if isinstance(value, (str, PathLike, bytes, bytearray, memoryview, Image.Image)):
-        return pictures.load_picture(value)
+        picture, note = pictures.read_picture(value)
+        notes += [note] if note else []
+        return picture
     return value.copy() if isinstance(value, np.ndarray) else value

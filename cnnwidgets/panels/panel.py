@@ -86,7 +86,8 @@ class Panel(Takeaway, widgets.VBox):
         disposal.replace_in_cell(self)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.net.name!r}, {self.state})"
+        job = self._run.job  # its end is kept in the cell's output before it is told
+        return f"{type(self).__name__}({self.net.name!r}, {self.state if job is None or not job.ended else job.state})"
 
     @property
     def is_visible(self) -> bool:
@@ -240,6 +241,7 @@ class Panel(Takeaway, widgets.VBox):
             try:
                 self._conclude(job)
             except Exception as error:  # nobody else would see it
+                job.fail(error)
                 self._complain(Failure.of(error))
                 self.state = "error"
 
@@ -256,7 +258,7 @@ class Panel(Takeaway, widgets.VBox):
             self.progress = 1.0
             self._tell_progress(f"done in {spent}")
             self._ended(frame)
-            self._say(self._conclusion())
+            self._say(self._noted(self._conclusion()))
         elif job.state == "stopped":
             self._tell_progress(f"{_where(job)} · stopped after {spent}")
             self._say(f"Stopped at {_where(job)}. The last picture is kept; Start begins again.")
@@ -347,6 +349,10 @@ class Panel(Takeaway, widgets.VBox):
         self.status = markup.one_line(text)
         self._line.value = markup.status(self.status, is_error)
 
+    def _noted(self, text: str) -> str:
+        """A line for the status, after what has to be said of the photograph."""
+        return f"{self._note()} {text}".strip()
+
     def _tell_progress(self, text: str) -> None:
         self._progress_line.value = markup.progress(self.progress, text)
 
@@ -362,7 +368,7 @@ class Panel(Takeaway, widgets.VBox):
         self._graph.value = ""
         self._scrubber.offer(())
         self._tell_progress("")
-        self._say("")
+        self._say(self._noted(""))
         self._show_state()
 
     def close(self) -> None:

@@ -50,6 +50,10 @@ class Particulars:
         """What a finished panel shows, and what to try next."""
         return "Done."
 
+    def _note(self) -> str:
+        """What has to be said of the photograph, whatever the run does with it."""
+        return ""
+
     def _describe(self, frame: Any) -> None:
         """Update captions beside the picture."""
 

@@ -90,7 +90,10 @@ class PhotographPanel(Panel):
         super()._rest()
         self._made = {}
         self._repaint()
-        self._say(self._invitation())
+        self._say(self._noted(self._invitation()))
+
+    def _note(self) -> str:
+        return self._held.note
 
     def _repaint(self) -> None:
         """Show what is chosen now, without the network."""

@@ -32,9 +32,9 @@ class Lab:
 
     def __init__(self, server: Server, browser: Browser) -> None:
         self.server = server
-        self._context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=server.url)
-        self._context.set_default_timeout(60_000)  # milliseconds; a busy machine loads a page slowly
-        self._context.add_init_script(path=IN_PAGE)
+        self.context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=server.url)
+        self.context.set_default_timeout(60_000)  # milliseconds; a busy machine loads a page slowly
+        self.context.add_init_script(path=IN_PAGE)
 
     def open(self, cells: list[str], kernel: str = "python3") -> Notebook:
         """Write a notebook with these code cells and open it in a page of its own."""
@@ -46,11 +46,11 @@ class Lab:
 
     def visit(self, path: str) -> Notebook:
         """Open a notebook of the server's; where it is open elsewhere, this is a second view of the same kernel."""
-        return Notebook(self.server, self._context.new_page(), path)
+        return Notebook(self.server, self.context.new_page(), path)
 
     def close(self) -> None:
         """Close the pages, and leave nothing to the next test."""
-        self._context.close()
+        self.context.close()
         self.server.forget()
 
 
@@ -145,6 +145,17 @@ class Notebook:
         """Save the notebook and load the page anew. Frame counts start anew too: call `count_frames` again."""
         self.save()
         self.page.reload()
+        self._settle()
+
+    def leave(self) -> None:
+        """Save the notebook and leave the page, as whoever closes the tab; the kernel lives on."""
+        self.save()
+        self._address = self.page.url
+        self.page.goto("about:blank")
+
+    def come_back(self) -> None:
+        """Open what was left."""
+        self.page.goto(self._address)
         self._settle()
 
     def theme(self, name: str) -> None:

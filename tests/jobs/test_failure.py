@@ -110,7 +110,7 @@ OOM when allocating tensor with shape[16,224,224,64] and type float on /job:loca
 \t [[{{node random_normal}}]]
 Hint: If you want to see a list of allocated tensors when OOM happens, add report_tensor_allocations_upon_oom
  [Op:__inference_function_18]"""
-HELP = ". Take smaller pictures, fewer at once, or stop other kernels"
+HELP = ". Take smaller pictures, fewer at once, or stop other kernels."
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.randomized import randomized
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget
 from cnnwidgets.jobs import worker
-from cnnwidgets.panels.heatmap import look
+from cnnwidgets.panels.heatmap import look, methods
 from cnnwidgets.panels.heatmap.heatmap_panel import HeatmapPanel
 from cnnwidgets.recipe import Recipe
 
@@ -371,6 +371,16 @@ def test_another_network_stands_beside_with_its_own_last_layer(make, build, phot
     second = panel._shown_tiles.tiles[1]
     assert same([second.heat], cw.class_activation_map(other, photo, target="ant"))
     assert "other" in panel.screen.over.value
+    (beside,) = panel.recipe_of().settings["beside"]
+    assert (beside["network"], beside["fingerprint"]) == ("other", other.fingerprint())
+    before = panel.recipe_of().key()
+    other.model.set_weights([2 * weight for weight in other.model.get_weights()])
+    assert panel.recipe_of().key() != before, "another network beside it is another picture"
+
+
+def test_the_hints_name_the_method_for_early_layers_as_the_panel_chooses_it():
+    early = [method for method in methods.WORDS if "early" in methods.sentence(method)]
+    assert early == [methods.BEFORE] and not [m for m in methods.WORDS if "any layer" in methods.sentence(m)]
 
 
 def test_the_sanity_check_is_another_map_of_the_same_class(make, named, photo):

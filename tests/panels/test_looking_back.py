@@ -130,6 +130,32 @@ def test_the_end_of_a_run_updates_every_place_where_the_panel_stands(toy, reel, 
     toy.reel.open()
     toy.run()
     assert [("image/png" in bundle) for bundle in cell.shown.values()] == [True, True]
+    assert [bundle["text/plain"] for bundle in cell.shown.values()] == ["Toy('small', done)"] * 2
+
+
+@pytest.mark.parametrize("error", [None, ValueError("no")])
+def test_an_output_tells_the_state_that_the_run_came_to(toy, reel, cell, waiting, error):
+    toy._ipython_display_()
+    toy.reel = reel(9, error, 3)
+    toy.reel.let(2)
+    toy.start()
+    waiting(lambda: toy.frames_shown)
+    assert repr(toy) == "Toy('small', running)"
+    if error is None:
+        toy._ask_to_stop()
+    toy.reel.let(1)
+    state = "stopped" if error is None else "error"
+    waiting(lambda: toy.state == state)
+    assert [bundle["text/plain"] for bundle in cell.shown.values()] == [f"Toy('small', {state})"]
+
+
+def test_an_output_that_cannot_be_kept_is_an_error_of_the_run(toy, reel, waiting, monkeypatch):
+    monkeypatch.setattr(CellOutput, "refresh", lambda self: 1 / 0)
+    toy.reel = reel(2)
+    toy.reel.open()
+    toy.start()
+    waiting(lambda: toy.state == "error")
+    assert "division by zero" in toy.status and repr(toy) == "Toy('small', error)"
 
 
 def test_what_changes_under_a_readers_hand_waits_until_another_cell_has_run(toy, reel, cell, monkeypatch):

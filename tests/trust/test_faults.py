@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import traceback
 import warnings
 import weakref
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 import cnnwidgets as cw
-from cnnwidgets.compute.backend import keras, tf
+from cnnwidgets.compute.backend import compiled, keras, tf
 from cnnwidgets.compute.network import Network
 from cnnwidgets.jobs import CacheWarning, cache
 from tests.compute.conftest import snapshot
@@ -107,14 +108,15 @@ def test_a_damaged_entry_is_painted_anew(net, opened, tmp_path):
 # What memory does.
 
 
-def short_of_memory(monkeypatch, times):
+def short_of_memory(monkeypatch, times, kind=tf.errors.ResourceExhaustedError):
     """Let a convolution find no memory so many times."""
     call, left = keras.layers.Conv2D.call, [None] * times
 
     def short(layer, inputs):
         if left:
             left.pop()
-            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9,8,7]")
+            words = "OOM when allocating tensor with shape[9,8,7]"
+            raise kind(words) if kind is MemoryError else kind(None, None, words)
         return call(layer, inputs)
 
     monkeypatch.setattr(keras.layers.Conv2D, "call", short)
@@ -128,6 +130,44 @@ def test_too_little_memory_is_said_with_what_helps_and_the_next_run_works(panel_
     assert panel.state == "error"
     panel.run()
     assert panel.state == "done"
+
+
+# A gallery tries a second time at half the batch; everything else fails at once.
+EIGHT = (
+    "visualize_units", "visualize_classes", "ascend", "grad_cam", "smoothgrad", "occlusion", "feature_maps",
+    "deepdream", "adversarial", "random_search", "predict",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", EIGHT)
+@pytest.mark.parametrize("kind", [tf.errors.ResourceExhaustedError, MemoryError])
+def test_a_verb_without_memory_says_so_in_words_and_works_again(build, photo, monkeypatch, verb, kind):
+    net = Network(build(), "unit")
+    net.layers  # noqa: B018  # the survey is not what is measured
+
+    def done():
+        made = VERBS[verb](net, photo, False)
+        return list(made) if hasattr(made, "__next__") else made
+
+    with monkeypatch.context() as patch, pytest.raises(cw.JobFailed) as told:
+        short_of_memory(patch, 2 if verb.startswith("visualize") else 1, kind)
+        done()
+    assert str(told.value) == (
+        "There is not enough memory for an array of 9 x 8 x 7 numbers. "
+        "Take smaller pictures, fewer at once, or stop other kernels."
+    )
+    shown = "".join(traceback.format_exception(told.value))
+    assert "OOM when" not in shown and "ResourceExhausted" not in shown and shown.count("Traceback") == 1
+    assert done()
+
+
+def test_memory_that_runs_out_in_the_device_itself_is_told_alike():
+    """TensorFlow's own words, which come with a traceback of the graph."""
+    graph = compiled(lambda count: tf.random.normal([count, count, 1024]))
+    with pytest.raises(cw.JobFailed, match="for an array of 1000000 x 1000000 x 1024 numbers. Take smaller") as told:
+        graph(tf.constant(1_000_000))
+    assert "\n" not in str(told.value)
+    assert graph(tf.constant(2)).shape == (2, 2, 1024)
 
 
 def test_a_gallery_tries_once_more_at_half_the_batch_says_so_and_keeps_nothing(build, opened, monkeypatch, tmp_path):

@@ -7,13 +7,15 @@ import subprocess
 import sys
 import threading
 
+import ipywidgets as widgets
 import numpy as np
 import psutil
 import pytest
 
 import cnnwidgets as cw
 from cnnwidgets.compute.network import Network
-from cnnwidgets.jobs import worker
+from cnnwidgets.jobs import Job, Publisher, worker
+from cnnwidgets.pictures import to_png
 
 PROCESS = psutil.Process()
 
@@ -65,13 +67,24 @@ def slide(widget, values):
         widget._handle_msg({"content": {"data": message}, "buffers": []})
 
 
-def test_a_thousand_slider_messages_are_few_runs_and_the_last_one_counts(net, photo, opened, page, waiting):
+def test_a_thousand_slider_messages_are_few_runs_and_the_last_one_counts(
+    net, photo, opened, page, waiting, monkeypatch
+):
     panel = opened(cw.AdversarialPanel(net, photo, steps=4))
     panel.run()
+    begun, nudged = [], panel._nudged
+
+    def counted(begin):
+        begun.append(1)
+        yield from nudged(begin)
+
+    monkeypatch.setattr(panel, "_nudged", counted)
     slide(panel.controls._inputs["epsilon"], [1 + count % 7 for count in range(999)] + [8])
+    during = len(begun)
     waiting(lambda: panel.state == "done" and worker().jobs == ())
     assert panel.epsilon == panel.recipe_of().settings["epsilon"] == 8 / 255 and panel.result.step == 4
     assert np.abs(panel.result.pictures - panel.result.original).max() == pytest.approx(8 / 255, abs=1e-6)
+    assert len(begun) <= during + 1, "more than one run after the drag"
     panel.close()
 
 
@@ -80,11 +93,67 @@ def test_sliders_that_only_paint_never_ask_the_network(net, photo, opened, page,
     panel.run()
     asked = []
     monkeypatch.setattr(panel, "_frames", lambda: asked.append(1))
-    before = threading.active_count()
-    slide(panel.controls._inputs["opacity"], [count / 20 for count in range(20)] + [0.25])
+    before, exact, shown = threading.active_count(), [], []
+    monkeypatch.setattr(panel.screen, "put", lambda data, number=None: (shown if number == 0 else exact).append(data))
+    slide(panel.controls._inputs["opacity"], [count % 20 / 20 for count in range(999)] + [0.25])
     waiting(lambda: worker().jobs == ())
     assert panel.opacity == 0.25 and asked == [] and threading.active_count() == before
+    assert exact[-1] == to_png(panel._paint(panel._last)), "the last message is the one that is painted exactly"
+    assert 0 < len(shown) < 200, "each message was painted, and whatever is said next must wait"
     panel.close()
+
+
+def test_a_page_is_heard_while_a_step_is_long(
+    panel_of, net, photo, opened, page, widgets_in, waiting, tmp_path, monkeypatch
+):
+    """Every control returns, and so does every verb of a panel, while the device is busy with something else."""
+    monkeypatch.chdir(tmp_path)
+    panel = opened(panel_of(net, photo))
+    panel.run()
+    over, waited = threading.Event(), []
+    for owner, name in ((Publisher, "join"), (Job, "wait")):
+        wait = getattr(owner, name)
+
+        def noted(self, *arguments, name=name, wait=wait):
+            if threading.current_thread() is threading.main_thread():
+                waited.append(name)
+            return wait(self, *arguments)
+
+        monkeypatch.setattr(owner, name, noted)
+    step = Job(iter(lambda: over.wait(60), None))  # one device call that takes its time
+    worker().submit(step)
+    waiting(lambda: step.state == "running")
+    for widget in widgets_in(panel):
+        if isinstance(widget, widgets.Button):
+            message = {"method": "custom", "content": {"event": "click"}}
+            widget._handle_msg({"content": {"data": message}, "buffers": []})
+        elif isinstance(widget, (widgets.IntSlider, widgets.FloatSlider, widgets.BoundedIntText)):
+            slide(widget, [widget.max, widget.min])
+    for verb in (panel.start, panel.pause, panel.resume, panel._ask_to_stop, panel.snippet):
+        verb()
+    assert step.frames_made == 0 and waited == [], "somebody waited for the device"
+    step.stop()
+    over.set()
+    waiting(lambda: worker().jobs == ())
+    panel.close()
+
+
+def test_a_run_sends_few_messages_and_small_pictures(net, opened, page, waiting, monkeypatch):
+    """At 15 frames a second, the most that is sent, well below 1,000 messages, whatever the run does."""
+    gallery = opened(cw.FilterGallery(net, "conv2", range(16), 64, 2000))
+    sizes, put = [], gallery.screen.put
+    monkeypatch.setattr(gallery.screen, "put", lambda data, number=None: (sizes.append(len(data)), put(data, number)))
+    gallery.start()
+    waiting(lambda: gallery.frames_shown)
+    begun, first = len(page.sent), gallery.frames_shown
+    waiting(lambda: gallery.frames_shown > first + 5)
+    gallery._run.job.pause()
+    waiting(lambda: gallery.state == "paused")
+    frames, messages = gallery.frames_shown - first, len(page.sent) - begun
+    assert 15 * messages / frames < 1000
+    assert max(sizes) < 100_000, "sixteen tiles of noise"
+    gallery.stop()
+    gallery.close()
 
 
 def test_panels_that_are_opened_and_closed_leave_no_widget_no_thread_and_no_memory(net, photo, panel_of, page, living):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import threading
 from pathlib import Path
 
@@ -13,8 +15,10 @@ import pytest
 import cnnwidgets as cw
 from cnnwidgets.compute import layers
 from cnnwidgets.compute.network import Network
+from cnnwidgets.jobs import worker
 from cnnwidgets.pictures import to_png
 from tests.panels.test_safety import Tags
+from tests.trust.conftest import PANELS
 
 PAYLOADS = [
     "<img src=x onerror=alert(1)>", "<script>alert(1)</script>", "\"onmouseover=\"alert(1)", "</style><b onclick=x>",
@@ -107,17 +111,53 @@ def test_every_button_may_be_pressed_at_any_time(panel_of, net, photo, opened, p
     panel.stop()
 
 
-def test_no_widget_that_a_page_can_build_is_ours():
+def test_no_widget_that_a_page_can_build_is_ours(net, opened):
     """Whoever can send messages can make any registered widget, with any traits."""
-    import cnnwidgets.panels.layer_picker  # noqa: F401
-
+    opened(cw.LayerPicker(net))
+    opened(cw.Explorer(net))
     makers = [cls for cls in widgets.widgets.widget._registry.items() if "cnnwidgets" in str(cls)]
     assert len(list(widgets.widgets.widget._registry.items())) > 30 and makers == []
 
 
-def test_what_a_page_can_read_or_set_is_no_path_and_no_code(panel_of, net, photo, opened, page, widgets_in):
-    panel = opened(panel_of(net, photo))
-    panel.run()
+OURS = [
+    (cls.__module__, name)
+    for cls in (cw.FilterGallery, cw.Explorer, cw.LayerPicker, cw.HeatmapPanel)
+    for name in (cls.__name__, f"{cls.__name__}Model")
+]
+
+
+@pytest.mark.parametrize(("module", "name"), [*OURS, ("@jupyter-widgets/controls", "VBoxModel")])
+def test_a_page_that_opens_a_widget_of_ours_gets_none(page, living, module, name, tmp_path):
+    """A stranger's message to open a widget: an unknown class is refused, a known one stays what it is."""
+    before = set(threading.enumerate())
+    state = {
+        "_model_module": module, "_model_name": name, "_view_module": module, "_view_name": "VBoxView",
+        "_model_module_version": "2.0.0", "_view_module_version": "2.0.0",
+        "path": str(tmp_path), "picture": "/etc/passwd", "net": "squeezenet", "target": "__import__('os')",
+    }  # fmt: skip
+    message = {"content": {"data": {"state": state, "buffer_paths": []}}, "metadata": {"version": "2.1.0"}}
+    with contextlib.suppress(KeyError):
+        widgets.Widget.handle_comm_opened(page(comm_id="from a stranger"), {**message, "buffers": []})
+    assert [one for one in living() if type(one).__module__.startswith("cnnwidgets")] == []
+    assert [one for one in living() if hasattr(one, "path") or hasattr(one, "picture")] == []
+    assert set(threading.enumerate()) == before and list(tmp_path.iterdir()) == [] and worker().jobs == ()
+
+
+ALL_PANELS = {
+    **PANELS,
+    "LayerPicker": lambda net, photo: cw.LayerPicker(net),
+    "Explorer": lambda net, photo: cw.Explorer(net, photo, files=False),
+}
+
+
+@pytest.mark.parametrize("name", ALL_PANELS)
+def test_what_a_page_can_read_or_set_is_no_path_and_no_code(name, net, photo, opened, page, widgets_in, monkeypatch):
+    monkeypatch.setenv("A_SECRET", "never told")
+    panel = opened(ALL_PANELS[name](net, photo))
+    if hasattr(panel, "run"):
+        panel.run()
+    secrets = {"never told", str(Path.home()), str(Path.cwd()), os.environ["CNNWIDGETS_CACHE_DIR"]}
+    assert page.sent and not [data for _, data in page.sent if any(secret in repr(data) for secret in secrets)]
     for widget in widgets_in(panel):
         base = next(cls for cls in type(widget).__mro__ if not cls.__module__.startswith(("cnnwidgets", "tests")))
         assert set(widget.keys) == set(base.class_trait_names(sync=True)), (
@@ -127,6 +167,10 @@ def test_what_a_page_can_read_or_set_is_no_path_and_no_code(panel_of, net, photo
             value = getattr(widget, name)
             assert not callable(value) or isinstance(value, widgets.Widget), f"{type(widget).__name__}.{name}"
             assert not isinstance(value, Path)
+            if isinstance(value, str) and not isinstance(widget, widgets.HTML):
+                assert "://" not in value and not value.startswith(("/", "~", "file:")), (
+                    f"{type(widget).__name__}.{name}"
+                )
 
 
 def test_the_folder_that_a_picture_lies_in_is_not_told_to_the_page(net, photo, opened, page, tmp_path):

@@ -16,6 +16,7 @@ from cnnwidgets.compute.backend import keras
 from cnnwidgets.compute.network import Network
 from cnnwidgets.jobs import worker
 from cnnwidgets.pictures import to_png
+from tests.trust.conftest import PANELS
 
 
 @pytest.fixture
@@ -83,11 +84,40 @@ def test_of_many_files_one_is_opened(explorer):
     assert upload(explorer, *pictures).value == () and explorer.picture.max() == 0
 
 
-def test_an_animation_or_a_huge_photograph_is_no_trouble(explorer):
+def animation(kind):
     out, frames = io.BytesIO(), [Image.new("RGB", (40, 30), color) for color in ("red", "blue")]
-    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:])
-    upload(explorer, out.getvalue())
+    frames[0].save(out, kind, save_all=True, append_images=frames[1:])
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_of_an_animation_the_first_frame_is_opened_and_that_is_said(explorer, kind, tmp_path):
+    upload(explorer, animation(kind))
     assert explorer.picture.shape == (30, 40, 3) and explorer.picture[0, 0].argmax() == 0
+    assert "40 × 30 pixels. Animated: this is its first frame." in said(explorer)
+    upload(explorer, to_png(np.zeros((20, 20, 3), np.uint8)))
+    assert "Animated" not in said(explorer)
+    (tmp_path / "moving").write_bytes(animation(kind))
+    explorer._photographs._path.value = str(tmp_path / "moving")
+    assert "Animated: this is its first frame." in said(explorer)
+
+
+@pytest.mark.parametrize("panel", ["FeatureMapPanel", "HeatmapPanel", "DeepDreamPanel", "AdversarialPanel"])
+def test_every_panel_says_that_it_shows_the_first_frame_of_an_animation(net, opened, panel):
+    panel = opened(PANELS[panel](net, animation("GIF")))
+    assert panel.status.startswith("Animated: this is its first frame.")
+    panel.run()
+    assert panel.state == "done" and panel.status.startswith("Animated: this is its first frame. ")
+    panel.picture = np.zeros((16, 16, 3), np.uint8)
+    panel.run()
+    assert "Animated" not in panel.status
+
+
+def test_an_explorer_that_is_opened_on_an_animation_says_so(net, opened):
+    explorer = opened(cw.Explorer(net, animation("GIF")))
+    assert "Animated: this is its first frame." in said(explorer)
+    explorer.tab = "Where it looks"
+    assert explorer.panel.status.startswith("Animated: ")
 
 
 def test_where_files_are_not_allowed_no_path_is_opened(net, photo, opened, tmp_path):

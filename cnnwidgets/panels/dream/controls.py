@@ -10,13 +10,14 @@ import ipywidgets as widgets
 from cnnwidgets.compute.ascent import MOST_STEPS
 from cnnwidgets.compute.deepdream import LARGEST_JITTER, LARGEST_SCALE, MOST_OCTAVES
 from cnnwidgets.compute.dream_layers import DEPTHS
+from cnnwidgets.panels.controls import Controls, named, wide
 
 OWN = "own layers"
 STEP = 0.001  # of the slider, in units of 0..1
 LARGEST_STEP = 0.1  # of the slider, unless a step size is larger
 
 
-class DreamControls(widgets.VBox):
+class DreamControls(Controls):
     """Menus and sliders that say what they want by name, and show what they are told.
 
     Args:
@@ -25,48 +26,36 @@ class DreamControls(widgets.VBox):
     """
 
     def __init__(self, on_set: Callable[[str, Any], object]) -> None:
-        self._on_set = on_set
-        self._filling = False
         self._step_size = 0.0  # as it was shown last
-        self._inputs: dict[str, Any] = {
+        inputs = {
             "layers": widgets.Dropdown(
                 options=[*DEPTHS, OWN], description="Preset", tooltip="Layers that paint well: from edges to fur",
-                layout=_wide("160px"), style=_named("44px"),
+                layout=wide("160px"), style=named("44px"),
             ),
             "step_size": widgets.FloatSlider(
                 min=STEP, max=LARGEST_STEP, step=STEP, description="Step size", readout_format=".3f",
-                tooltip="How far each step goes; heard at the next step", layout=_wide("250px"), style=_named("60px"),
+                tooltip="How far each step goes; heard at the next step", layout=wide("250px"), style=named("60px"),
             ),
             "octave": widgets.IntSlider(
                 min=1, max=4, description="Octave", tooltip="Go back to the picture at the end of an earlier octave",
-                layout=_wide("190px"), style=_named("48px"),
+                layout=wide("190px"), style=named("48px"),
             ),
             "before": widgets.ToggleButton(
-                description="Before", icon="eye", tooltip="Show the photograph, to compare", layout=_wide("auto")
+                description="Before", icon="eye", tooltip="Show the photograph, to compare", layout=wide("auto")
             ),
             "octaves": _whole("Octaves", 1, MOST_OCTAVES, "How many sizes are dreamed, the smallest first"),
             "octave_scale": widgets.BoundedFloatText(
-                min=1.01, max=LARGEST_SCALE, step=0.1, description="Scale", layout=_wide("134px"), style=_named("56px"),
+                min=1.01, max=LARGEST_SCALE, step=0.1, description="Scale", layout=wide("134px"), style=named("56px"),
                 tooltip="How many times larger each octave is than the one before",
             ),
             "steps": _whole("Steps", 1, MOST_STEPS, "For each octave"),
             "jitter": _whole("Jitter", 0, LARGEST_JITTER, "Pixels by which the picture is rolled before each step"),
             "seed": widgets.IntText(
-                description="Seed", tooltip="The same seed gives the same rolls", layout=_wide("134px"),
-                style=_named("56px"),
+                description="Seed", tooltip="The same seed gives the same rolls", layout=wide("134px"),
+                style=named("56px"),
             ),
         }  # fmt: skip
-        self._more = widgets.ToggleButton(
-            description="More", icon="sliders", tooltip="Octaves, scale, steps, jitter and seed", layout=_wide("auto")
-        )
-        first = [self._inputs[name] for name in ("layers", "step_size", "octave", "before")]
-        rest = [self._inputs[name] for name in ("octaves", "octave_scale", "steps", "jitter", "seed")]
-        self._rest = widgets.HBox(rest, layout=widgets.Layout(flex_flow="row wrap", display="none"))
-        row = widgets.HBox([*first, self._more], layout=widgets.Layout(flex_flow="row wrap"))
-        super().__init__([row, self._rest], layout=_wide("100%"))
-        for name, widget in self._inputs.items():
-            widget.observe(lambda change, name=name: self._moved(name, change["new"]), "value")
-        self._more.observe(self._more_pressed, "value")
+        super().__init__(on_set, inputs, 4, "Octaves, scale, steps, jitter and seed")
 
     def __repr__(self) -> str:
         return f"DreamControls({self._inputs['layers'].value!r})"
@@ -84,38 +73,20 @@ class DreamControls(widgets.VBox):
             octave: the one that is shown, 1 to `octaves`.
             octaves: how many can be shown.
         """
-        self._filling = True
-        try:
-            slider = self._inputs["octave"]
+        slider, step_size = self._inputs["octave"], self._inputs["step_size"]
+        with self._filled():
             slider.max = octaves
-            slider.disabled = octaves < 2
-            step_size = self._inputs["step_size"]
             step_size.max = max(step_size.max, values["step_size"])
-            self._step_size = values["step_size"]
-            for name, value in {**values, "octave": octave}.items():
-                if self._inputs[name].value != value:
-                    self._inputs[name].value = value
-        finally:
-            self._filling = False
+        slider.disabled = octaves < 2
+        self._step_size = values["step_size"]
+        self._fill({**values, "octave": octave})
 
     def _moved(self, name: str, value: Any) -> None:
-        if self._filling or (name == "step_size" and abs(value - self._step_size) < STEP / 2):
-            return  # the page rounds what it is shown, and sends that back
-        self._on_set(name, value)
-
-    def _more_pressed(self, change: dict[str, Any]) -> None:
-        self._rest.layout.display = "" if change["new"] else "none"
+        if name != "step_size" or abs(value - self._step_size) >= STEP / 2:
+            super()._moved(name, value)  # else the page has rounded what it was shown, and sends that back
 
 
 def _whole(name: str, least: int, most: int, hint: str) -> widgets.BoundedIntText:
     return widgets.BoundedIntText(
-        least, min=least, max=most, description=name, tooltip=hint, layout=_wide("134px"), style=_named("56px")
+        least, min=least, max=most, description=name, tooltip=hint, layout=wide("134px"), style=named("56px")
     )
-
-
-def _wide(width: str) -> widgets.Layout:
-    return widgets.Layout(width=width, max_width="100%")
-
-
-def _named(width: str) -> dict[str, str]:
-    return {"description_width": width}

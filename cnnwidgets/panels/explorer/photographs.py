@@ -14,7 +14,7 @@ from cnnwidgets.errors import BadPicture
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.panels import cells, markup
 from cnnwidgets.panels.explorer.rail import wide
-from cnnwidgets.panels.held_picture import HeldPicture
+from cnnwidgets.panels.held_picture import HeldPicture, as_sentence
 from cnnwidgets.panels.screen import Screen
 
 MOST_MEGABYTES = 8  # of an upload: what is larger never reaches Python, and nobody would be told
@@ -33,7 +33,7 @@ class PhotographMenu(widgets.VBox):
     def __init__(self, on_open: Callable[[np.ndarray, int], object], files: bool) -> None:
         self._on_open = on_open
         self._filling = False
-        self.traceback = ""
+        self.traceback = self._words = ""
         self._samples = widgets.Dropdown(
             options=[OTHER, *samples.sample_names()], value=OTHER, description="Picture",
             tooltip="A sample photograph", **wide(),
@@ -70,7 +70,8 @@ class PhotographMenu(widgets.VBox):
         self._view.layout.width = f"{len(small) * size[1]}px"
         self._view.show(pictures.mosaic(np.stack([cells.centered(photo, size) for photo in small]), len(small), gap=0))
         sizes = " and ".join(f"{photo.shape[1]} × {photo.shape[0]}" for photo in held.photos)
-        self._line.value = markup.status(f"{sizes} pixels")
+        self._words = f"{sizes} pixels. {held.note}".strip()
+        self._line.value = markup.status(self._words)
 
     def refuse(self, failure: Failure) -> None:
         """Say why the picture stays the one that it was."""
@@ -79,12 +80,12 @@ class PhotographMenu(widgets.VBox):
 
     def _picked(self, change: dict[str, str]) -> None:
         if not self._filling and change["new"] != OTHER:
-            self._open(lambda: samples.sample(change["new"]), change["new"])
+            self._open(lambda: (samples.sample(change["new"]), ""), change["new"])
 
     def _typed(self, change: dict[str, str]) -> None:
         path = change["new"].strip()
         if path and self._may_open:
-            self._open(lambda: pictures.load_picture(path))
+            self._open(lambda: pictures.read_picture(path))
 
     def _uploaded(self, change: dict[str, Any]) -> None:
         files = change["new"]
@@ -94,9 +95,11 @@ class PhotographMenu(widgets.VBox):
         self._upload.value = ()  # the bytes would travel in a saved notebook
         self._open(lambda: _decoded(data))
 
-    def _open(self, load: Callable[[], np.ndarray], sample: str = OTHER) -> None:
+    def _open(self, read: Callable[[], tuple[np.ndarray, str]], sample: str = OTHER) -> None:
         try:
-            self._on_open(load(), self._which.value or 0)
+            photograph, note = read()
+            self._on_open(photograph, self._which.value or 0)
+            self._line.value = markup.status(f"{self._words} {as_sentence(note)}".strip())
         except Exception as error:  # a callback's traceback would be seen by nobody
             self.refuse(Failure.of(error))
             sample = OTHER
@@ -112,8 +115,8 @@ class PhotographMenu(widgets.VBox):
         super().close()
 
 
-def _decoded(data: bytes) -> np.ndarray:
+def _decoded(data: bytes) -> tuple[np.ndarray, str]:
     if len(data) > MOST_MEGABYTES * 10**6:
         size = f"{len(data) / 1e6:.0f} MB"
         raise BadPicture(f"The upload has {size}. Give at most {MOST_MEGABYTES} MB, or the path of a file.")
-    return pictures.load_picture(data)
+    return pictures.read_picture(data)

@@ -15,7 +15,7 @@ from cnnwidgets.compute.randomized import randomized
 from cnnwidgets.panels.heatmap import methods, words
 from cnnwidgets.panels.heatmap.controls import HeatControls
 from cnnwidgets.panels.heatmap.hidden_place import HiddenPlace
-from cnnwidgets.panels.heatmap.look import FUNCTION, Look, look
+from cnnwidgets.panels.heatmap.look import FUNCTION, Look, Question, look
 from cnnwidgets.panels.heatmap.settings import ASKING, PAINTING, last_layer, spatial
 from cnnwidgets.panels.heatmap.view import HeatView
 from cnnwidgets.panels.held_picture import HeldPicture
@@ -137,6 +137,9 @@ class HeatmapPanel(HeatView):
             "class. A moment for most methods. Then choose another class and see the warm places move."
         )
 
+    def _note(self) -> str:
+        return self._held.note
+
     def _conclusion(self) -> str:
         return words.conclusion(self._last, self._remark)
 
@@ -166,7 +169,7 @@ class HeatmapPanel(HeatView):
             self._begin_again()
         else:
             self._rest()
-            self._say(self._remark)
+            self._say(self._noted(self._remark))
 
     def _fit_method(self) -> None:
         """Take the method that is right at the layer's depth, and say so."""
@@ -230,7 +233,7 @@ class HeatmapPanel(HeatView):
         is_new = self._last is None or self.state in BUSY
         asked, picture = (self.questions(), self._held) if is_new else (self._last.questions, self._last.picture)
         verb, settings = asked[0].settings()
-        beside = [{**q.settings()[1], "network": q.net.name, "shuffled": q.is_shuffled} for q in asked[1:]]
+        beside = [{**q.settings()[1], **_which(q)} for q in asked[1:]]
         facts = {name: getattr(self, name) for name in PAINTING}
         if not is_new and self._last.step < self._last.steps:
             facts["until"] = self._last.step
@@ -255,6 +258,12 @@ class HeatmapPanel(HeatView):
             if self._polish is not None:
                 self._polish.release()
         super().close()
+
+
+def _which(question: Question) -> dict[str, Any]:
+    """The network that is asked, as a recipe tells it."""
+    net = question.net
+    return {"network": net.name, "fingerprint": net.fingerprint(), "shuffled": question.is_shuffled}
 
 
 class _ReadersOwn:

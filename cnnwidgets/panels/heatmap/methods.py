@@ -11,7 +11,7 @@ AT_THE_END, BEFORE = "grad_cam", "layer_cam"  # what is right at the last layer,
 WORDS = {
     "grad_cam": ("Grad-CAM", "Weighs each channel by its mean gradient. For one class; right at the last layer."),
     "grad_cam_plus_plus": ("Grad-CAM++", "Grad-CAM that counts several copies of an object. For one class."),
-    "hirescam": ("HiResCAM", "Each place by its own gradient: what really adds up. For one class; at any layer."),
+    "hirescam": ("HiResCAM", "Each place by its own gradient: what really adds up. For one class; at the last layer."),
     "xgrad_cam": ("XGrad-CAM", "Weighs each channel's gradient where it is active. For one class; at the last layer."),
     "layer_cam": ("LayerCAM", "Each place by its own positive gradient. For one class; right at early layers too."),
     "score_cam": ("Score-CAM", "Looks at the picture through each channel. For one class; no gradient, slow."),

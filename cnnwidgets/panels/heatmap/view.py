@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 
 import ipywidgets as widgets
@@ -22,6 +23,8 @@ from cnnwidgets.panels.heatmap.side import HeatSide
 from cnnwidgets.panels.heatmap.tiles import Brush, HeatTiles
 from cnnwidgets.panels.panel import BUSY, Panel
 
+PAINT_INTERVAL = 1 / 15  # seconds: whoever drags a slider sends more than can be painted, and than is seen
+
 
 class HeatView(HeatSettings, Panel):
     """The settings made visible: controls, tiles, legend, and what stands beside them."""
@@ -30,6 +33,7 @@ class HeatView(HeatSettings, Panel):
     place: HiddenPlace
     _tiles: HeatTiles | None = None  # of the frame that was painted last
     _polish: Job[None] | None = None
+    _painted_at = float("-inf")  # when a quick picture was painted last
 
     def _body(self) -> Sequence[widgets.Widget]:
         self._legend = markup.markup("")
@@ -102,9 +106,11 @@ class HeatView(HeatSettings, Panel):
             frame = self._last
             if frame is None:
                 return
-            self.screen.show(self._paint(frame), 0)
+            if time.monotonic() - self._painted_at >= PAINT_INTERVAL:
+                self.screen.show(self._paint(frame), 0)
+                self._legend.value = words.legend(self._tiles_of(frame), self._brush)
+                self._painted_at = time.monotonic()
             self._scrubber.rest()
-            self._legend.value = words.legend(self._tiles_of(frame), self._brush)
         if self._polish is not None:
             self._polish.release()
         self._polish = Job(self._exactly(frame))
@@ -118,6 +124,7 @@ class HeatView(HeatSettings, Panel):
             is_wanted = (frame, brush, marked) == (self._last, self._brush, self.place.marked)
             if is_wanted and self.comm is not None and self.state not in BUSY:
                 self.screen.put(data)
+                self._legend.value = words.legend(self._tiles_of(frame), brush)
         yield
 
     def _fill_controls(self) -> None:

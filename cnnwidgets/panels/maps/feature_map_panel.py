@@ -165,6 +165,9 @@ class FeatureMapPanel(Panel):
             "black, since their patterns are rare."
         )
 
+    def _note(self) -> str:
+        return self._held.note
+
     def _doing(self, frame: MapsFrame) -> str:
         return "Measuring what a cell of these maps sees of the photograph."
 

@@ -1,0 +1,70 @@
+"""A row of controls and, under More, the rest."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import ipywidgets as widgets
+
+
+class Controls(widgets.VBox):
+    """Controls that say what they want by name, and show what they are told.
+
+    Args:
+        on_set: called with (name, value) when the reader has moved a control.
+        inputs: the controls by name.
+        in_sight: how many of them are always shown.
+        more: what the others are about.
+    """
+
+    def __init__(
+        self, on_set: Callable[[str, Any], object], inputs: Mapping[str, Any], in_sight: int, more: str
+    ) -> None:
+        self._on_set, self._inputs, self._filling = on_set, inputs, False
+        every = list(inputs.values())
+        self._more = widgets.ToggleButton(description="More", icon="sliders", tooltip=more, layout=wide("auto"))
+        self._rest = widgets.HBox(every[in_sight:], layout=widgets.Layout(flex_flow="row wrap", display="none"))
+        row = widgets.HBox([*every[:in_sight], self._more], layout=widgets.Layout(flex_flow="row wrap"))
+        super().__init__([row, self._rest], layout=wide("100%"))
+        for name, widget in inputs.items():
+            widget.observe(lambda change, name=name: self._heard(name, change["new"]), "value")
+        self._more.observe(self._more_pressed, "value")
+
+    @contextlib.contextmanager
+    def _filled(self) -> Iterator[None]:
+        """What changes meanwhile was not moved by the reader."""
+        self._filling = True
+        try:
+            yield
+        finally:
+            self._filling = False
+
+    def _fill(self, values: Mapping[str, Any]) -> None:
+        """Let the controls say this."""
+        with self._filled():
+            for name, value in values.items():
+                if self._inputs[name].value != value:
+                    self._inputs[name].value = value
+
+    def _heard(self, name: str, value: Any) -> None:
+        if not self._filling:
+            self._moved(name, value)
+
+    def _moved(self, name: str, value: Any) -> None:
+        """Pass on what the reader wants."""
+        self._on_set(name, value)
+
+    def _more_pressed(self, change: dict[str, Any]) -> None:
+        self._rest.layout.display = "" if change["new"] else "none"
+
+
+def wide(width: str) -> widgets.Layout:
+    """A layout of this width, on narrow pages no wider than the page."""
+    return widgets.Layout(width=width, max_width="100%")
+
+
+def named(width: str) -> dict[str, str]:
+    """A style whose name has this width."""
+    return {"description_width": width}
