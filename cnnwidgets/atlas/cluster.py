@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from distributed import CancelledError, Client, KilledWorker, WorkerPlugin, as_completed
+from distributed import CancelledError, Client, KilledWorker, LocalCluster, WorkerPlugin, as_completed
 
 from cnnwidgets.atlas.ledger import Outcome
 from cnnwidgets.atlas.parcel import Parcel
@@ -20,6 +22,18 @@ from cnnwidgets.errors import BadTarget, JobFailed, quoted
 
 WAITING = 2  # tasks at the scheduler for each thread of a worker: one is painted while the next one waits
 SAFE_SCHEMES = {"inproc", "tls", "wss"}
+
+
+def local_cluster(workers: int) -> LocalCluster:
+    """Workers on this machine, a process each, that nobody else can reach; no dashboard."""
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
+        silence_logs=logging.CRITICAL,
+    )
 
 
 def check_client(client: object, allow_plain_tcp: bool) -> None:
@@ -32,17 +46,18 @@ def check_client(client: object, allow_plain_tcp: bool) -> None:
         raise BadTarget(
             f"client={quoted(client)} cannot be. Give a dask.distributed.Client that is not asynchronous, or none."
         )
-    address = str(client.scheduler.address) if client.scheduler is not None else ""
-    if not address:
+    if client.scheduler is None or client.status != "running":
         raise BadTarget("This client is closed. Connect a new one: dask.distributed.Client(...).")
-    if not (allow_plain_tcp or _is_safe(address)):
+    address = str(client.scheduler.address)
+    if not (allow_plain_tcp or is_safe(address)):
         raise BadTarget(
             f"The scheduler at {quoted(address)} is reached without encryption, so whoever reaches it can run code on "
             "its workers. Use TLS (dask.distributed.Security), or pass allow_plain_tcp=True in a network you trust."
         )
 
 
-def _is_safe(address: str) -> bool:
+def is_safe(address: str) -> bool:
+    """Whether no stranger can reach a scheduler: it is encrypted, or does not leave this machine."""
     parts = urlsplit(address)
     if parts.scheme in SAFE_SCHEMES:
         return True
@@ -59,7 +74,7 @@ def conditions_of(client: Client) -> tuple[str, dict[str, str]]:
         BadTarget: where they have not: their pictures would differ.
     """
     workers: Sequence[Any] = list(client.nthreads()) or [None]  # none yet: whichever comes first
-    asked = [client.submit(conditions, workers=worker, pure=False) for worker in workers]
+    asked = [client.submit(conditions, workers=worker, allow_other_workers=True, pure=False) for worker in workers]
     try:
         found = client.gather(asked)
     except Exception as error:  # a worker that cannot even import the package, or died of it
@@ -97,12 +112,26 @@ class Delivery(WorkerPlugin):
 def delivered(client: Client, parcel: Parcel) -> Iterator[None]:
     """The network is on the workers while the body runs."""
     plugin = Delivery(parcel)
-    client.register_plugin(plugin)
+    _register(client, plugin)
     try:
         yield
     finally:
         with contextlib.suppress(Exception):  # a cluster that is gone has forgotten it
             client.unregister_worker_plugin(plugin.name)
+
+
+def _register(client: Client, plugin: Delivery, attempts: int = 5) -> None:
+    """Register it; a worker that dies meanwhile makes that fail, and a moment later it is forgotten."""
+    for attempt in range(1, attempts + 1):
+        try:
+            client.register_plugin(plugin)
+            return
+        except OSError as error:
+            if attempt == attempts:
+                raise JobFailed(
+                    f"The workers cannot be reached: {quoted(str(error), 160)}. Restart the cluster."
+                ) from error
+        time.sleep(attempt)
 
 
 def outcomes(
