@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnwidgets.atlas.html import page_of
 from cnnwidgets.atlas.ledger import Entries
 from cnnwidgets.atlas.settings import Place, Settings, from_attributes
 from cnnwidgets.atlas.store import address, array_of, damaged, open_group
 from cnnwidgets.errors import BadTarget, nearest, quoted
+from cnnwidgets.pictures import write_file
 
 
 def open_atlas(path: str | os.PathLike[str]) -> Atlas:
@@ -105,6 +108,17 @@ class Atlas:
     def failed(self, path: str) -> dict[int, str]:
         """The units of a layer that could not be painted, and why."""
         return dict(self._known(path).failed)
+
+    def to_html(self, path: str | os.PathLike[str]) -> Path:
+        """Write all that is there as one page, to be opened anywhere: no kernel, no network, no server is needed.
+
+        Args:
+            path: of the file, which is replaced.
+
+        Raises:
+            BadTarget: where it cannot be written.
+        """
+        return write_file(Path(path), page_of(self).encode())
 
     def _place(self, path: str) -> Place:
         if path not in self._places:
