@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +136,7 @@ class Rendering:
     client: Client | None = None
     parcel: Parcel | None = None
 
-    def frames(self) -> Iterator[Progress]:
+    def frames(self) -> Generator[Progress, None, None]:
         """Render; yields whenever it is worth hearing a Stop. Whenever it ends, what is done is kept."""
         settings = self.request.settings
         group, there = begin(self.where, settings)
