@@ -64,9 +64,9 @@ clean:
 	find cnnwidgets scripts tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment: made once, filled again when what it is made from has changed. The stamps say what it is filled for.
-$(IN_LAB): EXTRAS := lab
-$(IN_TEST): EXTRAS := lab test
-$(IN_DOCS): EXTRAS := lab docs
+$(IN_LAB): EXTRAS := lab atlas
+$(IN_TEST): EXTRAS := lab test atlas
+$(IN_DOCS): EXTRAS := lab docs atlas
 
 .venv/made-for-%: pyproject.toml scripts/requirements.py | $(BIN)/python
 	$(BIN)/python scripts/requirements.py --tensorflow '$(TENSORFLOW)' $(EXTRAS) > .venv/requirements.txt

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnnwidgets import samples
+    from cnnwidgets.atlas.atlas import Atlas, open_atlas
+    from cnnwidgets.atlas.rendering import render_atlas
     from cnnwidgets.compute import objectives, optimizers, parametrizations, transforms
     from cnnwidgets.compute.activations import feature_maps, top_units
     from cnnwidgets.compute.adversarial import adversarial
@@ -44,6 +46,7 @@ __version__ = "0.1.0"
 # Each public name and the module that it lives in.
 _HOMES = {
     "AdversarialPanel": "panels.nudge.adversarial_panel",
+    "Atlas": "atlas.atlas",
     "BadModel": "errors",
     "BadPicture": "errors",
     "BadTarget": "errors",
@@ -72,9 +75,11 @@ _HOMES = {
     "load_network": "zoo",
     "load_picture": "pictures",
     "objectives": "compute.objectives",
+    "open_atlas": "atlas.atlas",
     "optimizers": "compute.optimizers",
     "parametrizations": "compute.parametrizations",
     "receptive_field": "compute.receptive_field",
+    "render_atlas": "atlas.rendering",
     "rerun": "rerun",
     "samples": "samples",
     "top_patches": "compute.patches",
@@ -87,6 +92,7 @@ _MODULES = {"objectives", "optimizers", "parametrizations", "samples", "transfor
 
 __all__ = [
     "AdversarialPanel",
+    "Atlas",
     "BadModel",
     "BadPicture",
     "BadTarget",
@@ -115,9 +121,11 @@ __all__ = [
     "load_network",
     "load_picture",
     "objectives",
+    "open_atlas",
     "optimizers",
     "parametrizations",
     "receptive_field",
+    "render_atlas",
     "rerun",
     "samples",
     "top_patches",

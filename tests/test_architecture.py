@@ -21,6 +21,7 @@ MAY_IMPORT = {  # room -> the rooms (or modules in them) that it may import, bes
     "atlas": {"compute", "jobs", "zoo"},
     "panels": {"atlas", "compute", "jobs", "zoo"},
     "__init__": {"atlas", "compute", "jobs", "panels", "rerun", "zoo"},
+    "__main__": {"atlas"},
 }
 KERAS = {"keras", "tensorflow"}
 DRAWING = {"IPython", "ipyevents", "ipywidgets"}
@@ -33,6 +34,7 @@ FORBIDDEN = {  # room -> names, with all that is below them, that it may not rea
     "atlas": DRAWING,
     "panels": set(),
     "__init__": KERAS | DRAWING,
+    "__main__": KERAS | DRAWING,
 }
 LOCKS = {"threading.Lock", "threading.RLock"}  # all that compute may say about threads
 EXECUTES = {  # reading a file with these runs what the file says

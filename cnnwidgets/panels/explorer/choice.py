@@ -6,6 +6,7 @@ from typing import Any
 
 import traitlets
 
+from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.compute import connections, targets
 from cnnwidgets.compute.ascent import check_unit
 from cnnwidgets.compute.network import Network, as_network
@@ -23,6 +24,7 @@ class Choice(traitlets.HasTraits):
         unit: of that layer, or `None`.
         target: the index of a class, or `None` for the top class; may be set by name.
         held: the picture as it was when it was chosen.
+        atlas: pictures of units that need not be painted, or `None`.
     """
 
     net = traitlets.Any()
@@ -32,6 +34,7 @@ class Choice(traitlets.HasTraits):
     target = traitlets.Any(None, allow_none=True)
 
     held: HeldPicture
+    atlas: Atlas | None = None
     _is_settled = False  # while things are chosen together, nobody is told
 
     @traitlets.validate("net")

@@ -11,6 +11,7 @@ import numpy as np
 import traitlets
 
 from cnnwidgets import samples
+from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.jobs.failure import Failure
@@ -24,6 +25,7 @@ from cnnwidgets.panels.explorer.photographs import PhotographMenu
 from cnnwidgets.panels.explorer.stage import Stage
 from cnnwidgets.panels.layer_picker import LayerPicker
 from cnnwidgets.panels.panel import Panel
+from cnnwidgets.panels.tiles.ready_tiles import checked_atlas
 
 SAMPLE = "chelsea"
 CHOSEN = ("picture", "layer", "unit", "target")
@@ -41,6 +43,7 @@ class Explorer(Choice, widgets.VBox):
         target: a class index or name; the top class if not given.
         files: whether the reader may open and save files on the machine where Python runs. Set it to False where
             strangers can reach the page.
+        atlas: from `open_atlas`: pictures of units that it holds are shown at once.
 
     Attributes:
         net, picture, layer, unit, target: what is chosen, for all panels; set one to choose otherwise.
@@ -70,8 +73,9 @@ class Explorer(Choice, widgets.VBox):
         layer: str | None = None,
         target: int | str | None = None,
         files: bool = True,
+        atlas: Atlas | None = None,
     ) -> None:
-        network = as_network(net)
+        network, self.atlas = as_network(net), checked_atlas(atlas)
         chosen = {"net": network, "picture": samples.sample(SAMPLE) if picture is None else picture}
         chosen |= {"layer": first_layer(network) if layer is None else layer, "target": target}
         self._may_use_files = files

@@ -107,7 +107,12 @@ def _set(panel: Panel, name: str, value: Any) -> None:
 
 
 KINDS = (
-    Kind("Filters", lambda c: FilterGallery(c.net, c.layer), _follow_filters, {"layer": "layer", "unit": "unit"}),
+    Kind(
+        "Filters",
+        lambda c: FilterGallery(c.net, c.layer, atlas=c.atlas),
+        _follow_filters,
+        {"layer": "layer", "unit": "unit"},
+    ),
     Kind("Feature maps", _maps, _follow_maps, {"layer": "layer", "unit": "unit"}),
     Kind("Where it looks", _heat, _follow_heat, {"layer": "layer", "target": "target"}),
     Kind("DeepDream", lambda c: DeepDreamPanel(c.net, c.picture), _follow_dream, {}),

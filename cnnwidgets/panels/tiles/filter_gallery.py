@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 import traitlets
 
+from cnnwidgets import pictures
+from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.compute import objectives
 from cnnwidgets.compute import units as units_
 from cnnwidgets.compute.ascent import ascend, check_unit
 from cnnwidgets.compute.frame import Frame
 from cnnwidgets.compute.network import as_network
 from cnnwidgets.compute.recipes import UNIT_RECIPES
-from cnnwidgets.compute.tiles import UnitsFrame
+from cnnwidgets.compute.tiles import Tiles, UnitsFrame
 from cnnwidgets.compute.units import UnitsPlan
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.panels import markup
 from cnnwidgets.panels.side_run import SIZE, STEPS
+from cnnwidgets.panels.tiles.ready_tiles import NOT_YET, ReadyTiles, checked_atlas, part_of, ready_in
 from cnnwidgets.panels.tiles.tile_gallery import TileGallery
 
 PAGE = 16
@@ -35,21 +40,25 @@ class FilterGallery(TileGallery):
         steps: 1 to 2048.
         seed: the same seed gives the same pictures.
         recipe: "fourier", "natural" or "textbook".
+        atlas: from `open_atlas`: what it holds of this network and these settings is shown at once, and Start climbs
+            only what is missing.
 
     Attributes:
-        layer, units, size, steps, seed, recipe: as given; set one to change it, a run under way begins again.
+        layer, units, size, steps, seed, recipe, atlas: as given; set one to change it, a run under way begins again.
         unit: the chosen tile's unit, or `None`; choosing one climbs it large.
 
     Raises:
         BadTarget, BadModel: what `visualize_units` would raise.
 
     Example:
-        >>> FilterGallery(net, "fire5_concat", units=range(16))
+        >>> FilterGallery(net, "fire5_concat", units=range(16), atlas=open_atlas("atlas.zarr"))
     """
 
     layer = traitlets.Unicode()
     units = traitlets.Tuple()
+    atlas = traitlets.Any(None, allow_none=True)
     _plan: UnitsPlan
+    _ready = ReadyTiles()
 
     def __init__(
         self,
@@ -60,8 +69,9 @@ class FilterGallery(TileGallery):
         steps: int = 32,
         seed: int = 0,
         recipe: str = "fourier",
+        atlas: Atlas | None = None,
     ) -> None:
-        network = as_network(net)
+        network, atlas = as_network(net), checked_atlas(atlas)
         chosen = network.layer(layer).path if layer is not None else _last_convolution(network)
         if units is None:
             units = range(min(PAGE, network.layer(chosen).units))
@@ -71,10 +81,13 @@ class FilterGallery(TileGallery):
         self._page = markup.markup("")
         self._page.layout.margin = "0 8px"
         super().__init__(network, plan, tuple(UNIT_RECIPES), size)
-        self.layer, self.units = chosen, plan.units
+        self.layer, self.units, self.atlas = chosen, plan.units, atlas
         self._quiet = False
+        self._adopt(plan)
         self._fill_controls()
         self._rest()
+        if self._ready.pictures:
+            self._recall()
 
     def _row(self) -> Sequence[widgets.Widget]:
         return [self._previous, self._page, self._next]
@@ -85,6 +98,73 @@ class FilterGallery(TileGallery):
 
     def _planned(self) -> UnitsPlan:
         return units_.plan_units(self.net, self.layer, self.units, self.size, self.steps, self.recipe, seed=self.seed)
+
+    # What the atlas holds.
+
+    def _adopt(self, plan: Tiles) -> None:
+        super()._adopt(plan)
+        self._ready = ready_in(self.atlas, self._plan)
+
+    @property
+    def _is_mixed(self) -> bool:
+        """Whether a part of the page is in the atlas, and another one must be climbed."""
+        return bool(self._ready.pictures) and bool(self._ready.missing(self._plan.units))
+
+    @property
+    def _climbs(self) -> UnitsPlan:
+        return replace(self._plan, units=self._ready.missing(self._plan.units)) if self._is_mixed else self._plan
+
+    def _frames(self) -> Iterator[UnitsFrame]:
+        frames = super()._frames()
+        ready, units = self._ready, self._plan.units
+        return (ready.beside(frame, units) for frame in frames) if self._is_mixed else frames
+
+    def _key(self) -> str:
+        recipe, units = self.recipe_of(), self._climbs.units
+        own = {"units": list(units), "columns": pictures.columns_for(len(units))}
+        return replace(recipe, settings={**recipe.settings, **own}).key()
+
+    def _remember(self, frame: UnitsFrame) -> None:
+        super()._remember(part_of(frame, self._climbs.units) if self._is_mixed else frame)
+
+    def _found(self) -> tuple[UnitsFrame | None, str]:
+        ready, plan = self._ready, self._plan
+        missing = len(ready.missing(plan.units))
+        if not missing:
+            return ready.blank(plan), "From the atlas. Start paints it again."
+        kept, origin = super()._found()
+        if not ready.pictures:
+            return kept, f"{ready.why_none} {origin}".strip()
+        if kept is not None:
+            return ready.beside(kept, plan.units), "From the atlas, the rest made earlier and kept."
+        words = f"{len(plan.units) - missing} of {len(plan.units)} are from the atlas. Start paints the missing ones."
+        return ready.blank(plan), words
+
+    def _rest(self) -> None:
+        super()._rest()
+        if self._ready.why_none:
+            self._say(self._ready.why_none)
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether what is shown is what its recipe says: no part of it is painted to its end and another not yet."""
+        last = self._last
+        return last is not None and not (self._is_mixed and (not last.notes or NOT_YET in last.notes))
+
+    def save(self, path: str | Path) -> Path:
+        """Save the picture as PNG, its recipe inside, or the run as GIF; nothing is ever half written.
+
+        Raises:
+            BadTarget: for another suffix, when there is nothing to save yet, or a part of the page is missing.
+        """
+        if self._last is not None and not self._is_complete:
+            raise BadTarget("Some of the pictures are not painted yet. Press Start, or call run(), first.")
+        return super().save(path)
+
+    def _show_state(self) -> None:
+        super()._show_state()
+        for name in ("save", "gif"):
+            self._buttons[name].disabled |= not self._is_complete
 
     def _large(self, unit: int) -> tuple[str, Iterator[Frame]]:
         plan = self._plan
@@ -142,6 +222,14 @@ class FilterGallery(TileGallery):
     def _known_unit(self, proposal: Any) -> int | None:
         unit = proposal["value"]
         return None if unit is None else check_unit(self._plan.layer, unit)
+
+    @traitlets.validate("atlas")
+    def _an_atlas(self, proposal: Any) -> Atlas | None:
+        return checked_atlas(proposal["value"])
+
+    @traitlets.observe("atlas")
+    def _atlas_changed(self, change: dict[str, Any]) -> None:
+        self._apply("atlas", change["old"])
 
     @traitlets.observe("layer", "units")
     def _page_changed(self, change: dict[str, Any]) -> None:

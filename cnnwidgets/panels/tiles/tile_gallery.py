@@ -95,6 +95,15 @@ class TileGallery(Panel):
         """The checked request for the settings as they are."""
         raise NotImplementedError
 
+    def _adopt(self, plan: Tiles) -> None:
+        """Take a checked request for what the page shows."""
+        self._plan = plan
+
+    @property
+    def _climbs(self) -> Tiles:
+        """What Start climbs: all of the page, unless some of it is there already."""
+        return self._plan
+
     def _large(self, unit: int) -> tuple[str, Iterator[Frame]]:
         """The title and the unstarted run of one tile, large."""
         raise NotImplementedError
@@ -124,8 +133,8 @@ class TileGallery(Panel):
     # What runs, and what it means.
 
     def _frames(self) -> Iterator[UnitsFrame]:
-        self._plan = self._planned()
-        return self._plan.frames()
+        self._adopt(self._planned())
+        return self._climbs.frames()
 
     def _paint(self, frame: UnitsFrame) -> np.ndarray:
         return self._paint_pixels(pictures.to_uint8(frame.pictures))
@@ -168,7 +177,7 @@ class TileGallery(Panel):
         plan = self._plan
         if self._last is None or self._last.phase:
             return plan.steps
-        return min(plan.steps, -(-self._last.step // _batches(plan)))
+        return min(plan.steps, -(-self._last.step // _batches(self._climbs)))
 
     def _step_cost(self) -> float:
         """Floating point operations of a step."""
@@ -177,7 +186,7 @@ class TileGallery(Panel):
 
     def _estimate(self) -> str:
         step = self._step_cost() / TileGallery._speed + STEP_OVERHEAD
-        seconds = step * self._plan.steps * _batches(self._plan) + TRACE
+        seconds = step * self._plan.steps * _batches(self._climbs) + TRACE
         return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
     def _ended(self, frame: UnitsFrame) -> None:
@@ -298,7 +307,7 @@ class TileGallery(Panel):
         if self._quiet:
             return
         try:
-            self._plan = self._planned()
+            self._adopt(self._planned())
         except Exception:
             for trait, value in {**(undo or {}), name: old}.items():
                 self._take(trait, value)
@@ -341,21 +350,33 @@ class TileGallery(Panel):
 
     # Finished pages are kept, so that turning back shows them at once.
 
+    def _key(self) -> str:
+        """What the pictures that Start makes are kept under."""
+        return self.recipe_of().key()
+
     def _remember(self, frame: UnitsFrame) -> None:
         Cache.default().put(
-            self.recipe_of().key(), {"pictures": frame.pictures, "values": frame.values}, {"notes": list(frame.notes)}
+            self._key(), {"pictures": frame.pictures, "values": frame.values}, {"notes": list(frame.notes)}
         )
 
-    def _recall(self) -> None:
-        entry = Cache.default().get(self.recipe_of().key())
+    def _found(self) -> tuple[UnitsFrame | None, str]:
+        """What need not be made again, and where it comes from."""
+        entry = Cache.default().get(self._key())
         if entry is None:
-            return
-        plan = self._plan
+            return None, ""
+        plan = self._climbs
         arrays, notes = entry.arrays, tuple(entry.metadata["notes"])
-        frame = UnitsFrame(arrays["pictures"], plan.steps, plan.steps, arrays["values"], notes, plan.units)
+        steps = plan.steps * _batches(plan)
+        frame = UnitsFrame(arrays["pictures"], steps, steps, arrays["values"], notes, plan.units)
+        return frame, "Made earlier, and kept. Start paints it again."
+
+    def _recall(self) -> None:
+        frame, origin = self._found()
+        if frame is None:
+            return
         self._keep(frame)
         self._show_state()
-        self._say("Made earlier, and kept. Start paints it again.")
+        self._say(origin)
 
     def close(self) -> None:
         """Stop, and free every widget of the panel."""

@@ -1,0 +1,177 @@
+"""An atlas, opened for reading: nothing is computed, and no network is needed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnwidgets.atlas.html import page_of
+from cnnwidgets.atlas.ledger import Entries
+from cnnwidgets.atlas.settings import Place, Settings, from_attributes
+from cnnwidgets.atlas.store import address, array_of, damaged, open_group
+from cnnwidgets.errors import BadTarget, nearest, quoted
+from cnnwidgets.pictures import write_file
+
+
+def open_atlas(path: str | os.PathLike[str]) -> Atlas:
+    """Open what `render_atlas` made; needs neither TensorFlow nor the network, and reads pictures when they are asked.
+
+    Args:
+        path: a folder, or any fsspec address.
+
+    Raises:
+        BadTarget: where there is no atlas, or a damaged one, with the reason.
+
+    Example:
+        >>> open_atlas("atlas.zarr")["fire5_concat"][:16].shape
+        (16, 64, 64, 3)
+    """
+    where = address(path)
+    group = open_group(where)
+    settings, places = from_attributes(group.attrs, where)
+    return Atlas(where, group, settings, places)
+
+
+class Atlas:
+    """A network's pictures: `atlas["conv1"]` is a lazy array [units, H, W, C] uint8. Made by `open_atlas`.
+
+    Attributes:
+        settings: what all pictures have in common: network, fingerprint, recipe, size, steps, seed, versions, device.
+        layers: the paths of its layers, in the order in which they were added.
+
+    Example:
+        >>> atlas = open_atlas("atlas.zarr")
+        >>> atlas.units("conv1"), atlas["conv1"][0], atlas.notes("conv1")[0]
+    """
+
+    def __init__(self, where: str, group: Any, settings: Settings, places: tuple[Place, ...]) -> None:
+        self._where, self._group = where, group
+        self.settings = settings
+        self._places = {place.path: place for place in places}
+        self._arrays: dict[str, Any] = {}
+        self._entries: dict[str, Entries] = {}
+
+    def __repr__(self) -> str:
+        """One line: what it is of."""
+        settings = self.settings
+        pictures = sum(place.units for place in self._places.values())
+        size = " x ".join(map(str, settings.size))
+        return (
+            f"Atlas({quoted(settings.network)}, {len(self.layers)} layers, {pictures} units, {size} px, "
+            f"{settings.steps} steps)"
+        )
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """See the class."""
+        return tuple(self._places)
+
+    @property
+    def network(self) -> str:
+        """The network's name."""
+        return self.settings.network
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the network's weights, architecture and preprocessing, as `net.fingerprint()` says it."""
+        return self.settings.fingerprint
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._places
+
+    def __getitem__(self, path: str) -> LazyPictures:
+        """The pictures of a layer, all of its units; those that are not there yet are black.
+
+        Raises:
+            BadTarget: for a layer that is not in it.
+        """
+        return LazyPictures(self._array(path), self._where, path)
+
+    def units(self, path: str) -> tuple[int, ...]:
+        """The units of a layer whose pictures are there."""
+        return self._known(path).units
+
+    def values(self, path: str) -> NDArray[np.float32]:
+        """What each picture of a layer reaches, [units]; NaN where there is none."""
+        values = self._known(path).values
+        return np.array([np.nan if value is None else value for value in values], np.float32)
+
+    def notes(self, path: str) -> tuple[str, ...]:
+        """For each unit of a layer "" or what is wrong: "never fires: weights ~0, bias -1.8"."""
+        notes = self._known(path).notes
+        return tuple(notes.get(unit, "") for unit in range(self._place(path).units))
+
+    def failed(self, path: str) -> dict[int, str]:
+        """The units of a layer that could not be painted, and why."""
+        return dict(self._known(path).failed)
+
+    def to_html(self, path: str | os.PathLike[str]) -> Path:
+        """Write all that is there as one page, to be opened anywhere: no kernel, no network, no server is needed.
+
+        Args:
+            path: of the file, which is replaced.
+
+        Raises:
+            BadTarget: where it cannot be written.
+        """
+        return write_file(Path(path), page_of(self).encode())
+
+    def _place(self, path: str) -> Place:
+        if path not in self._places:
+            raise BadTarget(
+                f"The atlas has no layer {quoted(path)}. Choose one of its own ({nearest(path, self.layers)})."
+            )
+        return self._places[path]
+
+    def _array(self, path: str) -> Any:
+        place = self._place(path)
+        if path not in self._arrays:
+            self._arrays[path] = array_of(self._group, place, self._where)
+        return self._arrays[path]
+
+    def _known(self, path: str) -> Entries:
+        array = self._array(path)
+        if path not in self._entries:
+            self._entries[path] = Entries.read(array, self._place(path), self._where)
+        return self._entries[path]
+
+
+class LazyPictures:
+    """The pictures of a layer [units, H, W, C], uint8; a slice reads the batches that it touches, and no others.
+
+    Attributes:
+        shape: [units, H, W, C].
+        dtype: uint8.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, array: Any, where: str, path: str) -> None:
+        self._array, self._where, self._path = array, where, path
+        self.shape: tuple[int, ...] = tuple(array.shape)
+
+    def __repr__(self) -> str:
+        return f"LazyPictures({quoted(self._path)}, {list(self.shape)})"
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> NDArray[np.uint8]:
+        """As numpy's own: a number, a slice, a list of units, or a tuple of them.
+
+        Raises:
+            BadTarget: where what lies there is damaged.
+        """
+        try:
+            return np.asarray(self._array[key])
+        except (IndexError, TypeError):
+            raise
+        except Exception as error:  # a file that others wrote fails in as many ways as Zarr knows
+            raise damaged(self._where, self._path, type(error).__name__) from error
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[:], dtype)

@@ -1,0 +1,83 @@
+"""An atlas as one page that needs neither kernel nor network: names are data, and nothing but our own script runs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnwidgets.pictures import displayable, mosaic, to_jpeg
+
+if TYPE_CHECKING:
+    from cnnwidgets.atlas.atlas import Atlas
+
+PAGE, COLUMNS = 96, 12  # units on a page; its mosaic is decoded at once when it is looked at
+QUALITY = 82
+PARTS = Path(__file__).parent / "page"
+
+
+def page_of(atlas: Atlas) -> str:
+    """The page."""
+    script = (PARTS / "atlas.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    settings = atlas.settings
+    units = sum(len(atlas.units(path)) for path in atlas.layers)
+    about = (
+        f"What {units} units in {len(atlas.layers)} layers look for, each painted out of noise: "
+        f"{settings.steps} steps, {' x '.join(map(str, settings.size))} pixels, recipe {settings.recipe}, "
+        f"seed {settings.seed}."
+    )
+    parts = {
+        "policy": policy,
+        "title": html.escape(f"Atlas of {settings.network}"),
+        "about": html.escape(about),
+        "style": (PARTS / "atlas.css").read_text(encoding="utf-8"),
+        "data": "\n".join(_data(atlas)),
+        "script": script,
+    }
+    page = (PARTS / "atlas.html").read_text(encoding="utf-8")
+    pieces = page.split("{{")
+    return pieces[0] + "".join(parts[name] + rest for name, rest in (piece.split("}}", 1) for piece in pieces[1:]))
+
+
+def _data(atlas: Atlas) -> Iterator[str]:
+    """Blocks that the browser keeps and never runs: the index, and the mosaic of each page."""
+    places = [_place(atlas, path) for path in atlas.layers]
+    tile = _tile(atlas)
+    index = json.dumps({"page": PAGE, "columns": COLUMNS, "tile": tile, "layers": places}, ensure_ascii=True)
+    for sign in "<>&":  # so that no name can end the block
+        index = index.replace(sign, f"\\u{ord(sign):04x}")
+    yield f'<script type="application/json" id="atlas">{index}</script>'
+    for number, path in enumerate(atlas.layers):
+        units = atlas.units(path)
+        for page, start in enumerate(range(0, len(units), PAGE)):
+            data = base64.b64encode(_mosaic(atlas, path, units[start : start + PAGE], tile)).decode()
+            yield f'<script type="text/plain" id="m-{number}-{page}">data:image/jpeg;base64,{data}</script>'
+
+
+def _place(atlas: Atlas, path: str) -> dict[str, Any]:
+    units, values = atlas.units(path), atlas.values(path)
+    notes = {unit: note for unit, note in enumerate(atlas.notes(path)) if note}
+    told = [f"{values[unit]:.3g}" for unit in units]
+    return {"path": path, "count": len(values), "units": list(units), "values": told, "notes": notes}
+
+
+def _tile(atlas: Atlas) -> tuple[int, int]:
+    """(height, width) of a tile in the mosaics: that of the pictures, or of the largest where layers differ."""
+    shapes = [atlas[path].shape[1:3] for path in atlas.layers]
+    return max((h for h, _ in shapes), default=1), max((w for _, w in shapes), default=1)
+
+
+def _mosaic(atlas: Atlas, path: str, units: tuple[int, ...], tile: tuple[int, int]) -> bytes:
+    pictures = atlas[path][units[0] : units[-1] + 1][[unit - units[0] for unit in units]]
+    rows, columns = tile[0] - pictures.shape[1], tile[1] - pictures.shape[2]
+    padded: NDArray[Any] = np.pad(pictures, ((0, 0), (0, rows), (0, columns), (0, 0)), constant_values=128)
+    return to_jpeg(displayable(mosaic(padded, COLUMNS, gap=0)), QUALITY)

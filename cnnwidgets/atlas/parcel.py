@@ -1,0 +1,88 @@
+"""A network on its way to other processes: by name where it is bundled, else as a `.keras` file read in safe mode."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.preprocess import Affine, Scale
+from cnnwidgets.errors import BadModel, quoted
+from cnnwidgets.zoo import NETWORKS, load_network
+
+HERE = "or leave client out to paint here"
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What makes the same network again, and nothing that could be executed.
+
+    Attributes:
+        fingerprint: that the unpacked network must have.
+        name: of a bundled network; "" for any other.
+        data: a `.keras` file, where there is no name.
+        preprocess: numbers to multiply and to add.
+        class_names: one for each class, or `None`.
+    """
+
+    fingerprint: str
+    name: str = ""
+    data: bytes = b""
+    preprocess: Affine | Scale = Scale(1.0)
+    class_names: tuple[str, ...] | None = None
+
+    def unpack(self) -> Network:
+        """The network.
+
+        Raises:
+            BadModel: where it is not the same one, or cannot be made.
+        """
+        net = load_network(self.name) if self.name else self._from_file()
+        if net.fingerprint() != self.fingerprint:
+            raise BadModel(
+                f"The network {quoted(net.name)} is another one after its journey. Use the same versions of "
+                f"cnnwidgets and Keras everywhere, {HERE}."
+            )
+        return net
+
+    def _from_file(self) -> Network:
+        with tempfile.TemporaryDirectory(prefix="cnnwidgets-") as folder:
+            file = Path(folder) / "network.keras"
+            file.write_bytes(self.data)
+            return Network.from_file(file, self.preprocess, self.class_names)
+
+
+def pack(net: Network) -> Parcel:
+    """A network as it travels, unpacked here once to see whether it can.
+
+    Raises:
+        BadModel: for what cannot travel: code of the user's, in a Lambda layer or as preprocessing.
+    """
+    fingerprint = net.fingerprint()
+    if net.name in NETWORKS and load_network(net.name).fingerprint() == fingerprint:
+        return Parcel(fingerprint, net.name)
+    if not isinstance(net.preprocess, (Affine, Scale)):
+        raise BadModel(
+            f"The preprocessing of {quoted(net.name)} is a function, and functions do not travel to other processes. "
+            f"Name it (preprocess='tf'), build it into the model as a Rescaling layer, {HERE}."
+        )
+    parcel = Parcel(fingerprint, "", _saved(net), net.preprocess, net.class_names)
+    try:
+        parcel.unpack()
+    except BadModel as error:
+        raise BadModel(f"The network {quoted(net.name)} cannot travel to other processes: {error}") from error
+    return parcel
+
+
+def _saved(net: Network) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="cnnwidgets-") as folder:
+        file = Path(folder) / "network.keras"
+        try:
+            net.model.save(file)
+        except Exception as error:  # whatever a layer of the user's makes of it
+            raise BadModel(
+                f"The network {quoted(net.name)} cannot be saved, and so cannot travel to other processes "
+                f"({quoted(str(error), 120)}). Build it of layers that Keras can save, {HERE}."
+            ) from error
+        return file.read_bytes()

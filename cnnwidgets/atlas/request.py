@@ -1,0 +1,133 @@
+"""What is asked of an atlas, checked before anything is computed or written."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cnnwidgets.atlas.settings import MOST_UNITS, Place, Settings, slug_for
+from cnnwidgets.compute.device import device_kind
+from cnnwidgets.compute.layers import LayerInfo
+from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.compute.settings import whole_number
+from cnnwidgets.compute.units import UnitsPlan, plan_units
+from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.recipe import installed_versions
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A checked request.
+
+    Attributes:
+        net: the network.
+        plans: for each layer, the plan of all its units.
+        units: those that are asked for, of any layer.
+        settings: what all pictures have in common; versions and device are those of this process.
+    """
+
+    net: Network
+    plans: dict[str, UnitsPlan]
+    units: Container[int]
+    settings: Settings
+
+    def places(self, there: Sequence[Place], where: str) -> tuple[Place, ...]:
+        """Where each layer lies, in the order of `plans`: where it is already, or at a place of its own.
+
+        Raises:
+            BadTarget: where a layer lies there in another shape.
+        """
+        known = {place.path: place for place in there}
+        numbers = itertools.count(1 + max((int(place.slug.partition("-")[0]) for place in there), default=-1))
+        places = []
+        for path, plan in self.plans.items():
+            place = Place(path, "", len(plan.units), plan.batch, plan.canvas.shape)
+            old = known.get(path)
+            if old is None:
+                old = Place(**{**vars(place), "slug": slug_for(path, next(numbers))})
+            if vars(old) | {"slug": ""} != vars(place):
+                raise BadTarget(
+                    f"The atlas {quoted(where)} has {quoted(path)} in batches of {old.batch} pictures of shape "
+                    f"{list(old.shape)}, not {place.batch} of {list(place.shape)}. Choose another path."
+                )
+            places.append(old)
+        return tuple(places)
+
+    def batches(self, place: Place) -> Iterator[tuple[int, ...]]:
+        """The batches of a layer that hold a unit that is asked for.
+
+        Always whole ones: a batch costs the same however many of its pictures are wanted, and is written at once.
+        """
+        for start in range(0, place.units, place.batch):
+            units = tuple(range(start, min(start + place.batch, place.units)))
+            if any(unit in self.units for unit in units):
+                yield units
+
+
+def checked_request(
+    net: Network | Any, layers: object, units: object, size: object, steps: int, recipe: str, seed: int
+) -> Request:
+    """Check what `render_atlas` was asked for.
+
+    Raises:
+        BadTarget, BadModel: what `visualize_units` would raise, for any of the layers.
+    """
+    net = as_network(net)
+    wanted = _checked_units(units)
+    infos = _checked_layers(net, layers)
+    infos = [info for info in infos if any(unit in wanted for unit in range(info.units))]
+    if not infos:
+        raise BadTarget(f"None of the layers has one of the units {quoted(units)}. Give units that they have.")
+    plans = {
+        info.path: plan_units(net, info.path, range(info.units), size, steps, recipe, seed=seed)  # type: ignore[arg-type]
+        for info in infos
+    }
+    first = next(iter(plans.values()))
+    settings = Settings(
+        network=net.name,
+        fingerprint=net.fingerprint(),
+        recipe=recipe,
+        size=first.canvas.shape[:2],
+        steps=first.steps,
+        seed=first.seed,
+        versions=installed_versions(),
+        device=device_kind(),
+    )
+    return Request(net, plans, wanted, settings)
+
+
+def _checked_layers(net: Network, layers: object) -> list[LayerInfo]:
+    """The layers in the network's own order."""
+    if layers is None:
+        convolutions = [info for info in net.layers if info.kind == "conv" and info.units and info.calls]
+        if not convolutions:
+            raise BadTarget(f"{net!r} has no convolution. Name the layers to be painted.")
+        return convolutions
+    if isinstance(layers, (str, bytes)) or not isinstance(layers, Iterable):
+        raise BadTarget(f"layers={quoted(layers)} cannot be. Give a list of paths, such as ['conv1'].")
+    asked = {net.layer(path).path for path in layers}
+    if not asked:
+        raise BadTarget("No layer was given. Name at least one, or leave layers out for all convolutions.")
+    without = next((info for info in net.layers if info.path in asked and not info.units), None)
+    if without is not None:
+        raise BadTarget(f"The layer {quoted(without.path)} has no units. Choose another layer.")
+    return [info for info in net.layers if info.path in asked]
+
+
+def _checked_units(units: object) -> Container[int]:
+    if units is None:
+        return range(MOST_UNITS)
+    if isinstance(units, (str, bytes)) or not isinstance(units, Iterable):
+        raise BadTarget(f"units={quoted(units)} cannot be. Give indices, such as [3, 14] or range(16).")
+    if isinstance(units, range):  # which may be long, and knows what is in it
+        ends = [*units[:1], *units[-1:]]
+        [whole_number("units", unit) for unit in ends]
+        found: Container[int] = units
+    else:
+        ends = list(itertools.islice(units, MOST_UNITS))
+        found = frozenset(whole_number("units", unit) for unit in ends)
+    if not ends:
+        raise BadTarget("No unit was given. Name at least one, such as units=range(16).")
+    return found

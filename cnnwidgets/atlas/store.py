@@ -1,0 +1,155 @@
+"""An atlas as a Zarr group: one array [units, H, W, C] uint8 for each layer, a batch in each chunk.
+
+Pictures are not compressed: they grow out of noise, and a chunk of known length cannot swell when it is read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from cnnwidgets.atlas.extra import needed
+from cnnwidgets.atlas.settings import Place, Settings, from_attributes, to_attributes
+from cnnwidgets.errors import BadTarget, quoted
+
+
+def address(path: object) -> str:
+    """Where an atlas lies, as text that means the same in every process of this machine.
+
+    Raises:
+        BadTarget: for what is no path and no address.
+    """
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
+    if not isinstance(text, str) or not text.strip() or "\0" in text:
+        raise BadTarget(f"path={quoted(path)} cannot be. Give a folder such as 'atlas.zarr', or an fsspec address.")
+    return text if "://" in text or "::" in text else os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111
+
+
+def open_group(where: str, mode: str = "r") -> Any:
+    """The Zarr group of an atlas.
+
+    Raises:
+        BadTarget: where there is none, or it cannot be read.
+    """
+    group = _found(where, mode)
+    if group is None:
+        raise BadTarget(
+            f"There is no atlas at {quoted(where)}. Make one by cw.render_atlas(net, path), or give its path."
+        )
+    return group
+
+
+def _found(where: str, mode: str) -> Any:
+    """The group, or `None` where there is none."""
+    zarr = needed("zarr")
+    try:
+        return zarr.open_group(where, mode=mode, zarr_format=3, use_consolidated=False)
+    except (FileNotFoundError, zarr.errors.GroupNotFoundError):
+        return None
+    except Exception as error:  # whatever a file system, or a file that others wrote, makes of it
+        raise BadTarget(f"{quoted(where)} cannot be opened: {_line(error)}. Give the path of an atlas.") from error
+
+
+def begin(where: str, settings: Settings) -> tuple[Any, tuple[Place, ...]]:
+    """The group to write into, new or that of an atlas of the same settings, and the layers that it has.
+
+    Raises:
+        BadTarget: for what holds anything else; nothing in it is touched.
+    """
+    group = _found(where, "r")
+    if group is None:
+        _check_empty(where)
+        try:
+            attributes = to_attributes(settings, ())
+            group = needed("zarr").open_group(where, mode="w-", zarr_format=3, attributes=attributes)
+        except Exception as error:  # whatever a file system makes of it
+            raise BadTarget(
+                f"{quoted(where)} cannot be written: {_line(error)}. Choose a place that can be written to."
+            ) from error
+        return group, ()
+    there, places = from_attributes(group.attrs, where)
+    if different := there.differences(settings):
+        raise BadTarget(
+            f"{quoted(where)} holds an atlas of other settings: {'; '.join(different[:4])}. "
+            "Ask for the same, or choose another path; nothing in it was changed."
+        )
+    return open_group(where, "r+"), places
+
+
+def _check_empty(where: str) -> None:
+    files, place = needed("fsspec").core.url_to_fs(where)
+    try:
+        occupied = files.exists(place) and (not files.isdir(place) or bool(files.ls(place, detail=False)))
+    except Exception as error:  # whatever a file system makes of it
+        raise BadTarget(f"{quoted(where)} cannot be opened: {_line(error)}. Choose another path.") from error
+    if occupied:
+        raise BadTarget(
+            f"{quoted(where)} holds something that is no atlas. Choose another path; nothing in it was changed."
+        )
+
+
+def add_layers(group: Any, settings: Settings, old: tuple[Place, ...], new: tuple[Place, ...]) -> None:
+    """Make the arrays of layers, and then say that they are there: a kill in between leaves an array to be replaced."""
+    for place in new:
+        group.create_array(
+            place.slug,
+            shape=(place.units, *place.shape),
+            chunks=(place.batch, *place.shape),
+            dtype="uint8",
+            compressors=None,
+            fill_value=0,
+            attributes={"path": place.path, "values": [None] * place.units, "notes": {}, "failed": {}},
+            overwrite=True,
+        )
+    if new:
+        group.update_attributes(to_attributes(settings, (*old, *new)))
+
+
+def array_of(group: Any, place: Place, where: str) -> Any:
+    """The array of a layer, checked to be what we write before anything in it is read.
+
+    Raises:
+        BadTarget: for any other.
+    """
+    try:
+        array = group[place.slug]
+        codecs = [type(codec).__name__ for codec in array.metadata.codecs]
+        is_ours = (
+            tuple(array.shape) == (place.units, *place.shape)
+            and tuple(array.chunks) == (place.batch, *place.shape)
+            and str(array.dtype) == "uint8"
+            and codecs == ["BytesCodec"]
+            and not array.metadata.storage_transformers
+        )
+    except Exception as error:  # a file that others wrote fails in as many ways as Zarr knows
+        raise damaged(where, place.path, _line(error)) from error
+    if not is_ours:
+        raise damaged(where, place.path, "its array is not as an atlas has it")
+    return array
+
+
+def damaged(where: str, path: str, why: str) -> BadTarget:
+    """The refusal of a layer that cannot be read."""
+    return BadTarget(
+        f"The layer {quoted(path)} of the atlas {quoted(where)} is damaged: {why}. "
+        "Render it again at another path, or get it again."
+    )
+
+
+def checked_names(value: object, units: int) -> dict[int, str] | None:
+    """{unit: text} from attributes, or `None` for what is none."""
+    if not isinstance(value, Mapping) or len(value) > units:
+        return None
+    found = {}
+    for key, text in value.items():
+        if not (isinstance(key, str) and key.isdecimal() and len(key) < 9 and int(key) < units):
+            return None
+        if not isinstance(text, str):
+            return None
+        found[int(key)] = text[:1_000]
+    return found
+
+
+def _line(error: Exception) -> str:
+    return quoted(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__, 160).strip("'\"")

@@ -1,0 +1,38 @@
+"""An atlas that nobody painted: any layers and units, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+import cnnwidgets as cw
+from cnnwidgets.atlas.atlas import Atlas
+from cnnwidgets.atlas.ledger import Ledger, Outcome
+from cnnwidgets.atlas.settings import Place, Settings, slug_for
+from cnnwidgets.atlas.store import add_layers, array_of, begin
+from cnnwidgets.recipe import installed_versions
+
+
+def synthetic(
+    path: Path, layers: Mapping[str, int], side: int = 16, network: str = "synthetic", noted: int | None = None
+) -> Atlas:
+    """An atlas of smooth noise: so many units for each layer path; unit `noted` of each never fires."""
+    where, numbers = str(path), np.random.default_rng(0)
+    settings = Settings(network, "0" * 64, "fourier", (side, side), 32, 0, installed_versions(), "none")
+    places = tuple(
+        Place(name, slug_for(name, index), units, 16, (side, side, 3))
+        for index, (name, units) in enumerate(layers.items())
+    )
+    group, _ = begin(where, settings)
+    add_layers(group, settings, (), places)
+    ledger = Ledger(group, places, where)
+    for place in places:
+        coarse = numbers.integers(0, 256, (place.units, side // 8, side // 8, 3), np.uint8)
+        array_of(group, place, where)[:] = coarse.repeat(8, 1).repeat(8, 2)
+        units = range(place.units)
+        notes = {unit: "never fires: weights ~0, bias -1.8" for unit in units if unit == noted}
+        ledger.note(place.path, Outcome(tuple(units), {unit: unit / 7 for unit in units}, notes, {}))
+    ledger.save()
+    return cw.open_atlas(path)

@@ -1,0 +1,187 @@
+"""The same bytes from workers; what happens when they die; who may not be connected to."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+from distributed import Client, LocalCluster
+
+import cnnwidgets as cw
+from cnnwidgets.atlas import cluster, task
+from cnnwidgets.atlas.ledger import Outcome
+from cnnwidgets.atlas.rendering import plan_rendering
+from cnnwidgets.errors import BadModel, BadTarget, JobFailed
+from tests.atlas.conftest import SETTINGS
+from tests.panels.conftest import small
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left_behind() -> None:
+    """A cluster keeps threads of its own for some time after it is closed."""
+
+
+@pytest.fixture(scope="module")
+def inside() -> Iterator[Client]:
+    """A cluster inside this process."""
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as made,
+        Client(made) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def outside() -> Iterator[Client]:
+    """A cluster of two processes."""
+    with (
+        cluster.local_cluster(2) as made,
+        Client(made) as client,
+    ):
+        yield client
+
+
+def test_workers_make_the_bytes_of_the_verb(net, tmp_path, same, inside):
+    same(cw.render_atlas(net, tmp_path / "a", client=inside, **SETTINGS))
+    assert (task._parcels, task._networks) == ({}, {}), "the network is taken back"
+
+
+def test_what_was_stopped_goes_on_with_workers_and_without(net, tmp_path, same, inside):
+    frames = plan_rendering(net, tmp_path / "a", client=inside, **SETTINGS).frames()
+    next(frames)
+    assert next(frames).done > 0
+    frames.close()
+    assert sum(len(cw.open_atlas(tmp_path / "a").units(path)) for path in ("conv1", "conv2")) in range(1, 26)
+    same(cw.render_atlas(net, tmp_path / "a", **SETTINGS))
+
+
+def test_killed_workers_cost_nothing_but_time(net, tmp_path, same, outside):
+    frames = plan_rendering(net, tmp_path / "a", client=outside, **SETTINGS).frames()
+    while next(frames).done == 0:
+        pass
+    for victim in outside.run(os.getpid).values():
+        os.kill(victim, signal.SIGKILL)
+    *_, last = frames
+    assert (last.done, last.failed) == (26, 0)
+    same(cw.open_atlas(tmp_path / "a"))
+
+
+def deadly(order):
+    """A stand-in for painting that kills the process where the order says so."""
+    if order == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Outcome((), {}, {}, {})
+
+
+class Named(str):
+    """An order that is only a name."""
+
+    units = (0,)
+
+
+def test_what_kills_its_workers_is_marked_and_its_neighbours_finish(outside, monkeypatch):
+    monkeypatch.setattr(outside.cluster.scheduler, "allowed_failures", 0)  # else it takes four deaths each time
+    orders = [Named("a"), Named("b"), Named("deadly"), Named("c"), Named("d")]
+    made = dict(cluster.outcomes(outside, orders, deadly))
+    assert set(made) == set(orders), "each order is answered"
+    assert {order for order, outcome in made.items() if outcome.failed} == {"deadly"}
+    assert "killed" in made["deadly"].failed[0]
+
+
+def test_tasks_are_submitted_in_bounded_numbers(inside):
+    taken = []
+
+    def orders():
+        for number in range(50):
+            taken.append(number)
+            yield Named(number)
+
+    answers = cluster.outcomes(inside, orders(), deadly)
+    next(answers)
+    assert len(taken) <= 2 * cluster.WAITING * 2 + 1
+    answers.close()
+
+
+def test_an_error_on_the_way_is_a_reason_not_an_end(net, tmp_path, inside, monkeypatch):
+    monkeypatch.setattr(task, "open_group", lambda *arguments: (_ for _ in ()).throw(OSError("no such disk")))
+    atlas = cw.render_atlas(net, tmp_path / "a", layers=["conv1"], client=inside, **SETTINGS)
+    assert atlas.failed("conv1") == dict.fromkeys(range(6), "no such disk") and atlas.units("conv1") == ()
+
+
+def test_a_worker_that_paints_other_bytes_is_not_used(net, tmp_path, inside, monkeypatch):
+    monkeypatch.setattr(cluster, "conditions_of", lambda client: ("gpu", {"keras": "4"}))
+    atlas = cw.render_atlas(net, tmp_path / "a", layers=["conv1"], client=inside, **SETTINGS)
+    assert atlas.units("conv1") == () and "other bytes" in atlas.failed("conv1")[0]
+
+
+def test_unlike_workers_are_refused(monkeypatch):
+    class Two:
+        def nthreads(self):
+            return {"a": 1, "b": 1}
+
+        def submit(self, function, workers, **options):
+            return ("gpu" if workers == "a" else "cpu", {"keras": "3"})
+
+        def gather(self, futures):
+            return futures
+
+    with pytest.raises(BadTarget, match="different bytes.*gpu.*cpu"):
+        cluster.conditions_of(Two())
+
+
+# Who may not be connected to.
+
+
+@pytest.mark.parametrize(
+    ("address", "is_safe"),
+    [
+        ("tcp://127.0.0.1:8786", True), ("tcp://[::1]:8786", True), ("tcp://localhost:1", True),
+        ("inproc://10.0.0.5/1/2", True), ("tls://10.0.0.5:8786", True), ("wss://example.org:1", True),
+        ("tcp://10.0.0.5:8786", False), ("tcp://example.org:8786", False), ("ws://10.0.0.5:1", False),
+        ("tcp://127.0.0.1.evil.org:1", False), ("tcp://[2001:db8::1]:1", False), ("ucx://10.0.0.5:1", False),
+        ("tcp://0.0.0.0:8786", False),
+    ],
+)  # fmt: skip
+def test_a_scheduler_that_strangers_can_reach_is_not_safe(address, is_safe):
+    assert cluster.is_safe(address) == is_safe
+
+
+def test_what_is_not_safe_is_refused_unless_the_user_insists(inside, monkeypatch):
+    monkeypatch.setattr(cluster, "is_safe", lambda address: False)
+    with pytest.raises(BadTarget, match="allow_plain_tcp=True"):
+        cluster.check_client(inside, allow_plain_tcp=False)
+    cluster.check_client(inside, allow_plain_tcp=True)
+
+
+def test_a_closed_client_is_refused(inside):
+    client = Client(inside.cluster)
+    client.close()
+    with pytest.raises(BadTarget, match="closed"):
+        cluster.check_client(client, allow_plain_tcp=False)
+
+
+# What cannot travel.
+
+
+@pytest.mark.parametrize("name", ["lambda", "function"])
+def test_a_network_with_code_in_it_is_refused_before_anything_is_written(tmp_path, inside, name):
+    from cnnwidgets.compute.backend import keras
+
+    model = small()
+    if name == "lambda":
+        picture = keras.Input((None, None, 3))
+        model = keras.Model(picture, model(keras.layers.Lambda(lambda x: x / 2)(picture)))
+    net = cw.Network(model, "unit" if name == "lambda" else lambda pictures: pictures / 255)
+    with pytest.raises(BadModel, match="travel") as refusal:
+        cw.render_atlas(net, tmp_path / "a", client=inside, **SETTINGS)
+    assert ("Lambda" if name == "lambda" else "function") in str(refusal.value)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_lost_cluster_is_said(inside):
+    future = inside.submit(deadly, "harmless", pure=False)
+    future.cancel()
+    with pytest.raises(JobFailed, match="What is done is kept"):
+        cluster._outcome(future, "harmless", [])

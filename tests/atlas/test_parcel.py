@@ -1,0 +1,33 @@
+"""How a network travels: nothing of it changes, and nothing in it is executed."""
+
+from __future__ import annotations
+
+import pytest
+
+from cnnwidgets.atlas.parcel import Parcel, pack
+from cnnwidgets.compute.network import Network
+from cnnwidgets.errors import BadModel
+from cnnwidgets.zoo import load_network
+from tests.panels.conftest import small
+
+
+@pytest.mark.parametrize("preprocess", ["unit", "tf", "caffe"])
+def test_a_model_of_ones_own_travels_as_a_file(preprocess):
+    net = Network(small(), preprocess, class_names=list("abcd"))
+    parcel = pack(net)
+    assert parcel.name == "" and parcel.data
+    there = parcel.unpack()
+    assert there.fingerprint() == net.fingerprint() and there.class_names == tuple("abcd")
+
+
+def test_a_bundled_network_travels_by_name_unless_it_was_changed():
+    net = load_network("squeezenet")
+    assert pack(net) == Parcel(net.fingerprint(), "squeezenet")
+    bias = net.model.get_layer("conv1").bias
+    bias.assign(bias + 1)
+    assert pack(net).data
+
+
+def test_another_network_than_the_one_that_was_packed_is_refused():
+    with pytest.raises(BadModel, match="another one"):
+        Parcel("0" * 64, "squeezenet").unpack()
