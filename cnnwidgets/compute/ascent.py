@@ -122,13 +122,17 @@ def climb(
     ascent: Ascent,
     seed: int = 0,
     start: Array | None = None,
+    batch: int = 0,
 ) -> Iterator[Frame]:
-    """The loop itself: the arguments are valid, the batch is the objective's number of pictures.
+    """The loop itself: the arguments are valid, the pictures are as many as the objective is for.
 
     An objective given as a function is asked before each step; its layers must stay the same, its numbers may change.
+    Where a batch is given, pictures are computed in batches of this size inside one graph: on a CPU whole operations
+    then run side by side, and no picture depends on how many batches there are.
     """
     steered: Callable[[], Objective] = (lambda: objective) if isinstance(objective, Objective) else objective
     current = steered()
+    parts = current.pictures // batch if batch else 1
     seeds = randomness.picture_seeds(seed, current.units)
     if start is None:
         variables = ascent.parametrization.begin(canvas.shape, seeds)
@@ -136,9 +140,10 @@ def climb(
         picture = tf.constant(start, tf.float32)
         picture = picture if canvas.is_open else tf.image.resize(picture, canvas.shape[:2])
         variables = ascent.parametrization.fit(tf.repeat(picture, current.pictures, 0))
-    state = ascent.optimizer.begin(variables)
+    variables = tf.split(variables, parts)
+    state = [ascent.optimizer.begin(part) for part in variables]
     shared = tf.constant([seed & 0x7FFFFFFF, 0x5EED], tf.int32)
-    step, render = _traced(net, current, canvas, ascent)
+    step, render = _traced(net, current, canvas, ascent, parts)
     if canvas.is_open:
         fixed = tf.constant(1), numbers_of(current), seeds, shared, tf.constant(0.0), dict(canvas.held)
         step.get_concrete_function(*_of_any_size((variables, state), canvas.shape), *fixed)
@@ -171,19 +176,41 @@ def _read_back(render: Any, variables: Any) -> Array:
     return np.asarray(render(variables))
 
 
-def _traced(net: Network, objective: Objective, canvas: Canvas, ascent: Ascent) -> tuple[Any, Any]:
+def _traced(net: Network, objective: Objective, canvas: Canvas, ascent: Ascent, parts: int) -> tuple[Any, Any]:
     """The step and the rendering as graphs, made once for each layer structure, size and way of climbing."""
     structure = tuple((t.kind, t.layer, t.call, t.output, t.before_activation) for t in objective.terms)
     place = canvas.shape, canvas.which, canvas.fed, canvas.windows, tuple(canvas.held)
-    key = ("climb", structure, objective.pictures, place, ascent)
+    key = ("climb", structure, objective.pictures, parts, place, ascent)
 
     def build() -> tuple[Any, Any]:
         def render(variables: Any) -> Any:
-            return ascent.finish(ascent.parametrization.render(variables, canvas.shape))
+            return tf.concat([ascent.finish(ascent.parametrization.render(v, canvas.shape)) for v in variables], 0)
 
-        return compiled(_step(net, objective.terms, canvas, ascent)), compiled(render)
+        return compiled(_side_by_side(_step(net, objective.terms, canvas, ascent))), compiled(render)
 
     return net.traces.get(key, build)  # type: ignore[no-any-return]
+
+
+def _side_by_side(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A step of several batches, which share nothing but the rate and what is random for all."""
+
+    def steps(
+        variables: Any, state: Any, count: Any, numbers: Any, seeds: Any, shared: Any, rate: Any, held: Any
+    ) -> Any:
+        parts = len(variables)
+        units = [tf.split(term.units, parts) for term in numbers]
+        each = [
+            step(
+                variables[i], state[i], count,
+                tuple(term._replace(units=own[i]) for term, own in zip(numbers, units, strict=True)),
+                tf.split(seeds, parts)[i], shared, rate, held,
+            )
+            for i in range(parts)
+        ]  # fmt: skip
+        variables, state, values, finite = map(list, zip(*each, strict=True))
+        return variables, state, tf.concat(values, 0), tf.reduce_all(finite)
+
+    return steps
 
 
 def _step(net: Network, terms: tuple[Term, ...], canvas: Canvas, ascent: Ascent) -> Callable[..., Any]:

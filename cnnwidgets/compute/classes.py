@@ -11,7 +11,7 @@ import numpy as np
 from cnnwidgets.compute import objectives
 from cnnwidgets.compute.backend import compiled, tf
 from cnnwidgets.compute.canvas import canvas_for
-from cnnwidgets.compute.cost import LARGEST_BATCH, batch_size
+from cnnwidgets.compute.cost import batch_size
 from cnnwidgets.compute.frame import Array
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.outputs import find as find_output
@@ -144,5 +144,5 @@ def plan_classes(
 
 
 def _parts(pictures: Array, size: int) -> Iterator[Array]:
-    for start in range(0, len(pictures), min(size, LARGEST_BATCH)):
+    for start in range(0, len(pictures), size):
         yield pictures[start : start + size]

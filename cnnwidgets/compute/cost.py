@@ -12,18 +12,19 @@ from cnnwidgets.compute.canvas import Canvas
 from cnnwidgets.compute.network import Network, enough_room
 from cnnwidgets.errors import BadTarget
 
-LARGEST_BATCH = 16
+LARGEST_BATCH = 8
+SIDE_BY_SIDE = 2  # batches in one device call
 STEP_FLOPS = 12e9  # what one device call may cost: well under .25 s on two CPU cores
 
 
 def batch_size(net: Network, path: str, canvas: Canvas) -> int:
-    """How many pictures share one device call: a power of two from 1 to 16, by what a picture-step costs.
+    """How many pictures are computed as one: a power of two from 1 to 8, by what a picture-step costs.
 
     It depends on network, layer and size alone, never on how many units are asked for.
     """
     cost = 2 * forward_flops(net, path, canvas)  # the gradient of the picture costs a forward pass again
     batch = LARGEST_BATCH
-    while batch > 1 and batch * cost > STEP_FLOPS:
+    while batch > 1 and SIDE_BY_SIDE * batch * cost > STEP_FLOPS:
         batch //= 2
     return batch
 

@@ -14,7 +14,7 @@ import numpy as np
 from cnnwidgets.compute import passes
 from cnnwidgets.compute.backend import compiled, tf
 from cnnwidgets.compute.canvas import Canvas
-from cnnwidgets.compute.cost import LARGEST_BATCH, STEP_FLOPS, forward_flops
+from cnnwidgets.compute.cost import STEP_FLOPS, forward_flops
 from cnnwidgets.compute.frame import Array
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.targets import RETURN_ONE, Reading, Target
@@ -22,6 +22,7 @@ from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
 
 # Half precision has few small numbers: the target is multiplied so that its gradient neither vanishes nor overflows.
 HALF_SCALES = (1024.0, 1.0, 1 / 1024)
+MOST_COPIES = 16  # of the pictures, in one device call
 MOST_CHANNELS, MOST_NUMBERS = 128, 2**23  # that are switched off in one device call, each in a copy of the layer
 USUAL = (224, 224)  # pixels of the picture that a network is measured with
 GREY = np.float32(0.5)  # what a covered pixel shows
@@ -134,7 +135,7 @@ class Probe:
 
     def batch(self, gradient: bool = False) -> int:
         """How many copies of the pictures share one device call."""
-        return int(np.clip(STEP_FLOPS // ((2 if gradient else 1) * self._flops("") + 1), 1, LARGEST_BATCH))
+        return int(np.clip(STEP_FLOPS // ((2 if gradient else 1) * self._flops("") + 1), 1, MOST_COPIES))
 
     def part(self, path: str) -> int:
         """How many copies of a layer's output share one device call."""

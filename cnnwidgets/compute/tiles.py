@@ -11,6 +11,7 @@ import numpy as np
 from cnnwidgets.compute.ascent import Ascent, climb
 from cnnwidgets.compute.backend import tf
 from cnnwidgets.compute.canvas import Canvas
+from cnnwidgets.compute.cost import SIDE_BY_SIDE
 from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.objectives import Objective
@@ -82,6 +83,16 @@ class Tiles(abc.ABC):
     seed: int
     batch: int
 
+    @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """What is climbed side by side: so many batches of one fixed length, and fewer at the end.
+
+        The last batch is padded with its own last unit, since another shape changes pixels.
+        """
+        most = SIDE_BY_SIDE * self.batch
+        parts = [self.units[start : start + most] for start in range(0, len(self.units), most)]
+        return tuple(part + part[-1:] * (-len(part) % self.batch) for part in parts)
+
     @abc.abstractmethod
     def objective(self, units: Sequence[int]) -> Objective:
         """What pictures of these units climb."""
@@ -104,32 +115,26 @@ class Tiles(abc.ABC):
 
 
 def paint(tiles: Tiles) -> Iterator[UnitsFrame]:
-    """Climb all batches, a step each in turn, and yield all pictures after each."""
-    batches = list(_batches(tiles.units, tiles.batch))
+    """Climb all batches, two at a time, a step each in turn, and yield all pictures after each."""
+    groups = tiles.groups
     runs = [
-        climb(tiles.net, tiles.objective(batch), tiles.canvas, tiles.steps, tiles.ascent, tiles.seed)
-        for batch in batches
+        climb(tiles.net, tiles.objective(units), tiles.canvas, tiles.steps, tiles.ascent, tiles.seed, batch=tiles.batch)
+        for units in groups
     ]
     newest: list[Frame | None] = [None] * len(runs)
-    blank = np.full((tiles.batch, *tiles.canvas.shape), 0.5, np.float32)
     count, total = len(tiles.units), tiles.steps * len(runs)
 
     def frame(step: int) -> UnitsFrame:
-        frames = tuple(newest)
+        frames = tuple(zip(newest, map(len, groups), strict=True))
 
         def pictures() -> Array:
-            return np.concatenate([f.pictures if f else blank for f in frames])[:count]
+            blank = np.float32(0.5)
+            shape = tiles.canvas.shape
+            return np.concatenate([f.pictures if f else np.full((n, *shape), blank) for f, n in frames])[:count]
 
-        values = np.concatenate([f.values if f else np.full(tiles.batch, np.nan, np.float32) for f in frames])
+        values = np.concatenate([f.values if f else np.full(n, np.nan, np.float32) for f, n in frames])
         return UnitsFrame(pictures, step, total, values[:count], units=tiles.units)
 
     for step in range(total):
         newest[step % len(runs)] = next(runs[step % len(runs)])
         yield frame(step + 1)
-
-
-def _batches(units: Sequence[int], size: int) -> Iterator[tuple[int, ...]]:
-    """Parts of one fixed length; the last is padded with its own last unit, since another shape changes pixels."""
-    for start in range(0, len(units), size):
-        part = tuple(units[start : start + size])
-        yield part + part[-1:] * (size - len(part))

@@ -74,7 +74,7 @@ def test_what_is_not_said_to_be_done_is_written_before_it_is_said(net, tmp_path,
     monkeypatch.setattr(ledger.Ledger, "_save", look)
     monkeypatch.setattr(ledger, "INTERVAL", 0.0)
     cw.render_atlas(net, tmp_path / "a", **SETTINGS)
-    assert len(seen) == 3 and all(seen)
+    assert len(seen) == 4 and all(seen)  # a batch of one layer, three of the other
 
 
 def test_progress_counts_to_the_end_and_knows_the_time_left(net, tmp_path):
@@ -150,7 +150,7 @@ def test_short_memory_is_no_reason_to_paint_other_bytes(net, tmp_path, monkeypat
 
     monkeypatch.setattr(UnitsPlan, "whole_run", short)
     atlas = cw.render_atlas(net, tmp_path / "a", layers=["conv1"], **SETTINGS)
-    assert batches == [(16, 6)] and "memory" in atlas.failed("conv1")[0]
+    assert batches == [(8, 6)] and "memory" in atlas.failed("conv1")[0]
 
 
 # What is refused, before anything is computed or written.

@@ -6,7 +6,7 @@ import pytest
 
 from cnnwidgets.compute.backend import keras
 from cnnwidgets.compute.canvas import Canvas
-from cnnwidgets.compute.cost import LARGEST_BATCH, STEP_FLOPS, batch_size, forward_flops
+from cnnwidgets.compute.cost import LARGEST_BATCH, SIDE_BY_SIDE, STEP_FLOPS, batch_size, forward_flops
 from cnnwidgets.compute.network import Network
 from cnnwidgets.errors import BadTarget
 
@@ -41,7 +41,7 @@ def test_a_shared_layer_costs_each_of_its_calls_up_to_its_first(net):
 
 
 def test_a_cheap_network_gets_the_largest_batch(net):
-    assert batch_size(net("plain"), "conv2", Canvas((32, 32, 3))) == LARGEST_BATCH == 16
+    assert batch_size(net("plain"), "conv2", Canvas((32, 32, 3))) == LARGEST_BATCH == 8
 
 
 def test_the_batch_halves_as_the_cost_grows_and_stays_a_power_of_two():
@@ -50,11 +50,11 @@ def test_the_batch_halves_as_the_cost_grows_and_stays_a_power_of_two():
     for side in (64, 128, 256, 512, 1024):
         cost = 2 * forward_flops(network, "conv", Canvas((side, side, 3)))  # forward, and the picture's gradient
         sizes[side] = batch_size(network, "conv", Canvas((side, side, 3)))
-        assert sizes[side] in (1, 2, 4, 8, 16)
-        assert sizes[side] * cost <= STEP_FLOPS or sizes[side] == 1
-        assert sizes[side] == 16 or 2 * sizes[side] * cost > STEP_FLOPS
+        assert sizes[side] in (1, 2, 4, 8)
+        assert SIDE_BY_SIDE * sizes[side] * cost <= STEP_FLOPS or sizes[side] == 1
+        assert sizes[side] == 8 or 2 * SIDE_BY_SIDE * sizes[side] * cost > STEP_FLOPS
     assert list(sizes.values()) == sorted(sizes.values(), reverse=True)
-    assert sizes[64] == 16 and sizes[1024] == 1
+    assert sizes[64] == 8 and sizes[1024] == 1
 
 
 @pytest.mark.parametrize("name", ["sequential", "siamese", "dense_only", "inputs_as_dict", "mixed_float16"])
@@ -63,7 +63,7 @@ def test_every_kind_of_model_has_a_batch(net, name):
     (which,) = network.picture_inputs[-1:]
     info = network.inputs[which]
     canvas = Canvas((*(n or 32 for n in info.size), info.channels), which)
-    assert batch_size(network, "", canvas) == 16
+    assert batch_size(network, "", canvas) == 8
     assert forward_flops(network, "", canvas) >= forward_flops(network, network.layers[-1].path, canvas) > 0
 
 
@@ -72,4 +72,4 @@ def test_pictures_that_are_too_small_are_refused_and_not_run():
     network = Network(keras.Sequential([keras.Input((None, None, 3)), *pools]))
     with pytest.raises(BadTarget, match="Pictures of 16 x 16 pixels are too small.*Take larger ones"):
         batch_size(network, "", Canvas((16, 16, 3)))  # run for real, the pooling would end the process
-    assert batch_size(network, "", Canvas((40, 40, 3))) == 16
+    assert batch_size(network, "", Canvas((40, 40, 3))) == 8

@@ -19,7 +19,7 @@ SETTINGS = {"size": 16, "steps": 4}
 
 @pytest.fixture(scope="module")
 def atlas(net, tmp_path_factory):
-    """All of conv2's second batch, 16 to 19, and nothing else."""
+    """All of conv2's last batch, 16 to 19, and nothing else."""
     folder = tmp_path_factory.mktemp("atlas") / "a"
     return cw.render_atlas(net, folder, layers=["conv2"], units=[16], **SETTINGS)
 

@@ -56,7 +56,7 @@ class ReadyTiles:
         missing = self.missing(plan.units)
         pictures = np.full((len(missing), *plan.canvas.shape), 0.5, np.float32)
         values, notes = np.full(len(missing), np.nan, np.float32), (NOT_YET,) * len(missing)
-        steps = plan.steps * max(1, -(-len(missing) // plan.batch))
+        steps = plan.steps * max(1, len(replace(plan, units=missing).groups))
         return self.beside(UnitsFrame(pictures, steps, steps, values, notes, missing), plan.units)
 
 

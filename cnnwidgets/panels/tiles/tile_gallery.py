@@ -177,16 +177,17 @@ class TileGallery(Panel):
         plan = self._plan
         if self._last is None or self._last.phase:
             return plan.steps
-        return min(plan.steps, -(-self._last.step // _batches(self._climbs)))
+        return min(plan.steps, -(-self._last.step // len(self._climbs.groups)))
 
     def _step_cost(self) -> float:
-        """Floating point operations of a step."""
-        plan = self._plan
-        return 2 * forward_flops(plan.net, self._path, plan.canvas) * plan.batch
+        """Floating point operations of a step, where several runs take turns on the mean."""
+        plan, groups = self._plan, self._climbs.groups
+        pictures = sum(map(len, groups)) / max(1, len(groups))
+        return 2 * forward_flops(plan.net, self._path, plan.canvas) * pictures
 
     def _estimate(self) -> str:
         step = self._step_cost() / TileGallery._speed + STEP_OVERHEAD
-        seconds = step * self._plan.steps * _batches(self._climbs) + TRACE
+        seconds = step * self._plan.steps * len(self._climbs.groups) + TRACE
         return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
     def _ended(self, frame: UnitsFrame) -> None:
@@ -366,7 +367,7 @@ class TileGallery(Panel):
             return None, ""
         plan = self._climbs
         arrays, notes = entry.arrays, tuple(entry.metadata["notes"])
-        steps = plan.steps * _batches(plan)
+        steps = plan.steps * len(plan.groups)
         frame = UnitsFrame(arrays["pictures"], steps, steps, arrays["values"], notes, plan.units)
         return frame, "Made earlier, and kept. Start paints it again."
 
@@ -393,7 +394,3 @@ def _offer(menu: widgets.Dropdown, options: list[Any]) -> None:
 def _band(count: int) -> float:
     """The height of a caption, as a share of its tile's: much the same on the page however many tiles there are."""
     return min(0.25, 0.05 * max(2, pictures.columns_for(count)))
-
-
-def _batches(plan: Tiles) -> int:
-    return -(-len(plan.units) // plan.batch)
