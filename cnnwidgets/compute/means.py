@@ -21,10 +21,10 @@ _L = keras.layers
 Means = Callable[[Any], Any]  # [N, h, w, C] -> [N, C]
 
 
-def channel_means(recording: Recording, activation: Any) -> Any:  # [N, h, w, C] -> [N, C]
+def channel_means(recording: Recording, activation: Any) -> Any:  # [N, h, w, C] or [N, C] -> [N, C]
     """The mean of each channel, float32; through linear layers as far as the recording knows them."""
     layer, inputs = recording.maker_of(activation)
-    if activation.shape.rank == 4 and type(layer) in _RULES:
+    if type(layer) in _RULES:
         means = _RULES[type(layer)](layer, inputs, functools.partial(channel_means, recording))
         if means is not None:
             return means
@@ -57,7 +57,7 @@ def _with_bias(layer: Any, means: Any) -> Any:
 
 
 def _seen_by_cells(layer: Any, x: Any) -> Any:  # [N, h, w, C] -> [N, k * k, C]
-    """For each cell of the kernel the mean of what it sees, wherever the kernel stands."""
+    """For each cell of the kernel the mean of what it sees, wherever the kernel stands; `None` where that is open."""
     height, width, channels = x.shape[1:]
     if layer.data_format != "channels_last" or layer.padding not in ("same", "valid") or None in (height, width):
         return None
@@ -79,14 +79,19 @@ def _seen_along(length: int, cells: int, stride: int, dilation: int, padding: st
 
 
 def _of_normalization(layer: Any, x: Any, means: Means) -> Any:
-    if layer.axis not in (-1, 3):
+    if layer.axis not in (-1, 3) or x.shape.rank != 4:
         return None
     each = tf.cast(means(x), layer.compute_dtype)[:, None, None, :]
     return tf.cast(type(layer).call(layer, each, training=False)[:, 0, 0, :], tf.float32)
 
 
 def _of_concatenation(layer: Any, parts: Any, means: Means) -> Any:
-    return tf.concat([means(part) for part in parts], -1) if layer.axis in (-1, 3) else None
+    alone = layer.axis in (-1, parts[0].shape.rank - 1)
+    return tf.concat([means(part) for part in parts], -1) if alone else None
+
+
+def _of_pooling(layer: Any, x: Any, means: Means) -> Any:
+    return means(x) if layer.data_format == "channels_last" and not layer.keepdims else None
 
 
 def _of_sum(_layer: Any, parts: Any, means: Means) -> Any:
@@ -100,4 +105,5 @@ _RULES: dict[type, Callable[[Any, Any, Means], Any]] = {
     _L.BatchNormalization: _of_normalization,
     _L.Concatenate: _of_concatenation,
     _L.Add: _of_sum,
+    _L.GlobalAveragePooling2D: _of_pooling,
 }

@@ -294,4 +294,4 @@ VALUES: dict[str, Callable[[Any, Numbers], Any]] = {
     "decision": _of_decision,
 }
 
-OF_MEANS = ("channel", "unit", "direction")  # they read a map by the mean of each channel alone
+OF_MEANS = ("channel", "unit", "direction", "rivals", "decision")  # they read a map by the mean of each channel alone

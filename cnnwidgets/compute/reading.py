@@ -118,7 +118,8 @@ def read(net: Network, terms: tuple[Term, ...], feed: Sequence[Any], numbers: Se
 def _seen(net: Network, term: Term, recording: layers_.Recording, outputs: list[Any]) -> Any:
     """What a term reads, float32 [N, ..., C]; where it takes the mean of channels, [N, C] will do."""
     if not term.layer:
-        return tf.cast(behind(outputs[find_output(term.output, net.outputs)], recording)[0], tf.float32)
+        seen = behind(outputs[find_output(term.output, net.outputs)], recording)[0]
+        return channel_means(recording, seen) if term.kind in OF_MEANS else tf.cast(seen, tf.float32)
     seen = keras.tree.flatten(recording.calls[term.layer][term.call])[0]
     seen = recording.before_activation(seen) if term.before_activation else seen
     if net.layer(term.layer).channel_axis == 1 and seen.shape.rank == 4:

@@ -54,14 +54,13 @@ class Crop:
 
 @dataclass(frozen=True)
 class Noise:
-    """Gaussian noise of a standard deviation in units of 0..1."""
+    """Gaussian noise of a standard deviation in units of 0..1: at each step another one, the same for all pictures."""
 
     deviation: float
 
     def __call__(self, pictures: Any, seeds: Any, shared: Any) -> Any:
         """Add noise."""
-        shape = [int(n) for n in pictures.shape[1:]]
-        return pictures + self.deviation * randomness.normal(seeds, shape)
+        return pictures + self.deviation * tf.random.stateless_normal(tf.shape(pictures)[1:], shared)
 
 
 @dataclass(frozen=True)

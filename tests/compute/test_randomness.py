@@ -28,7 +28,7 @@ def test_seed_unit_and_step_each_change_the_numbers():
 
 def test_seeds_of_any_size_are_taken():
     for seed in (-1, 2**31, 2**63, -(2**70)):
-        assert randomness.picture_seeds(seed, [0]).dtype == tf.int32
+        assert randomness.picture_seeds(seed, [0]).dtype == tf.int64
 
 
 def test_the_numbers_have_the_distribution_they_name():

@@ -9,7 +9,7 @@ from cnnwidgets.compute import randomness, transforms
 from cnnwidgets.compute.backend import tf
 
 ALL = [transforms.jitter(4), transforms.crop(), transforms.noise(), transforms.scale(), transforms.rotate()]
-OWN = ALL[1:]  # each picture has its own change; a jitter is one for the batch
+OWN = [ALL[1], *ALL[3:]]  # each picture has its own change; a jitter and noise are one for the batch
 
 
 def apply(transform, pictures, units=None, step=1, seed=0):

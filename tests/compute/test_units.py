@@ -132,7 +132,7 @@ def test_frames_count_every_step_of_every_batch_and_fill_the_tiles(net, small_ba
     begun = [(frame.pictures != 0.5).any((1, 2, 3)).tolist() for frame in frames[:2]]
     assert begun == [[True] * 6 + [False], [True] * 7]
     assert np.isnan(frames[0].values[6:]).all() and np.isfinite(frames[1].values).all()
-    assert [f.notes for f in frames] == [()] * 11 + [("",) * 7]
+    assert [f.notes for f in frames] == [()] * 7 + [("",) * 7]
 
 
 def test_the_last_frame_is_the_result_and_any_frame_is_what_there_is_so_far(net):
