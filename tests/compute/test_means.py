@@ -57,16 +57,22 @@ def of_many_layers():
     for stride, padding, dilation in [(1, "same", 1), (2, "same", 1), (3, "valid", 1), (1, "valid", 2), (1, "same", 3)]:
         setting = {"strides": stride, "padding": padding, "dilation_rate": dilation}
         for size in (1, 3, (5, 2)):
-            yield f"conv {size} {setting}", lambda size=size, setting=setting: model_of(
-                L.Conv2D(4, 3, padding="same", activation="relu"), L.Conv2D(5, size, activation="relu", **setting)
+            yield (
+                f"conv {size} {setting}",
+                lambda size=size, setting=setting: model_of(
+                    L.Conv2D(4, 3, padding="same", activation="relu"), L.Conv2D(5, size, activation="relu", **setting)
+                ),
             )
     yield "depthwise", lambda: model_of(L.Conv2D(4, 3), L.DepthwiseConv2D(3, 2, "same", depth_multiplier=2))
     yield "without bias", lambda: model_of(L.Conv2D(4, 3), L.Conv2D(5, 3, use_bias=False))
     yield "grouped", lambda: model_of(L.Conv2D(4, 3), L.Conv2D(6, 3, groups=2))
     yield "normalized", lambda: model_of(L.Conv2D(4, 3, use_bias=False), L.BatchNormalization(), L.ReLU(6.0))
     yield "normalized rows", lambda: model_of(L.Conv2D(4, 3), L.BatchNormalization(axis=1))
-    yield "joined", lambda: model_of(
-        L.Conv2D(4, 1, activation="relu"), L.Conv2D(5, 3, padding="same", activation="relu"), join=L.Concatenate()
+    yield (
+        "joined",
+        lambda: model_of(
+            L.Conv2D(4, 1, activation="relu"), L.Conv2D(5, 3, padding="same", activation="relu"), join=L.Concatenate()
+        ),
     )
     yield "joined rows", lambda: model_of(L.Conv2D(4, 1), L.Conv2D(4, 1), join=L.Concatenate(axis=1))
     yield "summed", lambda: model_of(L.Conv2D(4, 1), L.Conv2D(4, 3, padding="same", activation="tanh"), join=L.Add())
