@@ -509,16 +509,3 @@ def test_a_closed_panel_leaves_the_page_without_a_word(make):
     gallery.notebook.kernel_run("gallery.close()")
     gallery.notebook.wait_for("() => !document.querySelector('.cnnw')", "the panel to go", 10)
     time.sleep(1)
-
-
-def test_after_the_kernel_was_restarted_the_cells_run_again(make, notebook):
-    """Last, since it takes everything with it: what stood on the page is only a picture then."""
-    make(40)
-    notebook.restart()
-    assert notebook.kernel_eval("'gallery' in globals()") is False
-    notebook.run_cell(0, seconds=180)
-    gallery = make(40)
-    gallery.click("Start")
-    gallery.wait_for("gallery.state", "done")
-    gallery.wait_for_words("done in")
-    assert len(gallery.frames.shown) >= 3
