@@ -159,9 +159,13 @@ def upload(page, path):
 
 def test_a_photograph_is_uploaded_from_the_readers_machine(notebook, page, tmp_path):
     path = tmp_path / "mine.png"
-    PIL.Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8)).save(path)
-    upload(page, path)
-    page.get_by_text("90 × 60 pixels").wait_for()
+    for height, width in ((1620, 1640), (60, 90)):  # noise: nearly as large a file as may be, and a small one
+        PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)).save(path)
+        assert path.stat().st_size < 8_000_000
+        began = time.monotonic()
+        upload(page, path)
+        page.get_by_text(f"{width} × {height} pixels").wait_for()
+        print(f"{path.stat().st_size / 1e6:.1f} MB uploaded and shown in {time.monotonic() - began:.1f} s")
     assert notebook.kernel_eval("explorer.picture.shape") == (60, 90, 3)
     path.write_bytes(b"no picture")
     upload(page, path)
