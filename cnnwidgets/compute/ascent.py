@@ -186,7 +186,8 @@ def _traced(net: Network, objective: Objective, canvas: Canvas, ascent: Ascent, 
         def render(variables: Any) -> Any:
             return tf.concat([ascent.finish(ascent.parametrization.render(v, canvas.shape)) for v in variables], 0)
 
-        return compiled(_side_by_side(_step(net, objective.terms, canvas, ascent))), compiled(render)
+        step = compiled(_step(net, objective.terms, canvas, ascent))  # traced once for all batches
+        return compiled(_side_by_side(step)), compiled(render)
 
     return net.traces.get(key, build)  # type: ignore[no-any-return]
 

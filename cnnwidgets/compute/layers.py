@@ -121,6 +121,10 @@ def find(path: object, paths: Iterable[str]) -> str:
     raise BadTarget(f"There is no layer {quoted(path)}. Choose one of this network's layers ({nearest(path, every)}).")
 
 
+class _Enough(BaseException):
+    """All that was waited for is recorded. No Exception, since Keras and AutoGraph put words around those."""
+
+
 class Recording:
     """What the layers of one run put out.
 
@@ -129,9 +133,13 @@ class Recording:
         order: (path, output) of every recorded call, in the order Keras ran them.
     """
 
-    def __init__(self, instead: Mapping[tuple[str, int], Callable[[Any], Any]] | None = None) -> None:
-        """Start empty; `instead` is that of `record`."""
-        self._instead = instead or {}
+    def __init__(
+        self,
+        instead: Mapping[tuple[str, int], Callable[[Any], Any]] | None = None,
+        until: Iterable[tuple[str, int]] = (),
+    ) -> None:
+        """Start empty; `instead` and `until` are those of `record`."""
+        self._instead, self._awaited = instead or {}, set(until)
         self.calls: dict[str, list[Any]] = {}
         self.order: list[tuple[str, Any]] = []
         # id(after) -> (after, before, function): keeps `after` alive, and with it its id
@@ -140,10 +148,15 @@ class Recording:
 
     def add(self, path: str, output: Any) -> Any:
         """Note what one call put out, and say what the model goes on with."""
-        change = self._instead.get((path, len(self.calls.get(path, ()))))
+        call = path, len(self.calls.get(path, ()))
+        change = self._instead.get(call)
         output = change(output) if change else output
         self.calls.setdefault(path, []).append(output)
         self.order.append((path, output))
+        if call in self._awaited:
+            self._awaited.remove(call)
+            if not self._awaited:
+                raise _Enough
         return output
 
     def set_before(self, after: Any, before: Any, function: str) -> None:
@@ -174,18 +187,21 @@ def record(
     watch: Iterable[str],
     activations: bool = False,
     instead: Mapping[tuple[str, int], Callable[[Any], Any]] | None = None,
+    until: Iterable[tuple[str, int]] = (),
 ) -> Iterator[Recording]:
     """Record what the watched layers put out while the body runs the model.
 
-    Open it only while one step is traced or called, never across a `yield`.
+    Open it only while one step is traced or called, never across a `yield`. With `until`, the body is left as soon as
+    these calls are recorded: what lies behind them need not be traced.
 
     Args:
         layers: every layer of the model by path, from `walk`.
         watch: the paths to record.
         activations: also note what stands before each activation function, through concatenation and pooling.
         instead: for a (watched path, call) a function of that call's output; the model goes on with what it returns.
+        until: (watched path, call) of each call that is waited for; all of them if there is none.
     """
-    recording = Recording(instead)
+    recording = Recording(instead, until)
     with TRACING, contextlib.ExitStack() as restore:
         if activations:
             for layer in layers.values():
@@ -194,7 +210,8 @@ def record(
             wrap(layers[path], "call", functools.partial(_noting, path, recording), restore)
         token = _active.set(recording)
         try:
-            yield recording
+            with contextlib.suppress(_Enough):
+                yield recording
         finally:
             _active.reset(token)
 

@@ -360,7 +360,7 @@ class Network:
                 feed = [_channels_last(info, x) for info, x in zip(self.inputs, feed, strict=True)]
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch(feed)
-                    with layers_.record(self.layers_by_path, [path]) as recording:
+                    with layers_.record(self.layers_by_path, [path], until=[(path, call)]) as recording:
                         self.call(feed)
                     output = tf.cast(keras.tree.flatten(recording.calls[path][call])[0], tf.float32)
                 gradients = tape.gradient(output, feed)

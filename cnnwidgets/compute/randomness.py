@@ -12,7 +12,6 @@ import numpy as np
 
 from cnnwidgets.compute.backend import tf
 
-
 MORE_THAN_STEPS = 1_000_003  # so that no (seed, step) is another one's
 
 

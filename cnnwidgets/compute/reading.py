@@ -106,13 +106,12 @@ def read(net: Network, terms: tuple[Term, ...], feed: Sequence[Any], numbers: Se
     """
     watch = {t.layer for t in terms if t.layer}
     before = any(t.before_activation for t in terms)
-    with layers_.record(net.layers_by_path, watch, activations=before) as recording:
+    until = {(t.layer, t.call) for t in terms} if all(t.layer for t in terms) else ()
+    outputs: list[Any] = []
+    with layers_.record(net.layers_by_path, watch, before, until=until) as recording:
         outputs = net.call(feed)
-        values = []
-        for term, own in zip(terms, numbers, strict=True):
-            seen = _seen(net, term, recording, outputs)
-            values.append(own.weight * VALUES[term.kind](seen, own))
-    return tf.add_n(values)
+    each = zip(terms, numbers, strict=True)
+    return tf.add_n([own.weight * VALUES[t.kind](_seen(net, t, recording, outputs), own) for t, own in each])
 
 
 def _seen(net: Network, term: Term, recording: layers_.Recording, outputs: list[Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import numpy as np
@@ -309,3 +310,21 @@ def test_logits_stand_before_a_softmax_or_sigmoid_however_it_is_written(build, n
         logits = recording.before_activation(output)
         np.testing.assert_allclose(tf.nn.softmax(tf.cast(logits, tf.float32)), output, atol=2e-3)
         assert not np.allclose(logits, output, atol=0.05)
+
+
+def test_what_lies_behind_the_calls_that_are_waited_for_is_not_run(net):
+    network = net("twice")
+    ran = []
+    head = network.layers_by_path["logits"]
+    with contextlib.ExitStack() as restore:
+        layers_.wrap(head, "call", lambda call: lambda *a, **k: (ran.append("logits"), call(*a, **k))[1], restore)
+        for until, count in [([("conv", 0)], 1), ([("conv", 1)], 2), ([("conv", 1), ("conv", 0)], 2)]:
+            with layers_.record(network.layers_by_path, ["conv"], until=until) as recording:
+                network.call([tf.zeros([1, 16, 16, 3])])
+                ran.append("everything")
+            assert len(recording.calls["conv"]) == count
+        assert ran == []
+        with layers_.record(network.layers_by_path, ["conv"]):
+            network.call([tf.zeros([1, 16, 16, 3])])
+        assert ran == ["logits"]
+    assert keras.Variable(0.0, name="later").path == "later"  # Keras has left the layers it was in

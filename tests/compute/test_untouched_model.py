@@ -42,7 +42,7 @@ def model():
     picture = keras.Input((None, None, 3), name="picture")
     x = L.Conv2D(6, 3, activation="relu", name="conv1")(picture)
     x = L.Dropout(0.5, seed=1, name="dropout")(L.BatchNormalization(name="bn")(x))
-    x = Tripwire(name="tripwire")(L.Conv2D(4, 3, activation="elu", name="conv2")(x))
+    x = L.Conv2D(4, 3, activation="elu", name="conv2")(Tripwire(name="tripwire")(x))
     backbone = keras.Model(picture, x, name="backbone")
     whole = keras.Input((None, None, 3), name="whole")
     x = L.GlobalAveragePooling2D(name="gap")(backbone(L.RandomFlip(seed=2, name="flip")(whole)))
