@@ -57,3 +57,10 @@ def peak_memory() -> float:
     Linux counts what the starting process held too, so that one must stay small: it imports nothing large.
     """
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def memory_now() -> float:
+    """What this process holds now, in MB."""
+    import psutil
+
+    return psutil.Process().memory_info().rss / 2**20

@@ -1,0 +1,80 @@
+"""What a person waits for beyond the work itself: the first frame, the two-hundredth render, the panel around it.
+
+python -m tests.benchmarks.waiting '["first"]'
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.benchmarks import process
+
+UNITS, SIZE, STEPS = range(16), 64, 32
+ROUNDS = 5
+
+
+def _seconds(do: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    do()
+    return time.perf_counter() - start
+
+
+def first() -> process.Numbers:
+    """Until the first frame is read: of layers that are new to a warm process, and of other units of such a layer."""
+    import cnnwidgets as cw
+    from cnnwidgets.compute.units import climb_units
+
+    net = cw.load_network("squeezenet")
+
+    def frame(layer: str, units: range = UNITS) -> None:
+        next(climb_units(net, layer, units, SIZE, STEPS)).pictures  # noqa: B018
+
+    frame("fire2_concat")
+    new = [_seconds(lambda layer=layer: frame(layer)) for layer in ("fire3_concat", "fire5_concat", "fire8_concat")]
+    other = min(_seconds(lambda: frame("fire5_concat", range(16, 32))) for _ in range(ROUNDS))
+    return {"new layer, s": min(new), "slowest new layer, s": max(new), "other units, s": other}
+
+
+def steady() -> process.Numbers:
+    """Two hundred renders over sixteen layers: are the last as quick as the early ones, and what stays behind?"""
+    import cnnwidgets as cw
+
+    net = cw.load_network("squeezenet")
+    layers = [f"fire{i}_{part}" for i in range(2, 10) for part in ("squeeze1x1", "concat")]
+    seconds: list[float] = []
+    held = 0.0
+    for count, layer in enumerate(itertools.islice(itertools.cycle(layers), 200)):
+        seconds.append(_seconds(lambda layer=layer: cw.visualize_units(net, layer, range(16, 24), 32, 4)))
+        if count == 2 * len(layers):
+            held = process.memory_now()
+    early, late = (_by_layer(seconds, start, len(layers)) for start in (len(layers), 200 - 200 % len(layers) - 16))
+    return {"late over early": late / early, "memory since the third round, MB": process.memory_now() - held}
+
+
+def _by_layer(seconds: list[float], start: int, count: int) -> float:
+    """The sum over one round of all layers."""
+    return sum(seconds[start : start + count])
+
+
+def panel() -> process.Numbers:
+    """A gallery's panel that nobody watches, over the bare verb; in turn, the least of each."""
+    import cnnwidgets as cw
+
+    net = cw.load_network("squeezenet")
+    ways: dict[str, Callable[[], Any]] = {
+        "verb": lambda: cw.visualize_units(net, "fire5_concat", range(16, 32), 128, STEPS),
+        "panel": lambda: cw.FilterGallery(net, "fire5_concat", range(16, 32), 128, STEPS).run(),
+    }
+    least = dict.fromkeys(ways, float("inf"))
+    for _ in range(ROUNDS + 1):
+        for name, way in ways.items():
+            least[name] = min(least[name], _seconds(way))
+    return {"panel over verb": least["panel"] / least["verb"]}
+
+
+if __name__ == "__main__":
+    (what,) = process.arguments()
+    process.report(**{"first": first, "steady": steady, "panel": panel}[what]())
