@@ -35,6 +35,7 @@ def local_cluster(workers: int) -> LocalCluster:
         return LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
+            memory_limit=0,  # an equal share may be less than TensorFlow takes, and then a worker pauses for ever
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
@@ -166,15 +167,19 @@ def outcomes(
         JobFailed: when the cluster is lost.
     """
     suspects: list[Order] = []
-    yield from _shared_out(client, orders, work, suspects, most=None)
+    yield from _shared_out(client, orders, work, suspects, _Room(client))
     guilty: list[Order] = []
-    yield from _shared_out(client, suspects, work, guilty, most=1)
+    yield from _shared_out(client, suspects, work, guilty, lambda: 1)
     for order in guilty:
         yield order, Outcome.failure(order.units, "the workers that painted it were killed; is there enough memory?")
 
 
 def _shared_out(
-    client: Client, orders: Sequence[Order], work: Callable[[Order], Outcome], killers: list[Order], most: int | None
+    client: Client,
+    orders: Sequence[Order],
+    work: Callable[[Order], Outcome],
+    killers: list[Order],
+    room: Callable[[], int],
 ) -> Iterator[tuple[Order, Outcome]]:
     """Keep the cluster busy with a few orders at a time; those that kill their workers are put aside."""
     waiting, running = iter(orders), {}
@@ -187,12 +192,12 @@ def _shared_out(
             completed.add(future)
 
     try:
-        submit(most or _room(client))
+        submit(room())
         while running:
             future = next(completed)
             order = running.pop(future)
             outcome = _outcome(future, order, killers)
-            submit((most or _room(client)) - len(running))
+            submit(room() - len(running))
             if outcome is not None:
                 yield order, outcome
     finally:
@@ -200,8 +205,17 @@ def _shared_out(
             client.cancel(list(running))
 
 
-def _room(client: Client) -> int:
-    return max(1, WAITING * sum(client.nthreads().values()))
+class _Room:
+    """How many tasks may be at the scheduler at once; workers come and go, so it is asked again every second."""
+
+    def __init__(self, client: Client) -> None:
+        self._client, self._asked, self._room = client, float("-inf"), 1
+
+    def __call__(self) -> int:
+        now = time.monotonic()
+        if now - self._asked >= 1:
+            self._asked, self._room = now, max(1, WAITING * sum(self._client.nthreads().values()))
+        return self._room
 
 
 def _outcome(future: Any, order: Order, killers: list[Order]) -> Outcome | None:

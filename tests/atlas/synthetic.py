@@ -16,11 +16,16 @@ from cnnwidgets.recipe import installed_versions
 
 
 def synthetic(
-    path: Path, layers: Mapping[str, int], side: int = 16, network: str = "synthetic", noted: int | None = None
+    path: Path,
+    layers: Mapping[str, int],
+    side: int = 16,
+    network: str = "synthetic",
+    noted: int | None = None,
+    fingerprint: str = "0" * 64,
 ) -> Atlas:
     """An atlas of smooth noise: so many units for each layer path; unit `noted` of each never fires."""
     where, numbers = str(path), np.random.default_rng(0)
-    settings = Settings(network, "0" * 64, "fourier", (side, side), 32, 0, installed_versions(), "none")
+    settings = Settings(network, fingerprint, "fourier", (side, side), 32, 0, installed_versions(), "none")
     places = tuple(
         Place(name, slug_for(name, index), units, 16, (side, side, 3))
         for index, (name, units) in enumerate(layers.items())
