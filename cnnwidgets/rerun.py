@@ -15,6 +15,7 @@ from cnnwidgets.compute.adversarial import adversarial
 from cnnwidgets.compute.ascent import ascend
 from cnnwidgets.compute.classes import visualize_classes
 from cnnwidgets.compute.deepdream import deepdream
+from cnnwidgets.compute.frame import last_of
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.randomized import randomized
 from cnnwidgets.compute.units import visualize_units
@@ -87,7 +88,7 @@ def _tiles(verb: Callable[..., Any], first: str) -> Callable[[Network, Mapping[s
 
 def _climbed(net: Network, settings: Mapping[str, Any], _: Any) -> Any:
     objective = objectives.channel(settings["layer"], settings["unit"])
-    *_, last = ascend(net, objective, settings.get("size"), settings["steps"], seed=settings["seed"])
+    last = last_of(ascend(net, objective, settings.get("size"), settings["steps"], seed=settings["seed"]))
     return pictures.to_uint8(np.asarray(last.pictures[0]))
 
 

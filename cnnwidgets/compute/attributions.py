@@ -10,7 +10,7 @@ import numpy as np
 from cnnwidgets import pictures as pictures_
 from cnnwidgets.compute import connections, coverings, gradients, targets
 from cnnwidgets.compute.evidence import Heatmap, HeatmapFrame, Sight, Verdict, finish
-from cnnwidgets.compute.frame import Array
+from cnnwidgets.compute.frame import Array, last_of
 from cnnwidgets.compute.heatmaps import check_method
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.probe import Probe
@@ -91,8 +91,7 @@ def attribution(
     frames = attribution_frames(
         Probe(net, picture), target, method, output=output, samples=samples, noise=noise, seed=seed
     )
-    *_, last = frames
-    return last.result()
+    return last_of(frames).result()
 
 
 def attribution_frames(

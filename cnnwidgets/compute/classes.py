@@ -12,7 +12,7 @@ from cnnwidgets.compute import objectives
 from cnnwidgets.compute.backend import compiled, tf
 from cnnwidgets.compute.canvas import canvas_for
 from cnnwidgets.compute.cost import batch_size
-from cnnwidgets.compute.frame import Array
+from cnnwidgets.compute.frame import Array, last_of
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.compute.reading import checked
@@ -63,10 +63,8 @@ def visualize_classes(
     Example:
         >>> pics = visualize_classes(net, ["goldfish", 933], size=128, steps=64)
     """
-    *_, last = plan_classes(
-        net, classes, size, steps, recipe, output=output, held=held, resize=resize, seed=seed
-    ).frames()
-    return last.result()
+    plan = plan_classes(net, classes, size, steps, recipe, output=output, held=held, resize=resize, seed=seed)
+    return last_of(plan.frames()).result()
 
 
 @dataclass(frozen=True, eq=False)

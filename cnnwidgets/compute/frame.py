@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import collections
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+Made = TypeVar("Made")
+
+
+def last_of(frames: Iterable[Made]) -> Made:
+    """The last frame of a run, without holding those before it: each keeps its pictures on the device."""
+    return collections.deque(frames, maxlen=1).pop()
 
 
 @dataclass(frozen=True, eq=False, repr=False)

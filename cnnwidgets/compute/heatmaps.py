@@ -9,6 +9,7 @@ import numpy as np
 
 from cnnwidgets.compute import cams, connections, targets
 from cnnwidgets.compute.evidence import Heatmap, HeatmapFrame, Sight, finish
+from cnnwidgets.compute.frame import last_of
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.probe import Probe
 from cnnwidgets.compute.settings import check_call, checked_seed
@@ -59,8 +60,7 @@ def class_activation_map(
         >>> heat = class_activation_map(net, picture, "fire9_concat", "Egyptian cat")[0]
     """
     frames = map_frames(Probe(net, picture), layer, target, method, output=output, call=call, seed=seed)
-    *_, last = frames
-    return last.result()
+    return last_of(frames).result()
 
 
 def map_frames(

@@ -11,7 +11,7 @@ import numpy as np
 from cnnwidgets.compute.activations import answers, shapes
 from cnnwidgets.compute.backend import tf
 from cnnwidgets.compute.dependence import Box, Followed, follow
-from cnnwidgets.compute.frame import Array
+from cnnwidgets.compute.frame import Array, last_of
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.settings import check_call, check_unit, pictures_in, whole_number
 from cnnwidgets.pictures import displayable
@@ -71,7 +71,7 @@ def top_patches(
         >>> top_patches(net, ["cat.jpg", "dog.jpg"], "fire5_concat", 12)[0].pixels.shape
         (63, 63, 3)
     """
-    *_, last = search_patches(net, pictures, layer, unit, count, per_picture=per_picture, call=call)
+    last = last_of(search_patches(net, pictures, layer, unit, count, per_picture=per_picture, call=call))
     return last
 
 

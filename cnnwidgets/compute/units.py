@@ -12,7 +12,7 @@ from cnnwidgets.compute import objectives, silence
 from cnnwidgets.compute.ascent import climb
 from cnnwidgets.compute.canvas import canvas_for
 from cnnwidgets.compute.cost import batch_size
-from cnnwidgets.compute.frame import Array, Frame
+from cnnwidgets.compute.frame import Array, Frame, last_of
 from cnnwidgets.compute.layers import LayerInfo
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.recipes import BEFORE_ACTIVATION, named
@@ -59,8 +59,7 @@ def visualize_units(
         >>> pics = visualize_units(net, "fire5_concat", units=range(16), size=64, steps=32)
     """
     frames = climb_units(net, layer, units, size, steps, recipe, call=call, held=held, resize=resize, seed=seed)
-    *_, last = frames
-    return last.result()
+    return last_of(frames).result()
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,6 +58,7 @@ def series(what: str) -> Iterator[Point]:
 def measured(point: Point) -> process.Numbers:
     """The run itself, without what is tried again for silent units: once to trace, once to measure."""
     from cnnwidgets.compute.cost import forward_flops
+    from cnnwidgets.compute.frame import last_of
     from cnnwidgets.compute.tiles import paint
     from cnnwidgets.compute.units import plan_units
 
@@ -67,8 +68,7 @@ def measured(point: Point) -> process.Numbers:
         for _ in zip(paint(plan), range(len(plan.groups)), strict=False):
             pass
     start = time.perf_counter()
-    *_, last = paint(plan)
-    last.pictures  # noqa: B018
+    last_of(paint(plan)).pictures  # noqa: B018
     seconds = time.perf_counter() - start
     painted = sum(map(len, plan.groups)) * point.steps
     work = 2e-9 * forward_flops(point.net, point.layer, plan.canvas) * painted

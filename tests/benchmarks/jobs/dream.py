@@ -27,7 +27,8 @@ def ours(work: Work) -> Job:
     net, photograph = cw.load_network("squeezenet"), work.photographs[0]
 
     def dream() -> np.ndarray:
-        *_, last = cw.deepdream(net, photograph, work.layer, OCTAVES, SCALE, work.steps)
+        for frame in cw.deepdream(net, photograph, work.layer, OCTAVES, SCALE, work.steps):
+            last = frame
         return last.pictures[0]
 
     return dream
