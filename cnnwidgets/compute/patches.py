@@ -71,8 +71,7 @@ def top_patches(
         >>> top_patches(net, ["cat.jpg", "dog.jpg"], "fire5_concat", 12)[0].pixels.shape
         (63, 63, 3)
     """
-    last = last_of(search_patches(net, pictures, layer, unit, count, per_picture=per_picture, call=call))
-    return last
+    return last_of(search_patches(net, pictures, layer, unit, count, per_picture=per_picture, call=call))
 
 
 def search_patches(
