@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnwidgets.atlas.settings import MOST_UNITS, Place, Settings, slug_for
+from cnnwidgets.compute.cost import SIDE_BY_SIDE
 from cnnwidgets.compute.device import device_kind
 from cnnwidgets.compute.layers import LayerInfo
 from cnnwidgets.compute.network import Network, as_network
@@ -43,7 +44,7 @@ class Request:
         numbers = itertools.count(1 + max((int(place.slug.partition("-")[0]) for place in there), default=-1))
         places = []
         for path, plan in self.plans.items():
-            place = Place(path, "", len(plan.units), plan.batch, plan.canvas.shape)
+            place = Place(path, "", len(plan.units), side_by_side(plan), plan.canvas.shape)
             old = known.get(path)
             if old is None:
                 old = Place(**{**vars(place), "slug": slug_for(path, next(numbers))})
@@ -64,6 +65,11 @@ class Request:
             units = tuple(range(start, min(start + place.batch, place.units)))
             if any(unit in self.units for unit in units):
                 yield units
+
+
+def side_by_side(plan: UnitsPlan) -> int:
+    """How many pictures a layer's task paints: what is climbed in one graph."""
+    return SIDE_BY_SIDE * plan.batch
 
 
 def checked_request(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cnnwidgets.atlas.batch import Making
 from cnnwidgets.atlas.ledger import Outcome
 from cnnwidgets.atlas.parcel import Parcel
+from cnnwidgets.atlas.request import side_by_side
 from cnnwidgets.atlas.settings import Place, Settings, from_attributes
 from cnnwidgets.atlas.store import array_of, open_group
 from cnnwidgets.compute.device import device_kind
@@ -79,6 +80,6 @@ def _making(order: Order) -> Making:
     net = _networks[settings.fingerprint]
     shape = place.shape[:2]
     plan = plan_units(net, place.path, range(place.units), shape, settings.steps, settings.recipe, seed=settings.seed)
-    if plan.batch != place.batch:
-        raise JobFailed(f"This worker paints {plan.batch} at once, not {place.batch}. Give it the others' versions.")
+    if side_by_side(plan) != place.batch:
+        raise JobFailed(f"This worker does not paint {place.batch} side by side. Give it the versions of the others.")
     return Making(plan, order.units)

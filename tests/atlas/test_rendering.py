@@ -74,7 +74,7 @@ def test_what_is_not_said_to_be_done_is_written_before_it_is_said(net, tmp_path,
     monkeypatch.setattr(ledger.Ledger, "_save", look)
     monkeypatch.setattr(ledger, "INTERVAL", 0.0)
     cw.render_atlas(net, tmp_path / "a", **SETTINGS)
-    assert len(seen) == 4 and all(seen)  # a batch of one layer, three of the other
+    assert len(seen) == 3 and all(seen)  # what is painted at once: all of one layer, two parts of the other
 
 
 def test_progress_counts_to_the_end_and_knows_the_time_left(net, tmp_path):
