@@ -20,8 +20,9 @@ OTHER_NAMES = {"tensorflow": "tensorflow-cpu"}  # half the download, and Binder 
 
 
 def asked() -> dict[str, Requirement]:
-    """What the package and its extra "lab" ask for, by the name that Binder installs it under."""
-    found = [Requirement(line) for line in PYPROJECT["dependencies"] + PYPROJECT["optional-dependencies"]["lab"]]
+    """What the package and what its lessons need ask for, by the name that Binder installs it under."""
+    extras = PYPROJECT["optional-dependencies"]
+    found = [Requirement(line) for line in PYPROJECT["dependencies"] + extras["lab"] + extras["atlas"]]
     return {OTHER_NAMES.get(one.name, one.name): one for one in found}
 
 

@@ -47,7 +47,7 @@ def steady() -> process.Numbers:
     seconds: list[float] = []
     held = 0.0
     for count, layer in enumerate(itertools.islice(itertools.cycle(layers), 200)):
-        seconds.append(_seconds(lambda layer=layer: cw.visualize_units(net, layer, range(16, 24), 32, 4)))
+        seconds.append(_seconds(lambda layer=layer: cw.visualize_units(net, layer, range(8), 32, 4)))
         if count == 2 * len(layers):
             held = process.memory_now()
     early, late = (_by_layer(seconds, start, len(layers)) for start in (len(layers), 200 - 200 % len(layers) - 16))

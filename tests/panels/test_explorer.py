@@ -291,3 +291,4 @@ def test_a_refused_explorer_leaves_nothing_behind(net):
 def test_a_bare_model_and_the_sample_photograph_are_enough(build, opened):
     explorer = opened(cw.Explorer(build()))
     assert explorer.held.photos[0].shape == sample("chelsea").shape
+    assert explorer._photographs._samples.value == "chelsea"

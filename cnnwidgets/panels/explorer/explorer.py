@@ -21,13 +21,12 @@ from cnnwidgets.panels.explorer.choice import Choice, first_layer
 from cnnwidgets.panels.explorer.foot import Foot
 from cnnwidgets.panels.explorer.kinds import KINDS
 from cnnwidgets.panels.explorer.networks import NetworkMenu
-from cnnwidgets.panels.explorer.photographs import PhotographMenu
+from cnnwidgets.panels.explorer.photographs import OTHER, PhotographMenu
 from cnnwidgets.panels.explorer.stage import Stage
 from cnnwidgets.panels.layer_picker import LayerPicker
 from cnnwidgets.panels.panel import Panel
 from cnnwidgets.panels.tiles.ready_tiles import checked_atlas
 
-SAMPLE = "chelsea"
 CHOSEN = ("picture", "layer", "unit", "target")
 MIRRORED = ("state", "progress", "status", "frames_shown", "result")  # of the panel in front
 
@@ -76,7 +75,8 @@ class Explorer(Choice, widgets.VBox):
         atlas: Atlas | None = None,
     ) -> None:
         network, self.atlas = as_network(net), checked_atlas(atlas)
-        chosen = {"net": network, "picture": samples.sample(SAMPLE) if picture is None else picture}
+        sample = OTHER if picture is not None else samples.sample_names()[0]
+        chosen = {"net": network, "picture": samples.sample(sample) if picture is None else picture}
         chosen |= {"layer": first_layer(network) if layer is None else layer, "target": target}
         self._may_use_files = files
         super().__init__(layout=widgets.Layout(width="100%"))
@@ -84,7 +84,7 @@ class Explorer(Choice, widgets.VBox):
             setattr(self, name, value)
         self.add_class("cnnw")
         self._networks = NetworkMenu(network, self._network_loaded, files)
-        self._photographs = PhotographMenu(self._photograph_opened, files)
+        self._photographs = PhotographMenu(self._photograph_opened, files, sample)
         self._picker = LayerPicker(network, self.layer, is_compact=True)
         self._layers = widgets.VBox([self._picker], layout=widgets.Layout(flex="1 1 290px"))
         self._foot = Foot()

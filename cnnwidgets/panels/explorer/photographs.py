@@ -28,14 +28,15 @@ class PhotographMenu(widgets.VBox):
     Args:
         on_open: called with a photograph [H, W, 3] and the index of the picture input that it is for.
         files: whether files of this machine may be opened.
+        sample: the name of the sample that is open to begin with, if it is one.
     """
 
-    def __init__(self, on_open: Callable[[np.ndarray, int], object], files: bool) -> None:
+    def __init__(self, on_open: Callable[[np.ndarray, int], object], files: bool, sample: str = OTHER) -> None:
         self._on_open = on_open
         self._filling = False
         self.traceback = self._words = ""
         self._samples = widgets.Dropdown(
-            options=[OTHER, *samples.sample_names()], value=OTHER, description="Picture",
+            options=[OTHER, *samples.sample_names()], value=sample, description="Picture",
             tooltip="A sample photograph", **wide(),
         )  # fmt: skip
         self._path = widgets.Text(
