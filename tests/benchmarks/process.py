@@ -37,7 +37,8 @@ def run(module: str, *arguments: Any) -> Numbers:
     except subprocess.TimeoutExpired as error:
         raise RowFailed(f"not finished after {PATIENCE:.0f} s") from error
     if done.returncode:
-        raise RowFailed((done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1])
+        last = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
+        raise RowFailed(last.removeprefix(f"{RowFailed.__module__}.{RowFailed.__name__}: "))
     return {"seconds": time.perf_counter() - start, **json.loads(done.stdout.splitlines()[-1])}
 
 

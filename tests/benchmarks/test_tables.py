@@ -54,3 +54,14 @@ def test_every_job_has_us_first_and_says_how_much_there_is_to_do(name):
     job = import_module(f"tests.benchmarks.jobs.{name}")
     assert next(iter(job.CONTENDERS)).startswith("cnnwidgets")
     assert job.per(job.work(True)) < job.per(job.work(False)) or name == "dream"
+
+
+def test_a_row_that_fails_by_itself_tells_its_reason_alone(monkeypatch):
+    script = "echo 'tests.benchmarks.process.RowFailed: paints nothing' >&2; exit 1"
+    monkeypatch.setattr(process.subprocess, "run", _instead(process.subprocess.run, ["/bin/sh", "-c", script]))
+    with pytest.raises(process.RowFailed, match="^paints nothing$"):
+        process.run("row")
+
+
+def _instead(run, command):
+    return lambda _command, **settings: run(command, **settings)
