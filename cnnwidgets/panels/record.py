@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnwidgets.panels.stopwatch import Stopwatch
 
-MOST_KEPT = 32  # snapshots of a run, for its scrubber and its GIF
+MOST_KEPT = 16  # snapshots of a run, for its scrubber and its GIF; each has to be rendered
 KEPT_BYTES = 64_000_000
 
 

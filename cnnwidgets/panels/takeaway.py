@@ -16,6 +16,8 @@ from cnnwidgets.panels.particulars import Particulars
 from cnnwidgets.panels.record import Record
 from cnnwidgets.recipe import Recipe, installed_versions
 
+GIF_FPS = 8
+
 
 class Takeaway(Particulars):
     """Saves what a panel shows, with its recipe inside, and writes it as Python.
@@ -61,7 +63,7 @@ class Takeaway(Particulars):
             data = pictures.to_png(picture, self.recipe_of().to_dict())
         else:
             earlier = [self._picture_of_pixels(moment.pixels) for moment in self._record.snapshots]
-            data = pictures.to_gif([*map(pictures.displayable, earlier), pictures.to_uint8(picture)])
+            data = pictures.to_gif([*map(pictures.displayable, earlier), pictures.to_uint8(picture)], GIF_FPS)
         return pictures.write_file(target, data)
 
     def _save_png(self) -> None:
