@@ -95,6 +95,8 @@ class Graph:
 def _with_memory(call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     try:
         return call(*arguments)
+    except OutOfMemory:  # a graph inside this one has said it
+        raise
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         words = short_of_memory(str(error))
     raise OutOfMemory(words)  # here, where the error and all that it holds is gone

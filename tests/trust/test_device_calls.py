@@ -9,14 +9,14 @@ import cnnwidgets as cw
 from cnnwidgets.compute import cost, probe
 from cnnwidgets.compute.backend import Graph, keras, tf
 from cnnwidgets.compute.canvas import Canvas
-from cnnwidgets.compute.cost import STEP_FLOPS, forward_flops
+from cnnwidgets.compute.cost import SIDE_BY_SIDE, STEP_FLOPS, forward_flops
 from cnnwidgets.compute.network import Network
 from tests.panels.conftest import fill
 from tests.trust.test_faults import MAPS, PIXELS
 
 L = keras.layers
 SIZE = (24, 32)
-AFFORDABLE = 3  # pictures with their gradients: tiles then come by two, a power of two
+AFFORDABLE = 3  # pictures with their gradients: tiles are then climbed two at once, by batches of one
 RUNS: list[int] = []  # of the network, each with its number of pictures
 
 
@@ -87,8 +87,8 @@ CLIMBS = {
 @pytest.mark.parametrize("verb", TILES)
 def test_tiles_are_climbed_step_by_step_and_no_more_at_once_than_can_be_afforded(net, photo, flops, calls, verb):
     TILES[verb](net, photo)
-    assert max(map(len, calls)) == 1, "a device call runs the network again and again"
-    assert {count for runs in calls for count in runs} == {2}
+    assert max(map(len, calls)) <= SIDE_BY_SIDE, "a device call runs the network again and again"
+    assert max(map(sum, calls)) == 2
 
 
 @pytest.mark.parametrize("verb", LOOKS)
