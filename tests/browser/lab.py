@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import io
 import itertools
+import time
 from pathlib import Path
 from typing import Any
 
@@ -174,10 +175,15 @@ class Notebook:
 
     def picture(self, selector: str) -> PIL.Image.Image:
         """What the first image that matches shows, in the picture's own pixels, not the screen's."""
-        # An image that is between two sources has no pixels: wait for the one that is coming.
-        self.wait_for(f"() => (document.querySelector({selector!r}) || {{}}).naturalWidth > 0", "a picture with pixels")
-        url = self.page.evaluate("selector => harness.picture(selector)", selector)
-        return PIL.Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
+        deadline = time.monotonic() + 30
+        while True:  # an image that is between two sources has no pixels: wait for the one that is coming
+            self.wait_for(
+                f"() => (document.querySelector({selector!r}) || {{}}).naturalWidth > 0", "a picture's pixels"
+            )
+            url = self.page.evaluate("selector => harness.picture(selector)", selector)
+            if data := base64.b64decode(url.partition(",")[2]):
+                return PIL.Image.open(io.BytesIO(data))
+            assert time.monotonic() < deadline, f"{selector} shows nothing"
 
     def count_frames(self, selector: str = ".jp-Notebook img") -> Frames:
         """Count, from now on, what arrives at the images that match, also at those that are not there yet."""

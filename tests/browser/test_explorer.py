@@ -196,7 +196,7 @@ def test_another_network_is_chosen_from_the_menu(notebook, page):
     page.get_by_label("Network", exact=True).select_option("efficientnet_lite0")
     wait(notebook, "explorer.net.name", "efficientnet_lite0")
     page.get_by_text("0 to 15 of 1280 in").wait_for()
-    time.sleep(1)  # a network is looked at before it is changed again
+    time.sleep(3)  # a network is looked at before it is changed again
     page.get_by_label("Network", exact=True).select_option("squeezenet")
     wait(notebook, "explorer.net.name", "squeezenet")
 
