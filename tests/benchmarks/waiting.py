@@ -41,13 +41,16 @@ def first() -> process.Numbers:
 def steady() -> process.Numbers:
     """Two hundred renders over sixteen layers: are the last as quick as the early ones, and what stays behind?"""
     import cnnwidgets as cw
+    from cnnwidgets.compute.frame import last_of
+    from cnnwidgets.compute.tiles import paint
+    from cnnwidgets.compute.units import plan_units
 
     net = cw.load_network("squeezenet")
     layers = [f"fire{i}_{part}" for i in range(2, 10) for part in ("squeeze1x1", "concat")]
     seconds: list[float] = []
     held = 0.0
     for count, layer in enumerate(itertools.islice(itertools.cycle(layers), 200)):
-        seconds.append(_seconds(lambda layer=layer: cw.visualize_units(net, layer, range(8), 32, 4)))
+        seconds.append(_seconds(lambda layer=layer: last_of(paint(plan_units(net, layer, range(8), 32, 4))).pictures))
         if count == 2 * len(layers):
             held = process.memory_now()
     early, late = (_by_layer(seconds, start, len(layers)) for start in (len(layers), 200 - 200 % len(layers) - 16))
