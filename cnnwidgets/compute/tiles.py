@@ -71,7 +71,7 @@ class Tiles(abc.ABC):
         recipe: the name of the way of climbing.
         ascent: what that name means.
         seed: of all randomness.
-        batch: how many pictures share one device call.
+        batch: how many pictures are computed as one; SIDE_BY_SIDE such batches share a device call.
     """
 
     net: Network

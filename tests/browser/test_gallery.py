@@ -152,14 +152,14 @@ def nothing_spilled(notebook):
 
 
 def test_frames_reach_the_page_and_the_last_one_is_exact(make):
-    gallery = make(60)
+    gallery = make(300)  # long enough for a share to mean something
     gallery.click("Start")
-    gallery.wait_for("gallery.state", "done")
+    gallery.wait_for("gallery.state", "done", 60)
     gallery.wait_for_words("done in")
     time.sleep(0.5)
     arrived, shown = gallery.frames.arrived, gallery.frames.shown
     assert len(arrived) >= 4 and gallery.frames.failed == []
-    assert len(shown) >= 0.5 * len(arrived)  # .85 to .95 where nothing else keeps the machine busy
+    assert len(shown) >= 0.8 * len(arrived)
     # The last one comes as PNG too, and once more in the output that keeps it for a saved notebook.
     assert len(arrived) <= gallery.get("gallery.frames_shown") + 2
     tiles = np.frombuffer(gallery.get("pictures.to_uint8(gallery.result.pictures).tobytes()"), np.uint8)

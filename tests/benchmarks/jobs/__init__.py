@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from tests.benchmarks.work import Work
-
 Job = Callable[[], Any]  # does all of it, once
 
 NAMES = ("unit_pictures", "class_pictures", "textbook", "class_maps", "other_class", "feature_maps", "dream")
@@ -23,6 +21,3 @@ class Contender(NamedTuple):
     begin: Callable[..., Job]
     peer: str = ""
     settings: Mapping[str, Any] = {}
-
-
-Begin = Callable[[Work], Job]
