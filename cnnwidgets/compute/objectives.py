@@ -239,13 +239,8 @@ def numbers_of(objective: Objective) -> tuple[Numbers, ...]:
     )
 
 
-def _pooled(activation: Any) -> Any:  # [N, ..., C] -> [N, C]
-    axes = list(range(1, activation.shape.rank - 1))
-    return tf.reduce_mean(activation, axes) if axes else activation
-
-
-def _of_unit(activation: Any, numbers: Numbers) -> Any:  # [N, ..., C] -> [N]
-    return tf.gather(_pooled(activation), numbers.units, batch_dims=1)
+def _of_unit(means: Any, numbers: Numbers) -> Any:  # [N, C] -> [N]
+    return tf.gather(means, numbers.units, batch_dims=1)
 
 
 def _of_neuron(activation: Any, numbers: Numbers) -> Any:  # [N, h, w, C] -> [N]
@@ -260,8 +255,8 @@ def _of_layer(activation: Any, _numbers: Numbers) -> Any:  # [N, ..., C] -> [N]
     return tf.reduce_mean(tf.square(activation), list(range(1, activation.shape.rank)))
 
 
-def _of_direction(activation: Any, numbers: Numbers) -> Any:  # [N, ..., C] -> [N]
-    return tf.linalg.matvec(_pooled(activation), numbers.vector)
+def _of_direction(means: Any, numbers: Numbers) -> Any:  # [N, C] -> [N]
+    return tf.linalg.matvec(means, numbers.vector)
 
 
 def _of_diversity(activation: Any, _numbers: Numbers) -> Any:  # [N, h, w, C] -> [N]
@@ -273,14 +268,13 @@ def _of_diversity(activation: Any, _numbers: Numbers) -> Any:  # [N, h, w, C] ->
     return -(tf.reduce_sum(cosines, -1) - tf.linalg.diag_part(cosines)) / others
 
 
-def _of_rivals(activation: Any, numbers: Numbers) -> Any:  # [N, ..., C] -> [N]
-    logits = _pooled(activation)
+def _of_rivals(logits: Any, numbers: Numbers) -> Any:  # [N, C] -> [N]
     own = tf.one_hot(numbers.units, logits.shape[-1], on_value=-1e9, off_value=0.0)
     return tf.reduce_logsumexp(logits + own, -1)
 
 
-def _of_decision(activation: Any, numbers: Numbers) -> Any:  # [N, ..., 1] -> [N]
-    return _pooled(activation)[:, 0] * (2.0 * tf.cast(numbers.units, tf.float32) - 1.0)
+def _of_decision(logit: Any, numbers: Numbers) -> Any:  # [N, 1] -> [N]
+    return logit[:, 0] * (2.0 * tf.cast(numbers.units, tf.float32) - 1.0)
 
 
 VALUES: dict[str, Callable[[Any, Numbers], Any]] = {
