@@ -66,8 +66,9 @@ def attribution(
         net: a Network or a bare Keras model.
         picture: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict.
         target: a class index or name; the top class (of one sigmoid: the decision taken) if not given. Or a function
-            of the model's output that returns one number for each picture; of several outputs it gets the one
-            that `output` names, or the list of all.
+            of the model's output that returns one number for each picture, or one number where there is one picture
+            (`lambda y: y[0, 3]`). It gets what the model itself returns, a tensor or a list or dict of them; with
+            `output` only that one. It runs inside a graph, so it must consist of TensorFlow operations.
         method: "gradient" "gradient_x_input" "smoothgrad" "integrated_gradients" "guided_backprop" "occlusion"
             "rise"; the paper is named at each in `cnnwidgets.compute.gradients` and `.coverings`.
         output: of a model with several, its index or name.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from cnnwidgets.compute import layers as layers_
 from cnnwidgets.compute import targets
 from cnnwidgets.compute.backend import compiled, keras, tf
@@ -57,7 +59,8 @@ def leads_to(net: Network, target: Target, path: str, call: int) -> bool:
 
 def why_no_gradient(net: Network, target: Target, path: str = "", call: int = 0) -> str:
     """Why no gradient comes from the target back to a layer's call, or to the pictures, in a sentence or two."""
-    output = quoted(net.outputs[target.output].name)
+    name = quoted(net.outputs[target.output].name)
+    output = f"the output {name}" if target.function is None else "your target function"
     place = f"the layer {quoted(path)}" if path else "the picture"
 
     def look(run: _Run) -> str:
@@ -65,12 +68,12 @@ def why_no_gradient(net: Network, target: Target, path: str = "", call: int = 0)
         way_back = _ancestors(run.value.op)
         if not any(source.op in way_back for source in sources):
             names = ", ".join(quoted(info.name) for info in net.outputs)
-            return f"{place} does not lead to the output {output}. Choose another layer, or another output of {names}."
+            return f"{place} does not lead to {output}. Choose another layer, or another output of {names}."
         reached = _descendants(source.op for source in sources)
         cut = next((p for p, one in run.order if one.op in reached and not _passes(one, sources)), None)
         where = f"at the layer {quoted(cut)} or right before it" if cut else "behind the last layer"
         by = _cause(reached & _ancestors(run.last.op))
-        return f"No gradient comes from the output {output} back to {place}: it is cut {where}{by}. {OTHER_METHODS}"
+        return f"No gradient comes from {output} back to {place}: it is cut {where}{by}. {OTHER_METHODS}"
 
     message = str(_look(net, target, look))
     return message[0].upper() + message[1:]
@@ -84,7 +87,7 @@ def _look(net: Network, target: Target, look: Callable[[_Run], Any]) -> Any:
         feed = [tf.raw_ops.Placeholder(dtype=tf.float32, shape=[None, *info.fed_shape]) for info in net.inputs]
         with layers_.record(net.layers_by_path, net.layers_by_path, activations=True) as recording:
             outputs = net.call(feed)
-            value = targets.read(net, target, outputs, recording, tf.constant(max(target.unit, 0))).value
+            value = targets.read(net, target, outputs, recording, tf.constant(np.maximum(target.classes, 0))).value
         firsts = [(path, keras.tree.flatten(output)[0]) for path, output in recording.order]
         calls = {path: [keras.tree.flatten(o)[0] for o in outputs] for path, outputs in recording.calls.items()}
         last = outputs[target.output] if target.function is None else value

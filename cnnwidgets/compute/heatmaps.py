@@ -41,8 +41,9 @@ def class_activation_map(
         picture: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict.
         layer: a path; the last layer before the class scores that still has rows and columns, if not given.
         target: a class index or name; the top class (of one sigmoid: the decision taken) if not given. Or a function
-            of the model's output that returns one number for each picture; of several outputs it gets the one
-            that `output` names, or the list of all.
+            of the model's output that returns one number for each picture, or one number where there is one picture
+            (`lambda y: y[0, 3]`). It gets what the model itself returns, a tensor or a list or dict of them; with
+            `output` only that one. It runs inside a graph, so it must consist of TensorFlow operations.
         method: "grad_cam" "grad_cam_plus_plus" "hirescam" "xgrad_cam" "layer_cam" "score_cam" "ablation_cam"
             "eigen_cam"; the paper is named at each in `cnnwidgets.compute.cams`.
         output: of a model with several, its index or name.

@@ -126,9 +126,18 @@ class Network:
         """The outputs in the model's own order; those of a dict by name, sorted."""
         return self._survey[1]
 
+    @property
+    def returns_one_tensor(self) -> bool:
+        """Whether the model returns a tensor, rather than a list or dict of them."""
+        return not keras.tree.is_nested(self._survey[2])
+
+    def as_returned(self, flat: Sequence[Any]) -> Any:
+        """Flat outputs in the structure that the model itself returns: a tensor, or a list or dict of them."""
+        return keras.tree.pack_sequence_as(self._survey[2], list(flat))
+
     @functools.cached_property
-    def _survey(self) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...]]:
-        """Layers and outputs, from one recorded run that is traced and never executed."""
+    def _survey(self) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...], Any]:
+        """Layers, outputs and how these are nested, from one recorded run that is traced and never executed."""
         self._check_names()
         try:
             return self._surveyed(None)
@@ -155,7 +164,7 @@ class Network:
                     "digits, '_', '-' and '.' only."
                 )
 
-    def _surveyed(self, side: int | None) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...]]:
+    def _surveyed(self, side: int | None) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...], Any]:
         """As `_survey`, with pictures of this side where the network takes any."""
         found: list[Any] = []
 
@@ -168,9 +177,10 @@ class Network:
             with layers_.record(self.layers_by_path, self.layers_by_path, activations=True) as recording:
                 outputs = self._run(feed)
                 found[:] = layers_.describe(self.layers_by_path, recording), describe(self.model, outputs, recording)
+                found.append(keras.tree.map_structure(lambda _: 0, outputs))
 
         compiled(run).get_concrete_function()
-        return found[0], found[1]
+        return found[0], found[1], found[2]
 
     def layer(self, path: object) -> LayerInfo:
         """The layer that a path, or an unambiguous last part of one, means.
@@ -218,8 +228,24 @@ class Network:
         return fingerprint(self.model, self.preprocess)
 
     def spoiled_weights(self) -> str:
-        """The path of the first weights that hold NaN or infinity; "" where all are finite."""
-        return next((w.path for w in self.model.weights if not np.isfinite(np.asarray(w, np.float32)).all()), "")
+        """The path of the first weights that hold NaN or infinity; "" where all are finite.
+
+        Minus infinity in a constant is allowed: attention masks hold it.
+        """
+        for weight in self.model.weights:
+            value = np.asarray(weight, np.float32)
+            if not np.isfinite(value).all() and (weight.trainable or np.isnan(value).any() or value.max() == np.inf):
+                return str(weight.path)
+        return ""
+
+    def check_weights(self) -> None:
+        """Refuse weights that are not finite: a ReLU or a softmax turns NaN into 0, so the output does not show them.
+
+        Raises:
+            BadModel: with the weights.
+        """
+        if self.spoiled_weights():
+            raise BadModel(self.why_not_finite())
 
     def why_not_finite(self) -> str:
         """What to say of a network whose numbers are not finite: which weight is spoiled, or what else to check."""
@@ -424,6 +450,7 @@ class Network:
         feed = [tf.constant(array) for array in self.arrays(picture)]
         forward = self.traces.get("predict", lambda: compiled(self.call))
         self.check_room(feed)
+        self.check_weights()
         scores = np.asarray(forward(feed)[index], np.float64)[0]
         if not np.isfinite(scores).all():
             raise BadModel(self.why_not_finite())

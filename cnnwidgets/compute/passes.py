@@ -38,27 +38,27 @@ def activations(net: Network, path: str) -> Pass:
 
 
 def values(net: Network, target: Target) -> Pass:
-    """`f(feed, unit)`: the target's Reading."""
+    """`f(feed, classes)`: the target's Reading."""
 
-    def run(feed: Any, unit: Any) -> Reading:
+    def run(feed: Any, classes: Any) -> Reading:
         with layers_.record(net.layers_by_path, (), activations=True) as recording:
-            return targets.read(net, target, net.call(feed), recording, unit)
+            return targets.read(net, target, net.call(feed), recording, classes)
 
     return run
 
 
 def slopes(net: Network, target: Target, guided: bool) -> tuple[Pass, list[bool]]:
-    """`f(feed, unit, scale)`: the Reading, its gradient by each picture, and whether there was a ReLU to guide.
+    """`f(feed, classes, scale)`: the Reading, its gradient by each picture, and whether there was a ReLU to guide.
 
     Returns:
         The pass, and a list which holds after tracing whether any gradient comes through to each picture.
     """
     comes_through: list[bool] = []
 
-    def run(feed: Any, unit: Any, scale: Any) -> Any:
+    def run(feed: Any, classes: Any, scale: Any) -> Any:
         graph = tf.compat.v1.get_default_graph()
         with guided_.guided_relus(graph) if guided else contextlib.nullcontext():
-            reading = values(net, target)(feed, unit)
+            reading = values(net, target)(feed, classes)
         found = _gradients(reading.value, [feed[i] for i in net.picture_inputs], scale, comes_through)
         return reading, found, guided and guided_.has_relus(graph)
 
@@ -66,28 +66,28 @@ def slopes(net: Network, target: Target, guided: bool) -> tuple[Pass, list[bool]
 
 
 def slope_at(net: Network, path: str, call: int, target: Target) -> tuple[Pass, list[bool]]:
-    """`f(feed, activation, unit, scale)`: as `slopes`, by what one call of a layer puts out."""
+    """`f(feed, activation, classes, scale)`: as `slopes`, by what one call of a layer puts out."""
     comes_through: list[bool] = []
 
-    def run(feed: Any, activation: Any, unit: Any, scale: Any) -> Any:
-        reading = _from(net, path, call, target, feed, activation, unit)
+    def run(feed: Any, activation: Any, classes: Any, scale: Any) -> Any:
+        reading = _from(net, path, call, target, feed, activation, classes)
         return reading, _gradients(reading.value, [activation], scale, comes_through), False
 
     return run, comes_through
 
 
 def without(net: Network, path: str, call: int, target: Target) -> Pass:
-    """`f(feed, activation, channels, unit)`: the Reading where each channel [N] of the activation [1, ...] is zero."""
+    """`f(feed, activation, channels, classes)`: the Reading without each channel [N] of the activation [1, ...]."""
 
-    def run(feed: Any, activation: Any, channels: Any, unit: Any) -> Reading:
+    def run(feed: Any, activation: Any, channels: Any, classes: Any) -> Reading:
         keep = 1.0 - tf.one_hot(channels, tf.shape(activation)[-1])  # [N, C]
         copies = [tf.repeat(tensor, tf.shape(channels)[0], 0) for tensor in feed]
-        return _from(net, path, call, target, copies, activation * keep[:, None, None, :], unit)
+        return _from(net, path, call, target, copies, activation * keep[:, None, None, :], classes)
 
     return run
 
 
-def _from(net: Network, path: str, call: int, target: Target, feed: Any, activation: Any, unit: Any) -> Reading:
+def _from(net: Network, path: str, call: int, target: Target, feed: Any, activation: Any, classes: Any) -> Reading:
     """The target where a layer's call puts out this activation, whatever lies before it."""
 
     def put(output: Any) -> Any:
@@ -96,7 +96,7 @@ def _from(net: Network, path: str, call: int, target: Target, feed: Any, activat
         return keras.tree.pack_sequence_as(output, leaves)
 
     with layers_.record(net.layers_by_path, [path], True, {(path, call): put}) as recording:
-        return targets.read(net, target, net.call(feed), recording, unit)
+        return targets.read(net, target, net.call(feed), recording, classes)
 
 
 def _gradients(read: Any, sources: Sequence[Any], scale: Any, comes_through: list[bool]) -> list[Any]:

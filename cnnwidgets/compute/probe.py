@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cnnwidgets.compute import passes
+from cnnwidgets.compute import passes, target_function
 from cnnwidgets.compute.backend import compiled, tf
 from cnnwidgets.compute.canvas import Canvas
 from cnnwidgets.compute.cost import STEP_FLOPS, forward_flops
 from cnnwidgets.compute.frame import Array
 from cnnwidgets.compute.network import Network, as_network
-from cnnwidgets.compute.targets import RETURN_ONE, Reading, Target
+from cnnwidgets.compute.target_function import RETURN_ONE
+from cnnwidgets.compute.targets import Reading, Target
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
 
 # Half precision has few small numbers: the target is multiplied so that its gradient neither vanishes nor overflows.
@@ -26,7 +27,8 @@ MOST_COPIES = 16  # of the pictures, in one device call
 MOST_CHANNELS, MOST_NUMBERS = 128, 2**23  # that are switched off in one device call, each in a copy of the layer
 USUAL = (224, 224)  # pixels of the picture that a network is measured with
 GREY = np.float32(0.5)  # what a covered pixel shows
-UNIT, SCALE, CHANNELS = tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32), tf.TensorSpec([None], tf.int32)
+CLASSES, SCALE = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.float32)
+CHANNELS = tf.TensorSpec([None], tf.int32)
 
 
 class Slopes(NamedTuple):
@@ -52,7 +54,7 @@ class Probe:
 
     Raises:
         BadPicture: for what is no picture, or too small for this network.
-        BadModel: for inputs that the model does not have.
+        BadModel: for inputs that the model does not have, or weights that hold NaN or infinity.
     """
 
     def __init__(self, net: Network | Any, picture: object) -> None:
@@ -64,6 +66,7 @@ class Probe:
         self.pictures: dict[int, Array] = {i: fitted[i] for i in self.net.picture_inputs}  # [1, H, W, C], 0..1
         self.feed = [tf.constant(array) for array in fitted]
         self.net.check_room(self.feed)
+        self.net.check_weights()
         self._seen: dict[str, list[Any]] = {}
 
     def activations(self, path: str) -> list[Any]:
@@ -76,41 +79,40 @@ class Probe:
         if path not in self._seen:
             ask = self._traced(("activations", path), lambda: passes.activations(self.net, path))
             seen = ask(self.feed)
-            is_silent = not any(one.numpy().any() for one in seen)  # a ReLU makes 0 of NaN
-            if not all(np.isfinite(one).all() for one in seen) or (is_silent and self.net.spoiled_weights()):
+            if not all(np.isfinite(one).all() for one in seen):
                 raise BadModel(self.net.why_not_finite())
             self._seen[path] = seen
         return self._seen[path]
 
     def values(self, target: Target, copies: Mapping[int, Array] | None = None) -> Reading:
         """The target of the pictures, or of copies [N, H, W, C] for each picture input."""
-        ask = self._traced(("values", target.structure), lambda: passes.values(self.net, target), UNIT)
+        ask = self._traced(("values", target.structure), lambda: passes.values(self.net, target), CLASSES)
         feed = self._repeated(copies)
-        return self._checked(ask(feed, tf.constant(target.unit)), len(feed[0]))
+        return self._checked(self._run(ask, target, feed, tf.constant(target.classes)), feed, len(feed[0]), target)
 
     def slopes(self, target: Target, copies: Mapping[int, Array] | None = None, guided: bool = False) -> Slopes:
         """The target's gradient by each picture input, [N, H, W, C]."""
         key = ("slopes", target.structure, guided)
-        ask = self._traced(key, lambda: passes.slopes(self.net, target, guided), UNIT, SCALE)
-        return self._scaled(ask, self._repeated(copies), tf.constant(target.unit))
+        ask = self._traced(key, lambda: passes.slopes(self.net, target, guided), CLASSES, SCALE)
+        return self._scaled(ask, target, self._repeated(copies), tf.constant(target.classes))
 
     def slope_at(self, path: str, call: int, target: Target) -> Slopes:
         """The target's gradient by what one call of a layer puts out, [1, h, w, C]."""
         activation = self.activations(path)[call]
         key = ("slope at", path, call, target.structure)
         build = lambda: passes.slope_at(self.net, path, call, target)  # noqa: E731
-        return self._scaled(
-            self._traced(key, build, _like(activation), UNIT, SCALE), self.feed, activation, tf.constant(target.unit)
-        )
+        ask = self._traced(key, build, _like(activation), CLASSES, SCALE)
+        return self._scaled(ask, target, self.feed, activation, tf.constant(target.classes))
 
     def without(self, path: str, call: int, target: Target, channels: Sequence[int]) -> Array:
         """The target with one channel of a layer's call at zero, for each of the channels: [N]."""
         activation = self.activations(path)[call]
         key = ("without", path, call, target.structure)
         build = lambda: passes.without(self.net, path, call, target)  # noqa: E731
-        ask = self._traced(key, build, _like(activation), CHANNELS, UNIT)
+        ask = self._traced(key, build, _like(activation), CHANNELS, CLASSES)
         off = tf.constant(np.asarray(channels, np.int32))
-        reading = self._checked(ask(self.feed, activation, off, tf.constant(target.unit)), len(channels))
+        read = self._run(ask, target, self.feed, activation, off, tf.constant(target.classes))
+        reading = self._checked(read, self.feed, len(channels), target)
         return np.asarray(reading.value)
 
     def sees(self, path: str, call: int) -> tuple[int, ...]:
@@ -174,32 +176,47 @@ class Probe:
             for i, tensor in enumerate(self.feed)
         ]
 
-    def _scaled(self, asked: tuple[Any, list[bool]], feed: list[Any], *more: Any) -> Slopes:
+    def _run(self, ask: Any, target: Target, *arguments: Any) -> Any:
+        """What a traced pass returns; an error of the user's function is reported as such."""
+        try:
+            return ask(*arguments)
+        except tf.errors.OpError as error:
+            if target.function is None:
+                raise
+            raise target_function.failed(error) from error
+
+    def _scaled(self, asked: tuple[Any, list[bool]], target: Target, feed: list[Any], *more: Any) -> Slopes:
         ask, comes_through = asked
         for scale in HALF_SCALES if self._is_half else (1.0,):
-            reading, gradients, is_guided = ask(feed, *more, tf.constant(scale))
-            reading = self._checked(reading, len(feed[0]))
+            reading, gradients, is_guided = self._run(ask, target, feed, *more, tf.constant(scale))
+            reading = self._checked(reading, feed, len(feed[0]), target)
             if all(np.isfinite(g).all() for g in gradients):
                 pairs = zip(gradients, comes_through, strict=True)
                 return Slopes(reading, [np.asarray(g) if through else None for g, through in pairs], bool(is_guided))
+        of = "your target function" if target.function is not None else quoted(self.net.name)
         raise JobFailed(
-            f"The gradient of {quoted(self.net.name)} is not finite for this picture, although its output is. "
-            + passes.OTHER_METHODS
+            f"The gradient of {of} is not finite for this picture, although its output is. " + passes.OTHER_METHODS
         )
 
     @property
     def _is_half(self) -> bool:
         return any(layer.compute_dtype == "float16" for layer in self.net.layers_by_path.values())
 
-    def _checked(self, reading: Reading, count: int) -> Reading:
+    def _checked(self, reading: Reading, feed: list[Any], count: int, target: Target) -> Reading:
         read = Reading(*map(np.asarray, reading))
         if len(read.value) != count:
             raise BadTarget(
                 f"The target function returned {len(read.value)} numbers for {count} pictures. {RETURN_ONE}"
             )
-        if not np.isfinite(read.value).all():
-            raise BadModel(self.net.why_not_finite())
-        return read
+        if np.isfinite(read.value).all():
+            return read
+        if target.function is not None and all(np.isfinite(output).all() for output in self.net.call(feed)):
+            bad = float(read.value[~np.isfinite(read.value)][0])
+            raise BadTarget(
+                f"The target function returned {bad}, although every output of {quoted(self.net.name)} is finite. "
+                "Look for a logarithm, root or division in it."
+            )
+        raise BadModel(self.net.why_not_finite())
 
 
 def _like(activation: Any) -> Any:

@@ -1,21 +1,25 @@
-"""Which number a heatmap explains: a class by its logit, a plain number, or a function of the model's output."""
+"""Which number a heatmap explains: a class by its logit or log-odds, a plain number, or a function of the output."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from cnnwidgets.compute import target_function
 from cnnwidgets.compute.backend import tf
+from cnnwidgets.compute.frame import Array
 from cnnwidgets.compute.layers import Recording
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.outputs import behind, find
 from cnnwidgets.errors import BadTarget, quoted
 
 TOP = -1  # a unit that stands for the top class
+OF = ("logit", "log_odds")  # what of a class is explained
 SURE = 1 - 1e-6  # from here on softmax and sigmoid pass hardly any gradient in float32
+TINY = 1e-30  # of a probability whose logarithm is taken
 
 
 @dataclass(frozen=True)
@@ -26,18 +30,33 @@ class Target:
         output: the index of the model's output.
         unit: the class, or TOP; one sigmoid tells two classes, 0 and 1.
         function: a function of the output, instead of a class.
-        takes_all: whether the function is given the list of all outputs.
+        takes_all: whether the function is given all outputs, in the model's own structure.
+        of: what of the class: "logit", or "log_odds", its logit less the log-sum-exp of the other logits.
+        against: classes whose mean is subtracted.
     """
 
     output: int = 0
     unit: int = TOP
     function: Callable[[Any], Any] | None = None
     takes_all: bool = False
+    of: str = "logit"
+    against: tuple[int, ...] = ()
 
     @property
     def structure(self) -> Hashable:
-        """What a graph is traced for; the unit is a tensor in it."""
-        return self.output, self.takes_all, None if self.function is None else id(self.function)
+        """What a graph is traced for; the classes are a tensor in it."""
+        function = None if self.function is None else id(self.function)
+        return self.output, self.takes_all, function, self.of, bool(self.against)
+
+    @property
+    def classes(self) -> Array:
+        """int32 [1 + classes it is compared with]: what `read` takes."""
+        return np.array([self.unit, *self.against], np.int32)
+
+    @property
+    def other_of(self) -> str:
+        """The other number of a class that could be explained; "" where there is none."""
+        return "" if self.function is not None else next(one for one in OF if one != self.of)
 
 
 class Reading(NamedTuple):
@@ -54,16 +73,48 @@ class Reading(NamedTuple):
     probability: Any
 
 
-def named(net: Network, target: object, output: int | str | None) -> Target:
+def named(
+    net: Network, target: object, output: int | str | None, of: object = "logit", against: object = None
+) -> Target:
     """The target that the user means: a class index or name, a function of the model's output, or `None` for the top.
 
     Raises:
-        BadTarget: for a class or an output that does not exist.
+        BadTarget: for a class or an output that does not exist, an `of` other than "logit" and "log_odds", an `against`
+            that holds the target itself, and for either of them with a function.
     """
     index = find(output, net.outputs)
-    if callable(target):
-        return Target(index, TOP, target, takes_all=output is None and len(net.outputs) > 1)
-    return Target(index, TOP if target is None else net.class_index(target, index))
+    if not isinstance(of, str) or of not in OF:
+        raise BadTarget(f'of must be "logit" or "log_odds", got {quoted(of)}.')
+    if not callable(target):
+        unit = TOP if target is None else net.class_index(target, index)
+        return _not_against_itself(Target(index, unit, None, False, of, _rivals(net, against, index)))
+    if of != OF[0] or against is not None:
+        name = "against" if against is not None else "of"
+        raise BadTarget(
+            f"{name}={quoted(of if name == 'of' else against)} is for a class, but the target is a function. "
+            f"Leave {name} out and let the function return the number that you mean."
+        )
+    return Target(index, TOP, target, takes_all=output is None and not net.returns_one_tensor)
+
+
+def _rivals(net: Network, against: object, output: int) -> tuple[int, ...]:
+    """The classes that a target is compared with."""
+    if against is None:
+        return ()
+    several = isinstance(against, (list, tuple, range, set, frozenset, np.ndarray))
+    classes: Iterable[object] = against if several else [against]  # type: ignore[assignment]
+    every = tuple(dict.fromkeys(net.class_index(one, output) for one in classes))
+    if not every:
+        raise BadTarget("against must name at least one class, got none. Leave it out to explain the target alone.")
+    return every
+
+
+def _not_against_itself(target: Target) -> Target:
+    if target.unit in target.against:
+        raise BadTarget(
+            f"against holds the target itself, class {target.unit}. Give other classes, or name another target."
+        )
+    return target
 
 
 def describe(net: Network, target: Target, unit: int) -> str:
@@ -71,10 +122,12 @@ def describe(net: Network, target: Target, unit: int) -> str:
     if target.function is not None:
         return "your target"
     info = net.outputs[target.output]
-    return repr(net.class_name(unit)) if info.classes != 1 else f"the value of {info.name!r}"
+    name = repr(net.class_name(unit)) if info.classes != 1 else f"the value of {info.name!r}"
+    rivals = ", ".join(repr(net.class_name(one)) for one in target.against[:3])
+    return f"{name} rather than {rivals}" if rivals else name
 
 
-def read(net: Network, target: Target, outputs: Sequence[Any], recording: Recording, unit: Any) -> Reading:
+def read(net: Network, target: Target, outputs: Sequence[Any], recording: Recording, classes: Any) -> Reading:
     """The target of each picture, inside a graph.
 
     Args:
@@ -82,15 +135,17 @@ def read(net: Network, target: Target, outputs: Sequence[Any], recording: Record
         target: what is read.
         outputs: what `net.call` gave, under a recording of activations.
         recording: that recording.
-        unit: int32 [], the class, or TOP.
+        classes: int32 [1 + k]: the class, or TOP, and the k classes that it is compared with.
     """
     if target.function is not None:
-        value = _of_function(target.function, list(outputs) if target.takes_all else outputs[target.output])
+        one = [outputs[target.output]]
+        given, nested = (list(outputs), net.as_returned) if target.takes_all else (one, lambda flat: flat[0])
+        value = target_function.values(target.function, given, nested)
         return Reading(value, tf.fill(tf.shape(value), TOP), tf.fill(tf.shape(value), float("nan")))
     logits, squashed_by = behind(outputs[target.output], recording)
     logits = _for_each_class(tf.cast(logits, tf.float32), net.outputs[target.output].is_decision)  # [N, K]
     top = tf.argmax(logits, -1, tf.int32)  # [N]
-    units = tf.where(unit < 0, top, unit)
+    units = tf.where(classes[0] < 0, top, classes[0])
     value = tf.gather(logits, units, batch_dims=1)
     if squashed_by == "sigmoid":
         probability = tf.sigmoid(value)
@@ -98,7 +153,22 @@ def read(net: Network, target: Target, outputs: Sequence[Any], recording: Record
         probability = tf.gather(tf.nn.softmax(logits), units, batch_dims=1)
     else:
         probability = tf.fill(tf.shape(value), float("nan"))
+    if target.of == "log_odds" and squashed_by != "sigmoid" and logits.shape[-1] != 1:
+        value = _log_odds(logits, units[:, None], squashed_by)[:, 0]
+    if target.against:
+        rivals = tf.repeat(classes[None, 1:], tf.shape(logits)[0], 0)  # [N, k]
+        value -= tf.reduce_mean(tf.gather(logits, rivals, batch_dims=1), -1)
     return Reading(value, units, probability)
+
+
+def _log_odds(logits: Any, units: Any, squashed_by: str) -> Any:  # [N, K], [N, M] -> [N, M]
+    """log(p / (1 - p)) of classes behind a softmax, without the rounding of p near 1."""
+    if not squashed_by:  # a mean of softmaxes, for example: probabilities whose logits are not in the graph
+        is_distribution = (tf.abs(tf.reduce_sum(logits, -1) - 1) < 1e-3) & tf.reduce_all(logits >= 0, -1)
+        logits = tf.where(is_distribution[:, None], tf.math.log(tf.clip_by_value(logits, TINY, 1 / TINY)), logits)
+    is_unit = tf.one_hot(units, tf.shape(logits)[-1], True, False)  # [N, M, K]
+    others = tf.where(is_unit, tf.constant(-np.inf, logits.dtype), logits[:, None])
+    return tf.gather(logits, units, batch_dims=1) - tf.reduce_logsumexp(others, -1)
 
 
 def _for_each_class(logits: Any, is_decision: bool) -> Any:  # [N, ..., K] -> [N, K]
@@ -107,23 +177,13 @@ def _for_each_class(logits: Any, is_decision: bool) -> Any:  # [N, ..., K] -> [N
     return tf.concat([-logits, logits], -1) if is_decision else logits
 
 
-def _of_function(function: Callable[[Any], Any], given: Any) -> Any:
-    value = function(given)
-    try:
-        value = tf.cast(tf.convert_to_tensor(value), tf.float32)
-    except (TypeError, ValueError) as error:
-        raise BadTarget(f"The target function returned {quoted(value)}, which is no number. {RETURN_ONE}") from error
-    if value.shape.rank in (None, 0) or any(n != 1 for n in value.shape[1:]):
-        raise BadTarget(f"The target function returned the shape {quoted(tuple(value.shape))}. {RETURN_ONE}")
-    return tf.reshape(value, [-1])
-
-
-RETURN_ONE = "Return one number for each picture of the batch, such as lambda output: output[:, 7]."
-
-
 def settled(target: Target, reading: Reading) -> Target:
-    """The target with its class fixed as it was read: what is the top class of one picture stays so for its copies."""
-    return replace(target, unit=int(np.asarray(reading.unit)[0]))
+    """The target with its class fixed as it was read: what is the top class of one picture stays so for its copies.
+
+    Raises:
+        BadTarget: where that class is among those it is compared with.
+    """
+    return _not_against_itself(replace(target, unit=int(np.asarray(reading.unit)[0])))
 
 
 def certainty(reading: Reading) -> tuple[str, ...]:
