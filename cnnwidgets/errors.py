@@ -53,7 +53,7 @@ def short_of_memory(message: str) -> str:
 
 def quoted(value: object, length: int = 80) -> str:
     """The value as it is shown in a message: its `repr`, at most `length` characters, no control sequences."""
-    text = repr(value)
+    text = re.sub(r"\n\s*", " ", repr(value))  # arrays and tables take several lines
     text = "".join(c if c.isprintable() else "?" for c in text)
     return text if len(text) <= length else text[: length - 3] + "..."
 

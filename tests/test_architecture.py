@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "cnnwidgets"
 
-PLAIN = {"errors", "pictures", "recipe", "samples", "snippets"}
+PLAIN = {"errors", "paths", "pictures", "recipe", "samples", "snippets"}
 MAY_IMPORT = {  # room -> the rooms (or modules in them) that it may import, besides itself and the plain ones
     **dict.fromkeys(PLAIN, set()),
     "compute": set(),

@@ -14,6 +14,7 @@ from cnnwidgets.atlas.ledger import Entries
 from cnnwidgets.atlas.settings import Place, Settings, from_attributes
 from cnnwidgets.atlas.store import address, array_of, damaged, open_group
 from cnnwidgets.errors import BadTarget, nearest, quoted
+from cnnwidgets.paths import checked_path
 from cnnwidgets.pictures import write_file
 
 
@@ -118,7 +119,7 @@ class Atlas:
         Raises:
             BadTarget: where it cannot be written.
         """
-        return write_file(Path(path), page_of(self).encode())
+        return write_file(checked_path("path", path), page_of(self).encode())
 
     def _place(self, path: str) -> Place:
         if path not in self._places:

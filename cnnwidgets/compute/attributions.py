@@ -11,7 +11,7 @@ from cnnwidgets import pictures as pictures_
 from cnnwidgets.compute import connections, coverings, gradients, targets
 from cnnwidgets.compute.evidence import Heatmap, HeatmapFrame, Sight, Verdict, finish
 from cnnwidgets.compute.frame import Array, last_of
-from cnnwidgets.compute.heatmaps import check_method
+from cnnwidgets.compute.heatmaps import check_method, noted
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.probe import Probe
 from cnnwidgets.compute.question import Partial, Question, by_picture
@@ -89,10 +89,9 @@ def attribution(
     Example:
         >>> heat = attribution(net, picture, "Egyptian cat", "occlusion")[0]
     """
-    frames = attribution_frames(
-        Probe(net, picture), target, method, output=output, samples=samples, noise=noise, seed=seed
-    )
-    return last_of(frames).result()
+    probe = Probe(net, picture)
+    frames = attribution_frames(probe, target, method, output=output, samples=samples, noise=noise, seed=seed)
+    return noted(last_of(frames).result(), probe)
 
 
 def attribution_frames(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from cnnwidgets.compute.probe import Probe
 from cnnwidgets.compute.settings import check_call, checked_seed
 from cnnwidgets.errors import BadTarget, nearest, quoted
 
-__all__ = ["MAP_METHODS", "Heatmap", "HeatmapFrame", "check_method", "class_activation_map", "map_frames"]
+__all__ = ["MAP_METHODS", "Heatmap", "HeatmapFrame", "check_method", "class_activation_map", "map_frames", "noted"]
 
 MAP_METHODS = tuple(cams.METHODS)
 
@@ -60,8 +61,9 @@ def class_activation_map(
     Example:
         >>> heat = class_activation_map(net, picture, "fire9_concat", "Egyptian cat")[0]
     """
-    frames = map_frames(Probe(net, picture), layer, target, method, output=output, call=call, seed=seed)
-    return last_of(frames).result()
+    probe = Probe(net, picture)
+    frames = map_frames(probe, layer, target, method, output=output, call=call, seed=seed)
+    return noted(last_of(frames).result(), probe)
 
 
 def map_frames(
@@ -109,6 +111,15 @@ def _one_by_one(works: list[cams.Work], sights: list[Sight]) -> Iterator[Heatmap
 def _sight(probe: Probe, path: str, call: int) -> Sight:
     seen = probe.sees(path, call)
     return Sight(probe.sizes[seen[0]], path, call, probe.net.inputs[seen[0]].name if len(seen) == 1 else None)
+
+
+def noted(heatmaps: Sequence[Heatmap], probe: Probe) -> list[Heatmap]:
+    """The heatmaps with what is to be said of their pictures ("dark: ...") behind what is said of the maps."""
+    notes = {probe.net.inputs[i].name: note for i, note in probe.notes.items()}
+    return [
+        replace(heat, note="; ".join(filter(None, [heat.note, *(notes[n] for n in notes if heat.input in (n, None))])))
+        for heat in heatmaps
+    ]
 
 
 def check_method(method: object, methods: tuple[str, ...], kind: str) -> None:

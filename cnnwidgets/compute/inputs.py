@@ -14,6 +14,8 @@ from cnnwidgets.compute.backend import keras
 from cnnwidgets.compute.frame import Array
 from cnnwidgets.errors import BadModel, quoted
 
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue: ITU-R BT.601
+
 
 @dataclass(frozen=True)
 class InputInfo:
@@ -143,14 +145,16 @@ def _is_channels_first(model: Any) -> bool:
     return next(formats, None) == "channels_first"
 
 
-def opened(value: object, info: InputInfo) -> Array:
-    """What was given for an input: a picture [H, W, C] in 0..1 with the channels that it takes, or a table.
+def opened(value: object, info: InputInfo) -> tuple[Array, str]:
+    """What was given for an input: a picture [H, W, C] in 0..1 with the channels that it takes, or a table; and a note.
+
+    The note is "" or what the reader of the picture has to say, such as "dark: ...".
 
     Raises:
-        BadPicture: for what is no picture.
+        BadPicture: for what is not a picture.
         BadModel: for a picture of other channels, or a table that does not fit.
     """
-    return _with_channels(value, info.channels) if info.is_picture else _table(value, info)
+    return _with_channels(value, info.channels) if info.is_picture else (_table(value, info), "")
 
 
 def blank(info: InputInfo) -> Array:
@@ -169,20 +173,22 @@ def _table(value: object, info: InputInfo) -> Array:
     fits = array.ndim == len(info.shape) and all(n in (None, m) for n, m in zip(info.shape, array.shape, strict=True))
     if fits and np.isfinite(array).all():
         return array
-    shape = " x ".join("any" if n is None else str(n) for n in info.shape) or "one number"
-    raise BadModel(f"The input {quoted(info.name)} does not take {quoted(value)}. Give finite numbers: {shape}.")
+    shape = " x ".join("any" if n is None else str(n) for n in info.shape) or "1"
+    what = f"{quoted(value)}, of shape {list(array.shape)}" if array.ndim and not fits else quoted(value)
+    raise BadModel(f"The input {quoted(info.name)} takes finite numbers ({shape}), got {what}.")
 
 
-def _with_channels(picture: object, channels: int) -> Array:
-    """A picture [H, W, C] in 0..1 with the channels that the network takes."""
-    if isinstance(picture, np.ndarray) and picture.ndim == 3 and picture.shape[-1] == channels not in (1, 3):
-        return np.stack([pictures_.load_picture(plane)[..., 0] for plane in np.moveaxis(picture, -1, 0)], -1)
-    loaded = pictures_.load_picture(picture)
+def _with_channels(picture: object, channels: int) -> tuple[Array, str]:
+    """A picture [H, W, C] in 0..1 with the channels that the network takes, and a note about it or ""."""
     if channels == 3:
-        return loaded
+        return pictures_.read_picture(picture)
     if channels == 1:
-        return np.asarray(loaded @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+        loaded, note = pictures_.read_picture(picture)
+        return np.asarray(loaded @ LUMINANCE)[..., None], note
+    loaded, note = pictures_.read_bands(picture, channels)
+    if loaded.shape[2] == channels:
+        return loaded, note
     raise BadModel(
-        f"The network takes pictures of {channels} channels, and this one has 3. "
+        f"The network takes pictures of {channels} channels, and this one has {loaded.shape[2]}. "
         f"Give an array of the shape (height, width, {channels})."
     )

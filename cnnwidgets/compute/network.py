@@ -333,8 +333,12 @@ class Network:
 
     def opened(self, pictures: object) -> dict[int, Array]:
         """What was given, by the index of its input: pictures [H, W, C] in 0..1 at their own size, and tables."""
-        given = self._by_input(pictures)
-        return {i: inputs_.opened(value, self.inputs[i]) for i, value in given.items()}
+        return self.opened_with_notes(pictures)[0]
+
+    def opened_with_notes(self, pictures: object) -> tuple[dict[int, Array], dict[int, str]]:
+        """As `opened`, and what is to be said of each picture, such as "dark: ...", where there is something to say."""
+        read = {i: inputs_.opened(value, self.inputs[i]) for i, value in self._by_input(pictures).items()}
+        return {i: array for i, (array, _) in read.items()}, {i: note for i, (_, note) in read.items() if note}
 
     def fitted(self, opened: Mapping[int, Array]) -> list[Array]:
         """What `opened` gave, as the batches of one that `call` takes."""
@@ -363,7 +367,7 @@ class Network:
 
     def array(self, value: object, which: int) -> Array:
         """What one input gets, as a batch of one: a picture in 0..1 at a size that the network takes, or a table."""
-        return self._fitted(inputs_.opened(value, self.inputs[which]), which)
+        return self._fitted(inputs_.opened(value, self.inputs[which])[0], which)
 
     def _fitted(self, array: Array, which: int) -> Array:
         info = self.inputs[which]

@@ -60,7 +60,7 @@ class Probe:
     def __init__(self, net: Network | Any, picture: object) -> None:
         """See the class."""
         self.net = as_network(net)
-        opened = self.net.opened(picture)
+        opened, self.notes = self.net.opened_with_notes(picture)
         self.sizes: dict[int, tuple[int, int]] = {i: opened[i].shape[:2] for i in self.net.picture_inputs}
         fitted = self.net.fitted(opened)
         self.pictures: dict[int, Array] = {i: fitted[i] for i in self.net.picture_inputs}  # [1, H, W, C], 0..1

@@ -16,6 +16,7 @@ import platformdirs
 
 from cnnwidgets.errors import quoted
 from cnnwidgets.jobs.entry import Entry, decode, encode
+from cnnwidgets.paths import expanded
 
 VARIABLE = "CNNWIDGETS_CACHE_DIR"
 ORPHAN_AGE = 3600.0  # seconds after which a temporary file belongs to a process that died while writing
@@ -42,7 +43,7 @@ class Cache:
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None, megabytes: float = 500) -> None:
-        self.folder = None if folder is None else Path(folder).expanduser()
+        self.folder = None if folder is None else expanded(folder)
         self.megabytes = megabytes
 
     @classmethod

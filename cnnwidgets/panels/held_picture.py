@@ -32,9 +32,11 @@ class HeldPicture:
     def __init__(self, net: Network, picture: object) -> None:
         notes: list[str] = []
         self.given = _held(picture, notes, alone=len(net.inputs) == 1)
-        self.note = " ".join(map(as_sentence, dict.fromkeys(notes)))
         Probe(net, self.given)
-        opened = net.opened(self.given)
+        opened, more = net.opened_with_notes(self.given)
+        # Of one keyword the first: a file's own note knows more than that of the array which was made of it.
+        firsts = {note.partition(":")[0]: note for note in reversed([*notes, *more.values()])}
+        self.note = " ".join(map(as_sentence, reversed(firsts.values())))
         self.photos = [pictures.displayable(opened[i]) for i in net.picture_inputs]
         digest = hashlib.sha256()
         for index, array in sorted(opened.items()):

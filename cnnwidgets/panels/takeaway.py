@@ -14,6 +14,7 @@ from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.panels import markup
 from cnnwidgets.panels.particulars import Particulars
 from cnnwidgets.panels.record import Record
+from cnnwidgets.paths import checked_path
 from cnnwidgets.recipe import Recipe, installed_versions
 
 GIF_FPS = 8
@@ -51,7 +52,7 @@ class Takeaway(Particulars):
         Raises:
             BadTarget: for another suffix, or when there is nothing to save yet.
         """
-        target = Path(path)
+        target = checked_path("path", path)
         kind = target.suffix.lower()
         if kind not in (".png", ".gif"):
             raise BadTarget(f"A panel cannot be saved as {quoted(target.name)}. Give a name that ends in .png or .gif.")

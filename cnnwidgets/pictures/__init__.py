@@ -5,7 +5,7 @@ from cnnwidgets.pictures.colormaps import COLORMAPS, colormap
 from cnnwidgets.pictures.encode import read_png_metadata, to_gif, to_jpeg, to_png
 from cnnwidgets.pictures.grid import GAP, Grid, columns_for, mosaic
 from cnnwidgets.pictures.heat import overlay, paint
-from cnnwidgets.pictures.load import load_picture, read_picture
+from cnnwidgets.pictures.load import load_picture, read_bands, read_picture
 from cnnwidgets.pictures.maps import color_maps, tile_maps
 from cnnwidgets.pictures.pixels import displayable, resize, to_uint8
 from cnnwidgets.pictures.saving import free_path, slug, write_file
@@ -25,6 +25,7 @@ __all__ = [
     "mosaic",
     "overlay",
     "paint",
+    "read_bands",
     "read_picture",
     "read_png_metadata",
     "resize",

@@ -14,6 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from cnnwidgets.errors import BadPicture, BadTarget, quoted
+from cnnwidgets.paths import checked_path
 from cnnwidgets.pictures.files import read_safely
 from cnnwidgets.pictures.pixels import displayable, resize, to_uint8
 
@@ -45,10 +46,11 @@ def read_png_metadata(source: bytes | str | Path) -> dict[str, Any]:
     """The settings that `to_png` put into a PNG, without decoding a pixel of it.
 
     Raises:
-        BadPicture: no PNG, a damaged one, or one without settings.
+        BadPicture: not a PNG, a damaged one, or one without settings.
+        BadTarget: not a path and not bytes.
     """
-    source = bytes(source) if isinstance(source, (bytes, bytearray, memoryview)) else Path(source)
-    text = read_safely(source, lambda image: image.info.get(KEY), formats=("PNG",), verify=False)
+    source = bytes(source) if isinstance(source, (bytes, bytearray, memoryview)) else checked_path("png", source)
+    text = read_safely(source, lambda image, _: image.info.get(KEY), formats=("PNG",), verify=False)
     if not isinstance(text, str):
         raise BadPicture(f"This PNG holds no settings under {quoted(KEY)}. Give one that a panel saved, unchanged.")
     try:

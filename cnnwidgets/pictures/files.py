@@ -17,33 +17,20 @@ from typing import BinaryIO, TypeVar
 from PIL import Image
 
 from cnnwidgets.errors import BadPicture, CnnWidgetsError, quoted
+from cnnwidgets.pictures.file_kinds import kind_of
+from cnnwidgets.pictures.large_jpeg import open_jpeg
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MAX_BYTES = 512 * 2**20  # no picture within the pixel limit needs more, and WEBP reads the whole file at once
 
 Result = TypeVar("Result")
 
-# How files begin: the five that are read, and what people try instead.
-BEGINNINGS = (
-    (b"\x89PNG", "PNG"),
-    (b"\xff\xd8", "JPEG"),
-    (b"RIFF", "WEBP"),
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"%PDF", "PDF"),
-    (b"%!PS", "PostScript"),
-    (b"<", "SVG, HTML or XML"),
-    (b"\x93NUMPY", "numpy"),
-)
-
 _one_at_a_time = threading.Lock()
 
 
 def read_safely(
     source: bytes | Path,
-    use: Callable[[Image.Image], Result],
+    use: Callable[[Image.Image, str], Result],
     formats: tuple[str, ...] = FORMATS,
     *,
     verify: bool = True,
@@ -52,25 +39,24 @@ def read_safely(
 
     Args:
         source: the bytes, or the path of a file.
-        use: called with the Pillow image while the file is open; nothing is decoded yet, so check its size first.
+        use: called with the Pillow image, while the file is open, and a note about it or ""; nothing is decoded yet, so
+            check its size first.
         formats: the Pillow decoders that may be reached.
-        verify: whether the checksums of a PNG are looked at first.
+        verify: whether the checksums of a PNG are checked first.
 
     Raises:
         BadPicture: no such file, empty, not one of the formats, damaged, or far too large.
     """
     name = "These bytes" if isinstance(source, bytes) else quoted(str(source))
     with _stream(source, name) as file, quiet_pillow():
-        head = file.read(64)
-        file.seek(0)
         try:
-            return use(_opened(file, formats, verify))
+            return use(*_opened(file, formats, verify))
         except CnnWidgetsError:
             raise
         except Image.DecompressionBombError as error:
             raise BadPicture(f"{name}: the picture is too large. Shrink it to at most 40 million pixels.") from error
         except Exception as error:  # Pillow raises a dozen kinds over damaged files
-            raise BadPicture(f"{name}: {_why(head, formats)}. {advice(formats)}") from error
+            raise BadPicture(f"{name}: {_why(file, formats)} {advice(formats)}") from error
 
 
 def advice(formats: tuple[str, ...] = FORMATS) -> str:
@@ -94,6 +80,8 @@ def _stream(source: bytes | Path, name: str) -> Iterator[BinaryIO]:
         yield io.BytesIO(source)
         return
     try:
+        if source.is_dir():
+            raise BadPicture(f"{name} is a folder. Give the path of one picture in it.")
         if not source.is_file():
             raise BadPicture(f"{name}: there is no such file. {advice()}")
         size, file = source.stat().st_size, source.open("rb")
@@ -106,22 +94,29 @@ def _stream(source: bytes | Path, name: str) -> Iterator[BinaryIO]:
 
 def _check_bytes(size: int, name: str) -> None:
     if size == 0:
-        raise BadPicture(f"{name}: there is nothing in it, 0 bytes. {advice()}")
+        raise BadPicture(f"{name}: the file is empty (0 bytes). {advice()}")
     if size > MAX_BYTES:
         raise BadPicture(f"{name}: {size // 2**20} MB is too large. Shrink it to at most {MAX_BYTES // 2**20} MB.")
 
 
-def _opened(file: BinaryIO, formats: tuple[str, ...], verify: bool) -> Image.Image:
+def _opened(file: BinaryIO, formats: tuple[str, ...], verify: bool) -> tuple[Image.Image, str]:
+    is_jpeg = file.read(3) == b"\xff\xd8\xff"
+    file.seek(0)
+    if is_jpeg and "JPEG" in formats:
+        return open_jpeg(file)
     image = Image.open(file, formats=formats)
     if image.format == "PNG" and verify:
-        image.verify()  # decoding alone does not look at the checksums, and lets some flipped bits through
+        image.verify()  # decoding alone does not check them, and lets some flipped bits through
         file.seek(0)
         image = Image.open(file, formats=formats)
-    return image
+    return image, ""
 
 
-def _why(head: bytes, formats: tuple[str, ...]) -> str:
-    kind = next((kind for begins, kind in BEGINNINGS if head.lstrip().startswith(begins)), "")
-    if kind in formats:
-        return "the file is damaged"
-    return f"this looks like {kind}" if kind else f"this is no picture (it begins with {quoted(head[:12])})"
+def _why(file: BinaryIO, formats: tuple[str, ...]) -> str:
+    kind = kind_of(file)
+    if kind is None:
+        file.seek(0)
+        return f"this is not a picture (it begins with {quoted(file.read(12))})."
+    if kind.name in formats:
+        return "the file is damaged."
+    return f"this is {kind.name}. {kind.advice}".strip()

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.paths import checked_path
 
 LONGEST = 64  # characters of a slug
 RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10))}
@@ -24,7 +25,7 @@ def write_file(path: str | Path, data: bytes) -> Path:
     Raises:
         BadTarget: a folder that does not exist or cannot be written to, a full disk.
     """
-    path = Path(path)
+    path = checked_path("path", path)
     temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
     try:
         with temporary.open("xb") as file:
@@ -67,8 +68,8 @@ def free_path(folder: str | Path, stem: object, suffix: str) -> Path:
         suffix: such as ".png".
     """
     if not re.fullmatch(r"\.[a-z0-9]{1,8}", suffix):
-        raise BadTarget(f"{quoted(suffix)} is no suffix of a file. Give one such as '.png'.")
-    name = slug(stem)
+        raise BadTarget(f"suffix must be that of a file, such as '.png', got {quoted(suffix)}.")
+    name, place = slug(stem), checked_path("folder", folder)
     names = (f"{name}{suffix}" if not n else f"{name}-{n}{suffix}" for n in count())
     # lexists: a link to nowhere is in the way too, for writing through it would leave the folder.
-    return next(path for path in (Path(folder) / name for name in names) if not os.path.lexists(path))
+    return next(path for path in (place / name for name in names) if not os.path.lexists(path))

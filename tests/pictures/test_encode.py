@@ -99,7 +99,7 @@ def test_png_without_sound_settings_is_refused(data: bytes) -> None:
 
 
 def test_of_a_file_that_is_no_png_the_message_says_what_it_is() -> None:
-    with pytest.raises(BadPicture, match="looks like JPEG. Give a PNG file."):
+    with pytest.raises(BadPicture, match="this is JPEG. Give a PNG file."):
         read_png_metadata(to_jpeg(PICTURE))
 
 

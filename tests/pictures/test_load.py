@@ -106,11 +106,12 @@ def test_decoders_of_other_formats_are_not_reached(kind: str, monkeypatch: pytes
     assert "PNG, JPEG, WEBP, GIF or BMP" in message(data)
 
 
-def test_float_and_integer_tiffs_are_refused() -> None:
+def test_tiffs_are_refused_and_as_images_their_numbers_are_taken_where_their_range_is_known() -> None:
     for values in (np.full((8, 8), 0.5, np.float32), np.full((8, 8), 70_000, np.int32)):
-        data = encoded(values, "TIFF")
-        assert "TIFF" in message(data)
-        assert "range" in message(Image.open(io.BytesIO(data)))
+        assert "TIFF" in message(encoded(values, "TIFF"))
+    half, large = (Image.open(io.BytesIO(encoded(v, "TIFF"))) for v in (np.full((8, 8), 0.5, "f4"), values))
+    np.testing.assert_array_equal(load_picture(half), 0.5)
+    assert "from 70000 to 70000" in message(large)
 
 
 @pytest.mark.parametrize("missing", ["no/such.png", "", ".", "a\0b.png", "x" * 5000, "https://example.org/cat.png"])
@@ -357,9 +358,7 @@ def test_rounding_errors_are_clipped() -> None:
         np.zeros((0, 5, 3)),
         np.zeros((2, 2, 2)),
         np.zeros((2, 2, 5)),
-        np.zeros((1, 4, 4, 3)),
-        np.zeros((4, 4), np.int64),
-        np.zeros((4, 4), np.uint16),
+        np.zeros((2, 4, 4, 3)),
         np.zeros((4, 4), complex),
         np.zeros((4, 4), object),
         np.array([["a", "b"]]),
@@ -405,7 +404,7 @@ def test_objects_that_are_arrays_are_taken_and_their_failures_told() -> None:
             return self.values
 
     assert load_picture(Tensor(GRADIENT)).shape == (32, 48, 3)
-    assert "Tensor holds no numbers" in message(Tensor(None))
+    assert "This Tensor cannot be read" in message(Tensor(None))
 
 
 def test_a_damaged_image_that_someone_else_opened_is_refused() -> None:
