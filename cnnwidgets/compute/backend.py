@@ -67,10 +67,22 @@ if keras.backend.backend() != "tensorflow":
 
 def start_device() -> None:
     """Make TensorFlow open its device now, without the lines that it writes on the way."""
-    if not tf.executing_eagerly():
-        return
+    check_eager()
     with _quietly():
         tf.constant(0)
+
+
+def check_eager() -> None:
+    """Refuse to compute inside a graph of somebody else.
+
+    Raises:
+        BadModel: inside a `tf.function` or `tf.Graph`, or where eager execution is off.
+    """
+    if not tf.executing_eagerly():
+        raise BadModel(
+            "TensorFlow does not execute eagerly here. Call this outside of tf.function and tf.Graph, and without "
+            "tf.compat.v1.disable_eager_execution()."
+        )
 
 
 class Graph:
@@ -81,7 +93,14 @@ class Graph:
 
     def __call__(self, *arguments: Any) -> Any:
         """Run it."""
-        return _with_memory(self._function, arguments)
+        return _with_memory(self._run, arguments)
+
+    def _run(self, *arguments: Any) -> Any:
+        """Run the graph, also while `tf.config.run_functions_eagerly(True)` makes functions run their Python code."""
+        trace = getattr(self._function, "get_concrete_function", None)  # a function that is traced already has none
+        if trace is not None and tf.config.functions_run_eagerly():
+            return trace(*arguments)(*arguments)
+        return self._function(*arguments)
 
     def __getattr__(self, name: str) -> Any:
         """What else TensorFlow knows of it."""
@@ -137,4 +156,4 @@ def limit_gpu(megabytes: int | None = None) -> None:
         ) from error
 
 
-__all__ = ["compiled", "keras", "limit_gpu", "start_device", "tf"]
+__all__ = ["check_eager", "compiled", "keras", "limit_gpu", "start_device", "tf"]

@@ -207,13 +207,18 @@ def record(
             for layer in layers.values():
                 _watch_activation(layer, recording, restore)
         for path in watch:
-            wrap(layers[path], "call", functools.partial(_noting, path, recording), restore)
+            wrap(layers[path], _entry(layers[path]), functools.partial(_noting, path, recording), restore)
         token = _active.set(recording)
         try:
             with contextlib.suppress(_Enough):
                 yield recording
         finally:
             _active.reset(token)
+
+
+def _entry(layer: Any) -> str:
+    """The method that Keras runs: a quantized layer has one of its own."""
+    return "quantized_call" if getattr(layer, "quantization_mode", None) else "call"
 
 
 def wrap(owner: Any, name: str, wrapper: Callable[[Any], Any], restore: contextlib.ExitStack) -> None:

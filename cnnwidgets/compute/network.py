@@ -15,7 +15,7 @@ from cnnwidgets import pictures as pictures_
 from cnnwidgets.compute import inputs as inputs_
 from cnnwidgets.compute import layers as layers_
 from cnnwidgets.compute import running
-from cnnwidgets.compute.backend import compiled, keras, start_device, tf
+from cnnwidgets.compute.backend import check_eager, compiled, keras, start_device, tf
 from cnnwidgets.compute.frame import Array
 from cnnwidgets.compute.identity import fingerprint
 from cnnwidgets.compute.inputs import InputInfo
@@ -273,7 +273,12 @@ class Network:
 
     def _run(self, flat: Sequence[Any]) -> Any:
         """What the model itself puts out, at rest."""
-        with running.losses_stay(self.model), running.sizes_stay_open(self.model), dense_gradients(self.model):
+        with (
+            running.losses_stay(self.model),
+            running.sizes_stay_open(self.model),
+            running.nothing_recomputed(self.model),
+            dense_gradients(self.model),
+        ):
             return self.model(self._nest(flat), training=False)
 
     def logits(self, feed: Sequence[Any], output: int = 0) -> Any:
@@ -450,6 +455,7 @@ class Network:
             BadTarget: for an output that does not exist, or a `top` below 1.
             BadModel: for a network whose output is not finite.
         """
+        check_eager()
         index, top = find_output(output, self.outputs), whole_number("top", top, 1)
         feed = [tf.constant(array) for array in self.arrays(picture)]
         forward = self.traces.get("predict", lambda: compiled(self.call))
@@ -506,4 +512,5 @@ def enough_room(height: int, width: int, error: type[BadPicture | BadTarget]) ->
 
 def as_network(net: Network | Any) -> Network:
     """A bare Keras model is taken for a Network with `preprocess="auto"`."""
+    check_eager()
     return net if isinstance(net, Network) else Network(net)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,16 +21,18 @@ class OutputInfo:
     """One output of a model.
 
     Attributes:
-        name: as the model calls it.
+        name: as the model calls it; where several have one name, with a number: "distances_0", "distances_1".
         shape: without the batch.
         squashed_by: "softmax", "sigmoid" or "log_softmax" where its last step is one; else "".
         dtype: of its numbers.
+        shared_name: the name that the model gives to several outputs, this one among them; else "".
     """
 
     name: str
     shape: tuple[int | None, ...]
     squashed_by: str
     dtype: str = "float32"
+    shared_name: str = ""
 
     @property
     def has_gradient(self) -> bool:
@@ -49,24 +53,39 @@ class OutputInfo:
 def describe(model: Any, outputs: Any, recording: Recording) -> tuple[OutputInfo, ...]:
     """List the outputs of one recorded run in a graph."""
     names = _names(model, outputs)
-    for name, tensor in zip(names, keras.tree.flatten(outputs), strict=True):
+    tensors = keras.tree.flatten(outputs)
+    for name, tensor in zip(names, tensors, strict=True):
         if tensor.shape.rank == 0:
             raise BadModel(
                 f"The output {quoted(name)} is one number for the whole batch, so it says nothing of a picture. "
                 "Give a model that puts out a number for each picture."
             )
     return tuple(
-        OutputInfo(name, tuple(tensor.shape)[1:], behind(tensor, recording)[1], tensor.dtype.name)
-        for name, tensor in zip(names, keras.tree.flatten(outputs), strict=True)
+        OutputInfo(
+            own, tuple(tensor.shape)[1:], behind(tensor, recording)[1], tensor.dtype.name, "" if own == name else name
+        )
+        for own, name, tensor in zip(_told_apart(names), names, tensors, strict=True)
     )
 
 
 def _names(model: Any, outputs: Any) -> list[str]:
-    if isinstance(outputs, dict):
-        return [str(name) for name in sorted(outputs)]
-    flat = keras.tree.flatten(outputs)
+    """What the model calls its outputs; the keys where it gives a dict."""
+    paths = [path for path, _ in keras.tree.flatten_with_path(outputs)]
     names = list(getattr(model, "output_names", None) or [])
-    return [str(n) for n in names] if len(names) == len(flat) else [f"output_{i}" for i in range(len(flat))]
+    if isinstance(outputs, dict):
+        return ["/".join(map(str, path)) for path in paths]
+    return [str(n) for n in names] if len(names) == len(paths) else [f"output_{i}" for i in range(len(paths))]
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """The names, those that occur more than once with a number: one name must never lead to another's output."""
+    taken, told = set(names), []
+    for name in names:
+        candidates = (f"{name}_{i}" for i in itertools.count()) if names.count(name) > 1 else iter([name])
+        own = next(c for c in candidates if c == name or c not in taken)
+        taken.add(own)
+        told.append(own)
+    return told
 
 
 def behind(tensor: Any, recording: Recording) -> tuple[Any, str]:
@@ -106,6 +125,8 @@ def find(output: object, outputs: tuple[OutputInfo, ...]) -> int:
         return names.index(output)
     if isinstance(output, (int, np.integer)) and not isinstance(output, bool) and 0 <= output < len(outputs):
         return int(output)
+    if sharing := [info.name for info in outputs if isinstance(output, str) and info.shared_name == output]:
+        raise BadTarget(f"{len(sharing)} outputs are called {quoted(output)}. Choose one of: {', '.join(sharing)}.")
     raise BadTarget(
         f"There is no output {quoted(output)}. Give an index from 0 to {len(outputs) - 1}, or a name "
         f"({nearest(output, names)})."

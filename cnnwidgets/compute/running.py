@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from cnnwidgets.compute.backend import keras, tf
@@ -63,3 +63,24 @@ def sizes_stay_open(model: Any) -> Iterator[None]:
             if isinstance(layer, keras.layers.UpSampling2D) and hasattr(layer, "_resize_images"):
                 wrap(layer, "_resize_images", resizing, restore)
         yield
+
+
+@contextlib.contextmanager
+def nothing_recomputed(model: Any) -> Iterator[None]:
+    """Let what was built in a keras.RematScope run once, as any other layer.
+
+    A layer that is recomputed on the way back lies in a graph inside the graph, to which no gradient leads from
+    outside; its results are the same.
+    """
+    parts = (part for layer in model._flatten_layers() for part in (layer, *_operations(layer)))
+    with TRACING, contextlib.ExitStack() as restore:
+        for part in parts:
+            if part.__dict__.get("_remat_mode") is not None:
+                wrap(part, "_remat_mode", lambda _: None, restore)
+        yield
+
+
+def _operations(layer: Any) -> Sequence[Any]:
+    """What a Functional model runs: its layers, and functions such as `keras.ops.relu`."""
+    functional = getattr(layer, "_functional", None) or layer
+    return getattr(functional, "operations", None) or ()

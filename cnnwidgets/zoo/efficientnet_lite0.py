@@ -69,7 +69,7 @@ def load() -> Network:
 
 def build() -> Any:
     """The architecture as a functional model on [N, H, W, 3], with random weights."""
-    picture = x = keras.Input((None, None, 3), name="picture")
+    picture = x = keras.Input((None, None, 3), name="picture", dtype=imagenet.FLOATS)
     x = _conv(x, 32, 3, "stem_conv", strides=2)  # [N, H/2, W/2, 32]
     x = _relu6(_bn(x, "stem_bn"), "stem_relu")
     number = 0
@@ -79,9 +79,11 @@ def build() -> Any:
             number += 1
     x = _conv(x, 1280, 1, "head_conv")  # [N, H/32, W/32, 1280]
     x = _relu6(_bn(x, "head_bn"), "head_relu")
-    x = layers.GlobalAveragePooling2D(data_format="channels_last", name="head_pool")(x)  # [N, 1280]
-    x = layers.Dense(imagenet.CLASSES, name="logits")(x)  # [N, 1000]
-    return keras.Model(picture, layers.Softmax(name="predictions")(x), name="efficientnet_lite0")
+    x = layers.GlobalAveragePooling2D(data_format="channels_last", name="head_pool", dtype=imagenet.FLOATS)(
+        x
+    )  # [N, 1280]
+    x = layers.Dense(imagenet.CLASSES, name="logits", dtype=imagenet.FLOATS)(x)  # [N, 1000]
+    return keras.Model(picture, layers.Softmax(name="predictions", dtype=imagenet.FLOATS)(x), name="efficientnet_lite0")
 
 
 def _block(x: Any, name: str, size: int, stride: int, expansion: int, filters: int) -> Any:
@@ -91,27 +93,40 @@ def _block(x: Any, name: str, size: int, stride: int, expansion: int, filters: i
         x = _conv(x, channels * expansion, 1, f"{name}_expand")
         x = _relu6(_bn(x, f"{name}_expand_bn"), f"{name}_expand_relu")
     x = layers.DepthwiseConv2D(
-        size, stride, padding="same", use_bias=False, data_format="channels_last", name=f"{name}_dw"
+        size,
+        stride,
+        padding="same",
+        use_bias=False,
+        data_format="channels_last",
+        name=f"{name}_dw",
+        dtype=imagenet.FLOATS,
     )(x)
     x = _relu6(_bn(x, f"{name}_dw_bn"), f"{name}_dw_relu")
     x = _bn(_conv(x, filters, 1, f"{name}_project"), f"{name}_project_bn")
     if stride == 1 and channels == filters:
-        x = layers.Add(name=f"{name}_add")([x, before])
+        x = layers.Add(name=f"{name}_add", dtype=imagenet.FLOATS)([x, before])
     return x
 
 
 def _conv(x: Any, filters: int, size: int, name: str, strides: int = 1) -> Any:
     return layers.Conv2D(
-        filters, size, strides, padding="same", use_bias=False, data_format="channels_last", name=name
+        filters,
+        size,
+        strides,
+        padding="same",
+        use_bias=False,
+        data_format="channels_last",
+        name=name,
+        dtype=imagenet.FLOATS,
     )(x)
 
 
 def _bn(x: Any, name: str) -> Any:
-    return layers.BatchNormalization(axis=-1, epsilon=1e-3, name=name)(x)
+    return layers.BatchNormalization(axis=-1, epsilon=1e-3, name=name, dtype=imagenet.FLOATS)(x)
 
 
 def _relu6(x: Any, name: str) -> Any:
-    return layers.ReLU(max_value=6.0, name=name)(x)
+    return layers.ReLU(max_value=6.0, name=name, dtype=imagenet.FLOATS)(x)
 
 
 def _weights(layer: Any, tensors: Mapping[str, np.ndarray]) -> list[np.ndarray]:

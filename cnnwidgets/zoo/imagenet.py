@@ -10,6 +10,7 @@ import functools
 from cnnwidgets.errors import BadModel
 
 CLASSES = 1000
+FLOATS = "float32"  # of every layer, whatever keras.config.set_dtype_policy says
 
 
 @functools.cache

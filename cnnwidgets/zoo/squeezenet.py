@@ -45,7 +45,7 @@ def load() -> Network:
 
 def build() -> Any:
     """The architecture as a functional model on [N, H, W, 3], with random weights; H and W of 29 at least."""
-    picture = x = keras.Input((None, None, 3), name="picture")
+    picture = x = keras.Input((None, None, 3), name="picture", dtype=imagenet.FLOATS)
     x = _conv(x, 64, 3, "conv1", strides=2)  # [N, H/2, W/2, 64]
     x = _pool(x, "pool1")
     x = _fire(x, "fire2", 16, 64)
@@ -59,22 +59,29 @@ def build() -> Any:
     x = _fire(x, "fire8", 64, 256)
     x = _fire(x, "fire9", 64, 256)  # [N, H/16, W/16, 512]
     x = _conv(x, imagenet.CLASSES, 1, "conv10", activation="linear")  # a map for each class
-    x = layers.GlobalAveragePooling2D(data_format="channels_last", name="logits")(x)  # [N, 1000]
-    return keras.Model(picture, layers.Softmax(name="predictions")(x), name="squeezenet")
+    x = layers.GlobalAveragePooling2D(data_format="channels_last", name="logits", dtype=imagenet.FLOATS)(x)  # [N, 1000]
+    return keras.Model(picture, layers.Softmax(name="predictions", dtype=imagenet.FLOATS)(x), name="squeezenet")
 
 
 def _fire(x: Any, name: str, squeezed: int, expanded: int) -> Any:
     """Squeeze to few channels, then expand by 1x1 and 3x3 filters side by side."""
     x = _conv(x, squeezed, 1, f"{name}_squeeze1x1")
     sides = [_conv(x, expanded, 1, f"{name}_expand1x1"), _conv(x, expanded, 3, f"{name}_expand3x3")]
-    return layers.Concatenate(axis=-1, name=f"{name}_concat")(sides)
+    return layers.Concatenate(axis=-1, name=f"{name}_concat", dtype=imagenet.FLOATS)(sides)
 
 
 def _conv(x: Any, filters: int, size: int, name: str, strides: int = 1, activation: str = "relu") -> Any:
     return layers.Conv2D(
-        filters, size, strides, padding="same", activation=activation, data_format="channels_last", name=name
+        filters,
+        size,
+        strides,
+        padding="same",
+        activation=activation,
+        data_format="channels_last",
+        name=name,
+        dtype=imagenet.FLOATS,
     )(x)
 
 
 def _pool(x: Any, name: str) -> Any:
-    return layers.MaxPooling2D(3, 2, padding="valid", data_format="channels_last", name=name)(x)
+    return layers.MaxPooling2D(3, 2, padding="valid", data_format="channels_last", name=name, dtype=imagenet.FLOATS)(x)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import collections
+
 import numpy as np
 import pytest
 
+import cnnwidgets as cw
 from cnnwidgets.compute.ascent import ascend
 from cnnwidgets.compute.backend import keras, tf
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.objectives import class_logit
+from cnnwidgets.errors import BadTarget
 
 L, ops = keras.layers, keras.ops
 
@@ -45,3 +49,49 @@ def test_a_logit_is_climbed_though_its_softmax_is_saturated(build):
     model.get_layer("logits").bias.assign([1e4, 0, 0, 0, 0])
     first, *_, last = ascend(model, class_logit(1), size=16, steps=4)
     assert last.values > first.values
+
+
+def doubled(first, second):
+    class Pair(L.Layer):
+        def call(self, x):
+            return ops.mean(x, [1, 2]), ops.max(x, [1, 2])
+
+    picture = keras.Input((8, 8, 3))
+    mean, high = Pair(name="pair")(picture)
+    outputs = [mean, high] if second is None else [mean, high, L.Identity(name=second)(mean)]
+    return keras.Model(picture, outputs, name=first)
+
+
+def test_each_of_two_outputs_of_one_name_is_reached_and_the_shared_name_is_refused(noise):
+    net, picture = Network(doubled("pairs", None), preprocess="unit"), noise(8, 8, 3)
+    assert [info.name for info in net.outputs] == ["pair_0", "pair_1"]
+    for index, name in enumerate(["pair_0", "pair_1"]):
+        by_index, by_name = (cw.attribution(net, picture, 0, "gradient", output=o)[0].raw for o in (index, name))
+        np.testing.assert_array_equal(by_index, by_name)
+        assert (np.count_nonzero(by_index) == 64) == (index == 0)  # every pixel has a part in a mean, one in a maximum
+    with pytest.raises(BadTarget, match="2 outputs are called 'pair'. Choose one of: pair_0, pair_1"):
+        net.predict(picture, output="pair")
+
+
+def test_a_number_in_a_name_never_collides_with_an_output_called_so():
+    names = [info.name for info in Network(doubled("collides", "pair_0")).outputs]
+    assert names == ["pair_1", "pair_2", "pair_0"]
+
+
+class Dictionary(keras.Model):
+    """Its outputs are a dict in an order of its own, one of them a pair."""
+
+    def __init__(self):
+        super().__init__(name="dictionary")
+        self.low, self.high = L.Dense(2, "softmax", name="low"), L.Dense(3, name="high")
+
+    def call(self, x):
+        x = ops.mean(x, [1, 2])
+        return collections.OrderedDict(z=self.low(x), a=(self.high(x), x))
+
+
+def test_outputs_in_a_dict_of_any_order_and_nesting_have_their_own_names(noise):
+    model = Dictionary()
+    model(noise(1, 8, 8, 3))
+    found = {info.name: info.shape for info in Network(model, preprocess="unit").outputs}
+    assert found == {"z": (2,), "a/0": (3,), "a/1": (3,)}
