@@ -24,21 +24,22 @@ def as_array(source: object) -> NDArray[Any]:
     if isinstance(source, np.ma.MaskedArray) and np.ma.is_masked(source):
         raise BadPicture("Some values of this masked array are masked. Fill them: picture.filled(0).")
     if not hasattr(type(source), "__array__"):
-        raise BadPicture(f"Expected a picture, got {kind} {quoted(source)}. {_instead(source)}{GIVE}")
+        got = "None" if source is None else f"{kind} {quoted(source)}"
+        raise BadPicture(f"Expected a picture, got {got}. {_instead(source) or GIVE}")
     try:
         values = np.asarray(source)
     except Exception as error:  # another library's array, with errors of its own (a symbolic tensor)
-        why = " picture.detach().cpu().float().numpy()." if hasattr(source, "detach") else " concrete numbers."
-        raise BadPicture(f"This {kind} cannot be read as a numpy array. Give{why} {EXPECTED}") from error
+        how = "picture.detach().cpu().float().numpy()" if hasattr(source, "detach") else "an array of numbers"
+        raise BadPicture(f"This {kind} cannot be read as a numpy array. Give {how}. {EXPECTED}") from error
     if values.dtype.kind in "SUO":
-        raise BadPicture(f"An array of {values.dtype} holds {quoted(_first(values))}, not numbers. {GIVE}")
+        raise BadPicture(f"Expected numbers, got an array that holds {_first(values)}. {GIVE}")
     if values.dtype.names is None and "float" in values.dtype.name and values.dtype.kind != "f":
         return values.astype(np.float32)  # bfloat16 and its like, which numpy itself does not know
     return values
 
 
-def _first(values: NDArray[Any]) -> object:
-    return values.flat[0] if values.size else None
+def _first(values: NDArray[Any]) -> str:
+    return quoted(values.reshape(-1)[:1].tolist(), 40)
 
 
 def _instead(source: object) -> str:
@@ -47,21 +48,21 @@ def _instead(source: object) -> str:
         return _of_sequence(source)
     if isinstance(source, Mapping):
         names = [name for name in ("image", "picture", "content", "data", "x", *source) if name in source]
-        return f"Give one value of it: picture[{quoted(names[0])}]. " if names else ""
+        return f"Give one value of it: picture[{quoted(names[0])}]." if names else ""
     if hasattr(source, "toarray"):  # a sparse matrix of scipy
-        return "Give picture.toarray(). "
+        return "Give picture.toarray()."
     if hasattr(source, "read"):
-        return "Give the bytes of the open file: picture.read(). "
+        return "Give the bytes of the open file: picture.read()."
     if hasattr(source, "element_spec") or hasattr(source, "__next__"):  # a tf.data.Dataset, an iterator
-        return "Give one picture of it: next(iter(pictures))[0]. "
+        return "Give one picture of it: next(iter(pictures))[0]."
     return ""
 
 
 def _of_sequence(source: tuple[Any, ...] | list[Any]) -> str:
     first = source[0] if source else None
     if isinstance(first, (int, float, list, np.number)):  # whether they are 0..255 or 0..1 would be a guess
-        return "Give numpy.array(picture) with the right dtype, such as numpy.array(picture, 'uint8'). "
+        return "Give numpy.array(picture) with the right dtype, such as numpy.array(picture, 'uint8')."
     if first is None:
-        return "It is empty. "
+        return ""
     what = "a picture and its label" if isinstance(source, tuple) and len(source) == 2 else "several values"
-    return f"A {type(source).__name__} holds {what}; give one picture: picture[0]. "
+    return f"A {type(source).__name__} holds {what}; give one picture: picture[0]."

@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 HEAD = 4096  # bytes that tell every kind below
 WITH_PILLOW = "Open it with Pillow and give the image: PIL.Image.open(path)."
 AS_ARRAY = "Read it with its own library and give an array of one picture."
-EXPORT = "Export it as JPEG or PNG."
+EXPORT = "Export it as JPEG or PNG with the program that made it."
 DOWNLOAD_AGAIN = "The download saved a page or a reference in place of the picture: download the picture itself."
 
 
@@ -25,10 +25,10 @@ class Kind(NamedTuple):
     advice: str = ""
 
 
-RAW = "raw camera"
-VIDEO = Kind("video", "Save one of its frames as PNG or JPEG, or give it as an array.")
+RAW = "a raw camera file"
+VIDEO = Kind("a video", "Save one of its frames as PNG or JPEG, or give it as an array.")
 HEIC = Kind("HEIC (HEIF)", "Export it as JPEG or PNG, or read it with pillow_heif and give the PIL image.")
-AVIF = Kind("AVIF", f"{EXPORT[:-1]}, or give PIL.Image.open(path).")
+AVIF = Kind("AVIF", "Export it as JPEG or PNG, or open it with Pillow and give the image: PIL.Image.open(path).")
 JPEG_2000 = Kind("JPEG 2000", WITH_PILLOW)
 JPEG_XL = Kind("JPEG XL", EXPORT)
 TIFF = Kind("TIFF", WITH_PILLOW)
@@ -61,8 +61,8 @@ BEGINNINGS: tuple[tuple[bytes, Kind], ...] = (
     (b"FLV\1", VIDEO),
     (b"OggS", VIDEO),
     (b"0&\xb2u\x8ef\xcf\x11", VIDEO),
-    (b"\0\0\1\0", Kind("ICO (icon)", WITH_PILLOW)),
-    (b"icns", Kind("ICNS (icon)", WITH_PILLOW)),
+    (b"\0\0\1\0", Kind("an icon (ICO)", WITH_PILLOW)),
+    (b"icns", Kind("an icon (ICNS)", WITH_PILLOW)),
     (b"qoif", Kind("QOI", WITH_PILLOW)),
     (b"DDS ", Kind("DDS", WITH_PILLOW)),
     (b"v/1\1", Kind("OpenEXR", AS_ARRAY)),
@@ -74,17 +74,17 @@ BEGINNINGS: tuple[tuple[bytes, Kind], ...] = (
     (b"MATLAB 5.0", Kind("MATLAB", "Read it with scipy.io.loadmat and give an array of one picture.")),
     (b"\x93NUMPY", Kind("numpy", "Give the array: numpy.load(path).")),
     (b"\x89HDF", Kind("HDF5", "Read it with h5py and give an array of one picture.")),
-    (b"PK\3\4", Kind("ZIP", "Unpack it and give one picture of it; from an .npz give an array.")),
-    (b"PK\5\6", Kind("ZIP", "It is an empty archive.")),
-    (b"Rar!", Kind("RAR", "Unpack it and give one picture of it.")),
-    (b"7z\xbc\xaf", Kind("7-Zip", "Unpack it and give one picture of it.")),
+    (b"PK\3\4", Kind("a ZIP archive", "Unpack it and give one picture of it; from an .npz give an array.")),
+    (b"PK\5\6", Kind("a ZIP archive", "It is an empty archive.")),
+    (b"Rar!", Kind("a RAR archive", "Unpack it and give one picture of it.")),
+    (b"7z\xbc\xaf", Kind("a 7-Zip archive", "Unpack it and give one picture of it.")),
     (b"\x1f\x8b", Kind("gzip", "Unpack it first; a .nii.gz is NIfTI: read it with nibabel and give one slice.")),
     (b"BZh", Kind("bzip2", "Unpack it and give one picture of it.")),
     (b"\xfd7zXZ", Kind("xz", "Unpack it and give one picture of it.")),
-    (b"\xd0\xcf\x11\xe0", Kind("Microsoft Office", EXPORT)),
+    (b"\xd0\xcf\x11\xe0", Kind("an Office document", EXPORT)),
     (b"PAR1", Kind("Parquet", "Give the bytes of one picture out of the table.")),
-    (b"\x7fELF", Kind("program")),
-    (b"version https://git-lfs", Kind("Git LFS pointer", "Fetch the picture that it stands for: git lfs pull.")),
+    (b"\x7fELF", Kind("a program")),
+    (b"version https://git-lfs", Kind("a Git LFS pointer", "Fetch the picture that it stands for: git lfs pull.")),
     (b"/9j/", Kind("base64 text", "Give its bytes: base64.b64decode(text).")),
     (b"iVBORw0KGgo", Kind("base64 text", "Give its bytes: base64.b64decode(text).")),
     (b"data:image/", Kind("base64 text", "Give its bytes: base64.b64decode(text.partition(',')[2]).")),
@@ -111,13 +111,13 @@ def _by_beginning(head: bytes) -> Kind | None:
     if head[4:8] == b"ftyp":
         return _iso_media(head)
     if head[:4] == b"RIFF":
-        return {b"WEBP": Kind("WEBP"), b"AVI ": VIDEO}.get(head[8:12], Kind("RIFF (sound or video)"))
+        return {b"WEBP": Kind("WEBP"), b"AVI ": VIDEO}.get(head[8:12], Kind("sound or video (RIFF)"))
     if head[128:132] == b"DICM":
         return Kind("DICOM", "Read it with pydicom and give ds.pixel_array, scaled to 0..1.")
     if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0"):
         return Kind("NIfTI", "Read it with nibabel and give one slice as an array, scaled to 0..1.")
     if head[257:262] == b"ustar":
-        return Kind("tar", "Unpack it and give one picture of it.")
+        return Kind("a tar archive", "Unpack it and give one picture of it.")
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()  # a byte order mark of an editor
     if text[:1] == b"<":
         return _markup(text)
@@ -137,7 +137,7 @@ def _markup(text: bytes) -> Kind:
     if b"<svg" in text:
         return Kind("SVG", "Export it as PNG.")
     if b"<!doctype html" in text or b"<html" in text or b"<head" in text or b"<body" in text:
-        return Kind("HTML (a web page)", DOWNLOAD_AGAIN)
+        return Kind("a web page (HTML)", DOWNLOAD_AGAIN)
     return Kind("XML", DOWNLOAD_AGAIN)
 
 

@@ -75,11 +75,14 @@ def _from_path(source: str | PathLike[str]) -> tuple[NDArray[np.float32], str]:
     text = fspath(source)
     if not isinstance(text, str):
         raise BadPicture(f"A path must be text, got {quoted(text)}. Give {quoted(text)}.decode().")
+    if not text.strip():
+        raise BadPicture(f"The path {quoted(text)} is empty. Give the path of a picture.")
     if text.startswith("data:"):
         raise BadPicture("This is a data URL. Give its bytes: base64.b64decode(url.partition(',')[2]).")
+    if text.startswith("file://"):
+        raise BadPicture(f"Expected a path, got {quoted(text)}. Give it without 'file://'.")
     if "://" in text:
-        raise BadPicture(
-            f"{quoted(text)} is a web address, and nothing is downloaded here. "
-            "Download it first: cw.load_picture(keras.utils.get_file(origin=url))."
-        )
+        is_web = text.startswith(("http://", "https://"))
+        how = "cw.load_picture(keras.utils.get_file(origin=url))" if is_web else "then give the path of the file"
+        raise BadPicture(f"{quoted(text)} is an address, and nothing is downloaded here. Download it first: {how}.")
     return from_file(expanded(text))

@@ -61,6 +61,8 @@ HOSTILE = {
     "an SVG": (b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", "SVG"),
     "HTML": (b"<!doctype html><script>alert(1)</script>", "HTML"),
     "PDF": (b"%PDF-1.7", "PDF"),
+    "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), "HEIC"),
+    "a Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
     "text": (b"hello", "hello"),
     "nothing": (b"", "0 bytes"),
     "half a picture": (to_png(np.zeros((64, 64, 3), np.uint8))[:60], "damaged"),
@@ -111,6 +113,22 @@ def test_every_panel_says_that_it_shows_the_first_frame_of_an_animation(net, ope
     panel.picture = np.zeros((16, 16, 3), np.uint8)
     panel.run()
     assert "Animated" not in panel.status
+
+
+def twelve_bits():
+    out = io.BytesIO()
+    Image.fromarray(np.linspace(0, 4095, 400).astype(np.uint16).reshape(20, 20)).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_a_dark_picture_says_so_in_the_menu_the_panel_and_the_heatmap(explorer, net, opened):
+    upload(explorer, twelve_bits())
+    assert "Dark: its brightest value is 6.2 % of the range, as when 12-bit numbers" in said(explorer)
+    levels = np.full((20, 20), 4095, np.uint16)
+    panel = opened(cw.HeatmapPanel(net, levels))
+    assert panel.status.startswith("Dark: ") and panel.status.count("ark: ") == 1
+    for heat in (cw.attribution(net, twelve_bits(), method="gradient")[0], cw.class_activation_map(net, levels)[0]):
+        assert "dark: its brightest value is 6.2 %" in heat.note
 
 
 def test_an_explorer_that_is_opened_on_an_animation_says_so(net, opened):
