@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,8 @@ from cnnwidgets.compute.evidence import Heatmap, HeatmapFrame, Sight, Verdict, f
 from cnnwidgets.compute.frame import Array, last_of
 from cnnwidgets.compute.heatmaps import check_method, noted
 from cnnwidgets.compute.network import Network
-from cnnwidgets.compute.probe import Probe
+from cnnwidgets.compute.placement import PART, Placement
+from cnnwidgets.compute.probe import Probe, Slopes
 from cnnwidgets.compute.question import Partial, Question, by_picture
 from cnnwidgets.compute.settings import checked_seed, number, whole_number
 from cnnwidgets.errors import BadTarget
@@ -124,21 +126,41 @@ def attribution_frames(
         seed,
     )
     about = targets.describe(probe.net, wanted, int(reading.unit[0]))
+    seen = _seen(probe, wanted, slopes)
     unseen = {i for i, g in zip(probe.pictures, slopes.gradients, strict=True) if g is None} if slopes else set()
-    return _run(ask, how, about, targets.certainty(reading), unseen)
+    return _run(ask, how, about, targets.certainty(reading), unseen, seen)
 
 
-def _run(ask: Question, how: Method, about: str, notes: tuple[str, ...], unseen: set[int]) -> Iterator[HeatmapFrame]:
+def _seen(probe: Probe, target: targets.Target, slopes: Slopes | None) -> dict[int, Placement]:
+    """The pixels of each picture on which the target can depend; not looked for where a gradient reaches each side."""
+    found = {}
+    for place, (i, size) in enumerate(probe.sizes.items()):
+        found[i] = Placement.plain(size, size)
+        gradient = slopes.gradients[place] if slopes else None
+        if slopes is None or (gradient is not None and not _reaches_each_side(gradient[0])):
+            found[i] = replace(found[i], seen=probe.seen_by(target, i))
+    return found
+
+
+def _reaches_each_side(gradient: Array) -> bool:  # [H, W, C]
+    strips = [max(1, round((1 - PART) * length)) for length in gradient.shape[:2]]
+    sides = [gradient[: strips[0]], gradient[-strips[0] :], gradient[:, : strips[1]], gradient[:, -strips[1] :]]
+    return all(bool(side.any()) for side in sides)
+
+
+def _run(
+    ask: Question, how: Method, about: str, notes: tuple[str, ...], unseen: set[int], seen: dict[int, Placement]
+) -> Iterator[HeatmapFrame]:
     steps = _steps(ask, how)
     values = np.full(len(ask.pictures), ask.value, np.float32)
     for step, partial in enumerate(how.find(ask), 1):
         heatmaps = []
         for i, raw in partial.maps.items():
-            size = ask.probe.sizes[i]
+            size, placement = ask.probe.sizes[i], seen[i]
             silence = f"off the path: {about} does not depend on this picture" if i in unseen else _SILENT
-            sight = Sight(size, "", 0, ask.probe.net.inputs[i].name)
+            sight = Sight(placement, "", 0, ask.probe.net.inputs[i].name)
             verdict = Verdict((*partial.notes, *notes), silence, about)
-            heatmaps.append(finish(_stretched(raw, size, how.by_gradient), verdict, sight))
+            heatmaps.append(finish(placement.lay(_stretched(raw, size, how.by_gradient)), verdict, sight))
         yield HeatmapFrame(tuple(heatmaps), step, steps, values)
 
 

@@ -178,8 +178,10 @@ def _by_masks(probe: Probe, path: str, call: int, target: Target) -> Work | None
     explained = targets.settled(target, reading)
 
     def value_behind(masks: Array) -> Array:  # [N, h, w] -> [N]
-        seen = probe.sees(path, call)
-        return np.asarray(probe.values(explained, probe.behind(dict.fromkeys(seen, masks))).value)
+        first, *others = probe.sees(path, call)
+        laid = probe.location(path, call).placement(probe.pictures[first].shape[1:3]).lay(masks)
+        covers = {first: laid, **dict.fromkeys(others, masks)}
+        return np.asarray(probe.values(explained, probe.behind(covers)).value)
 
     steps = -(-len(most_varied(activation)) // batch) or 1
     return _work(probe, target, reading, steps, score_cam(activation, batch, value_behind), activation)

@@ -11,6 +11,7 @@ from cnnwidgets.compute import layers as layers_
 from cnnwidgets.compute import targets
 from cnnwidgets.compute.backend import compiled, keras, tf
 from cnnwidgets.compute.layers import LayerInfo
+from cnnwidgets.compute.locations import NOWHERE, leads_from_tokens, locate
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.passes import OTHER_METHODS
 from cnnwidgets.compute.targets import Target
@@ -25,6 +26,12 @@ _CUTS = {
     "Less": "a comparison", "LessEqual": "a comparison", "Equal": "a comparison", "PyFunc": "a Python function",
     "PyFuncStateless": "a Python function", "whole numbers": "a cast to whole numbers",
 }  # fmt: skip
+
+
+_L = keras.layers
+# Layers that only move numbers: the one before them has the same map, in its own frame.
+_MOVERS = (_L.Permute, _L.Reshape, _L.Flatten, _L.ZeroPadding2D, _L.Cropping2D, _L.Identity)
+USUAL = (224, 224)  # pixels of a picture for a network of any size
 
 
 class _Run(NamedTuple):
@@ -45,9 +52,22 @@ def default_layer(net: Network, target: Target) -> str:
     Raises:
         BadTarget: where no layer has rows and columns.
     """
-    return net.traces.get(  # type: ignore[no-any-return]
-        ("default layer", target.structure), lambda: _look(net, target, lambda run: _deepest(net, target, run))
-    )
+
+    def find() -> str:
+        candidates: list[str] = _look(net, target, lambda run: _candidates(net, target, run))
+        return next((path for path in candidates if _is_map(net, target, path)), candidates[0])
+
+    return net.traces.get(("default layer", target.structure), find)  # type: ignore[no-any-return]
+
+
+def _is_map(net: Network, target: Target, path: str) -> bool:
+    """Whether a layer's cells look side by side at the picture, and the target depends on them."""
+    which = (net.sees(path) or net.picture_inputs)[0]
+    fed = net.inputs[which].full_size(*USUAL)
+    location = locate(net, path, 0, which, fed)
+    if location.kind == NOWHERE:
+        return False
+    return not location.others or leads_from_tokens(net, target.output, path, 0, which, location)
 
 
 def leads_to(net: Network, target: Target, path: str, call: int) -> bool:
@@ -97,7 +117,8 @@ def _look(net: Network, target: Target, look: Callable[[_Run], Any]) -> Any:
     return found[0]
 
 
-def _deepest(net: Network, target: Target, run: _Run) -> str:
+def _candidates(net: Network, target: Target, run: _Run) -> list[str]:
+    """Layers that may have rows and columns, the best choice first."""
     on_the_way = _ancestors(run.value.op)
     known: set[int] = set()
     spatial: list[tuple[str, Any]] = []
@@ -112,27 +133,31 @@ def _deepest(net: Network, target: Target, run: _Run) -> str:
         )
     infos = {info.path: info for info in net.layers}
     preferences: list[Callable[[str, Any], bool]] = [
+        lambda path, tensor: not infos[path].in_attention,
+        lambda path, tensor: not isinstance(net.layers_by_path[path], _MOVERS),
         lambda path, tensor: not _is_one_cell(infos[path], tensor),
         lambda path, tensor: not _is_scores(net, target, infos[path], tensor, run, infos),
         lambda path, tensor: all(len(_pictures_of(one, run)) == 1 for one in run.calls[path]),
     ]
-    gradients = tf.gradients(run.value, [tensor for _, tensor in spatial])
+    gradients = _gradients(run.value, [tensor for _, tensor in spatial])
     pairs = zip(spatial, gradients, strict=True)
     answering = [made for made, gradient in pairs if gradient is not None] or spatial  # some methods need no gradient
     paths: list[str] = []
     for count in range(len(preferences) + 1):  # what cannot be had is given up, the last preference first
         wanted = preferences[:count]
-        fitting = [path for path, tensor in answering if all(prefers(path, tensor) for prefers in wanted)]
-        paths += fitting[-1:]
-    return paths[-1]
+        paths += [path for path, tensor in answering if all(prefers(path, tensor) for prefers in wanted)]
+    return list(dict.fromkeys(reversed(paths)))
 
 
 def _has_rows(tensor: Any) -> bool:
-    return bool(tensor.shape.rank == 4 and tensor.dtype.is_floating)
+    """Whether it may: rows, columns and channels, or tokens and their channels."""
+    return bool(tensor.shape.rank in (3, 4) and tensor.dtype.is_floating)
 
 
 def _is_one_cell(info: LayerInfo, tensor: Any) -> bool:
     """Whether its map is one place by construction, as behind a global pooling that keeps its axes."""
+    if tensor.shape.rank == 3:
+        return bool(tensor.shape[1] == 1)
     return tuple(tensor.shape[2:] if info.channel_axis == 1 else tensor.shape[1:3]) == (1, 1)
 
 
@@ -160,7 +185,15 @@ def _pictures_of(tensor: Any, run: _Run) -> list[int]:
 
 def _passes(value: Any, sources: Sequence[Any]) -> bool:
     """Whether a gradient comes back from a value to any of the sources."""
-    return value.dtype.is_floating and any(g is not None for g in tf.gradients(value, list(sources)))
+    return value.dtype.is_floating and any(g is not None for g in _gradients(value, sources))
+
+
+def _gradients(value: Any, sources: Sequence[Any]) -> list[Any]:
+    """`None` for all where an operation between them has no gradient at all, such as non-maximum suppression."""
+    try:
+        return list(tf.gradients(value, list(sources)))
+    except LookupError:
+        return [None] * len(sources)
 
 
 def _ancestors(operation: Any) -> set[Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from cnnwidgets import pictures as pictures_
 from cnnwidgets.compute.frame import Array
+from cnnwidgets.compute.placement import Placement
 from cnnwidgets.errors import JobFailed
 
 ROUNDING = 1e-6  # of a map's largest value: smaller differences are no evidence
@@ -25,6 +25,7 @@ class Heatmap:
         call: which call of the layer, in the order Keras runs them.
         input: the picture input that this call sees; `None` where it sees several.
         note: "" or what to know about this map, beginning with a keyword: "no positive evidence: ...".
+        placement: where the cells of `raw` lie on the picture; over the whole of it where none is given.
     """
 
     map: Array
@@ -33,6 +34,18 @@ class Heatmap:
     call: int
     input: str | None
     note: str = ""
+    placement: Placement | None = field(default=None, repr=False)
+
+    @property
+    def signed(self) -> Array:
+        """[H, W] float32: `raw` laid over the picture, in its own units and with its signs."""
+        return (self.placement or Placement.plain(self.raw.shape, self.map.shape)).lay(self.raw)
+
+    def evidence_at(self, row: int, column: int) -> float:
+        """The entry of `raw` that lies at a pixel; 0 where the layer does not see it."""
+        placement = self.placement or Placement.plain(self.raw.shape, self.map.shape)
+        cell = placement.cell(row, column)
+        return 0.0 if cell is None else float(self.raw[cell])
 
     def __repr__(self) -> str:
         """One line, not a screen of numbers."""
@@ -75,16 +88,18 @@ class Sight(NamedTuple):
     """What a heatmap is of.
 
     Attributes:
-        size: (height, width) of the picture as it was given.
+        placement: where its cells lie on the picture as it was given.
         path: of the layer, or "".
         call: which call of the layer.
         input: the picture input that is seen, `None` for several.
+        notes: on what the layer's cells are.
     """
 
-    size: tuple[int, int]
+    placement: Placement
     path: str
     call: int
     input: str | None
+    notes: tuple[str, ...] = ()
 
 
 class Verdict(NamedTuple):
@@ -110,12 +125,16 @@ def finish(raw: Array, verdict: Verdict, sight: Sight) -> Heatmap:
     if not np.isfinite(raw).all():
         raise JobFailed("The map is not finite, although the network's numbers are. Choose another method or layer.")
     raw = np.asarray(raw, np.float32)
-    notes = (*_about(raw, verdict), *verdict.notes)
+    placement = sight.placement
+    notes = [*_about(raw, verdict), *verdict.notes, *sight.notes, placement.note]
     positive = np.maximum(raw, 0) * (raw.max() > ROUNDING * np.abs(raw).max())
-    stretched = np.maximum(pictures_.resize(positive, sight.size), 0)
-    largest = stretched.max()
-    shares = stretched / largest if largest > 0 else np.zeros(sight.size, np.float32)
-    return Heatmap(shares, raw, sight.path, sight.call, sight.input, "; ".join(notes))
+    laid = np.maximum(placement.lay(positive), 0)
+    largest = laid.max()
+    if positive.any() and not largest > 0:
+        notes.insert(0, "outside: all positive evidence lies in cells of padding, so the map is zero; see `raw`")
+    shares = laid / largest if largest > 0 else np.zeros(placement.size, np.float32)
+    note = "; ".join(filter(None, notes))
+    return Heatmap(shares, raw, sight.path, sight.call, sight.input, note, placement=placement)
 
 
 def _about(raw: Array, verdict: Verdict) -> tuple[str, ...]:
@@ -125,7 +144,7 @@ def _about(raw: Array, verdict: Verdict) -> tuple[str, ...]:
         return (verdict.silence,)
     if raw.max() <= ROUNDING * largest:
         return (
-            f"no positive evidence: everything here speaks against {verdict.about}, so the map is empty; "
+            f"no positive evidence: everything here speaks against {verdict.about}, so the map is zero; "
             "see `raw`, where it is negative, or explain another class",
         )
     if raw.size == 1:

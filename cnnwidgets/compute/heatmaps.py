@@ -11,6 +11,7 @@ import numpy as np
 from cnnwidgets.compute import cams, connections, targets
 from cnnwidgets.compute.evidence import Heatmap, HeatmapFrame, Sight, finish
 from cnnwidgets.compute.frame import last_of
+from cnnwidgets.compute.locations import leads_from_tokens
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.probe import Probe
 from cnnwidgets.compute.settings import check_call, checked_seed
@@ -85,7 +86,7 @@ def map_frames(
     works = [cams.METHODS[method](probe, path, number, wanted) for number in calls]
     if all(work is None for work in works):
         raise BadTarget(connections.why_no_gradient(probe.net, wanted, path, call or 0))
-    sights = [_sight(probe, path, number) for number in calls]
+    sights = [_sight(probe, path, number, wanted) for number in calls]
     return _one_by_one([work or cams.nothing(probe, path) for work in works], sights)
 
 
@@ -108,9 +109,15 @@ def _one_by_one(works: list[cams.Work], sights: list[Sight]) -> Iterator[Heatmap
         finished += (heat,)
 
 
-def _sight(probe: Probe, path: str, call: int) -> Sight:
+def _sight(probe: Probe, path: str, call: int, target: targets.Target) -> Sight:
     seen = probe.sees(path, call)
-    return Sight(probe.sizes[seen[0]], path, call, probe.net.inputs[seen[0]].name if len(seen) == 1 else None)
+    name = probe.net.inputs[seen[0]].name if len(seen) == 1 else None
+    location = probe.location(path, call)
+    notes = location.notes
+    if location.others and not leads_from_tokens(probe.net, target.output, path, call, seen[0], location):
+        better = connections.default_layer(probe.net, target)
+        notes = (f"zero: only another token of this layer leads to the output; choose {quoted(better)}", *notes)
+    return Sight(location.placement(probe.sizes[seen[0]]), path, call, name, notes)
 
 
 def noted(heatmaps: Sequence[Heatmap], probe: Probe) -> list[Heatmap]:

@@ -13,7 +13,7 @@ import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cnnwidgets.compute.backend import keras
@@ -38,6 +38,7 @@ _KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("merge", (_L.Concatenate, _L.Add, _L.Subtract, _L.Multiply, _L.Average, _L.Maximum, _L.Minimum, _L.Dot)),
 )  # fmt: skip
 _ELEMENTWISE = (_L.ReLU, _L.LeakyReLU, _L.PReLU, _L.ELU, _L.Softmax)
+_ATTENTION = (_L.MultiHeadAttention, _L.GroupQueryAttention, _L.Attention, _L.AdditiveAttention)
 # Layers that only move or gather values: what stands before an activation can be followed through them.
 _MOVERS = (_L.Concatenate, _L.MaxPooling2D, _L.AveragePooling2D, _L.GlobalAveragePooling2D, _L.GlobalMaxPooling2D,
            _L.Flatten, _L.Reshape, _L.Permute, _L.Dropout, _L.SpatialDropout2D, _L.Identity, _L.ZeroPadding2D,
@@ -65,11 +66,12 @@ class LayerInfo:
     parameters: int
     calls: int
     channel_axis: int = field(default=-1, repr=False)
+    in_attention: bool = field(default=False, repr=False)
 
     @property
     def is_spatial(self) -> bool:
-        """Whether its output has rows and columns."""
-        return len(self.output_shape) == 3
+        """Whether its output has rows and columns; the axes inside an attention layer are tokens and heads."""
+        return len(self.output_shape) == 3 and not self.in_attention
 
 
 def kind_of(layer: Any) -> str:
@@ -311,7 +313,11 @@ def describe(layers: dict[str, Any], recording: Recording) -> tuple[LayerInfo, .
         recording: of all of them.
     """
     usual = "channels_first" if any(map(_is_channels_first, layers.values())) else "channels_last"
-    return tuple(_info(path, layer, recording.calls.get(path, []), usual) for path, layer in layers.items())
+    attention = tuple(path + "/" for path, layer in layers.items() if isinstance(layer, _ATTENTION))
+    return tuple(
+        replace(_info(path, layer, recording.calls.get(path, []), usual), in_attention=path.startswith(attention))
+        for path, layer in layers.items()
+    )
 
 
 def _is_channels_first(layer: Any) -> bool:

@@ -23,15 +23,15 @@ OTHER_METHODS = "Choose a method without gradients: score_cam, ablation_cam, eig
 
 
 def activations(net: Network, path: str) -> Pass:
-    """`f(feed)`: what each call of a layer puts out, float32 [N, h, w, C]."""
+    """`f(feed)`: what each call of a layer puts out, float32 [N, h, w, C], or [N, tokens, C]."""
 
     def run(feed: Any) -> Any:
         with layers_.record(net.layers_by_path, [path]) as recording:
             net.call(feed)
         found = [keras.tree.flatten(output)[0] for output in recording.calls[path]]
         for one in found:
-            if one.shape.rank != 4:
-                raise BadTarget(_no_rows(net, path, tuple(one.shape)[1:]))
+            if one.shape.rank not in (3, 4):
+                raise BadTarget(no_rows(net, path, tuple(one.shape)[1:]))
         return [tf.cast(_channels_last(net, path, one), tf.float32) for one in found]
 
     return run
@@ -65,34 +65,45 @@ def slopes(net: Network, target: Target, guided: bool) -> tuple[Pass, list[bool]
     return run, comes_through
 
 
-def slope_at(net: Network, path: str, call: int, target: Target) -> tuple[Pass, list[bool]]:
-    """`f(feed, activation, classes, scale)`: as `slopes`, by what one call of a layer puts out."""
+def slope_at(net: Network, path: str, call: int, target: Target, tokens: Sequence[int] = ()) -> tuple[Pass, list[bool]]:
+    """`f(feed, activation, classes, scale)`: as `slopes`, by what one call of a layer puts out.
+
+    Args:
+        net: the network.
+        path: the layer's full path.
+        call: which of its calls.
+        target: what is read.
+        tokens: for a layer of tokens, the token of each cell of the activation; others stay as they are.
+    """
     comes_through: list[bool] = []
 
     def run(feed: Any, activation: Any, classes: Any, scale: Any) -> Any:
-        reading = _from(net, path, call, target, feed, activation, classes)
+        reading = _from(net, path, call, target, feed, activation, classes, tokens)
         return reading, _gradients(reading.value, [activation], scale, comes_through), False
 
     return run, comes_through
 
 
-def without(net: Network, path: str, call: int, target: Target) -> Pass:
+def without(net: Network, path: str, call: int, target: Target, tokens: Sequence[int] = ()) -> Pass:
     """`f(feed, activation, channels, classes)`: the Reading without each channel [N] of the activation [1, ...]."""
 
     def run(feed: Any, activation: Any, channels: Any, classes: Any) -> Reading:
         keep = 1.0 - tf.one_hot(channels, tf.shape(activation)[-1])  # [N, C]
         copies = [tf.repeat(tensor, tf.shape(channels)[0], 0) for tensor in feed]
-        return _from(net, path, call, target, copies, activation * keep[:, None, None, :], classes)
+        return _from(net, path, call, target, copies, activation * keep[:, None, None, :], classes, tokens)
 
     return run
 
 
-def _from(net: Network, path: str, call: int, target: Target, feed: Any, activation: Any, classes: Any) -> Reading:
+def _from(
+    net: Network, path: str, call: int, target: Target, feed: Any, activation: Any, classes: Any, tokens: Sequence[int]
+) -> Reading:
     """The target where a layer's call puts out this activation, whatever lies before it."""
 
     def put(output: Any) -> Any:
         leaves = keras.tree.flatten(output)
-        leaves[0] = tf.cast(_as_layer_has_it(net, path, activation), leaves[0].dtype)
+        cells = tf.cast(_as_layer_has_it(net, path, activation), leaves[0].dtype)
+        leaves[0] = _in_tokens(leaves[0], cells, tokens) if tokens else cells
         return keras.tree.pack_sequence_as(output, leaves)
 
     with layers_.record(net.layers_by_path, [path], True, {(path, call): put}) as recording:
@@ -120,7 +131,18 @@ def _as_layer_has_it(net: Network, path: str, x: Any) -> Any:  # [N, h, w, C] ->
     return tf.transpose(x, [0, 3, 1, 2]) if net.layer(path).channel_axis == 1 else x
 
 
-def _no_rows(net: Network, path: str, shape: tuple[int | None, ...]) -> str:
+def _in_tokens(output: Any, cells: Any, tokens: Sequence[int]) -> Any:  # [N, T, C], [N, h, w, C] -> [N, T, C]
+    rows = tf.reshape(cells, [tf.shape(cells)[0], len(tokens), output.shape[-1]])
+    places = tf.constant(tokens)[:, None]
+    return tf.transpose(
+        tf.tensor_scatter_nd_update(tf.transpose(output, [1, 0, 2]), places, tf.transpose(rows, [1, 0, 2])), [1, 0, 2]
+    )
+
+
+def no_rows(net: Network, path: str, shape: tuple[int | None, ...]) -> str:
+    """Why there is no map of a layer, and which layers have one."""
     having = [info.path for info in net.layers if info.is_spatial and info.kind != "input"]
-    exist = f"Choose one that has: {', '.join(having[-5:])}." if having else "This network has none; use attribution."
+    exist = "This network has none; use attribution."
+    if having:
+        exist = f"Choose one that has: {', '.join(having[-5:])}; or use attribution."
     return f"The layer {quoted(path)} has no rows and columns: its output has the shape {shape}. {exist}"

@@ -13,6 +13,7 @@ from cnnwidgets.compute.backend import tf
 from cnnwidgets.compute.dependence import Box, Followed, follow
 from cnnwidgets.compute.frame import Array, last_of
 from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.compute.placement import scaled
 from cnnwidgets.compute.settings import check_call, check_unit, pictures_in, whole_number
 from cnnwidgets.pictures import displayable
 
@@ -134,17 +135,6 @@ class _Unit:
             top, left, bottom, right = box
             pixels = displayable(given[top:bottom, left:right]).copy()  # a copy, so that the whole picture is not kept
             yield Patch(index, float(cells[place]), place, box, pixels)
-
-
-def scaled(box: Sequence[int], fed: Sequence[int], given: Sequence[int]) -> Box:
-    """A box in the picture as it was given, from that in the picture as the network gets it."""
-    top, left, bottom, right = box
-    return (
-        top * given[0] // fed[0],
-        left * given[1] // fed[1],
-        -(-bottom * given[0] // fed[0]),
-        -(-right * given[1] // fed[1]),
-    )
 
 
 def _places(

@@ -16,7 +16,9 @@ from cnnwidgets.compute.backend import compiled, tf
 from cnnwidgets.compute.canvas import Canvas
 from cnnwidgets.compute.cost import STEP_FLOPS, forward_flops
 from cnnwidgets.compute.frame import Array
+from cnnwidgets.compute.locations import NOWHERE, Location, locate, seen_by_output
 from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.compute.placement import Edges, scaled
 from cnnwidgets.compute.target_function import RETURN_ONE
 from cnnwidgets.compute.targets import Reading, Target
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
@@ -69,8 +71,22 @@ class Probe:
         self.net.check_weights()
         self._seen: dict[str, list[Any]] = {}
 
+    def location(self, path: str, call: int) -> Location:
+        """Where the cells of a layer's call look in the first picture that it sees."""
+        which = self.sees(path, call)[0]
+        height, width = self.pictures[which].shape[1:3]
+        return locate(self.net, path, call, which, (height, width))
+
+    def seen_by(self, target: Target, which: int) -> Edges:
+        """(top, left, bottom, right) of the part of a picture, as it was given, that has a part in the target."""
+        size, fed = self.sizes[which], self.pictures[which].shape[1:3]
+        outputs = range(len(self.net.outputs)) if target.takes_all else [target.output]
+        every = [seen_by_output(self.net, output, which, fed) for output in outputs]
+        tops, lefts, bottoms, rights = zip(*every, strict=True)
+        return scaled((min(tops), min(lefts), max(bottoms), max(rights)), fed, size)
+
     def activations(self, path: str) -> list[Any]:
-        """What each call of a layer puts out: float32 tensors [1, h, w, C].
+        """What each call of a layer puts out: float32 tensors [1, h, w, C]; tokens as rows and columns.
 
         Raises:
             BadTarget: for a layer without rows and columns.
@@ -78,11 +94,19 @@ class Probe:
         """
         if path not in self._seen:
             ask = self._traced(("activations", path), lambda: passes.activations(self.net, path))
-            seen = ask(self.feed)
+            seen = [self._on_a_grid(path, call, found) for call, found in enumerate(ask(self.feed))]
             if not all(np.isfinite(one).all() for one in seen):
                 raise BadModel(self.net.why_not_finite())
             self._seen[path] = seen
         return self._seen[path]
+
+    def _on_a_grid(self, path: str, call: int, found: Any) -> Any:  # [1, h, w, C] or [1, tokens, C] -> [1, h, w, C]
+        location = self.location(path, call)
+        if location.kind == NOWHERE and not (found.shape.rank == 4 and location.guessed):
+            raise BadTarget(passes.no_rows(self.net, path, tuple(found.shape)[1:]))
+        if found.shape.rank == 4:
+            return found
+        return tf.reshape(tf.gather(found, location.tokens, axis=1), [1, *location.cells, found.shape[-1]])
 
     def values(self, target: Target, copies: Mapping[int, Array] | None = None) -> Reading:
         """The target of the pictures, or of copies [N, H, W, C] for each picture input."""
@@ -99,16 +123,18 @@ class Probe:
     def slope_at(self, path: str, call: int, target: Target) -> Slopes:
         """The target's gradient by what one call of a layer puts out, [1, h, w, C]."""
         activation = self.activations(path)[call]
-        key = ("slope at", path, call, target.structure)
-        build = lambda: passes.slope_at(self.net, path, call, target)  # noqa: E731
+        tokens = self.location(path, call).tokens
+        key = ("slope at", path, call, target.structure, tokens)
+        build = lambda: passes.slope_at(self.net, path, call, target, tokens)  # noqa: E731
         ask = self._traced(key, build, _like(activation), CLASSES, SCALE)
         return self._scaled(ask, target, self.feed, activation, tf.constant(target.classes))
 
     def without(self, path: str, call: int, target: Target, channels: Sequence[int]) -> Array:
         """The target with one channel of a layer's call at zero, for each of the channels: [N]."""
         activation = self.activations(path)[call]
-        key = ("without", path, call, target.structure)
-        build = lambda: passes.without(self.net, path, call, target)  # noqa: E731
+        tokens = self.location(path, call).tokens
+        key = ("without", path, call, target.structure, tokens)
+        build = lambda: passes.without(self.net, path, call, target, tokens)  # noqa: E731
         ask = self._traced(key, build, _like(activation), CHANNELS, CLASSES)
         off = tf.constant(np.asarray(channels, np.int32))
         read = self._run(ask, target, self.feed, activation, off, tf.constant(target.classes))

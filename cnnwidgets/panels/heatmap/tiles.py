@@ -195,14 +195,13 @@ class HeatTiles:
     def evidence(self, place: Place) -> str:
         """What a map says at a place."""
         heat, (x, y) = self.tiles[place.tile].heat, self.pixel(place)
-        rows, columns = heat.raw.shape
-        raw = heat.raw[int(place.y * rows), int(place.x * columns)]
+        raw = heat.evidence_at(y, x)
         return f"x {x}, y {y}: evidence {raw:.3g}, {heat.map[y, x]:.0%} of the largest."
 
     def _value(self, index: int, signed: bool) -> np.ndarray:
         """Evidence [H, W] at the photograph's size, in the units of `raw`."""
         heat = self.tiles[index].heat
-        return pictures.resize(heat.raw, heat.map.shape) if signed else heat.map * _highest(heat)
+        return heat.signed if signed else heat.map * _highest(heat)
 
     def _scaled(self, index: int, signed: bool) -> np.ndarray:
         """The same at the size that is shown; kept, since opacity and colors change often."""

@@ -10,7 +10,7 @@ import numpy as np
 from cnnwidgets.compute.activations import feature_maps
 from cnnwidgets.compute.dependence import Box
 from cnnwidgets.compute.network import Network
-from cnnwidgets.compute.patches import scaled
+from cnnwidgets.compute.placement import scaled
 from cnnwidgets.compute.receptive_field import ReceptiveField, receptive_field
 from cnnwidgets.panels.held_picture import HeldPicture
 
