@@ -24,6 +24,7 @@ class Parcel:
         data: a `.keras` file, where there is no name.
         preprocess: numbers to multiply and to add.
         class_names: one for each class, or `None`.
+        shape: of the pictures of a model without a channel axis, or `None`.
     """
 
     fingerprint: str
@@ -31,6 +32,7 @@ class Parcel:
     data: bytes = b""
     preprocess: Affine | Scale = Scale(1.0)
     class_names: tuple[str, ...] | None = None
+    shape: tuple[int, ...] | None = None
 
     def unpack(self) -> Network:
         """The network.
@@ -50,7 +52,7 @@ class Parcel:
         with tempfile.TemporaryDirectory(prefix="cnnwidgets-") as folder:
             file = Path(folder) / "network.keras"
             file.write_bytes(self.data)
-            return Network.from_file(file, self.preprocess, self.class_names)
+            return Network.from_file(file, self.preprocess, self.class_names, shape=self.shape)
 
 
 def pack(net: Network) -> Parcel:
@@ -67,7 +69,7 @@ def pack(net: Network) -> Parcel:
             f"The preprocessing of {quoted(net.name)} is a function, and functions do not travel to other processes. "
             f"Name it (preprocess='tf'), build it into the model as a Rescaling layer, {HERE}."
         )
-    parcel = Parcel(fingerprint, "", _saved(net), net.preprocess, net.class_names)
+    parcel = Parcel(fingerprint, "", _saved(net), net.preprocess, net.class_names, net.shape)
     try:
         parcel.unpack()
     except BadModel as error:

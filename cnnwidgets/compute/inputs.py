@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cnnwidgets import pictures as pictures_
-from cnnwidgets.compute.backend import keras
+from cnnwidgets.compute import flat_pictures
+from cnnwidgets.compute.backend import keras, tf
 from cnnwidgets.compute.frame import Array
+from cnnwidgets.compute.model_objects import check_is_model, why_not_built
 from cnnwidgets.errors import BadModel, quoted
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue: ITU-R BT.601
@@ -26,12 +27,15 @@ class InputInfo:
         shape: without the batch, `None` where any size is taken.
         dtype: of the numbers that it takes.
         channels_first: whether its pictures are [C, H, W] rather than [H, W, C].
+        inner_shape: what the model itself takes where that has no channel axis, such as (28, 28) or (784,) for
+            pictures of the shape (28, 28, 1); else `None`.
     """
 
     name: str
     shape: tuple[int | None, ...]
     dtype: str = "float32"
     channels_first: bool = False
+    inner_shape: tuple[int | None, ...] | None = None
 
     @property
     def is_picture(self) -> bool:
@@ -55,6 +59,17 @@ class InputInfo:
         return (*self.size, self.channels) if self.is_picture else self.shape
 
     @property
+    def model_shape(self) -> tuple[int | None, ...]:
+        """Of what the model itself takes, without the batch."""
+        return self.shape if self.inner_shape is None else self.inner_shape
+
+    def without_channels(self, pictures: Any) -> Any:
+        """Pictures [N, H, W, C] in the shape that a model without a channel axis takes."""
+        if self.inner_shape is None:
+            return pictures
+        return pictures[..., 0] if len(self.inner_shape) == 2 else tf.reshape(pictures, [-1, *self.inner_shape])
+
+    @property
     def is_whole_numbers(self) -> bool:
         """Whether it takes integers: pictures as they come from a file."""
         return "int" in self.dtype
@@ -70,31 +85,28 @@ class InputInfo:
         return rows or height, columns or width
 
 
-def of_model(model: Any) -> tuple[tuple[InputInfo, ...], Any]:
+def of_model(model: Any, shape: object = None) -> tuple[tuple[InputInfo, ...], Any]:
     """The inputs of a model, flat and in its own order, and the nesting in which it takes them.
+
+    Args:
+        model: a built Keras model.
+        shape: of the picture, for an input without a channel axis.
 
     Raises:
         BadModel: for what is no Keras model, is not built, or takes no picture.
     """
-    if not isinstance(model, keras.Model):
-        raise BadModel(f"This is no Keras model but {quoted(type(model).__name__)}. Give a keras.Model.")
+    check_is_model(model)
     known = getattr(model, "inputs", None)
     if not known:
         _check_arguments(model)
     nesting = getattr(model, "input", known[0]) if known else _remembered_shapes(model)  # a Sequential has no `input`
     if nesting is None:
-        raise BadModel(
-            f"The model {quoted(model.name)} is not built, so its input is unknown. "
-            "Call it once on data, or give it a keras.Input of the right shape first."
-        )
+        raise BadModel(why_not_built(model))
     first = _is_channels_first(model)
-    flat = [_info(tensor, i, first) for i, tensor in enumerate(keras.tree.flatten(nesting))]
-    if not any(info.is_picture for info in flat):
-        raise BadModel(
-            f"The model {quoted(model.name)} takes no picture but {_shapes(flat)}. "
-            "A picture input has the shape (height, width, channels)."
-        )
-    return tuple(flat), keras.tree.map_structure(lambda _: None, nesting)
+    declared = [_info(tensor, i, first) for i, tensor in enumerate(keras.tree.flatten(nesting))]
+    flat = flat_pictures.with_pictures(declared, model, shape)
+    flat_pictures.check_picture(flat, model)
+    return flat, keras.tree.map_structure(lambda _: None, nesting)
 
 
 def _check_arguments(model: Any) -> None:
@@ -108,10 +120,6 @@ def _check_arguments(model: Any) -> None:
             f"The model {quoted(model.name)} is called with {len(needed)} arguments ({names}), and the shape of the "
             f"first alone is known. Wrap it, with a keras.Input for each: keras.Model([{names}], model({names}))."
         )
-
-
-def _shapes(inputs: Sequence[InputInfo]) -> str:
-    return ", ".join(str(i.shape) for i in inputs)
 
 
 def _remembered_shapes(model: Any) -> Any:

@@ -27,7 +27,7 @@ from cnnwidgets.compute.preprocess import Preprocess, resolve
 from cnnwidgets.compute.settings import whole_number
 from cnnwidgets.compute.strided import dense_gradients
 from cnnwidgets.compute.traces import Traces
-from cnnwidgets.errors import BadModel, BadPicture, BadTarget, nearest, quoted
+from cnnwidgets.errors import BadModel, BadPicture, BadTarget, CnnWidgetsError, nearest, quoted
 
 SMALL = 128  # pixels: any network takes pictures of this size
 LONGEST_SIDE = 1024  # a larger picture is shrunk before a network that takes any size
@@ -52,10 +52,12 @@ class Network:
         class_names: one name for each class, in order.
         name: how it is called in recipes and captions; the model's own name if not given.
         synonyms: for each class every name that it may be called by.
+        shape: (height, width), or (height, width, channels), of the pictures of a model without a channel axis, which
+            takes them as [H, W] or as one list of numbers; square gray ones, such as (28, 28) and (784,), need none.
 
     Raises:
         BadModel: for what is no built Keras model, or takes no picture.
-        BadTarget: for an unknown preprocessing, or a number of class names that does not fit.
+        BadTarget: for an unknown preprocessing, or a number of class names or a shape that does not fit.
 
     Example:
         >>> net = Network(keras.applications.VGG16(weights=None))
@@ -69,11 +71,13 @@ class Network:
         *,
         name: str | None = None,
         synonyms: Sequence[Sequence[str]] | None = None,
+        shape: tuple[int, ...] | None = None,
     ) -> None:
         """See the class."""
         start_device()
         self.model = model
-        self.inputs, self._nesting = inputs_.of_model(model)
+        self.inputs, self._nesting = inputs_.of_model(model, shape)
+        self.shape = shape
         if not isinstance(name, str | None):
             raise BadTarget(f"name={quoted(name)} cannot be. Give a text, or leave it out for the model's own.")
         self.name = name or model.name
@@ -93,7 +97,12 @@ class Network:
 
     @classmethod
     def from_file(
-        cls, path: str | PathLike[str], preprocess: str | Preprocess = "auto", class_names: Sequence[str] | None = None
+        cls,
+        path: str | PathLike[str],
+        preprocess: str | Preprocess = "auto",
+        class_names: Sequence[str] | None = None,
+        *,
+        shape: tuple[int, ...] | None = None,
     ) -> Network:
         """The network in a `.keras` or `.h5` file; nothing in it is executed, and what it declares is checked first.
 
@@ -101,6 +110,7 @@ class Network:
             path: the file.
             preprocess: as for a Network.
             class_names: one name for each class, in order.
+            shape: of the pictures of a model without a channel axis, as for a Network.
 
         Raises:
             BadModel: why the file cannot be read, or must not be.
@@ -109,7 +119,7 @@ class Network:
         Example:
             >>> net = Network.from_file("model.keras")
         """
-        return cls(load_model(path), preprocess, class_names)
+        return cls(load_model(path), preprocess, class_names, shape=shape)
 
     def __repr__(self) -> str:
         """One line: what it takes and how many layers it has."""
@@ -141,14 +151,28 @@ class Network:
         self._check_names()
         try:
             return self._surveyed(None)
-        except Exception as error:  # whatever a layer raises that asks for the size as a number
-            if all(self.inputs[i].is_fixed for i in self.picture_inputs):
-                raise
-            self._surveyed(SMALL)  # if that fails too, size is not what is wrong
+        except CnnWidgetsError:
+            raise
+        except Exception as error:  # whatever a layer raises, such as one that asks for the size as a number
+            if self._runs_at_one_size():
+                raise BadModel(
+                    f"The model {quoted(self.name)} takes pictures of any size, but a layer in it must know the size "
+                    "beforehand. Rebuild it for one size, such as keras.Input((224, 224, 3))."
+                ) from error
             raise BadModel(
-                f"The model {quoted(self.name)} takes pictures of any size, but a layer in it must know the size "
-                "beforehand. Rebuild it for one size, such as keras.Input((224, 224, 3))."
+                f"The model {quoted(self.name)} cannot be run as a TensorFlow graph ({quoted(_reason(error), 200)}). "
+                "Use only TensorFlow or keras.ops operations on tensors in its layers."
             ) from error
+
+    def _runs_at_one_size(self) -> bool:
+        """Whether a model that takes any size runs where the size is known."""
+        if all(self.inputs[i].is_fixed for i in self.picture_inputs):
+            return False
+        try:
+            self._surveyed(SMALL)
+        except Exception:  # size is not what is wrong
+            return False
+        return True
 
     def _check_names(self) -> None:
         """Refuse a model that cannot be run because of what its parts are called.
@@ -169,7 +193,9 @@ class Network:
         found: list[Any] = []
 
         def run() -> None:
-            shapes = [[None, *(n or (side if info.is_picture else n) for n in info.shape)] for info in self.inputs]
+            shapes = [
+                [None, *(n or (side if info.is_picture else n) for n in info.model_shape)] for info in self.inputs
+            ]
             feed = [
                 tf.raw_ops.Placeholder(dtype=info.dtype, shape=shape)
                 for info, shape in zip(self.inputs, shapes, strict=True)
@@ -295,7 +321,7 @@ class Network:
         if not info.is_picture:
             return tf.cast(tensor, info.dtype)
         x = self.preprocess(tensor * 255.0)  # [N, H, W, C] 0..1 -> what the network expects
-        x = tf.transpose(x, [0, 3, 1, 2]) if info.channels_first else x
+        x = tf.transpose(x, [0, 3, 1, 2]) if info.channels_first else info.without_channels(x)
         return x if info.is_whole_numbers else tf.cast(x, info.dtype)
 
     def feed(self, pictures: Any, which: int, held: Mapping[int, Any] | None = None) -> list[Any]:
@@ -490,6 +516,12 @@ def _probabilities(scores: Array, output: OutputInfo) -> Array:
         return scores
     powers = np.exp(scores - scores.max())
     return np.asarray(powers / powers.sum())
+
+
+def _reason(error: Exception) -> str:
+    """The line of an error that says most: the first that Keras did not put in front."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if not line.startswith("Exception encountered")), type(error).__name__)
 
 
 def _channels_last(info: InputInfo, x: Any) -> Any:

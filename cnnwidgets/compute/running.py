@@ -24,6 +24,8 @@ def floats_stay(model: Any) -> Iterator[None]:
 
     with TRACING, contextlib.ExitStack() as restore:
         for part in model._flatten_layers():
+            if isinstance(part, keras.Sequential):  # it casts what it is called with, before its layers see it
+                wrap(part, "_convert_input_args", lambda _: False, restore)
             for owner in (part, getattr(part, "_functional", None)):
                 if hasattr(owner, "_convert_inputs_to_tensors"):
                     wrap(owner, "_convert_inputs_to_tensors", keeping, restore)

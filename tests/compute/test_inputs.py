@@ -129,20 +129,6 @@ def test_a_sequential_works_however_it_was_built(noise, run):
         np.testing.assert_allclose(run(network, pictures), model(pictures), atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "make", [lambda: keras.Sequential([L.Conv2D(2, 3)]), lambda: several(lambda x: x), keras.Sequential]
-)
-def test_a_model_that_was_never_built_names_the_remedy(make):
-    with pytest.raises(BadModel, match=r"not built.*Call it once on data, or give it a keras.Input"):
-        Network(make())
-
-
-@pytest.mark.parametrize("thing", [None, "squeezenet", 3, L.Conv2D(2, 3), keras.Model, np.zeros((8, 8, 3))])
-def test_what_is_no_model_is_refused(thing):
-    with pytest.raises(BadModel, match="no Keras model"):
-        Network(thing)
-
-
 @pytest.mark.parametrize("shape", [(4,), (16, 3), (8, 8, 8, 1), ()])
 def test_a_model_that_takes_no_picture_is_refused_with_what_it_takes(shape):
     model = keras.Sequential([keras.Input(shape), L.Identity()])
