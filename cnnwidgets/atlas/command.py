@@ -80,9 +80,9 @@ def _render(asked: argparse.Namespace) -> None:
 
 def _network(asked: argparse.Namespace) -> Any:
     from cnnwidgets.compute.network import Network
-    from cnnwidgets.zoo import load_network
+    from cnnwidgets.zoo import NETWORKS, load_network
 
-    if Path(asked.network).suffix in (".keras", ".h5"):
+    if asked.network not in NETWORKS and (Path(asked.network).suffix or Path(asked.network).exists()):
         return Network.from_file(asked.network, asked.preprocess)
     return load_network(asked.network)
 

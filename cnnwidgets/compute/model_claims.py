@@ -33,3 +33,8 @@ def check_claim(file: Path, claimed: int) -> None:
 def megabytes(count: int) -> str:
     """A size as a person reads it: "12.3 MB"."""
     return f"{count / 1e6:,.1f} MB"
+
+
+def rebuild(file: Path) -> str:
+    """What opens nearly any file of Keras, its weights at least."""
+    return f"Build the model in Python, call its load_weights({quoted(file.name)}), and give it to cw.Network"

@@ -85,6 +85,7 @@ class Network:
         first = self.inputs[self.picture_inputs[0]]
         self.preprocess, self.preprocess_note = resolve(preprocess, model, first.channels)
         self.layers_by_path = dict(layers_.walk(model))
+        self.file_note = ""
         self.traces = Traces()
         self._sees: dict[tuple[str, int], tuple[int, ...]] = {}
         self.class_names = None if class_names is None else _checked_names(class_names)
@@ -106,6 +107,9 @@ class Network:
     ) -> Network:
         """The network in a `.keras` or `.h5` file; nothing in it is executed, and what it declares is checked first.
 
+        The content counts, whatever the file is called. Files of Keras 2 are translated; `file_note` says what was
+        changed for that. What only training needs (losses, metrics, optimizers) is left out.
+
         Args:
             path: the file.
             preprocess: as for a Network.
@@ -119,7 +123,10 @@ class Network:
         Example:
             >>> net = Network.from_file("model.keras")
         """
-        return cls(load_model(path), preprocess, class_names, shape=shape)
+        loaded = load_model(path)
+        net = cls(loaded.model, preprocess, class_names, shape=shape)
+        net.file_note = loaded.note
+        return net
 
     def __repr__(self) -> str:
         """One line: what it takes and how many layers it has."""

@@ -21,7 +21,7 @@ from PIL import Image
 
 import cnnwidgets as cw
 from cnnwidgets.compute.backend import keras
-from cnnwidgets.compute.model_archive import read_config
+from cnnwidgets.compute.model_archive import read_content
 from cnnwidgets.compute.model_file import load_model
 from cnnwidgets.jobs.entry import decode, encode
 from cnnwidgets.pictures import load_picture, to_png
@@ -148,7 +148,7 @@ def read_config_only(data: bytes) -> object:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.h5"
         path.write_bytes(data)
-        return read_config(path)
+        return read_content(path)
 
 
 def plainly(chance: random.Random, data: bytes) -> bytes:

@@ -92,7 +92,7 @@ class NetworkMenu(widgets.VBox):
         if job.state == "error":
             self.refuse(Failure(job.error, job.error_kind, job.error_types, job.traceback))
         elif job.frame is not None:
-            self._line.value = markup.status("")
+            self._line.value = markup.status(job.frame.file_note)
             self._on_choose(job.frame)
 
     def forget(self) -> None:
