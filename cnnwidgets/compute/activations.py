@@ -11,6 +11,7 @@ from cnnwidgets.compute import layers as layers_
 from cnnwidgets.compute.backend import compiled, keras, tf
 from cnnwidgets.compute.frame import Array
 from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.compute.settings import check_call, whole_number
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget, quoted
 
@@ -25,7 +26,12 @@ class UnitValue(NamedTuple):
 
 
 def feature_maps(
-    net: Network | Any, picture: object, layers: str | Iterable[str] | None = None, *, call: int = 0
+    net: Network | Any,
+    picture: object,
+    layers: str | Iterable[str] | None = None,
+    *,
+    call: int = 0,
+    size: Size | None = None,
 ) -> dict[str, Array]:
     """What the units of layers answer to a picture, at each place: all layers in one pass.
 
@@ -34,6 +40,8 @@ def feature_maps(
         picture: anything that `load_picture` takes; for a model of several inputs a list or dict of them.
         layers: paths, an unambiguous last part is enough; all convolutions if not given.
         call: which call of a shared layer. Without `layers`, those convolutions that have it.
+        size: at which the network looks, if not its own: pixels of the longer side, (height, width) into which the
+            picture fits, or "picture" for the picture's own, up to 1,024 px.
 
     Returns:
         For each full path float32 [h, w, units], whatever the model's own order of axes; [units] for a layer without
@@ -46,11 +54,11 @@ def feature_maps(
 
     Example:
         >>> feature_maps(net, "cat.jpg", ["conv1"])["conv1"].shape
-        (150, 226, 64)
+        (74, 112, 64)
     """
     net = as_network(net)
     paths = _paths(net, layers, call)
-    return dict(zip(paths, answers(net, paths, call, net.arrays(picture)), strict=True))
+    return dict(zip(paths, answers(net, paths, call, net.arrays(picture, size)), strict=True))
 
 
 def _paths(net: Network, layers: str | Iterable[str] | None, call: int) -> tuple[str, ...]:
@@ -172,7 +180,14 @@ def _by_unit(maps: Array, by: str) -> Array:  # [..., units] -> [units]
 
 
 def top_units(
-    net: Network | Any, picture: object, layer: str, count: int = 10, *, by: str = "max", call: int = 0
+    net: Network | Any,
+    picture: object,
+    layer: str,
+    count: int = 10,
+    *,
+    by: str = "max",
+    call: int = 0,
+    size: Size | None = None,
 ) -> list[UnitValue]:
     """The units of a layer that answer most to a picture, best first.
 
@@ -183,6 +198,7 @@ def top_units(
         count: how many, at most.
         by: "max", the strongest place of the unit's map; or "mean", the whole map.
         call: which call of a shared layer.
+        size: as in `feature_maps`.
 
     Raises:
         BadPicture: for what is no picture, or is too small for the network.
@@ -191,6 +207,6 @@ def top_units(
     if by not in ("max", "mean"):
         raise BadTarget(f"Units cannot be ranked by {quoted(by)}. Choose max or mean.")
     count = whole_number("count", count, 1)
-    (maps,) = feature_maps(net, picture, [layer], call=call).values()
+    (maps,) = feature_maps(net, picture, [layer], call=call, size=size).values()
     values = _by_unit(maps, by)
     return [UnitValue(int(unit), float(values[unit])) for unit in np.argsort(-values, kind="stable")[:count]]

@@ -20,6 +20,7 @@ from cnnwidgets.compute.objectives import Objective, numbers_of
 from cnnwidgets.compute.optimizers import MomentumSign
 from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.compute.parametrizations import Pixels
+from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.compute.reading import checked, read
 from cnnwidgets.compute.settings import checked_seed, checked_steps, number
 from cnnwidgets.errors import BadModel, BadTarget, nearest, quoted
@@ -75,6 +76,7 @@ def adversarial(
     *,
     method: str = "momentum_sign",
     output: int | str | None = None,
+    size: Size | None = None,
     seed: int = 0,
 ) -> Iterator[AdversarialFrame]:
     """Nudge a picture, by at most `epsilon` in any pixel, until the network sees something else.
@@ -91,10 +93,13 @@ def adversarial(
         method: "momentum_sign" climbs the gradient (Dong et al., arXiv:1710.06081; with one step that of Goodfellow et
             al., arXiv:1412.6572); "random_search" draws noise of the same size and keeps the best, for comparison.
         output: of a model with several, its index or name.
+        size: at which the network looks, if not its own: pixels of the longer side, (height, width) into which the
+            picture fits, or "picture" for the picture's own, up to 1,024 px.
         seed: of the random search; the same seed, machine, versions and settings give the same bytes.
 
     Yields:
-        AdversarialFrame: one for each step; its pictures have the size that the network takes.
+        AdversarialFrame: one for each step. Its pictures have the size at which the network looks, since a perturbation
+            does not survive being brought to another one: `net.predict(frame.pictures[0])`, at the same `size`, agrees.
 
     Raises:
         BadTarget: for a class, method or number that cannot be, or a network that tells no classes; before any
@@ -107,7 +112,7 @@ def adversarial(
         >>> frame.prediction.name
         'goldfish'
     """
-    return plan_nudge(net, picture, target, epsilon, steps, method=method, output=output, seed=seed).frames()
+    return plan_nudge(net, picture, target, epsilon, steps, method=method, output=output, size=size, seed=seed).frames()
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +176,7 @@ def plan_nudge(
     *,
     method: str = "momentum_sign",
     output: int | str | None = None,
+    size: Size | None = None,
     seed: int = 0,
 ) -> NudgePlan:
     """Check a nudge; the arguments are those of `adversarial`."""
@@ -185,10 +191,9 @@ def plan_nudge(
     levels, steps, seed = _checked_levels(epsilon), checked_steps(steps), checked_seed(seed)
     if not isinstance(method, str) or method not in METHODS:
         raise BadTarget(f"There is no method {quoted(method)}. Choose one ({nearest(method, METHODS)}).")
-    opened = net.opened(picture)
-    inputs = net.fitted(opened)
+    inputs = net.arrays(picture, size)
     net.check_room(inputs)
-    canvas = canvas_around(net, objectives.class_logit(0, output=index), opened)
+    canvas = canvas_around(net, objectives.class_logit(0, output=index), inputs)
     original = _in_eight_bits(inputs[canvas.which]).numpy()
     predict = functools.partial(_predictions, net, inputs, canvas.which, index)
     chosen = predict(original)[0].index if wanted is None else wanted
@@ -204,8 +209,8 @@ def _log_odds(net: Network, index: int, output: int) -> Objective:
 
 
 def _predictions(net: Network, inputs: Sequence[Array], which: int, output: int, pictures: Array) -> list[Prediction]:
-    given = [(pictures if i == which else array)[0] for i, array in enumerate(inputs)]
-    return net.predict(given if len(given) > 1 else given[0], net.outputs[output].classes, output)
+    given = [pictures if i == which else array for i, array in enumerate(inputs)]
+    return net.predictions(given, net.outputs[output].classes, output)
 
 
 def _momentum_sign(plan: NudgePlan) -> Iterator[Frame]:

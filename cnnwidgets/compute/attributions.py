@@ -14,6 +14,7 @@ from cnnwidgets.compute.evidence import Heatmap, HeatmapFrame, Sight, Verdict, f
 from cnnwidgets.compute.frame import Array, last_of
 from cnnwidgets.compute.heatmaps import check_method, noted
 from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.compute.placement import PART, Placement
 from cnnwidgets.compute.probe import Probe, Slopes
 from cnnwidgets.compute.question import Partial, Question, by_picture
@@ -58,6 +59,7 @@ def attribution(
     output: int | str | None = None,
     samples: int | None = None,
     noise: float = 0.1,
+    size: Size | None = None,
     seed: int = 0,
 ) -> list[Heatmap]:
     """Map which pixels a class depends on, one Heatmap for each picture input.
@@ -76,6 +78,8 @@ def attribution(
         output: of a model with several, its index or name.
         samples: how many noisy copies (16), steps from black (32) or random masks (512), up to 8192.
         noise: of "smoothgrad": its standard deviation, in pictures of 0..1.
+        size: at which the network looks, if not its own: pixels of the longer side, (height, width) into which the
+            picture fits, or "picture" for the picture's own, up to 1,024 px.
         seed: the same seed, machine, versions and settings give the same bytes.
 
     Returns:
@@ -91,7 +95,7 @@ def attribution(
     Example:
         >>> heat = attribution(net, picture, "Egyptian cat", "occlusion")[0]
     """
-    probe = Probe(net, picture)
+    probe = Probe(net, picture, size)
     frames = attribution_frames(probe, target, method, output=output, samples=samples, noise=noise, seed=seed)
     return noted(last_of(frames).result(), probe)
 

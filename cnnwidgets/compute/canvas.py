@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,7 +96,7 @@ def _held(net: Network, held: object) -> dict[int, Any]:
     return {names.index(name): tf.constant(net.array(value, names.index(name))) for name, value in held.items()}
 
 
-def canvas_around(net: Network, objective: Objective, opened: Mapping[int, Array]) -> Canvas:
+def canvas_around(net: Network, objective: Objective, arrays: Sequence[Array]) -> Canvas:
     """The canvas for pictures that are there, at the first picture input that every term sees.
 
     It is open where the network takes any size.
@@ -104,7 +104,7 @@ def canvas_around(net: Network, objective: Objective, opened: Mapping[int, Array
     Args:
         net: the network.
         objective: what is climbed, checked.
-        opened: what the inputs get, from `net.opened`; all but the one that is painted on hold still.
+        arrays: what the inputs get, as `net.call` takes it; all but the one that is painted on hold still.
 
     Raises:
         BadTarget: where there is no such input.
@@ -118,7 +118,7 @@ def canvas_around(net: Network, objective: Objective, opened: Mapping[int, Array
         paths = ", ".join(t.layer or "the output" for t in objective.terms)
         raise BadTarget(f"These see different pictures: {paths}. Climb layers that see the same one.")
     which = common[0]
-    held = {i: tf.constant(array) for i, array in enumerate(net.fitted(opened)) if i != which}
+    held = {i: tf.constant(array) for i, array in enumerate(arrays) if i != which}
     info = net.inputs[which]
     return Canvas((*info.size, info.channels), which, held)
 

@@ -187,7 +187,7 @@ def plan_dream(
     scale = number("octave_scale", octave_scale, 1, LARGEST_SCALE, above=True)
     side = None if tile is None else whole_number("tile", tile, SMALLEST_TILE, LARGEST_TILE)
     opened = net.opened(picture)
-    canvas = canvas_around(net, checked(net, objective(climbed.weights)), opened)
+    canvas = canvas_around(net, checked(net, objective(climbed.weights)), net.at_own_size(opened))
     if side is not None:
         _check_tile(net, net.inputs[canvas.which], side)
     whole = opened[canvas.which]  # [H, W, C]

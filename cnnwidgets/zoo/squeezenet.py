@@ -12,6 +12,7 @@ from typing import Any
 
 from cnnwidgets.compute.backend import keras
 from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.compute.preprocess import Affine
 from cnnwidgets.zoo import imagenet
 from cnnwidgets.zoo.numpy_pickle import read_numpy_pickle
@@ -31,8 +32,11 @@ PREPROCESS = Affine(
 )
 
 
-def load() -> Network:
+def load(size: Size = 224) -> Network:
     """A fresh SqueezeNet 1.1 with its ImageNet weights.
+
+    Args:
+        size: at which it looks at photographs, if not at the one that it was trained at.
 
     Raises:
         BadModel: where the weights or the class names are missing or damaged.
@@ -40,7 +44,7 @@ def load() -> Network:
     model = build()
     for name, arrays in read_numpy_pickle(WEIGHTS.read()).items():
         model.get_layer(name.replace("/", "_")).set_weights(arrays)
-    return Network(model, PREPROCESS, imagenet.class_names(), synonyms=imagenet.synonyms())
+    return Network(model, PREPROCESS, imagenet.class_names(), synonyms=imagenet.synonyms(), size=size)
 
 
 def build() -> Any:

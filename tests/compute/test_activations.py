@@ -255,7 +255,7 @@ def test_the_share_of_silent_units():
 def test_maps_of_a_photograph_show_the_cat():
     net = cw.load_network("squeezenet")
     cat = samples.sample("chelsea")[::2, ::2]
-    shown = display_maps(feature_maps(net, cat, ["conv1"])["conv1"])
+    shown = display_maps(feature_maps(net, cat, ["conv1"], size="picture")["conv1"])
     assert shown.shape == (64, 75, 113)
     grey = cat.mean(-1)[: 2 * 75 : 2, : 2 * 113 : 2]
     alike = [abs(np.corrcoef(plane.ravel(), grey.ravel())[0, 1]) for plane in shown if plane.std() > 0]

@@ -239,7 +239,7 @@ def test_the_output_that_is_explained_is_picked_by_index_or_name(noise, kind):
     "name, path, shape",
     [
         ("plain", "conv2", (20, 16)), ("sequential", "pool", (15, 15)), ("nested", "backbone/conv", (36, 28)),
-        ("subclassed", "block/deep_conv", (28, 28)), ("inputs_as_list", "conv", (30, 30)),
+        ("subclassed", "block/deep_conv", (36, 28)), ("inputs_as_list", "conv", (30, 30)),
         ("inputs_as_dict", "conv", (30, 30)), ("channels_first", "conv2", (13, 13)),
         ("mixed_float16", "conv", (38, 30)), ("with_state", "relu", (38, 30)), ("linear", "conv", (40, 32)),
     ],
@@ -548,7 +548,7 @@ def test_what_is_no_picture_is_refused(noise):
 
 def test_a_picture_that_is_too_small_is_refused():
     with pytest.raises(BadPicture, match="9 x 9 pixels are too small"):
-        class_activation_map(load_network("squeezenet"), np.zeros((9, 9, 3), np.uint8))
+        class_activation_map(load_network("squeezenet"), np.zeros((9, 9, 3), np.uint8), size="picture")
 
 
 def test_a_model_without_rows_and_columns_is_sent_to_attribution(net, noise):

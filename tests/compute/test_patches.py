@@ -177,11 +177,13 @@ def test_a_layer_that_sees_no_picture_is_refused_in_words(net):
 def test_a_patch_alone_excites_the_unit_exactly_as_in_its_photograph():
     """So the box holds all that the unit's cell sees: 7 pixels in the 1 x 1 branch of a concatenation, not 15."""
     net = cw.load_network("squeezenet")
-    found = top_patches(net, [samples.sample(name) for name in ("coffee", "chelsea")], "fire2_concat", 10, 2)
+    found = top_patches(
+        net, [samples.sample(name) for name in ("coffee", "chelsea")], "fire2_concat", 10, 2, size="picture"
+    )
     assert {patch.picture for patch in found} == {0, 1}
     for patch in found:
         assert patch.pixels.shape == (7, 7, 3)
         black = np.zeros((40, 40, 3), np.float32)
         black[16:23, 16:23] = patch.pixels  # 4 cells of 4 pixels from the corner
-        alone = feature_maps(net, black, ["fire2_concat"])["fire2_concat"]
+        alone = feature_maps(net, black, ["fire2_concat"], size="picture")["fire2_concat"]
         assert alone[4, 4, 10] == pytest.approx(patch.value, rel=1e-4)
