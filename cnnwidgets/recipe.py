@@ -62,14 +62,16 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("verb", "network", "fingerprint", "device"):
             if not isinstance(getattr(self, name), str):
-                raise BadTarget(f"A recipe's {name} cannot be of type {_kind(getattr(self, name))}. Give text.")
+                raise BadTarget(f"A recipe's {name} must be text, got {_kind(getattr(self, name))}.")
         if self.verb not in VERBS:
             raise BadTarget(f"There is no verb {quoted(self.verb)} to write a recipe for; {nearest(self.verb, VERBS)}.")
         if not re.fullmatch("[0-9a-f]{64}", self.fingerprint):
-            raise BadTarget(f"{quoted(self.fingerprint)} is no fingerprint. Give the 64 digits of net.fingerprint().")
+            raise BadTarget(
+                f"{quoted(self.fingerprint)} is not a fingerprint. Give the 64 digits of net.fingerprint()."
+            )
         for name in ("settings", "versions"):
             if not isinstance(getattr(self, name), Mapping):
-                raise BadTarget(f"A recipe's {name} cannot be of type {_kind(getattr(self, name))}. Give a dict.")
+                raise BadTarget(f"A recipe's {name} must be a dict, got {_kind(getattr(self, name))}.")
             object.__setattr__(self, name, _frozen(getattr(self, name)))
         _check_names(self.verb, self.settings)
         if len(self.to_json()) > MAX_TEXT:
@@ -95,7 +97,7 @@ class Recipe:
                 if isinstance(values, Mapping)
                 else f"A value of type {_kind(values)}"
             )
-            raise BadTarget(f"{what} is no recipe. Expected a dict of exactly: {', '.join(known)}.")
+            raise BadTarget(f"{what} is not a recipe. Expected a dict of exactly: {', '.join(known)}.")
         return cls(**values)
 
     @classmethod
@@ -106,7 +108,7 @@ class Recipe:
                 raise ValueError(f"{len(text)} characters")
             values = json.loads(text)
         except (ValueError, TypeError, RecursionError) as error:
-            raise BadTarget(f"{quoted(text)} is no recipe. Give the JSON that to_json wrote, unchanged.") from error
+            raise BadTarget(f"{quoted(text)} is not a recipe. Give the JSON that to_json wrote, unchanged.") from error
         return cls.from_dict(values)
 
     @classmethod
@@ -183,7 +185,7 @@ def _frozen(value: Any, depth: int = 0) -> Any:
             return MappingProxyType({key: _frozen(value[key], depth + 1) for key in sorted(value)})
     shown = quoted(value) if isinstance(value, float) else f"A value of type {_kind(value)}"
     raise BadTarget(
-        f"{shown} cannot stand in a recipe here. Give finite numbers, text, or lists and dicts of them, "
+        f"{shown} is not a value for a recipe. Give finite numbers, text, or lists and dicts of them, "
         f"at most {MAX_ITEMS} in one and {MAX_DEPTH} deep."
     )
 

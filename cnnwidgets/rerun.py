@@ -101,8 +101,8 @@ def _from_photograph(verb: Callable[..., Iterator[Any]]) -> Callable[[Network, M
     def make(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
         if settings.get("steered"):
             raise BadTarget(
-                "Its settings were turned while it ran, so they do not tell how it was made. "
-                "Run its snippet() for one that is like it."
+                "Its settings were changed while it ran, so they do not show how it was made. "
+                "Run its snippet() for a similar one."
             )
         frames = verb(net, held.given, **_keywords(verb.__name__, settings))
         return _at(frames, settings).pictures[0]
@@ -130,7 +130,7 @@ def _asked_network(net: Network, asked: Mapping[str, Any]) -> Network:
     other = asked["network"]
     if other in BUNDLED and (network := load_network(other)).fingerprint() == asked["fingerprint"]:
         return network
-    raise BadTarget(f"The network {quoted(other)} stands beside. Run the panel with it as second_net instead.")
+    raise BadTarget(f"It compares with the network {quoted(other)}. Run the panel with it as second_net instead.")
 
 
 def _keywords(verb: str, settings: Mapping[str, Any]) -> dict[str, Any]:

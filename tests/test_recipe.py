@@ -168,7 +168,7 @@ class Odd:
     ids=range(14),
 )
 def test_a_value_that_is_not_json_or_too_much_is_refused(value: object) -> None:
-    with pytest.raises(BadTarget, match="cannot stand in a recipe"):
+    with pytest.raises(BadTarget, match="is not a value for a recipe"):
         made(settings={**UNITS, "seed": value})
 
 
@@ -194,7 +194,7 @@ def test_a_field_of_another_kind_is_refused(other: dict[str, Any]) -> None:
 
 
 def test_what_is_no_fingerprint_is_told_where_to_get_one() -> None:
-    with pytest.raises(BadTarget, match=r"'abc' is no fingerprint.*64 digits of net\.fingerprint\(\)"):
+    with pytest.raises(BadTarget, match=r"'abc' is not a fingerprint.*64 digits of net\.fingerprint\(\)"):
         made(fingerprint="abc")
 
 

@@ -190,7 +190,7 @@ def test_a_function_as_target_says_so(net, photo, saved):
 
 def test_another_network_beside_says_so(net, photo, saved):
     path = saved(cw.HeatmapPanel(net, photo, second_net=cw.Network(small("other"), "unit")))
-    with pytest.raises(cw.BadTarget, match="'other' stands beside"):
+    with pytest.raises(cw.BadTarget, match="compares with the network 'other'"):
         cw.rerun(path, net, photo)
 
 
@@ -198,7 +198,7 @@ def test_another_network_of_the_same_name_beside_is_not_taken_for_the_first(net,
     other = cw.Network(small(net.name), "unit")
     other.model.set_weights([2 * weight for weight in other.model.get_weights()])
     path = saved(cw.HeatmapPanel(net, photo, second_net=other))
-    with pytest.raises(cw.BadTarget, match="stands beside"):
+    with pytest.raises(cw.BadTarget, match="compares with"):
         cw.rerun(path, net, photo)
 
 

@@ -64,16 +64,14 @@ def check_client(client: object, allow_plain_tcp: bool) -> None:
         BadTarget: with what to do instead.
     """
     if not isinstance(client, Client) or client.asynchronous:
-        raise BadTarget(
-            f"client={quoted(client)} cannot be. Give a dask.distributed.Client that is not asynchronous, or none."
-        )
+        raise BadTarget(f"client must be a synchronous dask.distributed.Client or None, got {quoted(client)}.")
     if client.scheduler is None or client.status != "running":
         raise BadTarget("This client is closed. Connect a new one: dask.distributed.Client(...).")
     address = str(client.scheduler.address)
     if not (allow_plain_tcp or is_safe(address)):
         raise BadTarget(
-            f"The scheduler at {quoted(address)} is reached without encryption, so whoever reaches it can run code on "
-            "its workers. Use TLS (dask.distributed.Security), or pass allow_plain_tcp=True in a network you trust."
+            f"The scheduler at {quoted(address)} is not encrypted, so anyone who reaches it can run code on its "
+            "workers. Use TLS (dask.distributed.Security), or pass allow_plain_tcp=True in a network you trust."
         )
 
 
@@ -100,13 +98,13 @@ def conditions_of(client: Client) -> tuple[str, dict[str, str]]:
         found = client.gather(asked)
     except Exception as error:  # a worker that cannot even import the package, or died of it
         raise JobFailed(
-            f"A worker cannot paint: {quoted(str(error), 160)}. Install cnnwidgets and TensorFlow on each."
+            f"A worker cannot render: {quoted(str(error), 160)}. Install cnnwidgets and TensorFlow on each."
         ) from error
     other = next((one for one in found if one != found[0]), None)
     if other is not None:
         differing = sorted(set(found[0][1].items()) ^ set(other[1].items())) or [found[0][0], other[0]]
         raise BadTarget(
-            f"The workers would paint different bytes: {quoted(differing, 160)}. Use one kind of device and the same "
+            f"The workers would render different bytes: {quoted(differing, 160)}. Use one kind of device and the same "
             "versions on all of them."
         )
     device, versions = found[0]
@@ -171,7 +169,7 @@ def outcomes(
     guilty: list[Order] = []
     yield from _shared_out(client, suspects, work, guilty, lambda: 1)
     for order in guilty:
-        yield order, Outcome.failure(order.units, "the workers that painted it were killed; is there enough memory?")
+        yield order, Outcome.failure(order.units, "the workers that rendered it were killed; is there enough memory?")
 
 
 def _shared_out(

@@ -21,7 +21,7 @@ BROKEN, STOPPED = 2, 130  # exit codes; the second is what a shell expects after
 def arguments() -> argparse.ArgumentParser:
     """What may stand on the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m cnnwidgets", description="Paint what every unit of a network looks for, and keep it."
+        prog="python -m cnnwidgets", description="Render what every unit of a network responds to, and keep it."
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="atlas")
     atlas = verbs.add_parser("atlas", help="render an atlas, or go on with one", description=parser.description)
@@ -71,7 +71,7 @@ def _render(asked: argparse.Namespace) -> None:
                 if time.monotonic() - told >= INTERVAL:
                     told = time.monotonic()
                     _say(f"\r{_line(progress)}")
-    failed = f", {progress.failed} could not be painted" if progress.failed else ""
+    failed = f", {progress.failed} could not be rendered" if progress.failed else ""
     _say(f"\r{f'{progress.done} of {progress.total} pictures in {asked.path}{failed}.':<70}\n")
     if asked.html:
         file = open_atlas(asked.path).to_html(asked.html)

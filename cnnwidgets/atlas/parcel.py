@@ -11,7 +11,7 @@ from cnnwidgets.compute.preprocess import Affine, Scale
 from cnnwidgets.errors import BadModel, quoted
 from cnnwidgets.zoo import NETWORKS, load_network
 
-HERE = "or leave client out to paint here"
+HERE = "or leave client out to render here"
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Parcel:
         net = load_network(self.name) if self.name else self._from_file()
         if net.fingerprint() != self.fingerprint:
             raise BadModel(
-                f"The network {quoted(net.name)} is another one after its journey. Use the same versions of "
-                f"cnnwidgets and Keras everywhere, {HERE}."
+                f"Network {quoted(net.name)} does not round-trip: its fingerprint changed when rebuilt. Use the same "
+                f"versions of cnnwidgets and Keras everywhere, {HERE}."
             )
         return net
 
@@ -66,14 +66,14 @@ def pack(net: Network) -> Parcel:
         return Parcel(fingerprint, net.name)
     if not isinstance(net.preprocess, (Affine, Scale)):
         raise BadModel(
-            f"The preprocessing of {quoted(net.name)} is a function, and functions do not travel to other processes. "
+            f"The preprocessing of {quoted(net.name)} is a function, and functions are not sent to other processes. "
             f"Name it (preprocess='tf'), build it into the model as a Rescaling layer, {HERE}."
         )
     parcel = Parcel(fingerprint, "", _saved(net), net.preprocess, net.class_names, net.shape)
     try:
         parcel.unpack()
     except BadModel as error:
-        raise BadModel(f"The network {quoted(net.name)} cannot travel to other processes: {error}") from error
+        raise BadModel(f"The network {quoted(net.name)} cannot be sent to other processes: {error}") from error
     return parcel
 
 
@@ -84,7 +84,7 @@ def _saved(net: Network) -> bytes:
             net.model.save(file)
         except Exception as error:  # whatever a layer of the user's makes of it
             raise BadModel(
-                f"The network {quoted(net.name)} cannot be saved, and so cannot travel to other processes "
+                f"The network {quoted(net.name)} cannot be saved, and so not be sent to other processes "
                 f"({quoted(str(error), 120)}). Build it of layers that Keras can save, {HERE}."
             ) from error
         return file.read_bytes()

@@ -109,13 +109,13 @@ def _checked_layers(net: Network, layers: object) -> list[LayerInfo]:
     if layers is None:
         convolutions = [info for info in net.layers if info.kind == "conv" and info.units and info.calls]
         if not convolutions:
-            raise BadTarget(f"{net!r} has no convolution. Name the layers to be painted.")
+            raise BadTarget(f"{net!r} has no convolution. Name the layers to render.")
         return convolutions
     if isinstance(layers, (str, bytes)) or not isinstance(layers, Iterable):
-        raise BadTarget(f"layers={quoted(layers)} cannot be. Give a list of paths, such as ['conv1'].")
+        raise BadTarget(f"layers must be a list of paths, such as ['conv1'], got {quoted(layers)}.")
     asked = {net.layer(path).path for path in layers}
     if not asked:
-        raise BadTarget("No layer was given. Name at least one, or leave layers out for all convolutions.")
+        raise BadTarget("layers must name at least one layer, got none. Leave it out for all convolutions.")
     without = next((info for info in net.layers if info.path in asked and not info.units), None)
     if without is not None:
         raise BadTarget(f"The layer {quoted(without.path)} has no units. Choose another layer.")
@@ -126,7 +126,7 @@ def _checked_units(units: object) -> Container[int]:
     if units is None:
         return range(MOST_UNITS)
     if isinstance(units, (str, bytes)) or not isinstance(units, Iterable):
-        raise BadTarget(f"units={quoted(units)} cannot be. Give indices, such as [3, 14] or range(16).")
+        raise BadTarget(f"units must be a list of indices, such as [3, 14] or range(16), got {quoted(units)}.")
     if isinstance(units, range):  # which may be long, and knows what is in it
         ends = [*units[:1], *units[-1:]]
         [whole_number("units", unit) for unit in ends]
@@ -135,5 +135,5 @@ def _checked_units(units: object) -> Container[int]:
         ends = list(itertools.islice(units, MOST_UNITS))
         found = frozenset(whole_number("units", unit) for unit in ends)
     if not ends:
-        raise BadTarget("No unit was given. Name at least one, such as units=range(16).")
+        raise BadTarget("units must name at least one unit, such as range(16), got none.")
     return found

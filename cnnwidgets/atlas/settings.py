@@ -105,7 +105,7 @@ def from_attributes(attributes: Mapping[str, Any], where: str) -> tuple[Settings
         BadTarget: for those of anything else, or of an atlas that is damaged.
     """
     if "cnnwidgets_atlas" not in attributes:
-        raise BadTarget(f"{quoted(where)} is a Zarr group, but no atlas. Give what cw.render_atlas wrote.")
+        raise BadTarget(f"{quoted(where)} is a Zarr group, but not an atlas. Give what cw.render_atlas wrote.")
     if attributes["cnnwidgets_atlas"] != FORMAT:
         version = quoted(attributes["cnnwidgets_atlas"])
         raise BadTarget(f"{quoted(where)} is an atlas of format {version}, not {FORMAT}. Update cnnwidgets to open it.")

@@ -22,7 +22,7 @@ def address(path: object) -> str:
     """
     text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
     if not isinstance(text, str) or not text.strip() or "\0" in text:
-        raise BadTarget(f"path={quoted(path)} cannot be. Give a folder such as 'atlas.zarr', or an fsspec address.")
+        raise BadTarget(f"path must be a folder such as 'atlas.zarr', or an fsspec address, got {quoted(path)}.")
     return text if "://" in text or "::" in text else os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111
 
 
@@ -65,7 +65,7 @@ def begin(where: str, settings: Settings) -> tuple[Any, tuple[Place, ...]]:
             group = needed("zarr").open_group(where, mode="w-", zarr_format=3, attributes=attributes)
         except Exception as error:  # whatever a file system makes of it
             raise BadTarget(
-                f"{quoted(where)} cannot be written: {_line(error)}. Choose a place that can be written to."
+                f"{quoted(where)} cannot be written: {_line(error)}. Choose a folder that can be written to."
             ) from error
         return group, ()
     there, places = from_attributes(group.attrs, where)
@@ -85,7 +85,7 @@ def _check_empty(where: str) -> None:
         raise BadTarget(f"{quoted(where)} cannot be opened: {_line(error)}. Choose another path.") from error
     if occupied:
         raise BadTarget(
-            f"{quoted(where)} holds something that is no atlas. Choose another path; nothing in it was changed."
+            f"{quoted(where)} holds something that is not an atlas. Choose another path; nothing in it was changed."
         )
 
 

@@ -74,12 +74,18 @@ def fulfil(order: Order) -> Outcome:
 def _making(order: Order) -> Making:
     settings, place = order.settings, order.place
     if conditions() != (settings.device, settings.versions):
-        raise JobFailed(f"This worker paints other bytes ({conditions()}). Give it the versions of the others.")
+        raise JobFailed(
+            f"This worker's device or versions differ ({conditions()}), so its pictures would not match. "
+            "Install the same versions everywhere."
+        )
     if settings.fingerprint not in _networks:
         _networks[settings.fingerprint] = _parcels[settings.fingerprint].unpack()
     net = _networks[settings.fingerprint]
     shape = place.shape[:2]
     plan = plan_units(net, place.path, range(place.units), shape, settings.steps, settings.recipe, seed=settings.seed)
     if side_by_side(plan) != place.batch:
-        raise JobFailed(f"This worker does not paint {place.batch} side by side. Give it the versions of the others.")
+        raise JobFailed(
+            f"This worker does not render {place.batch} pictures side by side, so they would not match. "
+            "Install the same versions everywhere."
+        )
     return Making(plan, order.units)

@@ -74,7 +74,7 @@ def _paths(net: Network, layers: str | Iterable[str] | None, call: int) -> tuple
         check_call(info, call)
     paths = tuple(dict.fromkeys(info.path for info in infos))
     if not paths:
-        raise BadTarget("No layer was named. Name at least one, or leave layers out for all convolutions.")
+        raise BadTarget("layers must name at least one layer, got none. Leave it out for all convolutions.")
     return paths
 
 
@@ -107,9 +107,9 @@ def answers(net: Network, paths: tuple[str, ...], call: int, arrays: Sequence[Ar
     found = [answer.numpy()[0] for answer in maps]
     for path, answer, total in zip(paths, found, sums.numpy(), strict=True):
         if not (np.isfinite(total) or np.isfinite(answer).all()):  # a sum may overflow
-            raise BadModel(f"The layer {quoted(path)} puts out NaN or infinity. {net.why_not_finite()}")
+            raise BadModel(f"The output of the layer {quoted(path)} holds NaN or infinity. {net.why_not_finite()}")
         if not total and net.spoiled_weights():  # the fast ReLU of some devices makes 0 of NaN
-            raise BadModel(f"The layer {quoted(path)} puts out nothing. {net.why_not_finite()}")
+            raise BadModel(f"The output of the layer {quoted(path)} is zero everywhere. {net.why_not_finite()}")
     return found
 
 
@@ -150,10 +150,10 @@ def display_maps(maps: Array, how: str = "books") -> Array:
         >>> mosaic(display_maps(maps["conv1"]))
     """
     if how not in ("books", "range"):
-        raise BadTarget(f"There is no way {quoted(how)} to display maps. Choose books or range.")
+        raise BadTarget(f"how must be 'books' or 'range', got {quoted(how)}.")
     maps = np.asarray(maps, np.float32)
     if maps.ndim != 3 or not maps.size or not _is_finite(maps):
-        raise BadPicture(f"An array of shape {list(maps.shape)} holds no maps. Expected [h, w, units], finite.")
+        raise BadPicture(f"maps must be finite numbers [h, w, units], got an array of shape {list(maps.shape)}.")
     planes = np.array(maps.reshape(-1, maps.shape[2]).T, order="C")  # [h, w, units] -> [units, h * w], a copy
     low, high = planes.min(1), planes.max(1)
     flat = high - low <= FLAT * np.maximum(abs(low), abs(high))  # [units]
@@ -205,7 +205,7 @@ def top_units(
         BadTarget: for a layer, call, count or measure that does not exist.
     """
     if by not in ("max", "mean"):
-        raise BadTarget(f"Units cannot be ranked by {quoted(by)}. Choose max or mean.")
+        raise BadTarget(f"by must be 'max' or 'mean', got {quoted(by)}.")
     count = whole_number("count", count, 1)
     (maps,) = feature_maps(net, picture, [layer], call=call, size=size).values()
     values = _by_unit(maps, by)

@@ -23,7 +23,7 @@ from cnnwidgets.compute.parametrizations import Pixels
 from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.compute.reading import checked, read
 from cnnwidgets.compute.settings import checked_seed, checked_steps, number
-from cnnwidgets.errors import BadModel, BadTarget, nearest, quoted
+from cnnwidgets.errors import BadModel, BadTarget, quoted
 
 SHARE = 0.5  # of the budget, that one step goes: a quarter leaves some targets out of reach in 10 steps
 
@@ -164,7 +164,7 @@ class NudgePlan:
         moved = np.abs(frame.pictures - self.original).max() * 255  # in grey levels
         if self.method == "random_search" or moved > 0.5:
             return ""
-        return "No gradient reaches the picture, so it did not move: the network is saturated or silent here."
+        return "No gradient reaches the picture, so it did not move: the network is saturated or inactive here."
 
 
 def plan_nudge(
@@ -184,13 +184,13 @@ def plan_nudge(
     index = find_output(output, net.outputs)
     if net.outputs[index].classes < 2:
         raise BadTarget(
-            f"The output {quoted(net.outputs[index].name)} tells no classes apart, so there is none to be mistaken "
-            "for. Choose another output or network."
+            f"The output {quoted(net.outputs[index].name)} has only one class, so there is nothing to misclassify it "
+            "as. Choose another output or network."
         )
     wanted = None if target is None else net.class_index(target, index)
     levels, steps, seed = _checked_levels(epsilon), checked_steps(steps), checked_seed(seed)
     if not isinstance(method, str) or method not in METHODS:
-        raise BadTarget(f"There is no method {quoted(method)}. Choose one ({nearest(method, METHODS)}).")
+        raise BadTarget(f"There is no method {quoted(method)}. Choose one of: {', '.join(METHODS)}.")
     inputs = net.arrays(picture, size)
     net.check_room(inputs)
     canvas = canvas_around(net, objectives.class_logit(0, output=index), inputs)
@@ -258,5 +258,5 @@ def _checked_levels(epsilon: object) -> int:
     """The budget in grey levels."""
     share = number("epsilon", epsilon, 0, 1, above=True)
     if round(share * 255) < 1:
-        raise BadTarget(f"epsilon={quoted(epsilon)} is less than one grey level. Give 1 / 255 or more.")
+        raise BadTarget(f"epsilon must be at least one gray level, 1 / 255, got {quoted(epsilon)}.")
     return round(share * 255)

@@ -100,17 +100,15 @@ def _checked_ascent(parametrization: object, transforms: object, optimizer: obje
     parametrization = FOURIER.parametrization if parametrization is None else parametrization
     if isinstance(parametrization, type) or not isinstance(parametrization, parametrizations.Parametrization):
         raise BadTarget(
-            f"parametrization={quoted(parametrization)} cannot be. Make one with cw.parametrizations: pixels(), "
-            "fourier() or natural()."
+            "parametrization must come from cw.parametrizations (pixels(), fourier(), natural()), "
+            f"got {quoted(parametrization)}."
         )
     transforms = FOURIER.transforms if transforms is None else transforms
     if not isinstance(transforms, (list, tuple)) or not all(map(callable, transforms)):
-        raise BadTarget(
-            f"transforms={quoted(transforms)} cannot be. Give a list of those in cw.transforms, such as [jitter(8)]."
-        )
+        raise BadTarget(f"transforms must be a list from cw.transforms, such as [jitter(8)], got {quoted(transforms)}.")
     optimizer = FOURIER.optimizer if optimizer is None else optimizer
     if isinstance(optimizer, type) or not isinstance(optimizer, optimizers.Optimizer):
-        raise BadTarget(f"optimizer={quoted(optimizer)} cannot be. Make one with cw.optimizers, such as adam(0.05).")
+        raise BadTarget(f"optimizer must come from cw.optimizers, such as adam(0.05), got {quoted(optimizer)}.")
     return Ascent(parametrization, tuple(transforms), optimizer)
 
 

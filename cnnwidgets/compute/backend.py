@@ -141,7 +141,7 @@ def limit_gpu(megabytes: int | None = None) -> None:
         JobFailed: when the device is already in use, so that nothing can be changed any more.
     """
     if megabytes is not None and (isinstance(megabytes, bool) or not isinstance(megabytes, int) or megabytes <= 0):
-        raise BadTarget(f"megabytes={quoted(megabytes)} cannot be. Give a positive whole number, or None.")
+        raise BadTarget(f"megabytes must be a positive integer or None, got {quoted(megabytes)}.")
     try:
         for card in tf.config.list_physical_devices("GPU"):
             if megabytes is None:

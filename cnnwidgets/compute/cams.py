@@ -166,7 +166,7 @@ def _by_rule(method: str, probe: Probe, path: str, call: int, target: Target) ->
     work = _work(probe, target, reading, 1, maps(), activation)
     if not (activation * gradient[0]).any():
         return work
-    against = f"no positive evidence: everything here speaks against {work.verdict.about}; hirescam shows it in `raw`"
+    against = f"no positive evidence: all evidence is negative for {work.verdict.about}; hirescam shows it in `raw`"
     return work._replace(verdict=work.verdict._replace(silence=against))  # of methods that keep positive evidence only
 
 
@@ -204,7 +204,7 @@ def _by_component(probe: Probe, path: str, call: int, _target: Target) -> Work:
     def maps() -> Iterator[Array]:
         yield eigen_cam(activation)
 
-    note = "not class-specific: this is what stands out at the layer, whatever the class"
+    note = "not class-specific: it shows what stands out at the layer, for any class"
     return Work(1, maps(), float("nan"), Verdict((note,), _silence(activation), "any class"))
 
 

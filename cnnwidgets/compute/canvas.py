@@ -89,10 +89,10 @@ def _held(net: Network, held: object) -> dict[int, Any]:
     if held is None:
         return {}
     if not isinstance(held, Mapping):
-        raise BadTarget(f"held={quoted(held)} cannot be. Give {{name: array}} for these inputs: {', '.join(names)}.")
+        raise BadTarget(f"held must be a dict from input names ({', '.join(names)}) to arrays, got {quoted(held)}.")
     for name in held:
         if name not in names:
-            raise BadModel(f"There is no input {quoted(name)}. Name this model's inputs: {', '.join(names)}.")
+            raise BadModel(f"There is no input {quoted(name)}. The inputs of this model: {', '.join(names)}.")
     return {names.index(name): tf.constant(net.array(value, names.index(name))) for name, value in held.items()}
 
 
@@ -116,7 +116,7 @@ def canvas_around(net: Network, objective: Objective, arrays: Sequence[Array]) -
     common = [i for i in each[0] if all(i in seen for seen in each)]
     if not common:
         paths = ", ".join(t.layer or "the output" for t in objective.terms)
-        raise BadTarget(f"These see different pictures: {paths}. Climb layers that see the same one.")
+        raise BadTarget(f"These see different pictures: {paths}. Choose layers that see the same one.")
     which = common[0]
     held = {i: tf.constant(array) for i, array in enumerate(arrays) if i != which}
     info = net.inputs[which]
@@ -154,7 +154,7 @@ def _checked_sides(size: object) -> tuple[int, int] | None:
         height, width = (whole_number("size", side, SMALLEST_SIDE, LARGEST_SIDE) for side in sides)
     except BadTarget as error:
         raise BadTarget(
-            f"size={quoted(size)} cannot be. Give pixels from {SMALLEST_SIDE} to {LARGEST_SIDE}, or (height, width)."
+            f"size must be pixels from {SMALLEST_SIDE} to {LARGEST_SIDE}, or (height, width), got {quoted(size)}."
         ) from error
     return height, width
 

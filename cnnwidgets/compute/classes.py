@@ -130,10 +130,10 @@ def plan_classes(
     net = as_network(net)
     index = find_output(output, net.outputs)
     if isinstance(classes, str) or not isinstance(classes, Iterable):
-        raise BadTarget(f"classes={quoted(classes)} cannot be. Give a list of indices or names, such as ['goldfish'].")
+        raise BadTarget(f"classes must be a list of indices or names, such as ['goldfish'], got {quoted(classes)}.")
     many = tuple(net.class_index(one, index) for one in classes)
     if not many:
-        raise BadTarget("No class was given. Name at least one.")
+        raise BadTarget("classes must name at least one class, got none.")
     ascent = named(recipe, CLASS_RECIPES)
     steps, seed = checked_steps(steps), checked_seed(seed)
     canvas = canvas_for(net, objectives.class_logit(many, output=index), size, 128, held, resize)

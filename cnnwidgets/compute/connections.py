@@ -91,9 +91,9 @@ def why_no_gradient(net: Network, target: Target, path: str = "", call: int = 0)
             return f"{place} does not lead to {output}. Choose another layer, or another output of {names}."
         reached = _descendants(source.op for source in sources)
         cut = next((p for p, one in run.order if one.op in reached and not _passes(one, sources)), None)
-        where = f"at the layer {quoted(cut)} or right before it" if cut else "behind the last layer"
+        where = f"at or just before the layer {quoted(cut)}" if cut else "behind the last layer"
         by = _cause(reached & _ancestors(run.last.op))
-        return f"No gradient comes from {output} back to {place}: it is cut {where}{by}. {OTHER_METHODS}"
+        return f"No gradient flows from {output} to {place}: it is blocked {where}{by}. {OTHER_METHODS}"
 
     message = str(_look(net, target, look))
     return message[0].upper() + message[1:]

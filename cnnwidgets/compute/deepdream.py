@@ -158,7 +158,7 @@ class DreamPlan:
         step = index * self.steps_each + frame.step
         notes = self.notes
         if step == self.steps and not frame.values.any():
-            notes = (*notes, "The layers answer nothing to this picture, so there is nothing to climb.")
+            notes = (*notes, "The layers are zero everywhere for this picture, so there is nothing to maximize.")
         return DreamFrame(
             frame.picture_source, step, self.steps, frame.value_source, (" ".join(notes),), index + 1, len(self.octaves)
         )
@@ -209,5 +209,5 @@ def _check_tile(net: Network, info: InputInfo, side: int) -> None:
     rows, columns = info.size
     if (rows or side, columns or side) != (side, side):
         raise BadTarget(
-            f"The network {quoted(net.name)} takes {rows} x {columns} pixels, so tile={side} cannot be. Leave tile out."
+            f"tile must be left out for {quoted(net.name)}, which takes {rows} x {columns} pixels only, got {side}."
         )

@@ -69,8 +69,8 @@ def dream_layers(net: Network, layers: Layers) -> DreamLayers:
         given = [(path, 1.0) for path in layers]
     if not given:
         raise BadTarget(
-            f"layers={quoted(layers)} names no layer. Give a path, several, {{path: weight}}, or one of the presets "
-            f"{', '.join(PRESETS)}."
+            "layers must be a path, several, a dict {path: weight}, or one of the presets "
+            f"{', '.join(PRESETS)}, got {quoted(layers)}."
         )
     return DreamLayers({_path(net, path): _weight(path, weight) for path, weight in given})
 
@@ -87,7 +87,7 @@ def preset(net: Network, name: str) -> DreamLayers:
         return known
     convolutions = [info.path for info in net.layers if info.kind == "conv" and info.is_spatial and info.calls]
     if not convolutions:
-        raise BadTarget(f"The network {quoted(net.name)} has no convolution to dream of. Name a layer: layers='...'.")
+        raise BadTarget(f"The network {quoted(net.name)} has no convolution for DeepDream. Name a layer: layers='...'.")
     return DreamLayers({convolutions[round(DEPTHS[name] * (len(convolutions) - 1))]: 1.0})
 
 

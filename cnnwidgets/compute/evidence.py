@@ -144,11 +144,11 @@ def _about(raw: Array, verdict: Verdict) -> tuple[str, ...]:
         return (verdict.silence,)
     if raw.max() <= ROUNDING * largest:
         return (
-            f"no positive evidence: everything here speaks against {verdict.about}, so the map is zero; "
-            "see `raw`, where it is negative, or explain another class",
+            f"no positive evidence: all evidence is negative for {verdict.about}, so the map is zero; "
+            "`raw` has the signed values, or explain another class",
         )
     if raw.size == 1:
-        return ("flat: the layer has only one place; choose an earlier one",)
+        return ("flat: the layer has only one position; choose an earlier one",)
     if raw.max() - raw.min() <= ROUNDING * largest:
-        return (f"flat: every place speaks alike for {verdict.about}",)
+        return (f"flat: the evidence for {verdict.about} is the same everywhere",)
     return ()

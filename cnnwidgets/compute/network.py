@@ -89,7 +89,7 @@ class Network:
         self.inputs, self._nesting = inputs_.of_model(model, shape)
         self.shape = shape
         if not isinstance(name, str | None):
-            raise BadTarget(f"name={quoted(name)} cannot be. Give a text, or leave it out for the model's own.")
+            raise BadTarget(f"name must be text, or None for the model's own, got {quoted(name)}.")
         self.name = name or model.name
         self.picture_inputs = tuple(i for i, info in enumerate(self.inputs) if info.is_picture)
         first = self.inputs[self.picture_inputs[0]]
@@ -103,9 +103,7 @@ class Network:
         self._synonyms = synonyms
         classes = self.outputs[0].classes
         if self.class_names is not None and classes and len(self.class_names) != classes:
-            raise BadTarget(
-                f"There are {len(self.class_names)} class names for {classes} classes. Give one for each class."
-            )
+            raise BadTarget(f"class_names must have {classes} names, one for each class, got {len(self.class_names)}.")
 
     @classmethod
     def from_file(
@@ -220,8 +218,8 @@ class Network:
         for name in (self.model.name, *(layer.name for layer in called)):
             if not NAME_IN_A_GRAPH.fullmatch(name):
                 raise BadModel(
-                    f"TensorFlow cannot run what is called {quoted(name)}. Build the model with names of letters, "
-                    "digits, '_', '-' and '.' only."
+                    f"TensorFlow cannot run a layer or model called {quoted(name)}. Build the model with names of "
+                    "letters, digits, '_', '-' and '.' only."
                 )
 
     def _surveyed(self, side: int | None) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...], Any]:
@@ -263,7 +261,7 @@ class Network:
         if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
             if 0 <= target < (classes or 2**31):
                 return int(target)
-            raise BadTarget(f"There is no class {quoted(target)}. Choose one of 0 to {classes - 1}.")
+            raise BadTarget(f"There is no class {quoted(target)}. Choose an index from 0 to {classes - 1}.")
         if self.class_names is None:
             raise BadTarget(f"This network has no class names, so there is no class {quoted(target)}. Give an index.")
         found = self._classes_called(target) if isinstance(target, str) else []
@@ -313,7 +311,7 @@ class Network:
         """What to say of a network whose numbers are not finite: which weight is spoiled, or what else to check."""
         if path := self.spoiled_weights():
             return f"The weights {quoted(path)} of {quoted(self.name)} hold NaN or infinity. Load or train them again."
-        return f"What {quoted(self.name)} puts out is not finite, although its weights are. Check its preprocessing."
+        return f"The output of {quoted(self.name)} is not finite, although its weights are. Check its preprocessing."
 
     def _nest(self, flat: Sequence[Any]) -> Any:
         return keras.tree.pack_sequence_as(self._nesting, list(flat))
@@ -437,7 +435,7 @@ class Network:
         if isinstance(pictures, Mapping):
             for name in pictures:
                 if name not in names:
-                    raise BadModel(f"There is no input {quoted(name)}. Name this model's inputs: {', '.join(names)}.")
+                    raise BadModel(f"There is no input {quoted(name)}. The inputs of this model: {', '.join(names)}.")
             given = {names.index(name): value for name, value in pictures.items()}
         elif isinstance(pictures, (list, tuple)) and len(self.inputs) > 1:
             if len(pictures) not in (len(names), len(self.picture_inputs)):
@@ -565,7 +563,7 @@ def _checked_names(names: object) -> tuple[str, ...]:
         every = tuple(names)
         if all(isinstance(name, str) for name in every):
             return every
-    raise BadTarget(f"class_names={quoted(names)} cannot be. Give a list of names, one for each class, in order.")
+    raise BadTarget(f"class_names must be a list of names, one for each class, got {quoted(names)}.")
 
 
 def _probabilities(scores: Array, output: OutputInfo) -> Array:
@@ -600,8 +598,8 @@ def enough_room(height: int, width: int, error: type[BadPicture | BadTarget]) ->
         if "negative" not in str(inner).casefold():  # Keras and TensorFlow: "Negative dimension size", "... negative"
             raise
         raise error(
-            f"Pictures of {height} x {width} pixels are too small for this network: nothing is left of them on the "
-            "way through its layers. Take larger ones, or look at them at a larger size=."
+            f"Pictures of {height} x {width} pixels are too small for this network: no rows or columns are "
+            "left inside it. Give larger ones, or look at them at a larger size=."
         ) from inner
 
 

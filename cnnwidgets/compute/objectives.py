@@ -202,10 +202,10 @@ def _classes(target: int | Iterable[int]) -> tuple[int, ...]:
 def _indices(given: int | Iterable[int], kind: str, advice: str) -> tuple[int, ...]:
     many = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
     if not many:
-        raise BadTarget(f"No {kind} was given. Name at least one.")
+        raise BadTarget(f"Expected at least one {kind}, got none.")
     for one in many:
         if isinstance(one, bool) or not isinstance(one, (int, np.integer)):
-            raise BadTarget(f"A {kind} is a whole number here, not {quoted(one)}. {advice}.")
+            raise BadTarget(f"{kind} must be an integer, got {quoted(one)}. {advice}.")
     return tuple(int(one) for one in many)
 
 

@@ -56,8 +56,8 @@ def octaves_of(
     kept = [size for size in sizes if _fits(net, paths, canvas, whole, size)]
     if whole not in kept:
         raise BadPicture(
-            f"A picture of {whole[0]} x {whole[1]} pixels is too small to dream of {', '.join(paths)}: nothing is left "
-            "of it on the way there. Give a larger picture or name an earlier layer."
+            f"A picture of {whole[0]} x {whole[1]} pixels is too small for DeepDream on {', '.join(paths)}: no "
+            "rows or columns are left there. Give a larger picture or name an earlier layer."
         )
     octaves = tuple(Octave(size, _windows(info, size, tile)) for size in kept)
     return octaves, tuple(_notes(sizes, octaves))

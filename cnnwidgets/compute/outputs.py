@@ -57,8 +57,8 @@ def describe(model: Any, outputs: Any, recording: Recording) -> tuple[OutputInfo
     for name, tensor in zip(names, tensors, strict=True):
         if tensor.shape.rank == 0:
             raise BadModel(
-                f"The output {quoted(name)} is one number for the whole batch, so it says nothing of a picture. "
-                "Give a model that puts out a number for each picture."
+                f"The output {quoted(name)} is one number for the whole batch. "
+                "Give a model with an output for each picture."
             )
     return tuple(
         OutputInfo(

@@ -26,7 +26,7 @@ def checked(net: Network, objective: Objective) -> Objective:
         BadTarget: for an unknown layer, unit, call, or lists of units of different lengths.
     """
     if not isinstance(objective, Objective):
-        raise BadTarget(f"This is no objective but {quoted(objective)}. Make one with cw.objectives.")
+        raise BadTarget(f"Expected an objective from cw.objectives, got {quoted(objective)}.")
     lengths = {len(t.units) for t in objective.terms} - {1}
     if len(lengths) > 1:
         raise BadTarget(f"The terms are for {sorted(lengths)} pictures. Give each as many units, or one.")
@@ -43,7 +43,7 @@ def _checked_of_output(net: Network, term: Term) -> Term:
     if not info.has_gradient:
         raise BadTarget(
             f"The output {quoted(info.name)} gives whole numbers, as argmax does, so no gradient reaches the picture. "
-            "Climb a layer before it, or give a model that ends in scores."
+            "Choose a layer before it, or give a model that ends in scores."
         )
     for one in term.units:
         net.class_index(one, index)
@@ -60,8 +60,7 @@ def _checked_of_layer(net: Network, term: Term) -> Term:
         )
     if term.kind in ("channel", "neuron", "diversity") and not info.is_spatial:
         raise BadTarget(
-            f"The layer {quoted(info.path)} has no rows and columns, so it has no channels. "
-            "Climb it with objectives.unit."
+            f"The layer {quoted(info.path)} has no rows and columns, so it has no channels. Use objectives.unit for it."
         )
     for one in term.units:
         check_unit(info, one)

@@ -24,8 +24,8 @@ def whole_number(name: str, value: object, least: int = 0, most: int | None = No
     """
     if _is_whole(value) and least <= value and (most is None or value <= most):
         return int(value)
-    reach = f"from {least} to {most}" if most is not None else f"from {least} up"
-    raise BadTarget(f"{name}={quoted(value)} cannot be. Give a whole number {reach}.")
+    reach = f"from {least} to {most}" if most is not None else f"of at least {least}"
+    raise BadTarget(f"{name} must be an integer {reach}, got {quoted(value)}.")
 
 
 def _is_whole(value: object) -> TypeGuard[int]:
@@ -43,7 +43,7 @@ def number(name: str, value: object, least: float, most: float = math.inf, *, ab
     reach = f"above {least:g}" if above else f"from {least:g}"
     reach = "" if least == -math.inf else f" {reach}"
     reach += "" if most == math.inf else f" {'and up ' if above else ''}to {most:g}"
-    raise BadTarget(f"{name}={quoted(value)} cannot be. Give a finite number{reach}.")
+    raise BadTarget(f"{name} must be a finite number{reach}, got {quoted(value)}.")
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -67,7 +67,7 @@ def checked_seed(seed: object) -> int:
     """
     if _is_whole(seed):
         return int(seed)
-    raise BadTarget(f"seed={quoted(seed)} cannot be. Give a whole number.")
+    raise BadTarget(f"seed must be an integer, got {quoted(seed)}.")
 
 
 def check_unit(info: LayerInfo, one: object) -> int:
@@ -90,7 +90,7 @@ def check_call(info: LayerInfo, call: object) -> int:
         BadTarget: for a layer that is never called, or does not have this call.
     """
     if not info.calls:
-        raise BadTarget(f"The layer {quoted(info.path)} is never called, so it puts nothing out. Choose another layer.")
+        raise BadTarget(f"The layer {quoted(info.path)} is never called, so it has no output. Choose another layer.")
     if _is_whole(call) and 0 <= call < info.calls:
         return int(call)
     raise BadTarget(f"The layer {quoted(info.path)} has no call {quoted(call)}. Its calls are 0 to {info.calls - 1}.")
@@ -104,9 +104,9 @@ def pictures_in(given: object) -> Iterator[object]:
     """
     one = (str, bytes, PathLike, Mapping, Image.Image)
     if isinstance(given, one) or not isinstance(given, Iterable) or getattr(given, "ndim", 4) != 4:
-        raise BadPicture(f"{quoted(type(given).__name__)} is one picture or none. Give a list of pictures.")
+        raise BadPicture(f"pictures must be a list of pictures or an array [N, H, W, C], got {quoted(given)}.")
     index = -1
     for index, picture in enumerate(given):  # noqa: B007  # read below
         yield picture
     if index < 0:
-        raise BadPicture("No picture was given. Give at least one.")
+        raise BadPicture("pictures must hold at least one picture, got none.")

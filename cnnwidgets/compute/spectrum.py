@@ -96,7 +96,7 @@ def natural_spectrum(pictures: Sequence[object] | None = None) -> Spectrum:
 def _crops(picture: np.ndarray[Any, Any], count: int) -> list[np.ndarray[Any, Any]]:
     height, width = picture.shape[:2]
     if min(height, width) < SIZE:
-        raise BadPicture(f"A picture of {height} x {width} is too small. Give photographs of {SIZE} x {SIZE} or more.")
+        raise BadPicture(f"A picture of {height} x {width} is too small. Give pictures of {SIZE} x {SIZE} or more.")
     places = np.random.default_rng(0).random((max(1, CROPS // count), 2))
     corners = [(int(y * (height - SIZE)), int(x * (width - SIZE))) for y, x in places]
     return [picture[y : y + SIZE, x : x + SIZE] for y, x in corners]

@@ -45,7 +45,7 @@ class UnitsFrame(Frame):
 
     Attributes:
         units: the unit of each picture.
-        phase: what is done now, where it is no step of the painting: "trying 2 silent units again".
+        phase: what is done now, where it is no step of the painting: "retrying 2 inactive units".
         smaller_batch: where the memory was too short for the usual batch, the one of this second attempt, which gives
             other bytes; else 0.
     """

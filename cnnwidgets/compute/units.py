@@ -104,10 +104,10 @@ def plan_units(
     info = net.layer(layer)
     call = check_call(info, call)
     if isinstance(units, str) or not isinstance(units, Iterable):
-        raise BadTarget(f"units={quoted(units)} cannot be. Give indices, such as [3, 14] or range(16).")
+        raise BadTarget(f"units must be a list of indices, such as [3, 14] or range(16), got {quoted(units)}.")
     many = tuple(check_unit(info, unit) for unit in units)
     if not many:
-        raise BadTarget("No unit was given. Name at least one, such as units=range(16).")
+        raise BadTarget("units must name at least one unit, such as range(16), got none.")
     ascent = named(recipe)
     steps, seed = checked_steps(steps), checked_seed(seed)
     canvas = canvas_for(net, objectives.unit(info.path, many, call=call), size, 64, held, resize)
@@ -142,7 +142,7 @@ def _with_notes(plan: UnitsPlan, painted: UnitsFrame) -> Iterator[UnitsFrame]:
     if silent:
         parts = -(-len(silent) // silence.BATCH)
         total += silence.SEEDS * silence.STEPS * parts + 1
-        phase = f"trying {len(silent)} silent {'unit' if len(silent) == 1 else 'units'} again"
+        phase = f"retrying {len(silent)} inactive {'unit' if len(silent) == 1 else 'units'}"
         for done, so_far in enumerate(silence.rescue(silent, again, answer), painted.step):
             rescued = so_far
             yield UnitsFrame(pictures, min(done, total - 1), total, painted.values, units=plan.units, phase=phase)
@@ -152,6 +152,9 @@ def _with_notes(plan: UnitsPlan, painted: UnitsFrame) -> Iterator[UnitsFrame]:
         if found.picture is not None and found.answer is not None and BEFORE_ACTIVATION[plan.recipe]:
             pictures[i], answers[i] = found.picture, found.answer
         elif found.picture is not None:
-            notes[i] = f"silent from this beginning: recipe={plan.recipe!r} has no gradient here, 'fourier' reaches it"
+            notes[i] = (
+                f"no gradient from this starting noise with recipe={plan.recipe!r}; "
+                "recipe='fourier' does activate the unit"
+            )
     values = [a.mean_before if BEFORE_ACTIVATION[plan.recipe] else a.mean for a in answers]
     yield UnitsFrame(pictures, total, total, np.array(values, np.float32), tuple(notes), plan.units)

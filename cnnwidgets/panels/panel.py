@@ -140,7 +140,7 @@ class Panel(Takeaway, widgets.VBox):
             self._texted = float("-inf")
             self._scrubber.offer(())
             self._tell_progress("")
-            self._say("Preparing: the first step of a new layer is traced.")
+            self._say("Preparing: compiling the first step for this layer.")
             worker().submit(job)
             self.state = "running"
 
@@ -201,7 +201,7 @@ class Panel(Takeaway, widgets.VBox):
         with self._run.lock:
             if job is self._run.job and job.state == "paused":
                 self._record.watch.hold()
-                self._say(f"Paused at {_where(job)}. Resume goes on with the very next step.")
+                self._say(f"Paused at {_where(job)}. Resume continues from the next step.")
                 self.state = "paused"
 
     def _show(self, job: Job[Any], frame: Any, number: int) -> None:

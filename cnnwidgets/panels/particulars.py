@@ -63,7 +63,7 @@ class Particulars:
 
     def _doing(self, frame: Any) -> str:
         """What one sees while it runs."""
-        return "Climbing: each step changes the picture so that the network answers more."
+        return "Optimizing: each step changes the picture so that the network responds more."
 
     def _is_step(self, frame: Any) -> bool:
         """Whether it is a step of the climb, and not what comes after it."""

@@ -37,7 +37,7 @@ class SideRun(widgets.VBox):
         self,
         on_change: Callable[[], object],
         title: str = "Enlarged",
-        empty: str = "Click a tile, or choose a unit, to climb it large.",
+        empty: str = "Click a tile, or choose a unit, to optimize it at a larger size.",
         tell: Callable[[Any], str] | None = None,
         width: int = 320,
     ) -> None:

@@ -55,7 +55,7 @@ class Takeaway(Particulars):
         target = checked_path("path", path)
         kind = target.suffix.lower()
         if kind not in (".png", ".gif"):
-            raise BadTarget(f"A panel cannot be saved as {quoted(target.name)}. Give a name that ends in .png or .gif.")
+            raise BadTarget(f"path must end in .png or .gif, got {quoted(target.name)}.")
         frame = self._last
         if frame is None:
             raise BadTarget("There is no picture to save yet. Press Start, or call run(), first.")
@@ -77,7 +77,7 @@ class Takeaway(Particulars):
         if not self.may_save:
             raise BadTarget("Files are not saved from this page. Right-click the picture to keep it.")
         path = self.save(pictures.free_path(Path.cwd(), self._name(), suffix))
-        self._say(f"Saved as {path.name} beside the notebook.")
+        self._say(f"Saved as {path.name} in the notebook's folder.")
 
     def _toggle_code(self) -> None:
         hidden = self._code.layout.display == "none"

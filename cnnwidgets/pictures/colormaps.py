@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnwidgets.errors import BadTarget, nearest, quoted
+from cnnwidgets.errors import BadTarget, quoted
 
 # All rise evenly in brightness, or (RdBu_r: blue against, red for) keep their two sides apart for color-blind eyes.
 SEQUENTIAL = ("viridis", "cividis", "magma", "inferno", "gray")
@@ -23,7 +23,7 @@ def colormap(name: str) -> NDArray[np.float32]:
         BadTarget: a name that is not in `COLORMAPS`.
     """
     if name not in COLORMAPS:
-        raise BadTarget(f"There is no color map {quoted(name)}; {nearest(name, COLORMAPS)}.")
+        raise BadTarget(f"There is no color map {quoted(name)}. Choose one of: {', '.join(COLORMAPS)}.")
     import matplotlib  # takes 0.4 s, so only whoever shows a heatmap waits for it
 
     table = matplotlib.colormaps[name](np.arange(256))[:, :3].astype(np.float32)  # [256, 4] -> [256, 3]

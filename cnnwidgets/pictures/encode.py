@@ -83,10 +83,10 @@ def to_gif(frames: Iterable[NDArray[Any]], fps: float = 12) -> bytes:
         BadTarget: fps outside the range.
     """
     if not 0.1 <= fps <= 50:
-        raise BadTarget(f"A GIF cannot play {quoted(fps)} frames a second. Give 0.1 to 50.")
+        raise BadTarget(f"fps must be a number from 0.1 to 50 frames a second, got {quoted(fps)}.")
     pictures = list(frames)
     if not pictures:
-        raise BadPicture("A GIF of no frames cannot be made. Give at least one picture.")
+        raise BadPicture("frames must hold at least one picture, got no frames.")
     size = pictures[-1].shape[:2]
     first, *rest = [_palette_image(picture, size) for picture in pictures]
     pause = round(100 / fps) * 10  # a GIF counts hundredths of a second
@@ -99,7 +99,7 @@ def _image(picture: NDArray[Any]) -> Image.Image:
     pixels = displayable(to_uint8(picture))
     if pixels.ndim != 3 or 0 in pixels.shape:
         raise BadPicture(
-            f"An array of shape {list(picture.shape)} is no picture. Expected [H, W] or [H, W, C], not empty."
+            f"An array of shape {list(picture.shape)} is not a picture. Expected [H, W] or [H, W, C], not empty."
         )
     return Image.fromarray(np.ascontiguousarray(pixels))
 

@@ -87,7 +87,7 @@ def mosaic(pictures: NDArray[Any], columns: int | None = None, gap: int = GAP, b
     pictures = np.asarray(pictures)
     if pictures.ndim not in (3, 4) or 0 in pictures.shape:
         raise BadPicture(
-            f"An array of shape {list(pictures.shape)} makes no mosaic. Expected [N, H, W, C], none of them 0."
+            f"An array of shape {list(pictures.shape)} is not a mosaic. Expected [N, H, W, C], none of them 0."
         )
     count, height, width = pictures.shape[:3]
     grid = Grid(count, columns_for(count) if columns is None else columns, height, width, gap)

@@ -57,7 +57,7 @@ def overlay(
         BadTarget: an unknown color map, or an opacity outside 0..1.
     """
     if not 0 <= opacity <= 1:
-        raise BadTarget(f"An opacity of {quoted(opacity)} is not possible. Give 0 (only the picture) to 1.")
+        raise BadTarget(f"opacity must be a number from 0 (only the picture) to 1, got {quoted(opacity)}.")
     below = load_picture(picture)
     heat = resize(_checked(heat), below.shape[:2])  # [h, w] -> [H, W]
     alpha = opacity * np.abs(_share(heat, colormap, largest))[..., None] ** np.float32(0.6)  # [H, W, 1]

@@ -28,7 +28,7 @@ def resize(picture: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
     height, width = size
     if min(height, width) < 1 or height * width > MAX_PIXELS:
         raise BadTarget(
-            f"Cannot resize to {quoted(size)}. Give (height, width) of at least 1 pixel, at most 40 million."
+            f"size must be (height, width) of at least 1 and at most 40 million pixels, got {quoted(size)}."
         )
     planes = np.moveaxis(np.atleast_3d(np.asarray(picture, np.float32)), 2, 0)  # [H, W, C] -> [C, H, W]
     out = np.empty((height, width, len(planes)), np.float32)

@@ -232,9 +232,9 @@ def test_a_folder_that_is_no_atlas_is_refused_and_left_alone(net, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     (folder / "cat.jpg").write_bytes(b"meow")
-    with pytest.raises(BadTarget, match="no atlas"):
+    with pytest.raises(BadTarget, match="not an atlas"):
         cw.render_atlas(net, folder, **SETTINGS)
-    with pytest.raises(BadTarget, match="no atlas"):
+    with pytest.raises(BadTarget, match="not an atlas"):
         cw.render_atlas(net, folder / "cat.jpg", **SETTINGS)
     assert list(files(folder)) == [folder / "cat.jpg"] and (folder / "cat.jpg").read_bytes() == b"meow"
 
@@ -244,7 +244,7 @@ def test_another_zarr_group_is_refused_and_left_alone(net, tmp_path):
 
     zarr.open_group(tmp_path / "g", mode="w", zarr_format=3, attributes={"mine": 1})
     before = files(tmp_path)
-    with pytest.raises(BadTarget, match="no atlas"):
+    with pytest.raises(BadTarget, match="not an atlas"):
         cw.render_atlas(net, tmp_path / "g", **SETTINGS)
     assert files(tmp_path) == before
 

@@ -136,7 +136,7 @@ def test_a_control_that_is_moved_during_a_dream_counts_from_the_next_step_on(not
     before = notebook.kernel_eval("float(explorer.panel._steering.step_size())")
     panel.get_by_role("slider").nth(1).press("ArrowRight")  # the first is a weight's
     panel.get_by_role("slider").first.press("ArrowRight")
-    panel.get_by_text("counts from the next step on").wait_for()
+    panel.get_by_text("takes effect at the next step").wait_for()
     assert notebook.kernel_eval("float(explorer.panel._steering.step_size())") != before
     press(panel, "Stop")
     wait(notebook, "(explorer.state, len(worker().jobs))", ("stopped", 0), 10)

@@ -151,9 +151,9 @@ def test_the_model_is_untouched(build, noise, snapshot_of):
         ("plain", ["conv1"], -1, "no call -1"),
         ("plain", ["conv1"], True, "no call True"),
         ("plain", ["picture"], 0, "never called"),
-        ("plain", [], 0, "No layer was named"),
+        ("plain", [], 0, "layers must name at least one layer"),
         ("plain", 7, 0, "no layer 7"),
-        ("plain", None, -1, "call=-1 cannot be"),
+        ("plain", None, -1, "call must be an integer"),
         ("plain", None, 1, "no convolution with a call 1"),
         ("dense_only", None, 0, "no convolution"),
     ],
@@ -179,7 +179,9 @@ def test_numbers_that_are_not_finite_are_told_with_their_layer(build, noise, nam
     weight.assign(np.full(weight.shape, value))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(BadModel, match=f"'{layer}' puts out .*. The weights '{weight.path}' of .* hold NaN"):
+        with pytest.raises(
+            BadModel, match=f"The output of the layer '{layer}' .*. The weights '{weight.path}' of .* hold NaN"
+        ):
             feature_maps(model, noise(16, 16, 3), [layer])
 
 
@@ -241,7 +243,7 @@ def test_what_are_no_maps_is_refused_in_words(maps):
 
 
 def test_an_unknown_way_is_refused_in_words(noise):
-    with pytest.raises(BadTarget, match="no way 'jet' to display maps. Choose books or range"):
+    with pytest.raises(BadTarget, match="how must be 'books' or 'range', got 'jet'"):
         display_maps(noise(2, 2, 2), "jet")
 
 

@@ -170,7 +170,7 @@ def test_the_gradient_beats_random_search(net, noise):
         ({"epsilon": 1.5}, "epsilon=1.5"),
         ({"epsilon": float("nan")}, "epsilon=nan"),
         ({"epsilon": "2/255"}, "epsilon='2/255'"),
-        ({"epsilon": 0.001}, "less than one grey level"),
+        ({"epsilon": 0.001}, "at least one gray level"),
         ({"steps": 0}, "steps=0"),
         ({"method": "magic"}, "no method 'magic'.*momentum_sign, random_search"),
         ({"method": ["momentum_sign"]}, "no method"),
@@ -187,7 +187,7 @@ def test_bad_settings_are_refused_before_anything_is_computed(net, noise, keywor
 def test_a_network_without_classes_is_refused(noise):
     picture = keras.Input((16, 16, 3))
     net = Network(keras.Model(picture, L.Dense(1, name="price")(L.Flatten()(picture))), preprocess="unit")
-    with pytest.raises(BadTarget, match="'price' tells no classes apart"):
+    with pytest.raises(BadTarget, match="'price' has only one class"):
         adversarial(net, noise(16, 16, 3))
 
 

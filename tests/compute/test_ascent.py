@@ -367,7 +367,7 @@ BAD = [
     ({"objective": channel("gap", 0)}, "no rows and columns.*objectives.unit"),
     ({"objective": neuron("logits", 0)}, "no rows and columns"),
     ({"objective": unit("picture", 0)}, "never called"),
-    ({"objective": class_logit(5)}, "no class 5. Choose one of 0 to 4"),
+    ({"objective": class_logit(5)}, "no class 5. Choose an index from 0 to 4"),
     ({"objective": class_logit(0, output=1)}, "no output 1"),
     ({"objective": channel("conv1", [0, 1]) + channel("conv2", [0, 1, 2])}, r"\[2, 3\] pictures"),
     ({"objective": "conv2"}, "no objective but 'conv2'"),

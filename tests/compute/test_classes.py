@@ -52,10 +52,10 @@ def test_the_two_classes_of_one_sigmoid_pull_apart(net):
     [
         ({"classes": ["bird"]}, "no class 'bird'.*cat"),
         ({"classes": ["crane"]}, "ambiguous.*2, 3"),
-        ({"classes": [5]}, "no class 5. Choose one of 0 to 4"),
+        ({"classes": [5]}, "no class 5. Choose an index from 0 to 4"),
         ({"classes": [-1]}, "no class -1"),
         ({"classes": [True]}, "no class True"),
-        ({"classes": []}, "No class was given"),
+        ({"classes": []}, "classes must name at least one class"),
         ({"classes": "dog"}, r"classes='dog'.*\['goldfish'\]"),
         ({"classes": 3}, "classes=3"),
         ({"output": 1}, "no output 1"),

@@ -157,7 +157,7 @@ def test_what_lies_behind_the_layer_need_not_have_room(strided, photo):
 
 @pytest.mark.parametrize("size", [(1, 90), (20, 30)])
 def test_a_photograph_without_room_is_refused_in_words(strided, size):
-    with pytest.raises(BadPicture, match=rf"{size[0]} x {size[1]} pixels is too small to dream of conv4"):
+    with pytest.raises(BadPicture, match=rf"{size[0]} x {size[1]} pixels is too small for DeepDream on conv4"):
         deepdream(strided, np.full((*size, 3), 0.5), "conv4")
 
 
@@ -304,10 +304,10 @@ def test_what_is_not_given_is_animals(net):
     [
         ({"layers": "no_such"}, r"no layer or preset 'no_such'.*conv1.*animals"),
         ({"layers": "anmals"}, "preset"),
-        ({"layers": []}, "names no layer"),
-        ({"layers": 3}, "names no layer"),
+        ({"layers": []}, "layers must be a path"),
+        ({"layers": 3}, "layers must be a path"),
         ({"layers": {"conv1": "much"}}, "The weight of conv1='much'"),
-        ({"layers": {"conv1": float("nan")}}, "conv1=nan cannot be"),
+        ({"layers": {"conv1": float("nan")}}, "conv1 must be a finite number"),
         ({"octaves": 0}, "octaves=0"),
         ({"octaves": 17}, "1 to 16"),
         ({"octave_scale": 1.0}, "octave_scale=1.0"),

@@ -473,7 +473,7 @@ def test_maps_of_few_places_are_smooth_and_never_nan(noise, method, side):
     heat = note_of(net, noise(40, 40, 3), layer="end", method=method, target=0)
     assert heat.raw.shape == (side, side) and heat.map.shape == (40, 40)
     if side == 1:
-        assert heat.note.startswith(("flat: the layer has only one place", "no positive", "zero"))
+        assert heat.note.startswith(("flat: the layer has only one position", "no positive", "zero"))
 
 
 def test_a_saturated_softmax_is_told_and_changes_nothing(noise):

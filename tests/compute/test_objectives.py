@@ -113,14 +113,14 @@ def test_an_objective_is_for_as_many_pictures_as_its_longest_list():
 @pytest.mark.parametrize("factory", [lambda u: o.channel("conv1", u), lambda u: o.neuron("conv1", u)])
 @pytest.mark.parametrize("unit", [1.5, True, "3", None, [0, 1.0], [None], []])
 def test_a_unit_is_a_whole_number(factory, unit):
-    with pytest.raises(BadTarget, match="A unit is a whole number here, not .*from 0|No unit"):
+    with pytest.raises(BadTarget, match="unit must be an integer, got .*from 0|at least one unit"):
         factory(unit)
 
 
 @pytest.mark.parametrize("factory", [o.class_logit, o.rival_logits])
 @pytest.mark.parametrize("target", [1.5, True, "goldfish", None, [0, "tabby"], []])
 def test_a_class_is_its_index_and_whoever_gives_a_name_is_told_how_to_find_it(factory, target):
-    with pytest.raises(BadTarget, match=r"A class is a whole number here, not .*net\.class_index\(name\)|No class"):
+    with pytest.raises(BadTarget, match=r"class must be an integer, got .*net\.class_index\(name\)|at least one class"):
         factory(target)
 
 

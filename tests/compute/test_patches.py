@@ -150,7 +150,7 @@ def test_one_picture_instead_of_many_is_refused_in_words(pictures):
 
 
 def test_no_picture_at_all_is_refused_in_words():
-    with pytest.raises(BadPicture, match="No picture was given"):
+    with pytest.raises(BadPicture, match="at least one picture, got none"):
         top_patches(blob_finder(), [], "blob", 0)
 
 

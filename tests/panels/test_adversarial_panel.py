@@ -84,7 +84,7 @@ def test_the_photograph_stands_there_before_the_start_with_all_classes_to_choose
     ("arguments", "told"),
     [
         ({"target": 9}, "no class 9"),
-        ({"epsilon": 0.001}, "less than one grey level"),
+        ({"epsilon": 0.001}, "at least one gray level"),
         ({"steps": 0}, "steps=0"),
         ({"method": "nope"}, "no method 'nope'"),
         ({"output": 3}, "3"),
@@ -125,7 +125,7 @@ def test_before_after_and_the_difference_are_views_of_the_same_run(panel):
     shown = looking_at(panel, DIFFERENCE)
     change = after.astype(int) - PICTURE
     assert np.abs(shown - np.clip(127.5 + 20 * change, 0, 255)).max() <= 1
-    assert "at most 4 grey levels" in panel._caption.value
+    assert "at most 4 gray levels" in panel._caption.value
     assert np.array_equal(looking_at(panel, AFTER), after) and panel.result is made
 
 
@@ -149,10 +149,10 @@ def test_the_class_of_the_photograph_stays_among_the_bars(net, opened):
 def test_the_end_says_whether_the_network_was_fooled(net, opened):
     fooled = opened(AdversarialPanel(net, PICTURE, 2, epsilon=64 / 255, steps=12))
     made = fooled.run()
-    words = "Fooled within 64 grey levels" if made.succeeded else "Not fooled within 64 grey levels"
+    words = "Fooled within 64 gray levels" if made.succeeded else "Not fooled within 64 gray levels"
     assert words in fooled.status
     weak = opened(AdversarialPanel(net, PICTURE, 2, epsilon=1 / 255, steps=1, method="random_search"))
-    words = "Fooled" if weak.run().succeeded else "Not fooled within 1 grey level: class 2 is at"
+    words = "Fooled" if weak.run().succeeded else "Not fooled within 1 gray level: class 2 is at"
     assert words in weak.status
 
 
@@ -171,7 +171,7 @@ def test_before_the_first_run_a_setting_only_changes_the_invitation(panel):
     panel.controls._inputs["epsilon"].value = 1
     panel.classes._list.value = 3
     assert panel.state == "idle" and panel.target == 3
-    assert "towards class 3" in panel.status and "1 grey level of 255" in panel.status
+    assert "towards class 3" in panel.status and "1 gray level of 255" in panel.status
 
 
 def test_a_class_is_searched_by_name(build, opened):
@@ -224,7 +224,7 @@ def test_the_other_network_is_loaded_by_the_worker_and_asked_about_both(build, o
     waiting(lambda: panel.opinion.opinion)
     assert panel.ask_other() == other.predict(made.pictures[0], 10)
     assert loaded_on == [("efficientnet_lite0", "cnnwidgets-worker")]
-    assert panel.opinion.words.startswith("efficientnet_lite0 says ")
+    assert panel.opinion.words.startswith("efficientnet_lite0 predicts ")
 
 
 def test_a_network_of_ones_own_has_no_other_and_says_so(panel):
@@ -237,7 +237,7 @@ def test_a_network_of_ones_own_has_no_other_and_says_so(panel):
 def test_nothing_is_asked_before_anything_was_nudged(panel):
     assert all(button.disabled for button in panel.opinion._buttons)
     for ask in (panel.ask_jpeg, panel.ask_other):
-        with pytest.raises(BadTarget, match="no nudged picture yet"):
+        with pytest.raises(BadTarget, match="no perturbed picture yet"):
             ask()
     panel.run()
     assert not any(button.disabled for button in panel.opinion._buttons)

@@ -64,9 +64,9 @@ def test_what_the_atlas_holds_is_shown_at_once_as_if_it_had_been_climbed(net, wh
 def test_only_what_is_missing_is_climbed(net, atlas, opened, climbed, tmp_path):
     gallery = opened(FilterGallery(net, "conv2", range(12, 20), **SETTINGS, atlas=atlas))
     assert gallery.status == "4 of 8 are from the atlas. Start paints the missing ones."
-    assert gallery.screen.over.value.count("not painted yet") >= 4 and climbed == []
+    assert gallery.screen.over.value.count("not rendered yet") >= 4 and climbed == []
     assert gallery._buttons["save"].disabled
-    with pytest.raises(BadTarget, match="not painted yet"):
+    with pytest.raises(BadTarget, match="not rendered yet"):
         gallery.save(tmp_path / "half.png")
     made = gallery.run()
     assert climbed == [(12, 13, 14, 15)]
@@ -95,7 +95,7 @@ def test_what_was_stopped_half_way_is_not_saved_as_whole(net, atlas, opened, tmp
     gallery = opened(FilterGallery(net, "conv2", range(14, 18), **SETTINGS, atlas=atlas))
     gallery._keep(next(gallery._frames()))
     assert gallery.result.units == (14, 15, 16, 17)
-    with pytest.raises(BadTarget, match="not painted yet"):
+    with pytest.raises(BadTarget, match="not rendered yet"):
         gallery.save(tmp_path / "half.png")
 
 

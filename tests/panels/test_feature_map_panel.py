@@ -133,7 +133,7 @@ def test_a_unit_that_no_photograph_excites_is_said_to_be_one(panel, waiting, tex
     panel._climb_unit()
     waiting(lambda: not panel.excitement.is_busy, 60)
     panel.excitement.patches.current.wait()
-    assert any("photographs excites this unit" in text for text in texts(panel.excitement))
+    assert any("photographs activates this unit" in text for text in texts(panel.excitement))
 
 
 def test_a_network_of_one_size_takes_any_photograph_and_what_a_cell_sees_is_told_in_its_pixels():

@@ -87,7 +87,7 @@ def test_a_grey_model_of_one_size_is_shown(opened):
 def test_a_unit_that_never_fires_says_so(gallery):
     notes = gallery.run().notes
     assert notes[3].startswith("never fires: ") and notes[:3] == ("", "", "")
-    assert notes[3] in gallery.screen.over.value and "1 of 4 never fire" in gallery.status
+    assert notes[3] in gallery.screen.over.value and "1 of 4 units never fire" in gallery.status
 
 
 def test_silent_units_are_said_to_be_tried_again_and_the_curve_waits(net, opened):
@@ -109,8 +109,8 @@ def test_silent_units_are_said_to_be_tried_again_and_the_curve_waits(net, opened
     gallery._frames = slowly
     gallery.run()
     assert shares == sorted(shares), "the run turns out longer than it began"
-    assert {phase for phase in phases if phase} == {"trying 1 silent unit again"}
-    assert any("trying 1 silent unit again" in line and "so far" in line for line in seen)
+    assert {phase for phase in phases if phase} == {"retrying 1 inactive unit"}
+    assert any("retrying 1 inactive unit" in line and "so far" in line for line in seen)
     assert len(gallery._record.objective) == 7 and len(gallery._record.snapshots) == 7
 
 

@@ -136,7 +136,7 @@ def test_the_button_never_overwrites(gallery, tmp_path, monkeypatch):
     gallery._buttons["gif"].click()
     names = {path.name for path in tmp_path.glob("small-*")}
     assert names == {f"small-conv2-0-5{tail}" for tail in (".png", "-1.png", "-2.png", ".gif")}
-    assert gallery.status == "Saved as small-conv2-0-5.gif beside the notebook."
+    assert gallery.status == "Saved as small-conv2-0-5.gif in the notebook's folder."
 
 
 def test_a_button_that_cannot_save_says_why(gallery, tmp_path, monkeypatch):

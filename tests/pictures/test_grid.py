@@ -58,7 +58,7 @@ def test_a_click_between_pixels_counts_for_the_pixel_it_is_in() -> None:
 
 @pytest.mark.parametrize("shape", [(4, 4), (0, 4, 4, 3), (2, 0, 4, 3), (1, 1, 2, 2, 3)])
 def test_what_is_no_batch_makes_no_mosaic(shape: tuple[int, ...]) -> None:
-    with pytest.raises(BadPicture, match="makes no mosaic"):
+    with pytest.raises(BadPicture, match="is not a mosaic"):
         mosaic(np.zeros(shape))
 
 

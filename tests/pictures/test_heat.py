@@ -41,7 +41,7 @@ def test_the_diverging_color_map_is_blue_white_red() -> None:
 
 
 def test_an_unknown_color_map_is_named_with_those_there_are() -> None:
-    with pytest.raises(BadTarget, match="no color map 'viridi'; nearest: viridis"):
+    with pytest.raises(BadTarget, match="no color map 'viridi'. Choose one of: viridis"):
         colormap("viridi")
     with pytest.raises(BadTarget, match="'jet'"):
         overlay(np.zeros((2, 2)), np.ones((2, 2)), colormap="jet")

@@ -34,7 +34,7 @@ class DreamControls(Controls):
             ),
             "step_size": widgets.FloatSlider(
                 min=STEP, max=LARGEST_STEP, step=STEP, description="Step size", readout_format=".3f",
-                tooltip="How far each step goes; heard at the next step", layout=wide("250px"), style=named("60px"),
+                tooltip="Change at each step; takes effect at the next step", layout=wide("250px"), style=named("60px"),
             ),
             "octave": widgets.IntSlider(
                 min=1, max=4, description="Octave", tooltip="Go back to the picture at the end of an earlier octave",

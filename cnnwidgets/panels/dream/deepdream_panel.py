@@ -211,7 +211,7 @@ class DeepDreamPanel(PhotographPanel):
             self._prepare(name)
         elif name in STEERED and list(plan.layers) == list(self._steering.weights):
             self._steering.turn(plan.step_size, plan.layers)
-            self._remark(f"The new {_words(name)} counts from the next step on.")
+            self._remark(f"The new {_words(name)} takes effect at the next step.")
         else:
             self._begin_again()
             self._remark(f"With the new {_words(name)} the dream begins again.")

@@ -27,7 +27,7 @@ class LayerWeights(widgets.VBox):
         self._choice = widgets.Dropdown(
             options=paths, description="Add", style={"description_width": "30px"},
             layout=widgets.Layout(width="auto", flex="1 1 auto", min_width="0"),
-            tooltip="A layer that the dream climbs too",
+            tooltip="Another layer that DeepDream maximizes",
         )  # fmt: skip
         self._choice.value = paths[len(paths) // 2] if paths else None
         self._add = widgets.Button(
@@ -85,7 +85,7 @@ class _Row(widgets.HBox):
     def __init__(self, on_weight: Callable[[str, float], object], on_remove: Callable[[str], object]) -> None:
         self.path = ""
         self._slider = widgets.FloatSlider(
-            1.0, min=0.0, max=LARGEST, step=0.05, tooltip="How much this layer counts; heard at the next step",
+            1.0, min=0.0, max=LARGEST, step=0.05, tooltip="How much this layer counts; takes effect at the next step",
             layout=widgets.Layout(width="auto", flex="1 1 auto"), style={"description_width": "110px"},
             readout_format=".2f",
         )  # fmt: skip

@@ -32,7 +32,7 @@ class NetworkMenu(widgets.VBox):
         self._job: Job[Network] | None = None
         self._filling = False
         self.traceback = ""
-        self._menu = widgets.Dropdown(description="Network", tooltip="Which network is looked into", **wide())
+        self._menu = widgets.Dropdown(description="Network", tooltip="Network to inspect", **wide())
         self._path = widgets.Text(
             placeholder=HINT, description="Model file", continuous_update=False,
             tooltip="A Keras model on this machine, read in Keras' safe mode", **wide(),

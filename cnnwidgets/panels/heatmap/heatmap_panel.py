@@ -133,8 +133,8 @@ class HeatmapPanel(HeatView):
     def _invitation(self) -> str:
         where = f"at {self.layer}" if self.layer and methods.is_map(self.method) else "pixel by pixel"
         return (
-            f"Start asks {self.net.name} what it sees, and paints where it looks, {where}: warm places speak for the "
-            "class. A moment for most methods. Then choose another class and see the warm places move."
+            f"Start asks {self.net.name} what it sees, and paints where it looks, {where}: warm regions are evidence "
+            "for the class. A moment for most methods. Then choose another class and see the warm regions move."
         )
 
     def _note(self) -> str:

@@ -17,7 +17,7 @@ from cnnwidgets.panels import markup
 from cnnwidgets.panels.heatmap.look import Question
 from cnnwidgets.panels.heatmap.tiles import HeatTiles, Place, Square
 
-HINT = "Click the picture: the evidence at that place, and what the network says without it."
+HINT = "Click the picture: the evidence at that position, and what the network predicts without it."
 
 
 class HiddenPlace(widgets.VBox):

@@ -17,12 +17,12 @@ WORDS = {
     "score_cam": ("Score-CAM", "Looks at the picture through each channel. For one class; no gradient, slow."),
     "ablation_cam": ("Ablation-CAM", "Switches off one channel after another. For one class; no gradient, slow."),
     "eigen_cam": ("Eigen-CAM", "What stands out most at the layer. Not class-specific: the same for every class."),
-    "gradient": ("Gradient", "Which pixels would change the answer most. For one class; grainy."),
+    "gradient": ("Gradient", "Which pixels would change the output most. For one class; grainy."),
     "gradient_x_input": ("Gradient x input", "The gradient times the pixel. For one class; dark pixels count nothing."),
     "smoothgrad": ("SmoothGrad", "The mean gradient of noisy copies, less grainy. For one class."),
     "integrated_gradients": ("Integrated gradients", "The gradient on the way from black to the picture. One class."),
     "guided_backprop": ("Guided backprop", "Redraws fine edges. Not class-specific: much the same for every class."),
-    "occlusion": ("Occlusion", "Covers place after place and sees how the answer falls. For one class; slow."),
+    "occlusion": ("Occlusion", "Covers part after part and measures how the output falls. For one class; slow."),
     "rise": ("RISE", "Covers random halves and sees which places help. For one class; slow."),
 }  # fmt: skip
 

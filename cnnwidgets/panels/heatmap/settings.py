@@ -90,7 +90,7 @@ class HeatSettings(traitlets.HasTraits):
     def _share(self, proposal: Any) -> float:
         value, name = proposal["value"], proposal["trait"].name
         if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= float(value) <= 1:
-            raise BadTarget(f"{name}={quoted(value)} cannot be. Give a share from 0 to 1.")
+            raise BadTarget(f"{name} must be a number from 0 to 1, got {quoted(value)}.")
         return float(value)
 
     @traitlets.validate("colormap")

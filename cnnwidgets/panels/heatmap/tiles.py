@@ -181,10 +181,12 @@ class HeatTiles:
             BadTarget: for a tile that there is not, or a pixel outside.
         """
         if not 0 <= tile < len(self.tiles):
-            raise BadTarget(f"There is no map {quoted(tile)}. Give 0 to {len(self.tiles) - 1}.")
+            raise BadTarget(f"tile must be an integer from 0 to {len(self.tiles) - 1}, got {quoted(tile)}.")
         height, width = self.tiles[tile].photo.shape[:2]
         if not (0 <= x < width and 0 <= y < height):
-            raise BadTarget(f"The place {quoted((x, y))} is outside the picture. It is {width} x {height} pixels.")
+            raise BadTarget(
+                f"The position {quoted((x, y))} is outside the picture, which has {width} x {height} pixels."
+            )
         return Place(tile, (x + 0.5) / width, (y + 0.5) / height)
 
     def pixel(self, place: Place) -> tuple[int, int]:

@@ -91,7 +91,7 @@ class HeatView(HeatSettings, Panel):
     @property
     def _shown_tiles(self) -> HeatTiles:
         if self._last is None:
-            raise BadTarget("There is no map yet to choose a place on. Press Start, or call run(), first.")
+            raise BadTarget("There is no map yet to choose a position on. Press Start, or call run(), first.")
         return self._tiles_of(self._last)
 
     @traitlets.observe(*PAINTING)

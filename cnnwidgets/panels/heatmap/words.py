@@ -64,7 +64,9 @@ def legend(tiles: HeatTiles, brush: Brush) -> str:
     colors = [(int(r), int(g), int(b)) for r, g, b in table]
     largest = f"{tiles.largest(0, brush.is_signed):.3g}" if tiles.shares_scale else "each map's largest"
     if brush.is_signed:
-        return markup.legend(colors, 0, f"-{largest}", largest, "Blue speaks against the class, red for it.")
+        return markup.legend(
+            colors, 0, f"-{largest}", largest, "Blue is evidence against the class, red is evidence for it."
+        )
     words = "Evidence for the class; where there is little, the picture shows through."
     return markup.legend(colors, brush.threshold, "0", largest, words)
 
@@ -86,7 +88,7 @@ def conclusion(frame: Look, remark: str) -> str:
     note = next((one.note for one in frame.columns[0] if one.note), "")
     if note:
         return f"{remark} {note[:1].upper()}{note[1:]}.".strip()
-    closing = "" if remark else " Click the picture to hide a place from the network."
+    closing = "" if remark else " Click the picture to hide a part of it from the network."
     return f"{remark} {_peak(heat, question, frame)}{closing}".strip()
 
 

@@ -36,7 +36,7 @@ class Excitement(widgets.HBox):
             on_change, "What it looks for", "Climb this unit paints what the chosen unit looks for.", width=300
         )
         self.patches = SideRun(
-            on_change, "What excites it", "The places of photographs that it answers most to.", _told, width=300
+            on_change, "Top patches", "The parts of photographs that activate it most.", _told, width=300
         )
         super().__init__([self.climbed, self.patches], layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px 16px"))
 
@@ -101,7 +101,7 @@ def _frames(search: Iterator[list[Patch]], names: list[str]) -> Iterator[Patches
             best, values = names[patches[0].picture], np.array([patches[0].value])
             yield PatchesFrame(_mosaic(patches)[None], step, len(names), values, best=best)
     if not patches:
-        raise BadTarget(f"Nothing in {len(names)} photographs excites this unit. Choose another one.")
+        raise BadTarget(f"None of the {len(names)} photographs activates this unit. Choose another one.")
 
 
 def _smaller(photograph: np.ndarray) -> np.ndarray:

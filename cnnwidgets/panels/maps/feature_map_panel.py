@@ -77,7 +77,7 @@ class FeatureMapPanel(Panel):
         chosen = network.layer(layer).path if layer is not None else (*self.layers, "")[0]
         for name, value, choices in (("order", order, ORDERS), ("how", how, WAYS), ("layer", chosen, self.layers)):
             if value not in choices:
-                raise BadTarget(f"{name}={quoted(value)} cannot be. Choose one of: {', '.join(choices[:10])}.")
+                raise BadTarget(_refusal(network, name, value, choices))
         self._page, self._quiet = 0, True
         self._make_controls(chosen, order, how)
         self.photograph = Screen(LARGE, lambda _number: None)
@@ -112,7 +112,7 @@ class FeatureMapPanel(Panel):
         self._choice.layout.width, self._choice.style.description_width = "132px", "48px"
         self._choice.observe(lambda change: self._guarded(self._choose, change["new"]), "value")
         self._climb = self._button(
-            "Climb this unit", "arrow-up", self._climb_unit, "Paint what it looks for, beside what excites it"
+            "Climb this unit", "arrow-up", self._climb_unit, "Optimize a picture for it, next to its top patches"
         )
 
     def _body(self) -> Sequence[widgets.Widget]:
@@ -175,7 +175,7 @@ class FeatureMapPanel(Panel):
         frame = self._last
         silent = float((frame.maps.max((0, 1)) <= 0).mean())
         sees = f"Here {frame.field}. " if frame.field is not None else ""
-        return f"{silent:.0%} of the units answer nowhere. {sees}Click a map to see it large, then a place on it."
+        return f"{silent:.0%} of the units are zero everywhere. {sees}Click a map to see it large, then a position."
 
     def _draw_curve(self) -> None:
         """Nothing is climbed, so there is no curve."""
@@ -279,7 +279,7 @@ class FeatureMapPanel(Panel):
     def _spatial_layer(self, proposal: Any) -> str:
         path: str = self.net.layer(proposal["value"]).path if proposal["value"] else ""
         if path and path not in self.layers:
-            raise BadTarget(f"{quoted(path)} has no rows and columns. Choose one of: {', '.join(self.layers[:10])}.")
+            raise BadTarget(_refusal(self.net, "layer", path, self.layers))
         return path
 
     @traitlets.observe("picture", "layer", "call", "order")
@@ -309,3 +309,10 @@ class FeatureMapPanel(Panel):
             for part in (self.excitement, self.photograph, self.large):
                 part.close()
         super().close()
+
+
+def _refusal(net: Any, name: str, value: object, choices: Sequence[str]) -> str:
+    """Why a setting is refused, with the choices there are."""
+    if choices:
+        return f"{name} must be one of {', '.join(choices[-10:])}, got {quoted(value)}."
+    return f"{quoted(net.name)} has no layer with rows and columns, so it has no feature maps. Give another network."

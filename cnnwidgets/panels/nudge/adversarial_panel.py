@@ -62,7 +62,7 @@ class AdversarialPanel(PhotographPanel):
     output = traitlets.Any(None, allow_none=True)
     seed = traitlets.Any(0)
 
-    _curve_name = "objective: log-odds of what is climbed"
+    _curve_name = "objective: log-odds of the target"
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class AdversarialPanel(PhotographPanel):
         self._bars = markup.markup("")
         says, wanted, lasts = (
             markup.markup(markup.title(heading))
-            for heading in ("What the network says", "What it shall say", "Does it last?")
+            for heading in ("What the network says", "Target class", "Does it survive?")
         )
         return [says, self._bars, wanted, self.classes, lasts, self.opinion]
 
@@ -162,7 +162,7 @@ class AdversarialPanel(PhotographPanel):
         self._bars.value = words.bars(frame, self._believed)
 
     def _doing(self, frame: AdversarialFrame) -> str:
-        return f"Nudging: the network now says {words.top(frame.predictions)}."
+        return f"Nudging: the network now predicts {words.top(frame.predictions)}."
 
     def _rest(self) -> None:
         self._believed = ()
@@ -240,7 +240,7 @@ class AdversarialPanel(PhotographPanel):
         if self.may_save:
             data = pictures.to_jpeg(pictures.displayable(self._picture(self._last)), QUALITY)
             path = pictures.write_file(pictures.free_path(Path.cwd(), self._name(), ".jpg"), data)
-            self._say(f"Saved as {path.name} beside the notebook.")
+            self._say(f"Saved as {path.name} in the notebook's folder.")
         self._ask(job)
 
     def _begin_other(self) -> None:
@@ -262,7 +262,7 @@ class AdversarialPanel(PhotographPanel):
     def _shown_frame(self) -> AdversarialFrame:
         frame: AdversarialFrame | None = self._last
         if frame is None:
-            raise BadTarget("There is no nudged picture yet. Press Start, or call run(), first.")
+            raise BadTarget("There is no perturbed picture yet. Press Start, or call run(), first.")
         return frame
 
     def _answered(self) -> None:

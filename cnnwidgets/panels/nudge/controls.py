@@ -27,7 +27,7 @@ class NudgeControls(Controls):
         inputs = {
             "epsilon": widgets.IntSlider(
                 min=1, max=LARGEST_BUDGET, description="Budget", continuous_update=False, layout=wide("250px"),
-                style=named("52px"), tooltip="Grey levels of 255 by which any pixel may change: epsilon",
+                style=named("52px"), tooltip="Gray levels of 255 by which any pixel may change: epsilon",
             ),
             "method": widgets.Dropdown(
                 options=[(words, name) for name, words in METHODS.items()], description="Method", layout=wide("215px"),
@@ -35,7 +35,7 @@ class NudgeControls(Controls):
             ),
             "view": widgets.ToggleButtons(
                 options=VIEWS, value=AFTER, tooltips=[
-                    "The photograph", "The nudged photograph", "What was added, 20 times stronger; grey is none"
+                    "The photograph", "The nudged photograph", "What was added, 20 times stronger; gray is none"
                 ], style={"button_width": "auto"},
             ),
             "steps": widgets.BoundedIntText(

@@ -62,7 +62,9 @@ class OtherNetwork:
     def check(self) -> None:
         """Raise BadTarget where there is no other network."""
         if not self.name:
-            raise BadTarget(f"No other network goes with {quoted(self._fooled)}. Load one, and ask it by predict().")
+            raise BadTarget(
+                f"There is no other network to compare with {quoted(self._fooled)}. Load one and call its predict()."
+            )
 
     def of(self, frame: AdversarialFrame) -> Opinion:
         """What it says to a nudged picture: runs on the worker's thread."""

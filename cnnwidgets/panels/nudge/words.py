@@ -25,12 +25,12 @@ def bars(frame: AdversarialFrame, believed: Lines) -> str:
 
 def before(believed: Lines) -> str:
     """What stands under the photograph: its text equivalent."""
-    return f"Before: the network says {top(believed)}" if believed else "The photograph"
+    return f"Before: the network predicts {top(believed)}" if believed else "The photograph"
 
 
 def after(frame: AdversarialFrame) -> str:
     """What stands under the nudged picture."""
-    return f"After step {frame.step} of {frame.steps}: the network says {top(frame.predictions)}"
+    return f"After step {frame.step} of {frame.steps}: the network predicts {top(frame.predictions)}"
 
 
 def difference(frame: AdversarialFrame) -> str:
@@ -38,13 +38,13 @@ def difference(frame: AdversarialFrame) -> str:
     change = np.abs(frame.pictures - frame.original)
     share = markup.percent(float((change > 0).any(-1).mean()))
     most = levels(float(change.max()))
-    return f"What was added, 20 times stronger, where grey is nothing: at most {most} of 255, in {share} of the pixels"
+    return f"What was added, 20 times stronger, where gray is nothing: at most {most} of 255, in {share} of the pixels"
 
 
 def levels(epsilon: float) -> str:
-    """A share 0..1 in grey levels, as a person says it."""
+    """A share 0..1 in gray levels, as a person says it."""
     count = round(255 * epsilon)
-    return f"{count} grey level" if count == 1 else f"{count} grey levels"
+    return f"{count} gray level" if count == 1 else f"{count} gray levels"
 
 
 def top(predictions: Lines) -> str:
@@ -58,7 +58,7 @@ def conclusion(frame: AdversarialFrame, believed: Lines, epsilon: float) -> str:
     if frame.succeeded:
         return (
             f"Fooled within {budget}: {top(believed)}, became {top(frame.predictions)}. "
-            "Look at the difference, then save it as JPEG: does it last?"
+            "Look at the difference, then save it as JPEG: does it survive?"
         )
     name, share = _of_wanted(frame.predictions, frame.class_index)
     return f"Not fooled within {budget}: {name} is at {share}. Give a larger budget, more steps or another method."
@@ -75,7 +75,7 @@ def after_jpeg(predictions: Lines, frame: AdversarialFrame, quality: int) -> str
     name, share_after = _of_wanted(predictions, frame.class_index)
     _, share_before = _of_wanted(frame.predictions, frame.class_index)
     return (
-        f"As JPEG of quality {quality} the network says {top(predictions)}. "
+        f"As JPEG of quality {quality} the network predicts {top(predictions)}. "
         f"{verdict}: {name} goes from {share_before} to {share_after}."
     )
 
@@ -84,9 +84,11 @@ def of_another(name: str, photograph: Lines, nudged: Lines) -> str:
     """What another network says to the same picture."""
     is_moved = photograph[0].index != nudged[0].index
     verdict = (
-        f"The nudge moves it too, from {photograph[0].name}" if is_moved else "It is not fooled, it said so before"
+        f"The nudge moves it too, from {photograph[0].name}"
+        if is_moved
+        else "It is not fooled, it predicted the same before"
     )
-    return f"{name} says {top(nudged)}. {verdict}."
+    return f"{name} predicts {top(nudged)}. {verdict}."
 
 
 def _of_wanted(predictions: Lines, wanted: int) -> tuple[str, str]:

@@ -105,17 +105,17 @@ class ClassGallery(TileGallery):
         count = len(self._plan.units)
         tiles = f"{count} pictures" if count > 1 else "one picture"
         return (
-            f"Start paints {tiles} out of noise, each the picture that its class's logit answers to most. "
+            f"Start paints {tiles} out of noise, each the picture that maximizes its class's logit. "
             f"About {self._estimate()} here. Watch for the parts by which the network knows the class."
         )
 
     def _doing(self, frame: Any) -> str:
-        return "Climbing: each step makes the pictures more of their class, and less of its rivals."
+        return "Optimizing: each step makes the pictures more of their class, and less of its rivals."
 
     def _conclusion(self) -> str:
         failed = sum(bool(note) for note in self.result.notes)
         words = f"{failed} of {len(self.result.units)} are seen as something else. " if failed else ""
-        advice = "The numbers are logits. Click a tile to climb it large; add another class by name."
+        advice = "The numbers are logits. Click a tile to optimize it at a larger size; add another class by name."
         return f"{super()._conclusion()}{words}{advice}"
 
     def _add_class(self, name: str) -> None:
@@ -124,7 +124,7 @@ class ClassGallery(TileGallery):
         wanted = int(name) if name.strip().isdigit() else name
         index = self.net.class_index(wanted, self._plan.output)
         if len(self.classes) >= MOST_CLASSES:
-            raise BadTarget(f"{len(self.classes)} classes are the most that are shown together. Remove one first.")
+            raise BadTarget(f"At most {len(self.classes)} classes are shown together. Remove one first.")
         if index not in self.classes:
             self.classes = (*self.classes, index)
         self._add.value = ""

@@ -158,7 +158,7 @@ class FilterGallery(TileGallery):
             BadTarget: for another suffix, when there is nothing to save yet, or a part of the page is missing.
         """
         if self._last is not None and not self._is_complete:
-            raise BadTarget("Some of the pictures are not painted yet. Press Start, or call run(), first.")
+            raise BadTarget("Some of the pictures are not rendered yet. Press Start, or call run(), first.")
         return super().save(path)
 
     def _show_state(self) -> None:
@@ -186,7 +186,7 @@ class FilterGallery(TileGallery):
         tiles = f"{count} pictures" if count > 1 else "one picture"
         return (
             f"Start paints {tiles} out of noise, one for each unit of {self._plan.layer.path}: "
-            f"the pattern that makes it answer most. About {self._estimate()} here. Watch for edges and colors in "
+            f"the pattern that activates it most. About {self._estimate()} here. Watch for edges and colors in "
             "early layers, textures in the middle, parts of things in late ones."
         )
 
@@ -195,13 +195,13 @@ class FilterGallery(TileGallery):
 
     def _doing(self, frame: UnitsFrame) -> str:
         if frame.phase:
-            return "Some units gave no answer: they are tried again, for longer and from another beginning."
-        return "Climbing: each step changes the pictures so that their units answer more."
+            return "Some units stayed at zero; retrying with more steps and a different seed."
+        return "Optimizing: each step changes the pictures so that their units activate more."
 
     def _conclusion(self) -> str:
         silent = [note for note in self.result.notes if note]
-        words = f"{len(silent)} of {len(self.result.units)} never fire, each with its reason. " if silent else ""
-        advice = f"Click a tile to climb it large; Next units shows more of {self._plan.layer.path}."
+        words = f"{len(silent)} of {len(self.result.units)} units never fire; see their captions. " if silent else ""
+        advice = f"Click a tile to optimize it at a larger size; Next units shows more of {self._plan.layer.path}."
         return f"{super()._conclusion()}{words}{advice}"
 
     def _turn(self, pages: int) -> None:

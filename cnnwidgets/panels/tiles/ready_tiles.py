@@ -13,7 +13,7 @@ from cnnwidgets.compute.tiles import UnitsFrame
 from cnnwidgets.compute.units import UnitsPlan
 from cnnwidgets.errors import BadTarget, quoted
 
-NOT_YET = "not painted yet"
+NOT_YET = "not rendered yet"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ def checked_atlas(atlas: object) -> Atlas | None:
     """
     if atlas is None or isinstance(atlas, Atlas):
         return atlas
-    raise BadTarget(f"atlas={quoted(atlas)} cannot be. Give what cw.open_atlas(path) returns.")
+    raise BadTarget(f"atlas must be what cw.open_atlas(path) returns, got {quoted(atlas)}.")
 
 
 def ready_in(atlas: Atlas | None, plan: UnitsPlan) -> ReadyTiles:

@@ -61,7 +61,7 @@ class TileGallery(Panel):
         self._plan = plan
         self._quiet = True  # while traits are set together
         self.enlarged = SideRun(self._enlarged_changed)
-        self._choice = widgets.Dropdown(description=self._word, tooltip="What is climbed large")
+        self._choice = widgets.Dropdown(description=self._word, tooltip="What is optimized at a larger size")
         self._more = widgets.ToggleButton(description="More", icon="sliders", tooltip="Size, steps, recipe and seed")
         self._more.layout.width = "auto"
         fixed = network.inputs[plan.canvas.which].is_fixed
@@ -215,7 +215,7 @@ class TileGallery(Panel):
 
     def _conclusion(self) -> str:
         smaller = self._last.smaller_batch
-        return f"The memory was short, so these were made {smaller} at a time and are not kept. " if smaller else ""
+        return f"Low memory: rendered {smaller} at a time; these pictures were not cached. " if smaller else ""
 
     # Choosing.
 
