@@ -245,7 +245,7 @@ def test_json_that_is_too_deep_is_refused() -> None:
 def test_a_png_without_a_recipe_is_refused() -> None:
     with pytest.raises(BadPicture, match="no settings"):
         Recipe.from_png(to_png(np.zeros((4, 4))))
-    with pytest.raises(BadTarget, match="no recipe"):
+    with pytest.raises(BadTarget, match="is not a recipe"):
         Recipe.from_png(to_png(np.zeros((4, 4)), {"verb": "ascend"}))
 
 

@@ -178,7 +178,7 @@ def test_a_steered_dream_says_that_its_settings_do_not_tell(net, photo, saved):
 
     panel.observe(steer, "frames_shown")
     path = saved(panel)
-    with pytest.raises(cw.BadTarget, match="turned while it ran"):
+    with pytest.raises(cw.BadTarget, match="changed while it ran"):
         cw.rerun(path, net, photo)
 
 

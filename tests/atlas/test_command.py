@@ -49,9 +49,9 @@ def test_every_setting_reaches_the_atlas(file, tmp_path, capfd):
         (["squeezenot", "a"], "no network 'squeezenot'"),
         (["gone.keras", "a"], "no file 'gone.keras'"),
         (["FILE", "a", "--layers", "nope"], "no layer 'nope'"),
-        (["FILE", "a", "--steps", "0"], "steps=0"),
+        (["FILE", "a", "--steps", "0"], "got 0"),
         (["FILE", "a", "--recipe", "cake"], "cake"),
-        (["FILE", "FILE"], "no atlas"),
+        (["FILE", "FILE"], "not an atlas"),
     ],
 )
 def test_an_error_is_one_sentence_and_the_exit_code_two(file, tmp_path, monkeypatch, capfd, words, told):

@@ -372,9 +372,9 @@ BAD = [
     ({"objective": channel("conv1", [0, 1]) + channel("conv2", [0, 1, 2])}, r"\[2, 3\] pictures"),
     ({"objective": "conv2"}, "no objective but 'conv2'"),
     ({"objective": None}, "no objective but None"),
-    *[({"steps": steps}, "steps=") for steps in (0, -1, 2049, 1.5, True, "3", None, np.nan)],
-    *[({"size": size}, "size=") for size in (7, 1025, 0, -64, 16.5, True, "64", (16,), (16, 16, 3), (16, 7), [])],
-    *[({"seed": seed}, "seed=") for seed in ("x", 1.5, True, None)],
+    *[({"steps": steps}, "steps must") for steps in (0, -1, 2049, 1.5, True, "3", None, np.nan)],
+    *[({"size": size}, "size must") for size in (7, 1025, 0, -64, 16.5, True, "64", (16,), (16, 16, 3), (16, 7), [])],
+    *[({"seed": seed}, "seed must") for seed in ("x", 1.5, True, None)],
 ]
 
 

@@ -527,7 +527,7 @@ def test_a_call_that_leads_elsewhere_says_so(noise):
         ({"call": -1}, "has no call -1"),
         ({"call": True}, "has no call True"),
         ({"output": 1}, "no output 1"),
-        ({"seed": 0.5}, "seed=0.5"),
+        ({"seed": 0.5}, "seed must .*got 0.5"),
         ({"target": lambda output: output}, "shape .*3.*one number for each picture"),
         ({"target": lambda output: output[0]}, "3 numbers for 1 picture"),
         ({"target": lambda output: "high"}, "one number for each picture"),
