@@ -387,7 +387,7 @@ def test_one_sigmoid_tells_two_classes_that_pull_apart():
         (lambda: keras.Sequential([L.Conv2D(4, 3)]), cw.BadModel, "not built"),
         (lambda: keras.Sequential([L.Input((32, 3)), L.Conv1D(4, 3)]), cw.BadModel, "takes no picture"),
         (lambda: keras.Sequential([L.Input((8, 32, 32, 3)), L.Conv3D(4, 3)]), cw.BadModel, "takes no picture"),
-        (lambda: "squeezenet", cw.BadModel, "Expected a keras.Model, got str"),
+        (lambda: "squeezenet", cw.BadModel, "Expected a keras.Model, got the path"),
     ],
 )
 def test_what_cannot_work_says_why(build, error, words):

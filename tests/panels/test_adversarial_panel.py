@@ -85,10 +85,10 @@ def test_the_photograph_stands_there_before_the_start_with_all_classes_to_choose
     [
         ({"target": 9}, "no class 9"),
         ({"epsilon": 0.001}, "at least one gray level"),
-        ({"steps": 0}, "steps must .*got 0"),
+        ({"steps": 0}, "got 0"),
         ({"method": "nope"}, "no method 'nope'"),
         ({"output": 3}, "3"),
-        ({"seed": "x"}, "seed must .*got 'x'"),
+        ({"seed": "x"}, "got 'x'"),
     ],
 )
 def test_what_the_verb_refuses_is_refused_at_once_and_later(net, panel, arguments, told):

@@ -124,14 +124,14 @@ def test_silent_units_are_said_to_be_tried_again_and_the_curve_waits(net, opened
         ({"layer": 3}, "no layer 3"),
         ({"layer": "conv1", "units": [6]}, "no unit 6"),
         ({"layer": "conv1", "units": [-1]}, "no unit -1"),
-        ({"layer": "conv1", "units": []}, "No unit"),
-        ({"layer": "conv1", "units": 3}, "units must .*got 3"),
+        ({"layer": "conv1", "units": []}, "units must name"),
+        ({"layer": "conv1", "units": 3}, "got 3"),
         ({"size": 0}, "0"),
         ({"size": "big"}, "big"),
-        ({"steps": 0}, "steps must .*got 0"),
+        ({"steps": 0}, "got 0"),
         ({"steps": 4096}, "2048"),
         ({"recipe": "cake"}, "cake"),
-        ({"seed": 0.5}, "seed must .*got 0.5"),
+        ({"seed": 0.5}, "got 0.5"),
     ],
 )
 def test_the_constructor_raises_what_the_verb_raises(net, arguments, told):
