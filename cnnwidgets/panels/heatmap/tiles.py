@@ -181,7 +181,7 @@ class HeatTiles:
             BadTarget: for a tile that there is not, or a pixel outside.
         """
         if not 0 <= tile < len(self.tiles):
-            raise BadTarget(f"tile must be an integer from 0 to {len(self.tiles) - 1}, got {quoted(tile)}.")
+            raise BadTarget(f"There is no map {quoted(tile)}. Give 0 to {len(self.tiles) - 1}.")
         height, width = self.tiles[tile].photo.shape[:2]
         if not (0 <= x < width and 0 <= y < height):
             raise BadTarget(
