@@ -16,7 +16,7 @@ MAY_IMPORT = {  # room -> the rooms (or modules in them) that it may import, bes
     **dict.fromkeys(PLAIN, set()),
     "compute": set(),
     "jobs": set(),
-    "zoo": {"compute.backend", "compute.network", "compute.picture_size", "compute.preprocess"},
+    "zoo": {"compute.backend", "compute.modes", "compute.network", "compute.picture_size"},
     "rerun": {"compute", "panels.heatmap", "panels.held_picture", "zoo"},
     "atlas": {"compute", "jobs", "zoo"},
     "panels": {"atlas.atlas", "compute", "jobs", "zoo"},  # what is there is read, never rendered

@@ -6,8 +6,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from cnnwidgets.compute.modes import Affine, Scale
 from cnnwidgets.compute.network import Network
-from cnnwidgets.compute.preprocess import Affine, Scale
 from cnnwidgets.errors import BadModel, quoted
 from cnnwidgets.zoo import NETWORKS, load_network
 

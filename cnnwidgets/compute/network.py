@@ -21,10 +21,11 @@ from cnnwidgets.compute.identity import fingerprint
 from cnnwidgets.compute.inputs import InputInfo
 from cnnwidgets.compute.layers import LayerInfo
 from cnnwidgets.compute.model_file import load_model
+from cnnwidgets.compute.modes import Preprocess, preprocess_of
 from cnnwidgets.compute.outputs import OutputInfo, behind, describe
 from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.compute.picture_size import PICTURE, Size
-from cnnwidgets.compute.preprocess import Preprocess, resolve
+from cnnwidgets.compute.preprocess import resolve
 from cnnwidgets.compute.settings import whole_number
 from cnnwidgets.compute.strided import dense_gradients
 from cnnwidgets.compute.traces import Traces
@@ -48,7 +49,8 @@ class Network:
     Args:
         model: any built Keras 3 model on the tensorflow backend that takes a picture. It is never changed.
         preprocess: a function on a float32 0..255 RGB batch [N, H, W, C], or one of
-            "auto" "none" "unit" "tf" "caffe" "torch"; "auto" says what it chose in `preprocess_note`.
+            "auto" "none" "unit" "tf" "caffe" "torch"; "auto" finds what becomes of pictures before the first weights.
+            For several picture inputs also a dict of those by input name.
         class_names: one name for each class, in order.
         name: how it is called in recipes and captions; the model's own name if not given.
         synonyms: for each class every name that it may be called by.
@@ -92,9 +94,9 @@ class Network:
             raise BadTarget(f"name must be text, or None for the model's own, got {quoted(name)}.")
         self.name = name or model.name
         self.picture_inputs = tuple(i for i, info in enumerate(self.inputs) if info.is_picture)
-        first = self.inputs[self.picture_inputs[0]]
-        self.preprocess, self.preprocess_note = resolve(preprocess, model, first.channels)
         self.layers_by_path = dict(layers_.walk(model))
+        self._check_names()
+        self.preprocess, self.preprocess_note = resolve(preprocess, model, self.layers_by_path, self.inputs, self._nest)
         self.file_note = ""
         self.traces = Traces()
         self._sees: dict[tuple[str, int], tuple[int, ...]] = {}
@@ -144,7 +146,6 @@ class Network:
         """The size for photographs, and how it is known; the size of a first call is kept only where it has to be."""
         remembered = None
         if first_call.keeps_first_shape(self.model):
-            self._check_names()
             remembered = self.inputs[self.picture_inputs[0]].size
             self.inputs = first_call.of_any_size(self.inputs, self._run)
         is_training_size = remembered is not None and None not in remembered and first_call.was_trained(self.model)
@@ -182,7 +183,6 @@ class Network:
     @functools.cached_property
     def _survey(self) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...], Any]:
         """Layers, outputs and how these are nested, from one recorded run that is traced and never executed."""
-        self._check_names()
         try:
             return self._surveyed(None)
         except CnnWidgetsError:
@@ -326,7 +326,7 @@ class Network:
         Returns:
             The outputs, flat, in the model's own order.
         """
-        prepared = [self._prepared(info, tensor) for info, tensor in zip(self.inputs, feed, strict=True)]
+        prepared = [self._prepared(i, tensor) for i, tensor in enumerate(feed)]
         floats_stay = running.floats_stay(self.model) if self._takes_whole_numbers else contextlib.nullcontext()
         with floats_stay:
             return list(keras.tree.flatten(self._run(prepared)))
@@ -350,11 +350,12 @@ class Network:
     def _takes_whole_numbers(self) -> bool:
         return any(self.inputs[i].is_whole_numbers for i in self.picture_inputs)
 
-    def _prepared(self, info: InputInfo, tensor: Any) -> Any:
+    def _prepared(self, which: int, tensor: Any) -> Any:
         """What the model itself takes: preprocessed, in its order of axes and its type."""
+        info = self.inputs[which]
         if not info.is_picture:
             return tf.cast(tensor, info.dtype)
-        x = self.preprocess(tensor * 255.0)  # [N, H, W, C] 0..1 -> what the network expects
+        x = preprocess_of(self.preprocess, which)(tensor * 255.0)  # [N, H, W, C] 0..1 -> what the network expects
         x = tf.transpose(x, [0, 3, 1, 2]) if info.channels_first else info.without_channels(x)
         return x if info.is_whole_numbers else tf.cast(x, info.dtype)
 

@@ -1,169 +1,120 @@
-"""What a network expects of a picture's numbers, and how that is recognised.
-
-A preprocessing takes a float32 batch of RGB pictures in 0..255, as `keras.applications.*.preprocess_input` does.
-"""
+"""Which preprocessing a network needs: the one that was asked for, or the one that its model shows."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
+import contextlib
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cnnwidgets.compute.backend import keras, tf
+import numpy as np
+
+from cnnwidgets.compute import kept_preprocessor
+from cnnwidgets.compute.front import SIDE, Front
+from cnnwidgets.compute.inputs import InputInfo
+from cnnwidgets.compute.modes import MEANING, MODES, Affine, ByInput, Preprocess
+from cnnwidgets.compute.ranges import Evidence, Finding, decide, guess
 from cnnwidgets.errors import BadTarget, nearest, quoted
 
-Preprocess = Callable[[Any], Any]
+Nest = Callable[[Sequence[Any]], Any]
 
 
-@dataclass(frozen=True)
-class Affine:
-    """`y = x @ matrix + offset` on the channel axis: every classic preprocessing is of this form.
+def resolve(
+    preprocess: object, model: Any, layers: Mapping[str, Any], inputs: Sequence[InputInfo], nest: Nest
+) -> tuple[Preprocess, str]:
+    """The preprocessing that was asked for, or found, and a sentence that says which and how sure it is.
 
     Args:
-        matrix: one row for each channel of the picture (R, G, B), one column for each channel of the network.
-        offset: one number for each channel of the network.
-        meaning: what the network takes, in words.
-    """
-
-    matrix: tuple[tuple[float, ...], ...]
-    offset: tuple[float, ...]
-    meaning: str = ""
-
-    def __call__(self, pictures: Any) -> Any:  # [N, H, W, C] 0..255 -> [N, H, W, C]
-        """Apply it to a batch."""
-        return tf.tensordot(pictures, tf.constant(self.matrix, tf.float32), 1) + tf.constant(self.offset, tf.float32)
-
-
-@dataclass(frozen=True)
-class Scale:
-    """`y = x * factor + offset`, the same for every channel, however many there are."""
-
-    factor: float
-    offset: float = 0.0
-    meaning: str = ""
-
-    def __call__(self, pictures: Any) -> Any:
-        """Apply it to a batch."""
-        return pictures * self.factor + self.offset
-
-
-_TORCH_MEAN, _TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_CAFFE_MEAN = (103.939, 116.779, 123.68)
-
-MODES: dict[str, Preprocess] = {
-    "none": Scale(1.0),
-    "unit": Scale(1 / 255),
-    "tf": Scale(1 / 127.5, -1.0),
-    "caffe": Affine(((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)), tuple(-m for m in _CAFFE_MEAN)),
-    "torch": Affine(
-        tuple(tuple((1 / (255 * s)) if i == j else 0.0 for j in range(3)) for i, s in enumerate(_TORCH_STD)),
-        tuple(-m / s for m, s in zip(_TORCH_MEAN, _TORCH_STD, strict=True)),
-    ),
-}
-
-# The names that keras.applications gives its models, most particular first; of those that scale their pictures
-# themselves, what they take where they were built with include_preprocessing=False.
-_FAMILIES: tuple[tuple[str, str], ...] = (
-    (r"vgg(16|19)$", "caffe"),
-    (r"resnet(50|101|152)v2$", "tf"),
-    (r"resnet(50|101|152)$", "caffe"),
-    (r"densenet(121|169|201)$", "torch"),
-    (r"mobilenetv2_\d", "tf"),
-    (r"mobilenet_\d", "tf"),
-    (r"MobileNetV3(Small|Large)$", "tf"),
-    (r"inception_v3$|inception_resnet_v2$|xception$", "tf"),
-    (r"[nN]as[nN]et(_mobile|_large)?$|NASNet$", "tf"),
-    (r"efficientnetv2-b\d$", "torch"),
-    (r"efficientnetv2-[sml]$", "tf"),
-    (r"efficientnetb\d$", "none"),
-    (r"convnext_", "torch"),
-)
-
-# Layers that tell a family where its model was built on and the name is gone: all of them must be there.
-_LAYERS: tuple[tuple[frozenset[str], str], ...] = (
-    (frozenset({"block1_pool", "block5_conv3"}), "caffe"),  # VGG
-    (frozenset({"conv1_bn", "conv2_block1_0_conv"}), "caffe"),  # ResNet
-    (frozenset({"conv2_block1_preact_bn"}), "tf"),  # ResNet V2
-    (frozenset({"pool2_conv", "conv2_block1_0_bn"}), "torch"),  # DenseNet
-    (frozenset({"conv_dw_1", "conv_pw_13"}), "tf"),  # MobileNet
-    (frozenset({"bn_Conv1", "expanded_conv_depthwise"}), "tf"),  # MobileNet V2
-    (frozenset({"mixed0", "mixed7"}), "tf"),  # Inception V3
-    (frozenset({"mixed_5b", "mixed_6a"}), "tf"),  # Inception-ResNet V2
-    (frozenset({"block2_sepconv1", "block14_sepconv2"}), "tf"),  # Xception
-    (frozenset({"stem_conv1", "stem_bn1"}), "tf"),  # NASNet
-)
-
-
-def resolve(preprocess: str | Preprocess, model: Any, channels: int) -> tuple[Preprocess, str]:
-    """The preprocessing that was asked for, or recognised, and a sentence that says which.
+        preprocess: a function on 0..255, a name, "auto", or a dict of those by input name.
+        model: a built Keras model.
+        layers: its layers by path.
+        inputs: what it takes.
+        nest: gives flat inputs the structure in which the model takes them.
 
     Raises:
         BadTarget: for a name that is none of `none unit tf caffe torch auto`, or one that needs three channels.
     """
-    if callable(preprocess):
-        meaning = getattr(preprocess, "meaning", "")
-        return preprocess, f"the network takes {meaning}" if meaning else "a function of your own, on 0..255"
-    if preprocess == "auto":
-        name, why = _recognise(model)
-    elif isinstance(preprocess, str) and preprocess in MODES:
-        name, why = preprocess, "as you asked"
-    else:
-        raise BadTarget(
-            f"There is no preprocessing {quoted(preprocess)}. Give a function on a 0..255 batch, or one of: "
-            f"auto, {', '.join(MODES)} ({nearest(preprocess, MODES)})."
+    pictures = {info.name: i for i, info in enumerate(inputs) if info.is_picture}
+    wanted = preprocess if isinstance(preprocess, Mapping) else dict.fromkeys(pictures, preprocess)
+    for name in wanted:
+        if name not in pictures:
+            raise BadTarget(f"No picture input is called {quoted(name)}. Name these: {', '.join(pictures)}.")
+    auto = [i for name, i in pictures.items() if _is_auto(wanted.get(name, "auto"))]
+    found = _found(auto, model, layers, inputs, nest) if auto else {}
+    chosen = {
+        i: found[i] if i in found else _asked_for(wanted[name], inputs[i], len(pictures))
+        for name, i in pictures.items()
+    }
+    notes = {name: _sentence(chosen[i]) for name, i in pictures.items()}
+    first = chosen[min(pictures.values())].preprocess
+    if len(set(notes.values())) == 1:
+        return first, next(iter(notes.values()))
+    note = "; ".join(f"{quoted(name)} {words}" for name, words in notes.items())
+    if all(one.preprocess == first for one in chosen.values()):
+        return first, note
+    return ByInput(tuple((i, one.preprocess) for i, one in chosen.items())), note
+
+
+def _is_auto(wanted: object) -> bool:
+    return isinstance(wanted, str) and wanted == "auto"
+
+
+def _asked_for(wanted: Any, info: InputInfo, count: int) -> Finding:
+    if callable(wanted):
+        meaning = getattr(wanted, "meaning", "")
+        return Finding(
+            wanted, "as you asked", f"the network takes {meaning}" if meaning else "a function of your own, on 0..255"
         )
-    if isinstance(MODES[name], Affine) and channels != 3:
-        if preprocess != "auto":
-            raise BadTarget(
-                f"The preprocessing {name!r} is for 3 channels and this network takes {channels}. "
-                "Choose none, unit or tf, or give a function."
-            )
-        name, why = "unit", f"a guess for {channels} channels"
-    return MODES[name], f"{name!r}: {_MEANING[name]} ({why})"
+    if not isinstance(wanted, str) or wanted not in MODES:
+        raise BadTarget(
+            f"There is no preprocessing {quoted(wanted)}. Give a function on a 0..255 batch, or one of: "
+            f"auto, {', '.join(MODES)} ({nearest(wanted, MODES)})."
+        )
+    if isinstance(MODES[wanted], Affine) and info.channels != 3:
+        place = f"the input {quoted(info.name)}" if count > 1 else "this network"
+        raise BadTarget(
+            f"The preprocessing {wanted!r} is for 3 channels and {place} takes {info.channels}. "
+            "Choose none, unit or tf, or give a function."
+        )
+    return Finding(MODES[wanted], "as you asked")
 
 
-_MEANING = {
-    "none": "the network takes 0..255",
-    "unit": "the network takes 0..1",
-    "tf": "the network takes -1..1",
-    "caffe": "the network takes BGR 0..255 less the ImageNet mean",
-    "torch": "the network takes RGB normalised by ImageNet's mean and standard deviation",
-}
+def _sentence(found: Finding) -> str:
+    name = next((name for name, mode in MODES.items() if mode == found.preprocess), "")
+    if found.meaning or not name:
+        return found.meaning if found.why == "as you asked" else f"{found.meaning} ({found.why})"
+    return f"{name!r}: {MEANING[name]} ({found.why})"
 
 
-def _recognise(model: Any) -> tuple[str, str]:
-    inside = _scaling_layer(model)
-    if inside:
-        return "none", f"the layer {inside!r} inside the model does the scaling"
-    for one in (model, *_nested_models(model)):
-        for pattern, mode in _FAMILIES:
-            if re.match(pattern, one.name):
-                return mode, f"recognised as {one.name} of keras.applications"
-    names = {layer.name for layer in getattr(model, "layers", ())}
-    for characteristic, mode in _LAYERS:
-        if characteristic <= names:
-            return mode, f"built on keras.applications, by its layer {min(characteristic)!r}"
-    return "unit", "a guess: nothing in the model says; pass preprocess= if the pictures look wrong"
+def _found(
+    auto: Sequence[int], model: Any, layers: Mapping[str, Any], inputs: Sequence[InputInfo], nest: Nest
+) -> dict[int, Finding]:
+    """What the model shows of its picture inputs."""
+    for side in (None, SIDE):  # some layers must know the size beforehand
+        with contextlib.suppress(Exception):  # whatever a layer raises; running the model says what it is
+            make = functools.partial(Front, model, layers, inputs, nest, side=side)
+            front = make()
+            return {i: _of_input(front, i, model, layers, inputs[i], make) for i in auto}
+    return dict.fromkeys(auto, guess("a guess: the model cannot be followed up to its first weights"))
 
 
-def _nested_models(model: Any) -> list[Any]:
-    found = []
-    for layer in getattr(model, "layers", ()):
-        if isinstance(layer, keras.Model):
-            found += [layer, *_nested_models(layer)]
-    return found
+def _of_input(
+    front: Front, which: int, model: Any, layers: Mapping[str, Any], info: InputInfo, make: Callable[..., Front]
+) -> Finding:
+    kept = kept_preprocessor.find(model)
+    if kept is not None and not kept_preprocessor.is_used_in(front, which, kept):
+        return kept_preprocessor.finding(kept, info)
+    if which not in front.kernels:
+        return guess("a guess: nothing in the model says")
+    evidence = Evidence(front, which, info.channels, layers)
+    return _of_whole_numbers(evidence, make(as_floats=False)) if info.is_whole_numbers else decide(evidence)
 
 
-def _scaling_layer(model: Any) -> str | None:
-    """The name of a Rescaling or Normalization layer, if the model scales its pictures itself."""
-    for layer in getattr(model, "layers", ()):
-        if isinstance(layer, (keras.layers.Rescaling, keras.layers.Normalization)):
-            return str(layer.name)
-        if isinstance(layer, keras.Model):
-            name = _scaling_layer(layer)
-            if name:
-                return name
-        if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
-            return None  # what scales features, behind the first weights, is not preprocessing
-    return None
+def _of_whole_numbers(evidence: Evidence, whole: Front) -> Finding:
+    """0..255, what else would be whole; but a cast may scale whole numbers only, and these are fed as floats."""
+    why = "found: its input holds whole numbers"
+    expected = whole.arriving(evidence.which, evidence.palette)
+    for name, also in (("none", ""), ("unit", ", which its first cast brings from 0..255 to 0..1")):
+        if np.allclose(evidence.arriving(name), expected, rtol=1e-3, atol=1e-3):
+            return Finding(MODES[name], why + also)
+    return Finding(MODES["none"], why)

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.compute.backend import keras
+from cnnwidgets.compute.modes import Scale
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.picture_size import Size
-from cnnwidgets.compute.preprocess import Scale
 from cnnwidgets.zoo import imagenet
 from cnnwidgets.zoo.torch_archive import read_torch_archive
 from cnnwidgets.zoo.weight_file import WeightFile
