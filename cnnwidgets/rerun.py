@@ -116,10 +116,13 @@ def _heat(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
     return HeatTiles(seen).whole(Brush(settings["opacity"], settings["threshold"], settings["colormap"]))
 
 
+_LATER = ("of", "against", "channels")  # settings that older files do not have
+
+
 def _question(net: Network, asked: Mapping[str, Any]) -> Question:
     if asked["target"] == FUNCTION:
         raise BadTarget("It explains a function, which is not in the recipe. Run the panel with it as target instead.")
-    named = {name: asked[name] for name in ("target", "method", "output", "seed")}
+    named = {name: asked[name] for name in ("target", "method", "output", "seed", *_LATER) if name in asked}
     return Question(_asked_network(net, asked), asked.get("layer"), is_shuffled=asked.get("shuffled", False), **named)
 
 

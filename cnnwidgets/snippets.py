@@ -44,8 +44,10 @@ VERBS: Mapping[str, Verb] = {
     "visualize_classes": Verb("net, {classes}", ("size", "steps", "recipe", "output", "seed"), "pics"),
     "ascend": Verb("net, cw.objectives.channel({layer}, {unit})", ("size", "steps", "seed"), "frame"),
     "feature_maps": Verb("net, picture", ("layers", "call"), "pics"),
-    "class_activation_map": Verb("net, picture", ("layer", "target", "method", "output", "seed"), "heat"),
-    "attribution": Verb("net, picture", ("target", "method", "output", "seed"), "heat"),
+    "class_activation_map": Verb(
+        "net, picture", ("layer", "target", "method", "of", "against", "output", "channels", "seed"), "heat"
+    ),
+    "attribution": Verb("net, picture", ("target", "method", "of", "against", "output", "seed"), "heat"),
     "deepdream": Verb(
         "net, picture", ("layers", "octaves", "octave_scale", "steps", "step_size", "jitter", "seed"), "frame"
     ),

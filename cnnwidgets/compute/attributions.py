@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnwidgets import pictures as pictures_
 from cnnwidgets.compute import connections, coverings, gradients, targets
-from cnnwidgets.compute.evidence import Heatmap, HeatmapFrame, Sight, Verdict, finish
+from cnnwidgets.compute.evidence import Heatmap, HeatmapFrame, Kind, Sight, Verdict, finish
 from cnnwidgets.compute.frame import Array, last_of
 from cnnwidgets.compute.heatmaps import check_method, noted
 from cnnwidgets.compute.network import Network
@@ -32,19 +32,21 @@ class Method(NamedTuple):
         samples: how many, if the user does not say; 0 where nothing is counted.
         by_gradient: whether a gradient must come back to the pictures. Such maps are shares of one sum, which stays the
             same when a map is stretched.
+        kind: what its numbers are.
     """
 
     find: Callable[[Question], Iterator[Partial]]
     samples: int = 0
     by_gradient: bool = True
+    kind: Kind = "evidence"
 
 
 METHODS = {
-    "gradient": Method(gradients.gradient),
-    "gradient_x_input": Method(gradients.gradient_x_input),
-    "smoothgrad": Method(gradients.smoothgrad, 16),
-    "integrated_gradients": Method(gradients.integrated_gradients, 32),
-    "guided_backprop": Method(gradients.guided_backprop),
+    "gradient": Method(gradients.gradient, kind="slopes"),
+    "gradient_x_input": Method(gradients.gradient_x_input, kind="parts"),
+    "smoothgrad": Method(gradients.smoothgrad, 16, kind="slopes"),
+    "integrated_gradients": Method(gradients.integrated_gradients, 32, kind="parts"),
+    "guided_backprop": Method(gradients.guided_backprop, kind="slopes"),
     "occlusion": Method(coverings.occlusion, by_gradient=False),
     "rise": Method(coverings.rise, 512, by_gradient=False),
 }
@@ -56,6 +58,8 @@ def attribution(
     target: int | str | Callable[[Any], Any] | None = None,
     method: str = "smoothgrad",
     *,
+    of: str = "logit",
+    against: object = None,
     output: int | str | None = None,
     samples: int | None = None,
     noise: float = 0.1,
@@ -75,6 +79,9 @@ def attribution(
             `output` only that one. It runs inside a graph, so it must consist of TensorFlow operations.
         method: "gradient" "gradient_x_input" "smoothgrad" "integrated_gradients" "guided_backprop" "occlusion"
             "rise"; the paper is named at each in `cnnwidgets.compute.gradients` and `.coverings`.
+        of: what of a class is explained: "logit", or "log_odds", the logit less the log-sum-exp of the other logits.
+            For sigmoids the two are the same.
+        against: why the target rather than this class, or these: their mean logit is subtracted.
         output: of a model with several, its index or name.
         samples: how many noisy copies (16), steps from black (32) or random masks (512), up to 8192.
         noise: of "smoothgrad": its standard deviation, in pictures of 0..1.
@@ -83,7 +90,9 @@ def attribution(
         seed: the same seed, machine, versions and settings give the same bytes.
 
     Returns:
-        Heatmaps whose `raw` is [H, W] at the picture's size, signed, summed over channels.
+        Heatmaps whose `raw` is [H, W] at the picture's size, signed, summed over channels. The `map` of methods by
+        gradients is the magnitude |raw|, as the papers show it: the sign of a gradient says whether a pixel should be
+        brighter or darker, not whether it matters. The `map` of "occlusion" and "rise" is the positive evidence.
 
     Raises:
         BadTarget: for a class, output, method or number that does not exist; where no gradient comes back to any
@@ -96,7 +105,9 @@ def attribution(
         >>> heat = attribution(net, picture, "Egyptian cat", "occlusion")[0]
     """
     probe = Probe(net, picture, size)
-    frames = attribution_frames(probe, target, method, output=output, samples=samples, noise=noise, seed=seed)
+    frames = attribution_frames(
+        probe, target, method, of=of, against=against, output=output, samples=samples, noise=noise, seed=seed
+    )
     return noted(last_of(frames).result(), probe)
 
 
@@ -105,6 +116,8 @@ def attribution_frames(
     target: int | str | Callable[[Any], Any] | None = None,
     method: str = "smoothgrad",
     *,
+    of: str = "logit",
+    against: object = None,
     output: int | str | None = None,
     samples: int | None = None,
     noise: float = 0.1,
@@ -112,7 +125,7 @@ def attribution_frames(
 ) -> Iterator[HeatmapFrame]:
     """As `attribution`, but of a Probe, which may be asked again, and yield a HeatmapFrame at each step."""
     check_method(method, tuple(METHODS), "attribution")
-    wanted = targets.named(probe.net, target, output)
+    wanted = targets.named(probe.net, target, output, of, against)
     how = METHODS[method]
     count = how.samples if samples is None else whole_number("samples", samples, 1, MOST_SAMPLES)
     noise, seed = number("noise", noise, 0, 1), checked_seed(seed)
@@ -132,7 +145,8 @@ def attribution_frames(
     about = targets.describe(probe.net, wanted, int(reading.unit[0]))
     seen = _seen(probe, wanted, slopes)
     unseen = {i for i, g in zip(probe.pictures, slopes.gradients, strict=True) if g is None} if slopes else set()
-    return _run(ask, how, about, targets.certainty(reading), unseen, seen)
+    verdict = Verdict(targets.certainty(reading, wanted), _SILENT, about, targets.other(probe.net, wanted), how.kind)
+    return _run(ask, how, verdict, unseen, seen)
 
 
 def _seen(probe: Probe, target: targets.Target, slopes: Slopes | None) -> dict[int, Placement]:
@@ -153,7 +167,7 @@ def _reaches_each_side(gradient: Array) -> bool:  # [H, W, C]
 
 
 def _run(
-    ask: Question, how: Method, about: str, notes: tuple[str, ...], unseen: set[int], seen: dict[int, Placement]
+    ask: Question, how: Method, verdict: Verdict, unseen: set[int], seen: dict[int, Placement]
 ) -> Iterator[HeatmapFrame]:
     steps = _steps(ask, how)
     values = np.full(len(ask.pictures), ask.value, np.float32)
@@ -161,10 +175,12 @@ def _run(
         heatmaps = []
         for i, raw in partial.maps.items():
             size, placement = ask.probe.sizes[i], seen[i]
-            silence = f"off the path: {about} does not depend on this picture" if i in unseen else _SILENT
+            off = f"off the path: {verdict.about} does not depend on this picture"
+            silence = off if i in unseen else verdict.silence
             sight = Sight(placement, "", 0, ask.probe.net.inputs[i].name)
-            verdict = Verdict((*partial.notes, *notes), silence, about)
-            heatmaps.append(finish(placement.lay(_stretched(raw, size, how.by_gradient)), verdict, sight))
+            notes = (*partial.notes, *verdict.notes)
+            laid = placement.lay(_stretched(raw, size, how.by_gradient))
+            heatmaps.append(finish(laid, verdict._replace(notes=notes, silence=silence), sight))
         yield HeatmapFrame(tuple(heatmaps), step, steps, values)
 
 

@@ -1,7 +1,8 @@
 """How a class activation map weighs a layer's channels: one small function for each method.
 
 All share one shape: a layer puts out `activation` A [h, w, C], the target's gradient by it is `gradient` G [h, w, C],
-and the map is a sum over channels, [h, w], signed: positive where the layer speaks for the target.
+and the map is a sum over channels, [h, w], signed: positive where the layer speaks for the target. All are computed in
+float64.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from cnnwidgets.compute.probe import Probe
 from cnnwidgets.compute.targets import Reading, Target
 
 Rule = Callable[[Array, Array], Array]
-MOST_MASKS = 48  # of Score-CAM: the channels that vary most
+MASKS = 48  # of Score-CAM, if the user does not say: the channels that vary most
 
 
 def grad_cam(activation: Array, gradient: Array) -> Array:
@@ -28,10 +29,15 @@ def grad_cam(activation: Array, gradient: Array) -> Array:
 
 
 def grad_cam_plus_plus(activation: Array, gradient: Array) -> Array:
-    """Positive gradients, weighted so that each copy of an object counts (Chattopadhyay et al., arXiv:1710.11063)."""
-    square, cube = gradient**2, gradient**3
-    below = 2 * square + activation.sum((0, 1)) * cube
-    alpha = np.divide(square, below, out=np.zeros_like(square), where=below > 0)  # [h, w, C]
+    """Positive gradients, weighted so that each copy of an object counts (Chattopadhyay et al., arXiv:1710.11063).
+
+    The paper's weight G^2 / (2 G^2 + sum(A) G^3) is taken as 1 / (2 + sum(A) G), so that tiny gradients do not
+    underflow. The paper means layers behind a ReLU. Where activations add up to less than zero the weight may have a
+    negative denominator; such terms are left out, since they would turn the sign of the evidence.
+    """
+    below = 2 + activation.sum((0, 1)) * gradient
+    is_counted = (gradient > 0) & (below > 0)
+    alpha = np.divide(1, below, out=np.zeros_like(gradient), where=is_counted)  # [h, w, C]
     return np.asarray(activation @ (alpha * np.maximum(gradient, 0)).sum((0, 1)))
 
 
@@ -71,28 +77,30 @@ def eigen_cam(activation: Array) -> Array:
 
     Its sign is free; it is chosen so that most of the map is positive.
     """
-    flat = activation.reshape(-1, activation.shape[-1]).astype(np.float64)  # [h * w, C]
+    flat = activation.reshape(-1, activation.shape[-1])  # [h * w, C]
     if len(flat) <= flat.shape[1]:  # the smaller of the two squares has the same component
         values, vectors = np.linalg.eigh(flat @ flat.T)
         component = vectors[:, -1] * np.sqrt(max(values[-1], 0))
     else:
         component = flat @ np.linalg.eigh(flat.T @ flat)[1][:, -1]
     sign = -1.0 if component.sum() < 0 else 1.0
-    return np.asarray(sign * component.reshape(activation.shape[:2]), np.float32)
+    return np.asarray(sign * component.reshape(activation.shape[:2]))
 
 
-def score_cam(activation: Array, batch: int, value_behind: Callable[[Array], Array]) -> Iterator[Array]:
+def score_cam(activation: Array, chosen: Array, batch: int, value_behind: Callable[[Array], Array]) -> Iterator[Array]:
     """A channel weighs as much as the picture seen through it still says the target (Wang et al., arXiv:1910.01279).
 
+    The paper tries all channels. With fewer, the softmax has fewer parts, and what the other channels hold is missing.
+
     Args:
-        activation: [h, w, C]. Its most varied channels are taken, at most 48.
+        activation: [h, w, C].
+        chosen: the channels that are tried, such as `most_varied` gives.
         batch: how many are tried at once.
         value_behind: gives the target of the picture behind masks [N, h, w], each 0..1.
 
     Yields:
         The map [h, w] by the channels tried so far, after each batch.
     """
-    chosen = most_varied(activation)
     values = np.zeros(0, np.float32)
     for start in range(0, len(chosen), batch):
         masks = np.moveaxis(activation[..., chosen[start : start + batch]], -1, 0)  # [N, h, w]
@@ -104,10 +112,21 @@ def score_cam(activation: Array, batch: int, value_behind: Callable[[Array], Arr
         yield np.zeros(activation.shape[:2], np.float32)
 
 
-def most_varied(activation: Array) -> Array:
-    """The indices of the channels that vary most over the map, best first; constant ones are no masks."""
+def most_varied(activation: Array, count: int) -> tuple[Array, str]:
+    """The indices of the channels that vary most over the map, best first, and a note where that leaves some out.
+
+    Constant channels are no masks.
+    """
     spread = activation.std((0, 1))
-    return np.argsort(-spread, kind="stable")[: min(MOST_MASKS, int((spread > 1e-6 * np.abs(activation).max()).sum()))]
+    varied = int((spread > 1e-6 * np.abs(activation).max()).sum())
+    order = np.argsort(-spread, kind="stable")
+    if varied <= count:
+        return order[:varied], ""
+    share = spread[order[:count]].sum() / spread.sum()
+    return order[:count], (
+        f"approximate: the {count} most varied of {varied} channels were tried, which hold {share:.0%} of the layer's "
+        f"variation; channels={varied} tries all"
+    )
 
 
 def ablation_cam(
@@ -153,27 +172,36 @@ class Work(NamedTuple):
     verdict: Verdict
 
 
-def _by_rule(method: str, probe: Probe, path: str, call: int, target: Target) -> Work | None:
+def _by_rule(method: str, probe: Probe, path: str, call: int, target: Target, _channels: int) -> Work | None:
     """`None` where no gradient comes back to this call."""
-    activation = probe.activations(path)[call].numpy()[0]  # [h, w, C]
-    reading, (gradient,), _ = probe.slope_at(path, call, target)
-    if gradient is None:
+    activation = _activation(probe, path, call)  # [h, w, C]
+    reading, (gradients,), _ = probe.slope_at(path, call, target)
+    if gradients is None:
         return None
+    gradient = np.asarray(gradients[0], np.float64)
 
     def maps() -> Iterator[Array]:
-        yield RULES[method](activation, gradient[0])
+        yield RULES[method](activation, gradient)
 
     work = _work(probe, target, reading, 1, maps(), activation)
-    if not (activation * gradient[0]).any():
+    parts = activation * gradient
+    if not parts.any():
         return work
+    if parts.max() > 0:
+        nothing_left = f"zero: {method} keeps nothing here, although some evidence is positive; hirescam shows it"
+        return work._replace(verdict=work.verdict._replace(silence=nothing_left))
     against = f"no positive evidence: all evidence is negative for {work.verdict.about}; hirescam shows it in `raw`"
     return work._replace(verdict=work.verdict._replace(silence=against))  # of methods that keep positive evidence only
 
 
-def _by_masks(probe: Probe, path: str, call: int, target: Target) -> Work | None:
+def _activation(probe: Probe, path: str, call: int) -> Array:
+    return np.asarray(probe.activations(path)[call].numpy()[0], np.float64)
+
+
+def _by_masks(probe: Probe, path: str, call: int, target: Target, channels: int) -> Work | None:
     if not connections.leads_to(probe.net, target, path, call):
         return None
-    activation, batch = probe.activations(path)[call].numpy()[0], probe.batch()
+    activation, batch = _activation(probe, path, call), probe.batch()
     reading = probe.values(target)
     explained = targets.settled(target, reading)
 
@@ -183,14 +211,17 @@ def _by_masks(probe: Probe, path: str, call: int, target: Target) -> Work | None
         covers = {first: laid, **dict.fromkeys(others, masks)}
         return np.asarray(probe.values(explained, probe.behind(covers)).value)
 
-    steps = -(-len(most_varied(activation)) // batch) or 1
-    return _work(probe, target, reading, steps, score_cam(activation, batch, value_behind), activation)
+    chosen, note = most_varied(activation, channels)
+    maps = score_cam(activation, chosen, batch, value_behind)
+    work = _work(probe, target, reading, -(-len(chosen) // batch) or 1, maps, activation)
+    notes = (*work.verdict.notes, *filter(None, [note]))
+    return work._replace(verdict=work.verdict._replace(notes=notes))
 
 
-def _by_ablation(probe: Probe, path: str, call: int, target: Target) -> Work | None:
+def _by_ablation(probe: Probe, path: str, call: int, target: Target, _channels: int) -> Work | None:
     if not connections.leads_to(probe.net, target, path, call):
         return None
-    activation, part = probe.activations(path)[call].numpy()[0], probe.part(path)
+    activation, part = _activation(probe, path, call), probe.part(path)
     reading = probe.values(target)
     without = functools.partial(probe.without, path, call, targets.settled(target, reading))
     maps = ablation_cam(activation, part, float(reading.value[0]), without)
@@ -198,8 +229,8 @@ def _by_ablation(probe: Probe, path: str, call: int, target: Target) -> Work | N
     return _work(probe, target, reading, steps, maps, activation)
 
 
-def _by_component(probe: Probe, path: str, call: int, _target: Target) -> Work:
-    activation = probe.activations(path)[call].numpy()[0]
+def _by_component(probe: Probe, path: str, call: int, _target: Target, _channels: int) -> Work:
+    activation = _activation(probe, path, call)
 
     def maps() -> Iterator[Array]:
         yield eigen_cam(activation)
@@ -208,7 +239,7 @@ def _by_component(probe: Probe, path: str, call: int, _target: Target) -> Work:
     return Work(1, maps(), float("nan"), Verdict((note,), _silence(activation), "any class"))
 
 
-METHODS: dict[str, Callable[[Probe, str, int, Target], Work | None]] = {
+METHODS: dict[str, Callable[[Probe, str, int, Target, int], Work | None]] = {
     **{method: functools.partial(_by_rule, method) for method in RULES},
     "score_cam": _by_masks,
     "ablation_cam": _by_ablation,
@@ -218,7 +249,8 @@ METHODS: dict[str, Callable[[Probe, str, int, Target], Work | None]] = {
 
 def _work(probe: Probe, target: Target, reading: Reading, steps: int, maps: Iterator[Array], activation: Array) -> Work:
     about = targets.describe(probe.net, target, int(reading.unit[0]))
-    return Work(steps, maps, float(reading.value[0]), Verdict(targets.certainty(reading), _silence(activation), about))
+    notes, other = targets.certainty(reading, target), targets.other(probe.net, target)
+    return Work(steps, maps, float(reading.value[0]), Verdict(notes, _silence(activation), about, other))
 
 
 def nothing(probe: Probe, path: str) -> Work:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,12 @@ from cnnwidgets.compute.placement import Placement
 from cnnwidgets.errors import JobFailed
 
 ROUNDING = 1e-6  # of a map's largest value: smaller differences are no evidence
+MOSTLY = 0.1  # of the evidence: where less than this share is positive, the note says so
+FAINT, FEW = 0.05, 0.02  # a map covers almost nothing where less than FEW of it reaches FAINT of its largest value
+
+# What the numbers of a map are. "evidence": signed, and the map shows the positive part. "parts": signed, and the map
+# shows the magnitude. "slopes": the sign tells how a pixel would have to change, so that the map shows the magnitude.
+Kind = Literal["evidence", "parts", "slopes"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -19,7 +25,8 @@ class Heatmap:
     """Evidence for a target, place by place.
 
     Attributes:
-        map: [H, W] float32, 0..1, at the picture's own size: what speaks for the target, divided by its largest value.
+        map: [H, W] float32, 0..1, at the picture's own size, divided by its largest value: the positive evidence; for
+            an attribution by gradients the magnitude |raw|.
         raw: float32, the signed evidence: [h, w] at the layer's own size; for an attribution [H, W] at the picture's.
         path: of the layer; "" for an attribution.
         call: which call of the layer, in the order Keras runs them.
@@ -109,32 +116,42 @@ class Verdict(NamedTuple):
         notes: about the method, or the target.
         silence: where all of the map is zero.
         about: the target in words.
+        other: what of the target could be explained instead, such as "log_odds"; "" where there is nothing.
+        kind: what the numbers of the map are.
     """
 
     notes: tuple[str, ...]
     silence: str
     about: str
+    other: str = ""
+    kind: Kind = "evidence"
 
 
 def finish(raw: Array, verdict: Verdict, sight: Sight) -> Heatmap:
-    """The positive evidence as shares of its largest, at the picture's size, and what is to be said about it.
+    """The evidence as shares of its largest, at the picture's size, and what is to be said about it.
 
     Raises:
         JobFailed: for a map that is not finite.
     """
     if not np.isfinite(raw).all():
         raise JobFailed("The map is not finite, although the network's numbers are. Choose another method or layer.")
-    raw = np.asarray(raw, np.float32)
     placement = sight.placement
     notes = [*_about(raw, verdict), *verdict.notes, *sight.notes, placement.note]
-    positive = np.maximum(raw, 0) * (raw.max() > ROUNDING * np.abs(raw).max())
-    laid = np.maximum(placement.lay(positive), 0)
+    shown = _shown(raw, verdict.kind)
+    laid = np.maximum(placement.lay(shown), 0)
     largest = laid.max()
-    if positive.any() and not largest > 0:
+    if shown.any() and not largest > 0:
         notes.insert(0, "outside: all positive evidence lies in cells of padding, so the map is zero; see `raw`")
     shares = laid / largest if largest > 0 else np.zeros(placement.size, np.float32)
-    note = "; ".join(filter(None, notes))
+    note, raw = "; ".join(filter(None, notes)), np.asarray(raw, np.float32)
     return Heatmap(shares, raw, sight.path, sight.call, sight.input, note, placement=placement)
+
+
+def _shown(raw: Array, kind: Kind) -> Array:
+    """What the map shows, as shares 0..1 of its largest value: so small numbers are not lost in float32."""
+    largest = np.abs(raw).max()
+    shown = np.maximum(raw, 0) * (raw.max() > ROUNDING * largest) if kind == "evidence" else np.abs(raw)
+    return np.asarray(shown / (shown.max() or 1), np.float32)
 
 
 def _about(raw: Array, verdict: Verdict) -> tuple[str, ...]:
@@ -142,13 +159,33 @@ def _about(raw: Array, verdict: Verdict) -> tuple[str, ...]:
     largest = np.abs(raw).max()
     if largest == 0:
         return (verdict.silence,)
-    if raw.max() <= ROUNDING * largest:
+    if raw.max() <= ROUNDING * largest and verdict.kind == "evidence":
         return (
             f"no positive evidence: all evidence is negative for {verdict.about}, so the map is zero; "
-            "`raw` has the signed values, or explain another class",
+            f"`raw` has the signed values, or explain another class{_instead(verdict)}",
         )
     if raw.size == 1:
         return ("flat: the layer has only one position; choose an earlier one",)
-    if raw.max() - raw.min() <= ROUNDING * largest:
+    if np.ptp(raw) <= ROUNDING * largest:
         return (f"flat: the evidence for {verdict.about} is the same everywhere",)
-    return ()
+    return (*_balance(raw, verdict), *_coverage(raw, verdict))
+
+
+def _balance(raw: Array, verdict: Verdict) -> tuple[str, ...]:
+    """A note where nearly all evidence is negative."""
+    share = float(np.maximum(raw, 0).sum(dtype=np.float64) / np.abs(raw).sum(dtype=np.float64))
+    if verdict.kind == "slopes" or share >= MOSTLY:
+        return ()
+    return (f"mostly negative: {share:.1%} of the evidence is positive for {verdict.about}{_instead(verdict)}",)
+
+
+def _coverage(raw: Array, verdict: Verdict) -> tuple[str, ...]:
+    """A note where a map covers almost nothing; single pixels of a gradient are scattered anyway."""
+    share = float((_shown(raw, verdict.kind) >= FAINT).mean())
+    if verdict.kind != "evidence" or share >= FEW:
+        return ()
+    return (f"sparse: {share:.1%} of the map holds nearly all positive evidence for {verdict.about}",)
+
+
+def _instead(verdict: Verdict) -> str:
+    return f'; try of="{verdict.other}"' if verdict.other else ""

@@ -15,7 +15,7 @@ from cnnwidgets.compute.locations import leads_from_tokens
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.compute.probe import Probe
-from cnnwidgets.compute.settings import check_call, checked_seed
+from cnnwidgets.compute.settings import check_call, checked_seed, whole_number
 from cnnwidgets.errors import BadTarget, nearest, quoted
 
 __all__ = ["MAP_METHODS", "Heatmap", "HeatmapFrame", "check_method", "class_activation_map", "map_frames", "noted"]
@@ -30,9 +30,12 @@ def class_activation_map(
     target: int | str | Callable[[Any], Any] | None = None,
     method: str = "grad_cam",
     *,
+    of: str = "logit",
+    against: object = None,
     output: int | str | None = None,
     call: int | None = None,
     size: Size | None = None,
+    channels: int = cams.MASKS,
     seed: int = 0,
 ) -> list[Heatmap]:
     """Map which places of a layer speak for a class, one Heatmap for each call of the layer.
@@ -50,10 +53,16 @@ def class_activation_map(
             `output` only that one. It runs inside a graph, so it must consist of TensorFlow operations.
         method: "grad_cam" "grad_cam_plus_plus" "hirescam" "xgrad_cam" "layer_cam" "score_cam" "ablation_cam"
             "eigen_cam"; the paper is named at each in `cnnwidgets.compute.cams`.
+        of: what of a class is explained: "logit", or "log_odds", the logit less the log-sum-exp of the other logits.
+            The logits of some networks share a large offset, which softmax ignores and the log-odds do not contain. For
+            sigmoids the two are the same.
+        against: why the target rather than this class, or these: their mean logit is subtracted.
         output: of a model with several, its index or name.
         call: only this call of the layer.
         size: at which the network looks, if not its own: pixels of the longer side, (height, width) into which the
             picture fits, or "picture" for the picture's own, up to 1,024 px.
+        channels: of "score_cam": how many channels are tried, those that vary most first. Each costs a forward pass;
+            fewer than all is an approximation, and the note says what share of the layer's variation they hold.
         seed: taken by every function that computes; no map is random.
 
     Raises:
@@ -67,7 +76,10 @@ def class_activation_map(
         >>> heat = class_activation_map(net, picture, "fire9_concat", "Egyptian cat")[0]
     """
     probe = Probe(net, picture, size)
-    frames = map_frames(probe, layer, target, method, output=output, call=call, seed=seed)
+    frames = map_frames(
+        probe, layer, target, method,
+        of=of, against=against, output=output, call=call, channels=channels, seed=seed,
+    )  # fmt: skip
     return noted(last_of(frames).result(), probe)
 
 
@@ -77,17 +89,21 @@ def map_frames(
     target: int | str | Callable[[Any], Any] | None = None,
     method: str = "grad_cam",
     *,
+    of: str = "logit",
+    against: object = None,
     output: int | str | None = None,
     call: int | None = None,
+    channels: int = cams.MASKS,
     seed: int = 0,
 ) -> Iterator[HeatmapFrame]:
     """As `class_activation_map`, but of a Probe, which may be asked again, and yield a HeatmapFrame at each step."""
     check_method(method, MAP_METHODS, "class activation map")
     checked_seed(seed)
-    wanted = targets.named(probe.net, target, output)
+    channels = whole_number("channels", channels, 1)
+    wanted = targets.named(probe.net, target, output, of, against)
     path = connections.default_layer(probe.net, wanted) if layer is None else probe.net.layer(layer).path
     calls = _calls(probe.net, path, call)
-    works = [cams.METHODS[method](probe, path, number, wanted) for number in calls]
+    works = [cams.METHODS[method](probe, path, number, wanted, channels) for number in calls]
     if all(work is None for work in works):
         raise BadTarget(connections.why_no_gradient(probe.net, wanted, path, call or 0))
     sights = [_sight(probe, path, number, wanted) for number in calls]

@@ -53,11 +53,6 @@ class Target:
         """int32 [1 + classes it is compared with]: what `read` takes."""
         return np.array([self.unit, *self.against], np.int32)
 
-    @property
-    def other_of(self) -> str:
-        """The other number of a class that could be explained; "" where there is none."""
-        return "" if self.function is not None else next(one for one in OF if one != self.of)
-
 
 class Reading(NamedTuple):
     """What was read for each picture of a batch, each [N].
@@ -101,7 +96,7 @@ def _rivals(net: Network, against: object, output: int) -> tuple[int, ...]:
     """The classes that a target is compared with."""
     if against is None:
         return ()
-    several = isinstance(against, (list, tuple, range, set, frozenset, np.ndarray))
+    several = isinstance(against, (list, tuple, range, np.ndarray))
     classes: Iterable[object] = against if several else [against]  # type: ignore[assignment]
     every = tuple(dict.fromkeys(net.class_index(one, output) for one in classes))
     if not every:
@@ -115,6 +110,13 @@ def _not_against_itself(target: Target) -> Target:
             f"against holds the target itself, class {target.unit}. Give other classes, or name another target."
         )
     return target
+
+
+def other(net: Network, target: Target) -> str:
+    """What else of a class could be explained; "" for a function, and where the log-odds are the logit itself."""
+    info = net.outputs[target.output]
+    is_same = info.squashed_by == "sigmoid" or info.classes == 1
+    return "" if is_same or target.function is not None else next(one for one in OF if one != target.of)
 
 
 def describe(net: Network, target: Target, unit: int) -> str:
@@ -186,8 +188,9 @@ def settled(target: Target, reading: Reading) -> Target:
     return _not_against_itself(replace(target, unit=int(np.asarray(reading.unit)[0])))
 
 
-def certainty(reading: Reading) -> tuple[str, ...]:
+def certainty(reading: Reading, target: Target) -> tuple[str, ...]:
     """A note where the softmax or sigmoid is saturated."""
     if not np.asarray(reading.probability)[0] >= SURE:
         return ()
-    return ("saturated: the probability is 1 to six digits and hardly moves, so its logit is explained",)
+    explained = target.of.replace("_", "-")
+    return (f"saturated: the probability is 1 to six digits and hardly moves, so its {explained} is explained",)

@@ -228,8 +228,20 @@ def test_every_method_gives_a_signed_map_of_the_pictures_own_size(noise, method)
     assert heat.raw.shape == heat.map.shape == (11, 13) and heat.raw.dtype == heat.map.dtype == np.float32
     assert heat.map.min() >= 0 and heat.map.max() == 1
     assert (heat.path, heat.call, heat.input) == ("", 0, "picture")
-    positive = np.maximum(heat.raw, 0)
-    np.testing.assert_allclose(heat.map, positive / positive.max(), atol=1e-6)
+    shown = np.abs(heat.raw) if METHODS[method].by_gradient else np.maximum(heat.raw, 0)
+    np.testing.assert_allclose(heat.map, shown / shown.max(), atol=1e-6)
+
+
+@pytest.mark.parametrize("method", [name for name, how in METHODS.items() if how.by_gradient])
+def test_a_map_of_gradients_shows_where_the_target_falls_too(noise, method):
+    given = keras.Input((6, 6, 1))
+    net = Network(keras.Model(given, L.Dense(1)(L.Flatten()(L.ReLU()(given)))), "unit")
+    net.model.set_weights([np.full((36, 1), -1.0), np.zeros(1)])
+    picture = noise(6, 6) + np.float32(0.1)
+    (heat,) = attribution(net, picture / picture.max(), 0, method, samples=FEW.get(method))
+    assert (heat.raw <= 0).all() and heat.map.max() == 1
+    assert "no positive" not in heat.note and "sparse" not in heat.note
+    assert ("mostly negative: 0.0% of the evidence" in heat.note) == (METHODS[method].kind == "parts")
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -58,6 +58,19 @@ def test_grad_cam_plus_plus_is_the_papers_equation_19(seen):
     np.testing.assert_allclose(cams.grad_cam_plus_plus(a, g), weighed(a, weights), rtol=1e-4)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e4])
+def test_grad_cam_plus_plus_neither_underflows_nor_overflows(seen, scale):
+    a, g = (x.astype(np.float64) for x in seen)
+    g *= scale
+    expected = weighed(a, (np.maximum(g, 0) / (2 + a.sum((0, 1)) * np.abs(g))).sum((0, 1)))
+    np.testing.assert_allclose(cams.grad_cam_plus_plus(a, g), expected, rtol=1e-9)
+
+
+def test_grad_cam_plus_plus_leaves_out_what_would_turn_its_sign():
+    a, g = np.array([[[-3.0, 1.0]], [[-1.0, 2.0]]]), np.ones((2, 1, 2))  # 2 + (-4) is below zero, 2 + 3 is not
+    np.testing.assert_allclose(cams.grad_cam_plus_plus(a, g)[:, 0], a[:, 0, 1] * 2 / 5)
+
+
 def test_layer_cam_behind_a_relu_weighs_places_by_positive_gradients(seen):
     a, g = seen
     expected = [[sum(a[y, x, k] * max(g[y, x, k], 0) for k in range(6)) for x in range(4)] for y in range(5)]
@@ -116,7 +129,7 @@ def test_score_cam_weighs_by_the_softmax_of_what_each_mask_lets_through(seen):
         assert masks.shape[0] <= 4 and masks.min() == 0 and masks.max() == 1
         return np.array([(place * mask).sum() for mask in masks], np.float32)
 
-    *_, raw = cams.score_cam(a, 4, value_behind)
+    *_, raw = cams.score_cam(a, np.arange(6), 4, value_behind)
     masks = [(a[..., k] - a[..., k].min()) / (a[..., k].max() - a[..., k].min()) for k in range(6)]
     powers = np.exp([(place * mask).sum() for mask in masks])
     np.testing.assert_allclose(raw, weighed(a, powers / powers.sum()), rtol=1e-4)
@@ -125,16 +138,22 @@ def test_score_cam_weighs_by_the_softmax_of_what_each_mask_lets_through(seen):
 def test_score_cam_tries_the_48_most_varied_channels_and_no_constant_one():
     a = np.random.default_rng(3).random((3, 3, 100)).astype(np.float32) * np.arange(100, dtype=np.float32)
     tried = []
-    for _ in cams.score_cam(a, 16, lambda masks: tried.append(len(masks)) or np.zeros(len(masks), np.float32)):
+    chosen, note = cams.most_varied(a, cams.MASKS)
+    for _ in cams.score_cam(a, chosen, 16, lambda masks: tried.append(len(masks)) or np.zeros(len(masks), np.float32)):
         pass
     assert tried == [16, 16, 16]
-    assert set(cams.most_varied(a)) <= set(range(30, 100))
+    assert set(chosen) <= set(range(30, 100))
+    spread = np.sort(a.std((0, 1)))
+    share = f"{spread[-48:].sum() / spread.sum():.0%}"
+    assert note.startswith("approximate: the 48 most varied of 99 channels") and f"hold {share} of" in note
+    every, note = cams.most_varied(a, 99)
+    assert sorted(every) == list(range(1, 100)) and note == ""
     a[..., 5:] = 7
-    assert sorted(cams.most_varied(a)) == [1, 2, 3, 4]
+    assert sorted(cams.most_varied(a, cams.MASKS)[0]) == [1, 2, 3, 4]
 
 
 def test_score_cam_of_a_layer_without_any_variation_is_empty():
-    (raw,) = cams.score_cam(np.ones((2, 3, 4), np.float32), 8, lambda masks: np.zeros(len(masks)))
+    (raw,) = cams.score_cam(np.ones((2, 3, 4), np.float32), np.arange(0), 8, lambda masks: np.zeros(len(masks)))
     assert raw.shape == (2, 3) and not raw.any()
 
 

@@ -126,3 +126,99 @@ def test_weights_that_are_not_finite_are_reported_although_a_relu_hides_them(noi
     for verb in (net.predict, lambda p: class_activation_map(net, p, "conv"), lambda p: attribution(net, p)):
         with pytest.raises(BadModel, match="'conv/kernel' of .* hold NaN or infinity"):
             verb(noise(12, 12, 3))
+
+
+# -- log-odds, and one class rather than others
+
+
+@functools.cache
+def with_offset():
+    """Class scores with a large common offset that falls where the picture is bright; class 0 looks at the left half."""
+    picture = keras.Input((8, 8, 1), name="picture")
+    x = L.Conv2D(1, 1, use_bias=False, name="conv")(picture)
+    model = keras.Model(picture, L.Dense(2, use_bias=False, name="scores")(L.Flatten()(x)))
+    left = np.zeros((8, 8, 1))
+    left[:, :4] = 1
+    scores = np.stack([left.ravel() - 2, -left.ravel() - 2], -1)  # the offset is -2 everywhere
+    model.set_weights([np.ones((1, 1, 1, 1)), scores])
+    return Network(model, "unit")
+
+
+def test_log_odds_leave_out_the_offset_that_all_classes_share():
+    white = np.ones((8, 8), np.float32)
+    (logit,) = class_activation_map(with_offset(), white, "conv", 0, "hirescam")
+    assert not logit.map.any() and 'try of="log_odds"' in logit.note
+    (odds,) = class_activation_map(with_offset(), white, "conv", 0, "hirescam", of="log_odds")
+    assert odds.map[:, :3].min() == 1 and odds.map[:, 5:].max() == 0 and odds.note == ""
+    np.testing.assert_allclose(odds.raw[:, :4], 2, rtol=1e-5)
+
+
+def test_log_odds_of_sigmoids_and_of_one_number_are_the_logit_itself(noise):
+    picture = keras.Input((8, 8, 3))
+    x = L.Conv2D(4, 3, activation="relu", name="conv")(picture)
+    for units, activation in ((1, "sigmoid"), (3, "sigmoid"), (1, None)):
+        head = L.Dense(units, activation=activation)(L.GlobalAveragePooling2D()(x))
+        net = Network(keras.Model(picture, head), "unit")
+        one, two = (raw_of(net, noise(8, 8, 3), "hirescam", 0, of=of) for of in ("logit", "log_odds"))
+        np.testing.assert_array_equal(one, two)
+
+
+def test_log_odds_of_probabilities_whose_logits_are_not_in_the_graph(noise):
+    net = network()
+    mean = keras.Model(net.model.inputs[0], L.Average()([net.model.outputs[0], net.model.outputs[0]]))
+    for method in ("hirescam", "occlusion"):
+        expected = raw_of(net, noise(12, 12, 3), method, 2, of="log_odds")
+        found = raw_of(Network(mean, "unit"), noise(12, 12, 3), method, 2, of="log_odds")
+        np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_nearly_all_negative_and_nearly_empty_maps_are_noted():
+    net, white = with_offset(), np.ones((8, 8), np.float32)
+    scores = np.full((64, 2), -1.0)
+    scores[:2, 0] = 3
+    model = keras.models.clone_model(net.model)
+    model.set_weights([np.ones((1, 1, 1, 1)), scores])
+    (heat,) = class_activation_map(Network(model, "unit"), white, "conv", 0, "hirescam")
+    assert heat.note.startswith("mostly negative: 8.8% of the evidence is positive for 'class 0'; try of=")
+    scores[1] = 0
+    model.set_weights([np.ones((1, 1, 1, 1)), np.maximum(scores, 0)])
+    (heat,) = class_activation_map(Network(model, "unit"), white, "conv", 0, "hirescam")
+    assert heat.note == "sparse: 1.6% of the map holds nearly all positive evidence for 'class 0'"
+
+
+@pytest.mark.parametrize(
+    "keywords, told",
+    [
+        ({"of": "probability"}, 'of must be "logit" or "log_odds", got .probability.'),
+        ({"of": None}, "of must be"),
+        ({"against": 1}, "against holds the target itself"),
+        ({"against": [0, 1]}, "against holds the target itself"),
+        ({"against": []}, "against must name at least one class"),
+        ({"against": 5}, "no class 5"),
+        ({"against": "cat"}, "no class 'cat'|no class names"),
+        ({"against": [True]}, "no class"),
+        ({"target": PLAIN, "against": 0}, "against=0 is for a class, but the target is a function"),
+        ({"target": PLAIN, "of": "log_odds"}, "of='log_odds' is for a class, but the target is a function"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused(noise, keywords, told):
+    settings = {"target": 1, **keywords}
+    for verb in (class_activation_map, attribution):
+        with pytest.raises(BadTarget, match=told):
+            verb(network(), noise(12, 12, 3), **settings)
+
+
+def test_the_top_class_is_not_explained_against_itself(noise):
+    net, picture = network(), noise(12, 12, 3)
+    top = net.predict(picture)[0].index
+    for verb in (class_activation_map, attribution):
+        with pytest.raises(BadTarget, match=f"against holds the target itself, class {top}"):
+            verb(net, picture, against=top)
+
+
+def test_other_classes_to_compare_with_trace_nothing_anew(noise):
+    net, picture = Network(network().model, "unit"), noise(12, 12, 3)
+    raw_of(net, picture, "hirescam", 1, against=0)
+    kept = len(net.traces)
+    raw_of(net, picture, "hirescam", 2, against=[3, 4, 0])
+    assert len(net.traces) == kept

@@ -14,6 +14,7 @@ from cnnwidgets.panels.class_menu import ClassMenu
 from cnnwidgets.panels.heatmap import methods
 
 MOST_NAMES = 2000  # that a text field completes
+CLASSES = ("second_target", "against")  # controls in which a class is typed
 NONE = ""  # in a menu: None itself would show an empty one
 
 
@@ -58,6 +59,21 @@ class HeatControls(widgets.VBox):
                 placeholder="name or index", continuous_update=False, layout=menu(width="295px"),
                 style={"description_width": "120px"}, tooltip="Another class, side by side on the same color scale",
             ),
+            "against": widgets.Combobox(
+                options=list(net.class_names or ())[:MOST_NAMES], description="Rather than",
+                placeholder="name or index", continuous_update=False, layout=menu(width="295px"),
+                style={"description_width": "120px"},
+                tooltip="Explain the class rather than this one: the difference of their logits",
+            ),
+            "of": widgets.Dropdown(
+                options=[("logit", "logit"), ("log-odds", "log_odds")], description="Explain", style=slim,
+                layout=menu(width="190px"),
+                tooltip="The class's logit, or its log-odds: the logit compared with all other classes",
+            ),
+            "channels": widgets.BoundedIntText(
+                min=1, max=10**6, description="Channels", layout=menu(width="170px"), style=slim,
+                tooltip="How many of the layer's channels Score-CAM tries, those that vary most first",
+            ),
             "output": widgets.Dropdown(
                 options=[("the first", NONE), *((info.name, info.name) for info in net.outputs)], description="Output",
                 layout=menu(width="220px", display="" if len(net.outputs) > 1 else "none"), style=slim,
@@ -71,7 +87,10 @@ class HeatControls(widgets.VBox):
         }  # fmt: skip
         self._about = markup.markup(width="100%")
         self._more = widgets.ToggleButton(
-            description="More", icon="sliders", tooltip="Compare, sanity check, seed", layout=menu(width="auto")
+            description="More",
+            icon="sliders",
+            tooltip="Compare, rather than, log-odds, sanity check, seed",
+            layout=menu(width="auto"),
         )
         first = _row(self._inputs["layer"], self._inputs["method"])
         second = _row(*(self._inputs[name] for name in ("opacity", "threshold", "colormap")), self._more)
@@ -89,11 +108,12 @@ class HeatControls(widgets.VBox):
         """Let the controls say what is set; whoever calls this does not listen meanwhile."""
         for name, widget in self._inputs.items():
             value = settings[name]
-            if name == "second_target":
-                value = "" if value is None else str(value)
+            if name in CLASSES:
+                value = _written(value)
             elif name == "output" and isinstance(value, int):
                 value = widget.options[value + 1][1]
             widget.value = NONE if value is None else value
+        self._inputs["channels"].layout.display = "" if "score_cam" in _methods(settings) else "none"
         self._inputs["layer"].disabled = not methods.is_map(settings["method"]) or not settings["layer"]
         self._about.value = markup.progress_text(methods.sentence(settings["method"]))
 
@@ -113,8 +133,25 @@ def _row(*parts: widgets.Widget) -> widgets.HBox:
 
 
 def _meant(name: str, value: Any) -> Any:
-    """What a control's value stands for: a class may be typed by its index."""
-    if name not in ("second_target", "second_method", "output"):
+    """What a control's value stands for: a class may be typed by its index, several are separated by semicolons."""
+    if name not in (*CLASSES, "second_method", "output"):
         return value
     text = value.strip()
-    return int(text) if name == "second_target" and text.isdigit() else text or None
+    if name == "against" and ";" in text:
+        return [_class(part.strip()) for part in text.split(";") if part.strip()]
+    return _class(text) if name in CLASSES and text else text or None
+
+
+def _class(text: str) -> int | str:
+    return int(text) if text.isdigit() else text
+
+
+def _written(value: Any) -> str:
+    """A class, or several, as they are typed."""
+    if isinstance(value, (list, tuple)):
+        return "; ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _methods(settings: dict[str, Any]) -> tuple[Any, Any]:
+    return settings["method"], settings["second_method"]

@@ -9,6 +9,7 @@ import traitlets
 
 from cnnwidgets import snippets
 from cnnwidgets.compute import targets
+from cnnwidgets.compute.cams import MASKS
 from cnnwidgets.compute.hiding import Hidden
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.randomized import randomized
@@ -36,7 +37,10 @@ class HeatmapPanel(HeatView):
         layer: a path; the last layer before the class scores that still has rows and columns, if not given.
         target: a class index or name, or a function of the output; the top class if not given.
         method: of `class_activation_map` or of `attribution`.
+        of: what of the class is explained, "logit" or "log_odds".
+        against: why the target rather than this class, or these; `None` explains the target alone.
         output: of a model with several, its index or name.
+        channels: how many of the layer's channels "score_cam" tries.
         seed: of noise and masks.
         opacity: 0 (only the picture) to 1, of the hottest place.
         threshold: 0..1, the share of the largest value from which on heat is shown.
@@ -67,7 +71,10 @@ class HeatmapPanel(HeatView):
         target: int | str | Callable[[Any], Any] | None = None,
         method: str = methods.AT_THE_END,
         *,
+        of: str = "logit",
+        against: Any = None,
         output: int | str | None = None,
+        channels: int = MASKS,
         seed: int = 0,
         opacity: float = 0.7,
         threshold: float = 0.0,
@@ -78,7 +85,7 @@ class HeatmapPanel(HeatView):
         sanity_check: bool = False,
     ) -> None:
         network = as_network(net)
-        wanted = targets.named(network, target, output)
+        wanted = targets.named(network, target, output, of, against)
         methods.check(method)
         self._held = HeldPicture(network, picture)
         self._second_net = None if second_net is None else as_network(second_net)
@@ -93,6 +100,7 @@ class HeatmapPanel(HeatView):
         self.place = HiddenPlace(self._place_typed, self._place_answered, self._shuffled)
         super().__init__(network)
         self.picture, self.layer, self.target, self.output = picture, chosen, target, output
+        self.of, self.against, self.channels = of, against, channels
         self.method, self.seed, self.opacity, self.threshold = method, seed, opacity, threshold
         self.colormap, self.sanity_check = colormap, sanity_check
         self.second_method, self.second_target = second_method, second_target

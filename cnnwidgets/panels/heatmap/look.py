@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.compute.attributions import attribution_frames
+from cnnwidgets.compute.cams import MASKS
 from cnnwidgets.compute.heatmaps import Heatmap, HeatmapFrame, map_frames
 from cnnwidgets.compute.network import Network, Prediction
 from cnnwidgets.compute.probe import Probe
@@ -29,6 +30,9 @@ class Question:
         method: of a map or an attribution.
         output: of a model with several.
         seed: of noise and masks.
+        of: what of the class, "logit" or "log_odds".
+        against: a class, or classes, that the target is compared with; `None` for none.
+        channels: how many are tried by "score_cam".
         is_shuffled: whether it is asked of a copy of the network that knows nothing.
     """
 
@@ -38,22 +42,31 @@ class Question:
     method: str
     output: int | str | None = None
     seed: int = 0
+    of: str = "logit"
+    against: Any = None
+    channels: int = MASKS
     is_shuffled: bool = False
 
     def settings(self) -> tuple[str, dict[str, Any]]:
         """The verb that answers it, and its settings."""
         target = FUNCTION if callable(self.target) else self.target
-        named = {"target": target, "method": self.method, "output": self.output, "seed": self.seed}
+        named = {"target": target, "method": self.method, **self._shared}
         if methods.is_map(self.method):
-            return "class_activation_map", {"layer": self.layer, **named}
+            return "class_activation_map", {"layer": self.layer, **named, "channels": self.channels}
         return "attribution", named
 
     def frames(self, picture: object) -> Iterator[HeatmapFrame]:
         """The run of that verb."""
         probe = Probe(self.net, picture)
         if methods.is_map(self.method):
-            return map_frames(probe, self.layer, self.target, self.method, output=self.output, seed=self.seed)
-        return attribution_frames(probe, self.target, self.method, output=self.output, seed=self.seed)
+            keywords = {**self._shared, "channels": self.channels}
+            return map_frames(probe, self.layer, self.target, self.method, **keywords)
+        return attribution_frames(probe, self.target, self.method, **self._shared)
+
+    @property
+    def _shared(self) -> dict[str, Any]:
+        """The settings that both verbs take by name."""
+        return {name: getattr(self, name) for name in ("of", "against", "output", "seed")}
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -14,7 +14,7 @@ WORDS = {
     "hirescam": ("HiResCAM", "Each place by its own gradient: what really adds up. For one class; at the last layer."),
     "xgrad_cam": ("XGrad-CAM", "Weighs each channel's gradient where it is active. For one class; at the last layer."),
     "layer_cam": ("LayerCAM", "Each place by its own positive gradient. For one class; right at early layers too."),
-    "score_cam": ("Score-CAM", "Looks at the picture through each channel. For one class; no gradient, slow."),
+    "score_cam": ("Score-CAM", "Looks at the picture through its most varied channels. For one class; slow."),
     "ablation_cam": ("Ablation-CAM", "Switches off one channel after another. For one class; no gradient, slow."),
     "eigen_cam": ("Eigen-CAM", "What stands out most at the layer. Not class-specific: the same for every class."),
     "gradient": ("Gradient", "Which pixels would change the output most. For one class; grainy."),

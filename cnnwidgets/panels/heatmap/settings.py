@@ -11,14 +11,19 @@ import traitlets
 from cnnwidgets import pictures
 from cnnwidgets.compute import connections, targets
 from cnnwidgets.compute.ascent import checked_seed
+from cnnwidgets.compute.cams import MASKS
 from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.settings import whole_number
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.panels.heatmap import methods
 from cnnwidgets.panels.heatmap.look import Question
 from cnnwidgets.panels.held_picture import HeldPicture
 from cnnwidgets.panels.spatial import spatial_layers
 
-ASKING = ("picture", "layer", "target", "method", "output", "seed", "second_method", "second_target", "sanity_check")
+ASKING = (
+    "picture", "layer", "target", "method", "of", "against", "output", "channels", "seed", "second_method",
+    "second_target", "sanity_check",
+)  # fmt: skip
 PAINTING = ("opacity", "threshold", "colormap")  # these need no network
 
 
@@ -34,7 +39,10 @@ class HeatSettings(traitlets.HasTraits):
     layer = traitlets.Unicode()
     target = traitlets.Any(None, allow_none=True)
     method = traitlets.Unicode(methods.AT_THE_END)
+    of = traitlets.Unicode("logit")
+    against = traitlets.Any(None, allow_none=True)
     output = traitlets.Any(None, allow_none=True)
+    channels = traitlets.Any(MASKS)
     seed = traitlets.Any(0)
     opacity = traitlets.Any(0.7)
     threshold = traitlets.Any(0.0)
@@ -46,17 +54,29 @@ class HeatSettings(traitlets.HasTraits):
     def questions(self) -> tuple[Question, ...]:
         """The map that the panel is about, and those beside it."""
         layer = self.layer or None
-        asked = [Question(self.net, layer, self.target, self.method, self.output, self.seed)]
+        first = Question(
+            self.net, layer, self.target, self.method, self.output, self.seed, self.of, self.against, self.channels
+        )
+        asked = [first]
         target = self.target if self.second_target is None else self.second_target
         method = self.second_method or self.method
         if self._second_net is not None:
             wanted = _translated(self.net, self._second_net, target)
-            asked.append(Question(self._second_net, None, wanted, method, None, self.seed))
+            asked.append(replace(first, net=self._second_net, layer=None, target=wanted, method=method, output=None,
+                                 against=_each_translated(self.net, self._second_net, self.against)))  # fmt: skip
         elif self.second_method is not None or self.second_target is not None:
-            asked.append(Question(self.net, layer, target, method, self.output, self.seed))
+            asked.append(replace(first, target=target, method=method, against=self._against_for(target)))
         if self.sanity_check:
             asked.append(replace(asked[0], is_shuffled=True))
         return tuple(asked)
+
+    def _against_for(self, target: Any) -> Any:
+        """What a second class is compared with: nothing where that would be the class itself."""
+        try:
+            targets.named(self.net, target, self.output, self.of, self.against)
+        except BadTarget:
+            return None
+        return self.against
 
     @traitlets.validate("picture")
     def _fitting_picture(self, proposal: Any) -> Any:
@@ -74,13 +94,31 @@ class HeatSettings(traitlets.HasTraits):
 
     @traitlets.validate("target", "second_target")
     def _known_target(self, proposal: Any) -> Any:
-        targets.named(self.net, proposal["value"], self.output)
+        is_first = proposal["trait"].name == "target" and not self._quiet
+        of, against = (self.of, self.against) if is_first else ("logit", None)
+        targets.named(self.net, proposal["value"], self.output, of, against)
         return proposal["value"]
 
     @traitlets.validate("output")
     def _known_output(self, proposal: Any) -> Any:
-        targets.named(self.net, None if self._quiet else self.target, proposal["value"])
+        target, of, against = (None, "logit", None) if self._quiet else (self.target, self.of, self.against)
+        targets.named(self.net, target, proposal["value"], of, against)
         return proposal["value"]
+
+    @traitlets.validate("of")
+    def _known_of(self, proposal: Any) -> str:
+        targets.named(self.net, self.target, self.output, proposal["value"], None)
+        return str(proposal["value"])
+
+    @traitlets.validate("against")
+    def _known_rivals(self, proposal: Any) -> Any:
+        value = proposal["value"]
+        targets.named(self.net, self.target, self.output, self.of, value)
+        return value.tolist() if isinstance(value, np.ndarray) else value
+
+    @traitlets.validate("channels")
+    def _number_of_channels(self, proposal: Any) -> int:
+        return whole_number("channels", proposal["value"], 1)
 
     @traitlets.validate("seed")
     def _whole_seed(self, proposal: Any) -> int:
@@ -119,6 +157,13 @@ def last_layer(net: Network, wanted: targets.Target, method: str) -> str:
     if not spatial_layers(net) and not methods.is_map(method):
         return ""
     return connections.default_layer(net, wanted)
+
+
+def _each_translated(net: Network, other: Network, against: Any) -> Any:
+    """As `_translated`, of one class or of several."""
+    if isinstance(against, (list, tuple)):
+        return [_translated(net, other, one) for one in against]
+    return _translated(net, other, against)
 
 
 def _translated(net: Network, other: Network, target: Any) -> Any:

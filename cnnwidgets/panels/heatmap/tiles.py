@@ -203,7 +203,7 @@ class HeatTiles:
     def _value(self, index: int, signed: bool) -> np.ndarray:
         """Evidence [H, W] at the photograph's size, in the units of `raw`."""
         heat = self.tiles[index].heat
-        return heat.signed if signed else heat.map * _highest(heat)
+        return heat.signed if signed else heat.map * _highest(self.tiles[index])
 
     def _scaled(self, index: int, signed: bool) -> np.ndarray:
         """The same at the size that is shown; kept, since opacity and colors change often."""
@@ -237,12 +237,14 @@ def _scale(tile: Tile) -> tuple[str, int, bool]:
 def _top(tile: Tile, signed: bool) -> float:
     """What gets the full color on a tile that stands alone, in the units of `raw`."""
     heat = tile.heat
-    full = float(np.abs(heat.raw).max()) if signed else _highest(heat)
+    full = float(np.abs(heat.raw).max()) if signed else _highest(tile)
     if tile.question.method not in methods.FINE:
         return full
     values = np.abs(heat.raw) if signed else heat.map * full
     return float(np.percentile(values, FINE_TOP)) or full
 
 
-def _highest(heat: Heatmap) -> float:
-    return max(float(heat.raw.max()), 0.0)
+def _highest(tile: Tile) -> float:
+    """What is 1 in the map, in the units of `raw`."""
+    raw = tile.heat.raw
+    return float(np.abs(raw).max()) if tile.question.method in methods.FINE else max(float(raw.max()), 0.0)

@@ -27,6 +27,15 @@ def target_name(question: Question, frame: Look) -> str:
     return question.target if isinstance(question.target, str) else question.net.class_name(int(question.target))
 
 
+def rather_than(question: Question) -> str:
+    """The classes that it is compared with; "" for none."""
+    against = question.against
+    if against is None:
+        return ""
+    every = against if isinstance(against, (list, tuple, range)) else [against]
+    return "rather than " + ", ".join(one if isinstance(one, str) else question.net.class_name(one) for one in every)
+
+
 def class_chosen(net: Network, target: Any, output: int | str | None) -> int | None:
     """The index of a class that was named; `None` for the top class and for functions."""
     if target is None or callable(target):
@@ -51,7 +60,8 @@ def _caption(frame: Look, tile: Tile) -> tuple[str, str, str]:
     place = [(heat.input or "all pictures") if len(question.net.picture_inputs) > 1 else ""]
     place.append(f"call {heat.call}" if heat.path and len(frame.columns[tile.number]) > 1 else "")
     name = " · ".join(filter(None, place))
-    words = [method if name else "", target_name(question, frame)]
+    words = [method if name else "", target_name(question, frame), rather_than(question)]
+    words.append("log-odds" if question.of == "log_odds" else "")
     words.append(question.net.name if question.net is not frame.questions[0].net else "")
     words.append("shuffled weights" if question.is_shuffled else "")
     text = " · ".join(filter(None, words))
@@ -67,7 +77,9 @@ def legend(tiles: HeatTiles, brush: Brush) -> str:
         return markup.legend(
             colors, 0, f"-{largest}", largest, "Blue is evidence against the class, red is evidence for it."
         )
-    words = "Evidence for the class; where there is little, the picture shows through."
+    is_fine = tiles.tiles[0].question.method in methods.FINE
+    what = "How strongly the class depends on each pixel" if is_fine else "Evidence for the class"
+    words = f"{what}; where there is little, the picture shows through."
     return markup.legend(colors, brush.threshold, "0", largest, words)
 
 
