@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from cnnwidgets.compute import layers as layers_
 from cnnwidgets.compute import targets
 from cnnwidgets.compute.backend import compiled, keras, tf
+from cnnwidgets.compute.graph import ancestors, descendants
 from cnnwidgets.compute.layers import LayerInfo
 from cnnwidgets.compute.locations import NOWHERE, leads_from_tokens, locate
 from cnnwidgets.compute.network import Network
@@ -17,8 +18,6 @@ from cnnwidgets.compute.passes import OTHER_METHODS
 from cnnwidgets.compute.targets import Target
 from cnnwidgets.errors import BadTarget, quoted
 
-# Operations that tell of a tensor's shape alone: what is behind them does not depend on its numbers.
-_SHAPES = {"Shape", "ShapeN", "Size", "Rank"}
 # Operations that let no gradient pass, and what people call them; the surest causes first.
 _CUTS = {
     "StopGradient": "stop_gradient", "ArgMax": "argmax", "ArgMin": "argmin", "Round": "rounding", "Rint": "rounding",
@@ -73,7 +72,7 @@ def _is_map(net: Network, target: Target, path: str) -> bool:
 def leads_to(net: Network, target: Target, path: str, call: int) -> bool:
     """Whether the target depends on what a layer's call puts out."""
     key = ("leads to", target.structure, path, call)
-    look = lambda run: run.calls[path][call].op in _ancestors(run.value.op)  # noqa: E731
+    look = lambda run: run.calls[path][call].op in ancestors(run.value.op)  # noqa: E731
     return net.traces.get(key, lambda: _look(net, target, look))  # type: ignore[no-any-return]
 
 
@@ -85,14 +84,14 @@ def why_no_gradient(net: Network, target: Target, path: str = "", call: int = 0)
 
     def look(run: _Run) -> str:
         sources = [run.calls[path][call]] if path else list(run.pictures.values())
-        way_back = _ancestors(run.value.op)
+        way_back = ancestors(run.value.op)
         if not any(source.op in way_back for source in sources):
             names = ", ".join(quoted(info.name) for info in net.outputs)
             return f"{place} does not lead to {output}. Choose another layer, or another output of {names}."
-        reached = _descendants(source.op for source in sources)
+        reached = descendants(source.op for source in sources)
         cut = next((p for p, one in run.order if one.op in reached and not _passes(one, sources)), None)
         where = f"at or just before the layer {quoted(cut)}" if cut else "behind the last layer"
-        by = _cause(reached & _ancestors(run.last.op))
+        by = _cause(reached & ancestors(run.last.op))
         return f"No gradient flows from {output} to {place}: it is blocked {where}{by}. {OTHER_METHODS}"
 
     message = str(_look(net, target, look))
@@ -119,7 +118,7 @@ def _look(net: Network, target: Target, look: Callable[[_Run], Any]) -> Any:
 
 def _candidates(net: Network, target: Target, run: _Run) -> list[str]:
     """Layers that may have rows and columns, the best choice first."""
-    on_the_way = _ancestors(run.value.op)
+    on_the_way = ancestors(run.value.op)
     known: set[int] = set()
     spatial: list[tuple[str, Any]] = []
     for path, tensor in run.order:  # a tensor that a dropout or an outer model hands on is the layer's that made it
@@ -168,7 +167,7 @@ def _is_scores(
     scores = (net.outputs[target.output].shape[-1:] or (1,))[0]
     if info.units != scores:
         return False
-    later = _descendants([tensor.op])
+    later = descendants([tensor.op])
     mixing = (
         p for p, one in run.order
         if one.op in later and one is not tensor
@@ -179,7 +178,7 @@ def _is_scores(
 
 
 def _pictures_of(tensor: Any, run: _Run) -> list[int]:
-    behind = _ancestors(tensor.op)
+    behind = ancestors(tensor.op)
     return [i for i, picture in run.pictures.items() if picture.op in behind]
 
 
@@ -194,26 +193,6 @@ def _gradients(value: Any, sources: Sequence[Any]) -> list[Any]:
         return list(tf.gradients(value, list(sources)))
     except LookupError:
         return [None] * len(sources)
-
-
-def _ancestors(operation: Any) -> set[Any]:
-    """The operation and all whose numbers it depends on."""
-    return _spread([operation], lambda op: () if op.type in _SHAPES else (x.op for x in op.inputs))
-
-
-def _descendants(operations: Iterable[Any]) -> set[Any]:
-    """The operations and all that depend on their numbers."""
-    return _spread(operations, lambda op: (c for x in op.outputs for c in x.consumers() if c.type not in _SHAPES))
-
-
-def _spread(start: Iterable[Any], step: Callable[[Any], Iterable[Any] | Iterator[Any]]) -> set[Any]:
-    seen = set(start)
-    left = list(seen)
-    while left:
-        new = set(step(left.pop())) - seen
-        seen |= new
-        left += new
-    return seen
 
 
 def _cause(operations: set[Any]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from cnnwidgets.compute.backend import tf
 from cnnwidgets.compute.frame import Array
+from cnnwidgets.compute.guided import Guidance
 from cnnwidgets.compute.question import Maps, Partial, Question, batches, by_picture, sample_seeds
 
 INCOMPLETE = 0.05  # of integrated gradients: from here on the error is told
@@ -61,13 +62,27 @@ def _incompleteness(maps: Maps, rise: float) -> tuple[str, ...]:
 
 
 def guided_backprop(ask: Question) -> Iterator[Partial]:
-    """The gradient through ReLUs that let only positive gradients pass (Springenberg et al., arXiv:1412.6806)."""
+    """The gradient through ReLUs that let only positive gradients pass (Springenberg et al., arXiv:1412.6806).
+
+    ReLUs, leaky ones, ELU and SELU are guided; gates and other activations (swish, GELU) keep their gradient.
+    """
     found = ask.probe.slopes(ask.target, guided=True)
-    note = "not class-specific: it redraws what the network sees, much the same for every class"
-    if not found.is_guided:
-        note = "not guided: this network has no ReLU, so this is the plain gradient"
     gradients = by_picture(ask.pictures, found.gradients)
-    yield Partial({i: g[0].sum(-1) for i, g in gradients.items()}, (note,))
+    yield Partial({i: g[0].sum(-1) for i, g in gradients.items()}, _guided_notes(found.guidance))
+
+
+def _guided_notes(guidance: Guidance) -> tuple[str, ...]:
+    relus, gates, is_bypassed = guidance
+    if not relus:
+        where = "the ReLUs of this network are all parts of gates" if gates else "this network has no ReLU"
+        return (f"not guided: {where}, so this is the plain gradient",)
+    notes = ["not class-specific: it redraws what the network sees, much the same for every class"]
+    if is_bypassed:
+        count = "one ReLU beside it is" if relus == 1 else f"{relus} ReLUs beside it are"
+        notes.insert(0, f"partly guided: the main path from the picture to the target has no ReLU, only {count} guided")
+    if gates:
+        notes.append(f"{gates} ReLUs are parts of gates, such as hard swish, and keep their plain gradient")
+    return tuple(notes)
 
 
 def _noise(seed: int, which: int, part: range, shape: tuple[int, ...]) -> Array:

@@ -48,7 +48,7 @@ def values(net: Network, target: Target) -> Pass:
 
 
 def slopes(net: Network, target: Target, guided: bool) -> tuple[Pass, list[bool]]:
-    """`f(feed, classes, scale)`: the Reading, its gradient by each picture, and whether there was a ReLU to guide.
+    """`f(feed, classes, scale)`: the Reading, its gradient by each picture, and what was guided.
 
     Returns:
         The pass, and a list which holds after tracing whether any gradient comes through to each picture.
@@ -59,8 +59,9 @@ def slopes(net: Network, target: Target, guided: bool) -> tuple[Pass, list[bool]
         graph = tf.compat.v1.get_default_graph()
         with guided_.guided_relus(graph) if guided else contextlib.nullcontext():
             reading = values(net, target)(feed, classes)
-        found = _gradients(reading.value, [feed[i] for i in net.picture_inputs], scale, comes_through)
-        return reading, found, guided and guided_.has_relus(graph)
+        pictures = [feed[i] for i in net.picture_inputs]
+        guidance = guided_.survey(graph, pictures, reading.value) if guided else guided_.Guidance()
+        return reading, _gradients(reading.value, pictures, scale, comes_through), tf.constant(guidance, tf.int32)
 
     return run, comes_through
 
@@ -79,7 +80,8 @@ def slope_at(net: Network, path: str, call: int, target: Target, tokens: Sequenc
 
     def run(feed: Any, activation: Any, classes: Any, scale: Any) -> Any:
         reading = _from(net, path, call, target, feed, activation, classes, tokens)
-        return reading, _gradients(reading.value, [activation], scale, comes_through), False
+        guidance = tf.constant(guided_.Guidance(), tf.int32)
+        return reading, _gradients(reading.value, [activation], scale, comes_through), guidance
 
     return run, comes_through
 

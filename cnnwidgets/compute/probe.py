@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cnnwidgets.compute import passes, target_function
+from cnnwidgets.compute import passes, target_function, targets
 from cnnwidgets.compute.backend import compiled, tf
 from cnnwidgets.compute.canvas import Canvas
 from cnnwidgets.compute.cost import STEP_FLOPS, forward_flops
 from cnnwidgets.compute.frame import Array
+from cnnwidgets.compute.guided import Guidance
 from cnnwidgets.compute.locations import NOWHERE, Location, locate, seen_by_output
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.picture_size import Size
@@ -40,12 +41,12 @@ class Slopes(NamedTuple):
     Attributes:
         reading: of each picture.
         gradients: float32, one for each thing that was asked for; `None` where no gradient comes through.
-        is_guided: whether there was a ReLU to guide.
+        guidance: what was guided.
     """
 
     reading: Reading
     gradients: list[Array | None]
-    is_guided: bool
+    guidance: Guidance
 
 
 class Probe:
@@ -216,11 +217,13 @@ class Probe:
     def _scaled(self, asked: tuple[Any, list[bool]], target: Target, feed: list[Any], *more: Any) -> Slopes:
         ask, comes_through = asked
         for scale in HALF_SCALES if self._is_half else (1.0,):
-            reading, gradients, is_guided = self._run(ask, target, feed, *more, tf.constant(scale))
+            reading, gradients, guidance = self._run(ask, target, feed, *more, tf.constant(scale))
             reading = self._checked(reading, feed, len(feed[0]), target)
             if all(np.isfinite(g).all() for g in gradients):
+                relus, gates, is_bypassed = map(int, guidance)
+                told = Guidance(relus, gates, bool(is_bypassed))
                 pairs = zip(gradients, comes_through, strict=True)
-                return Slopes(reading, [np.asarray(g) if through else None for g, through in pairs], bool(is_guided))
+                return Slopes(reading, [np.asarray(g) if through else None for g, through in pairs], told)
         of = "your target function" if target.function is not None else quoted(self.net.name)
         raise JobFailed(
             f"The gradient of {of} is not finite for this picture, although its output is. " + passes.OTHER_METHODS
@@ -237,6 +240,7 @@ class Probe:
                 f"The target function returned {len(read.value)} numbers for {count} pictures. {RETURN_ONE}"
             )
         if np.isfinite(read.value).all():
+            targets.settled(target, read)  # refuses a top class among those it is compared with
             return read
         if target.function is not None and all(np.isfinite(output).all() for output in self.net.call(feed)):
             bad = float(read.value[~np.isfinite(read.value)][0])

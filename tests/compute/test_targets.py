@@ -133,7 +133,7 @@ def test_weights_that_are_not_finite_are_reported_although_a_relu_hides_them(noi
 
 @functools.cache
 def with_offset():
-    """Class scores with a large common offset that falls where the picture is bright; class 0 looks at the left half."""
+    """Two class scores that fall everywhere where the picture is bright; class 0 looks at the left half."""
     picture = keras.Input((8, 8, 1), name="picture")
     x = L.Conv2D(1, 1, use_bias=False, name="conv")(picture)
     model = keras.Model(picture, L.Dense(2, use_bias=False, name="scores")(L.Flatten()(x)))
