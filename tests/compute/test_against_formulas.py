@@ -11,7 +11,6 @@ import functools
 import numpy as np
 import pytest
 
-from cnnwidgets import pictures
 from cnnwidgets.compute import coverings
 from cnnwidgets.compute.attributions import attribution
 from cnnwidgets.compute.backend import keras
@@ -179,9 +178,9 @@ def test_methods_that_try_are_the_papers_formulas(noise, of, against):
     assert_close(heat.raw, a @ falls)
 
     masks = (a - a.min((0, 1))) / np.ptp(a, (0, 1))
-    seen = [0.5 + (x[0] - 0.5) * pictures.resize(masks[..., k], (SIDE, SIDE))[..., None] for k in range(CHANNELS)]
-    powers = np.exp(number(hand.values(np.array(seen))))
     (heat,) = class_activation_map(net, picture, "conv", 1, "score_cam", **keywords(of, against))
+    seen = [0.5 + (x[0] - 0.5) * heat.placement.lay(masks[..., k])[..., None] for k in range(CHANNELS)]
+    powers = np.exp(number(hand.values(np.array(seen))))
     np.testing.assert_allclose(heat.raw, a @ (powers / powers.sum()), rtol=1e-3)
 
     (heat,) = attribution(net, picture, 1, "occlusion", **keywords(of, against))
