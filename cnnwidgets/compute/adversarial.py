@@ -18,6 +18,7 @@ from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.network import Network, Prediction, as_network
 from cnnwidgets.compute.objectives import Objective, numbers_of
 from cnnwidgets.compute.optimizers import MomentumSign
+from cnnwidgets.compute.outputs import check_classes
 from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.compute.parametrizations import Pixels
 from cnnwidgets.compute.picture_size import Size
@@ -182,6 +183,7 @@ def plan_nudge(
     """Check a nudge; the arguments are those of `adversarial`."""
     net = as_network(net)
     index = find_output(output, net.outputs)
+    check_classes(net.outputs[index], "be mistaken for")
     if net.outputs[index].classes < 2:
         raise BadTarget(
             f"The output {quoted(net.outputs[index].name)} has only one class, so there is nothing to misclassify it "

@@ -14,6 +14,7 @@ from cnnwidgets.compute.canvas import canvas_for
 from cnnwidgets.compute.cost import batch_size
 from cnnwidgets.compute.frame import Array, last_of
 from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.compute.outputs import check_classes
 from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.compute.reading import checked
 from cnnwidgets.compute.recipes import CLASS_RECIPES, named
@@ -101,7 +102,7 @@ class ClassesPlan(Tiles):
 
     def _note(self, wanted: int, best: np.intp) -> str:
         seen = int(best)
-        return "" if seen == wanted else f"the network sees {self.net.class_name(seen)} instead"
+        return "" if seen == wanted else f"the network sees {self.net.class_name(seen, self.output)} instead"
 
     def _logits(self, pictures: Array) -> Array:  # [N, H, W, C] -> [N, classes]
         canvas = self.canvas
@@ -129,6 +130,7 @@ def plan_classes(
     """Check a request for pictures of classes; the arguments are those of `visualize_classes`."""
     net = as_network(net)
     index = find_output(output, net.outputs)
+    check_classes(net.outputs[index], "maximize")
     if isinstance(classes, str) or not isinstance(classes, Iterable):
         raise BadTarget(f"classes must be a list of indices or names, such as ['goldfish'], got {quoted(classes)}.")
     many = tuple(net.class_index(one, index) for one in classes)

@@ -66,13 +66,13 @@ def hide_place(
     wanted = targets.named(probe.net, target, output)
     mask, square = _with_square(probe.pictures[which].shape[1:3], place)
     copies = probe.behind({which: mask[None]})  # [1, H, W, C] each
-    if wanted.function is not None:
+    if wanted.function is not None or not probe.net.outputs[wanted.output].is_class_scores:
         values = (float(probe.values(wanted).value[0]), float(probe.values(wanted, copies).value[0]))
         return Hidden(*values, "", "", square)
     before, after = (_probabilities(probe, pictures, output) for pictures in (probe.pictures, copies))
     unit = wanted.unit if wanted.unit != targets.TOP else max(before, key=before.__getitem__)
-    top = probe.net.class_name(max(after, key=after.__getitem__))
-    return Hidden(before[unit], after[unit], probe.net.class_name(unit), top, square)
+    top = probe.net.class_name(max(after, key=after.__getitem__), wanted.output)
+    return Hidden(before[unit], after[unit], probe.net.class_name(unit, wanted.output), top, square)
 
 
 def _probabilities(probe: Probe, pictures: dict[int, Array], output: int | str | None) -> dict[int, float]:

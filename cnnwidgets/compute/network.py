@@ -36,7 +36,12 @@ NAME_IN_A_GRAPH = re.compile(r"[A-Za-z0-9_.\\/>-]+")
 
 
 class Prediction(NamedTuple):
-    """One line of `net.predict`: class index, name, and probability 0..1."""
+    """One line of `net.predict`: class index, name, and probability 0..1.
+
+    Of a dense output [H, W, C] of class scores, `probability` is the share of pixels whose top class this is. Of an
+    output that is not class scores, `name` says what the number is ("value of output 'distance'", "value 3 of output
+    'embedding'") and `probability` is that number itself; the lines are in the output's own order.
+    """
 
     index: int  # type: ignore[assignment]  # a tuple's own method of that name is not missed
     name: str
@@ -90,6 +95,7 @@ class Network:
         self.model = model
         self.inputs, self._nesting = inputs_.of_model(model, shape)
         self.shape = shape
+        self.class_names = None if class_names is None else _checked_names(class_names)
         if not isinstance(name, str | None):
             raise BadTarget(f"name must be text, or None for the model's own, got {quoted(name)}.")
         self.name = name or model.name
@@ -101,7 +107,6 @@ class Network:
         self.traces = Traces()
         self._sees: dict[tuple[str, int], tuple[int, ...]] = {}
         self.size, self.size_note = self._sized(size)
-        self.class_names = None if class_names is None else _checked_names(class_names)
         self._synonyms = synonyms
         classes = self.outputs[0].classes
         if self.class_names is not None and classes and len(self.class_names) != classes:
@@ -169,7 +174,8 @@ class Network:
     @functools.cached_property
     def outputs(self) -> tuple[OutputInfo, ...]:
         """The outputs in the model's own order; those of a dict by name, sorted."""
-        return self._survey[1]
+        first, *others = self._survey[1]
+        return (first.named_by(len(self.class_names)) if self.class_names else first, *others)
 
     @property
     def returns_one_tensor(self) -> bool:
@@ -236,7 +242,10 @@ class Network:
             ]
             with layers_.record(self.layers_by_path, self.layers_by_path, activations=True) as recording:
                 outputs = self._run(feed)
-                found[:] = layers_.describe(self.layers_by_path, recording), describe(self.model, outputs, recording)
+                found[:] = (
+                    layers_.describe(self.layers_by_path, recording),
+                    describe(self.model, outputs, self.layers_by_path, recording),
+                )
                 found.append(keras.tree.map_structure(lambda _: 0, outputs))
 
         compiled(run).get_concrete_function()
@@ -279,8 +288,11 @@ class Network:
         names = self._synonyms or [[n] for n in self.class_names]
         return [i for i, every in enumerate(names) if any(wanted == n.casefold() for n in every)]
 
-    def class_name(self, index: int) -> str:
-        """The name of a class; "class 7" where the network has no names."""
+    def class_name(self, index: int, output: int = 0) -> str:
+        """The name of a class; "class 7" where there are none, "value 7 of output 'box'" where it is not a class."""
+        info = self.outputs[output]
+        if not info.is_class_scores:
+            return info.unit_name(index)
         return self.class_names[index] if self.class_names else f"class {index}"
 
     def fingerprint(self) -> str:
@@ -552,10 +564,9 @@ class Network:
         scores = np.asarray(forward(feed)[index], np.float64)[0]
         if not np.isfinite(scores).all():
             raise BadModel(self.why_not_finite())
-        rows = scores.reshape(-1, scores.shape[-1] if scores.ndim else 1)  # [places, classes]
-        probabilities = _probabilities(rows.mean(0), self.outputs[index])
-        best = np.argsort(-probabilities, kind="stable")[:top]
-        return [Prediction(int(i), self.class_name(int(i)), float(probabilities[i])) for i in best]
+        numbers = _shown(scores, self.outputs[index])
+        best = np.argsort(-numbers, kind="stable") if self.outputs[index].is_class_scores else np.arange(len(numbers))
+        return [Prediction(int(i), self.class_name(int(i), index), float(numbers[i])) for i in best[:top]]
 
 
 def _checked_names(names: object) -> tuple[str, ...]:
@@ -565,6 +576,15 @@ def _checked_names(names: object) -> tuple[str, ...]:
         if all(isinstance(name, str) for name in every):
             return every
     raise BadTarget(f"class_names must be a list of names, one for each class, got {quoted(names)}.")
+
+
+def _shown(scores: Array, output: OutputInfo) -> Array:
+    """A number for each class or value of an output [..., K]: see `Prediction`."""
+    rows = scores.reshape(-1, scores.shape[-1] if scores.ndim else 1)  # [positions, K]
+    if output.kind == "classes" and scores.ndim == 3 and output.squashed_by != "sigmoid":
+        return np.bincount(rows.argmax(1), minlength=rows.shape[1]) / len(rows)
+    mean = rows.mean(0)
+    return _probabilities(mean, output) if output.is_class_scores else np.asarray(mean)
 
 
 def _probabilities(scores: Array, output: OutputInfo) -> Array:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from cnnwidgets.compute.backend import keras, tf
 from cnnwidgets.compute.layers import Recording
+from cnnwidgets.compute.output_kinds import kind_of, losses_of
 from cnnwidgets.errors import BadModel, BadTarget, nearest, quoted
 
 SQUASHING = {"softmax": "Softmax", "sigmoid": "Sigmoid", "log_softmax": "LogSoftmax"}  # Keras' and TensorFlow's names
@@ -26,6 +27,9 @@ class OutputInfo:
         squashed_by: "softmax", "sigmoid" or "log_softmax" where its last step is one; else "".
         dtype: of its numbers.
         shared_name: the name that the model gives to several outputs, this one among them; else "".
+        kind: "classes" for class scores, "decision" for one sigmoid, which tells two classes; else "value" (one number
+            or a few), "embedding" or "map" ([H, W, C], such as edges or a picture): there nothing is called a class.
+        is_sure: False for two linear numbers of which nothing says whether they are class scores.
     """
 
     name: str
@@ -33,6 +37,8 @@ class OutputInfo:
     squashed_by: str
     dtype: str = "float32"
     shared_name: str = ""
+    kind: str = "classes"
+    is_sure: bool = True
 
     @property
     def has_gradient(self) -> bool:
@@ -42,15 +48,33 @@ class OutputInfo:
     @property
     def is_decision(self) -> bool:
         """Whether it is one sigmoid: two classes told apart by one number."""
-        return self.squashed_by == "sigmoid" and self.shape[-1:] in ((), (1,))
+        return self.kind == "decision"
+
+    @property
+    def is_class_scores(self) -> bool:
+        """Whether its numbers are scores of classes."""
+        return self.kind in ("classes", "decision")
+
+    def unit_name(self, index: int) -> str:
+        """What one of its numbers is called where it is not a class."""
+        if self.kind == "map":
+            return f"mean of channel {index} of output {self.name!r}"
+        return f"value of output {self.name!r}" if self.classes == 1 else f"value {index} of output {self.name!r}"
+
+    def named_by(self, count: int) -> OutputInfo:
+        """The same output where `count` names of classes are given for it."""
+        numbers = (self.shape[-1:] or (1,))[0]
+        if self.is_class_scores or count not in (numbers, 2 if numbers == 1 and self.squashed_by == "sigmoid" else 0):
+            return self
+        return replace(self, kind="classes" if count == numbers else "decision", is_sure=True)
 
     @property
     def classes(self) -> int:
-        """How many classes it tells apart; 1 for a plain number, 0 where that is not fixed."""
+        """How many classes it tells apart; where it tells none, how many numbers it has; 0 where that is not fixed."""
         return 2 if self.is_decision else (self.shape[-1:] or (1,))[0] or 0
 
 
-def describe(model: Any, outputs: Any, recording: Recording) -> tuple[OutputInfo, ...]:
+def describe(model: Any, outputs: Any, layers: Mapping[str, Any], recording: Recording) -> tuple[OutputInfo, ...]:
     """List the outputs of one recorded run in a graph."""
     names = _names(model, outputs)
     tensors = keras.tree.flatten(outputs)
@@ -60,12 +84,33 @@ def describe(model: Any, outputs: Any, recording: Recording) -> tuple[OutputInfo
                 f"The output {quoted(name)} is one number for the whole batch. "
                 "Give a model with an output for each picture."
             )
-    return tuple(
-        OutputInfo(
-            own, tuple(tensor.shape)[1:], behind(tensor, recording)[1], tensor.dtype.name, "" if own == name else name
-        )
-        for own, name, tensor in zip(_told_apart(names), names, tensors, strict=True)
+    found = []
+    each = zip(_told_apart(names), names, tensors, losses_of(model, len(names)), strict=True)
+    for own, name, tensor, loss in each:
+        squashed_by = behind(tensor, recording)[1]
+        last = model.layers[-1].name if isinstance(model, keras.Sequential) else name
+        kind, is_sure = kind_of(tensor, last, squashed_by, layers, recording, loss)
+        shared = "" if own == name else name
+        found.append(OutputInfo(own, tuple(tensor.shape)[1:], squashed_by, tensor.dtype.name, shared, kind, is_sure))
+    return tuple(found)
+
+
+def check_classes(info: OutputInfo, purpose: str) -> None:
+    """Refuse an output whose numbers are not class scores.
+
+    Raises:
+        BadTarget: what it is, and what else to do.
+    """
+    if info.is_class_scores or not info.is_sure:
+        return
+    raise BadTarget(
+        f"The output {quoted(info.name)} gives {_KINDS[info.kind]}, not class scores, so there is no class to "
+        f"{purpose}. Choose another output, use class_activation_map or attribution with target=, or give "
+        "cw.Network(model, class_names=[...]) if its numbers are scores of classes."
     )
+
+
+_KINDS = {"value": "plain values", "map": "a map", "embedding": "an embedding"}
 
 
 def _names(model: Any, outputs: Any) -> list[str]:

@@ -124,7 +124,8 @@ def describe(net: Network, target: Target, unit: int) -> str:
     if target.function is not None:
         return "your target"
     info = net.outputs[target.output]
-    name = repr(net.class_name(unit)) if info.classes != 1 else f"the value of {info.name!r}"
+    name = net.class_name(unit, target.output)
+    name = repr(name) if info.is_class_scores else f"the {name}"
     rivals = ", ".join(repr(net.class_name(one)) for one in target.against[:3])
     return f"{name} rather than {rivals}" if rivals else name
 

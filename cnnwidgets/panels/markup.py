@@ -194,7 +194,9 @@ def bars(rows: Sequence[tuple[str, float]], wanted: int | None, label: str) -> s
 
 
 def percent(share: float) -> str:
-    """A probability as a person says it; any other number as it is."""
+    """A probability as a person says it; any other number as it is, nothing where there is none."""
+    if math.isnan(share):
+        return ""
     if not 0 <= share <= 1:
         return f"{share:.3g}"
     return f"{share:.1%}" if share >= 0.001 or share == 0 else "< 0.1%"

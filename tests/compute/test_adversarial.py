@@ -187,7 +187,7 @@ def test_bad_settings_are_refused_before_anything_is_computed(net, noise, keywor
 def test_a_network_without_classes_is_refused(noise):
     picture = keras.Input((16, 16, 3))
     net = Network(keras.Model(picture, L.Dense(1, name="price")(L.Flatten()(picture))), preprocess="unit")
-    with pytest.raises(BadTarget, match="'price' has only one class"):
+    with pytest.raises(BadTarget, match="'price' gives plain values, not class scores"):
         adversarial(net, noise(16, 16, 3))
 
 

@@ -12,6 +12,7 @@ from cnnwidgets.compute.attributions import attribution_frames
 from cnnwidgets.compute.cams import MASKS
 from cnnwidgets.compute.heatmaps import Heatmap, HeatmapFrame, map_frames
 from cnnwidgets.compute.network import Network, Prediction
+from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.compute.probe import Probe
 from cnnwidgets.panels.heatmap import methods
 from cnnwidgets.panels.held_picture import HeldPicture
@@ -108,7 +109,7 @@ def look(
         shuffled: gives a copy of a network that knows nothing, for a seed.
     """
     first = questions[0]
-    predictions = tuple(first.net.predict(picture.given, 10**9, first.output))
+    predictions = _predicted(first, picture)
     finished: list[tuple[Heatmap, ...]] = []
     done = 0
     for number, question in enumerate(questions):
@@ -123,3 +124,12 @@ def look(
             yield Look(questions, picture, columns, predictions, done + frame.step, steps, values)
         finished.append(frame.heatmaps)
         done += frame.steps
+
+
+def _predicted(question: Question, picture: HeldPicture) -> tuple[Prediction, ...]:
+    """Every class, best first; where there are none, every number by its name, the largest first, without a percent."""
+    found = question.net.predict(picture.given, 10**9, question.output)
+    if question.net.outputs[find_output(question.output, question.net.outputs)].is_class_scores:
+        return tuple(found)
+    largest_first = sorted(found, key=lambda line: -line.probability)
+    return tuple(Prediction(i, f"{name}: {value:.4g}", float("nan")) for i, name, value in largest_first)

@@ -24,7 +24,9 @@ def target_name(question: Question, frame: Look) -> str:
         return "your function"
     if question.target is None:
         return frame.predictions[0].name
-    return question.target if isinstance(question.target, str) else question.net.class_name(int(question.target))
+    if isinstance(question.target, str):
+        return question.target
+    return question.net.class_name(int(question.target), find_output(question.output, question.net.outputs))
 
 
 def rather_than(question: Question) -> str:
@@ -45,8 +47,9 @@ def class_chosen(net: Network, target: Any, output: int | str | None) -> int | N
 
 def unasked(net: Network, output: int | str | None) -> tuple[Prediction, ...]:
     """All classes before the network is asked."""
-    classes = net.outputs[find_output(output, net.outputs)].classes
-    return tuple(Prediction(index, net.class_name(index), float("nan")) for index in range(classes))
+    which = find_output(output, net.outputs)
+    every = range(net.outputs[which].classes)
+    return tuple(Prediction(index, net.class_name(index, which), float("nan")) for index in every)
 
 
 def captions(tiles: HeatTiles) -> list[tuple[str, str, str]]:

@@ -90,7 +90,7 @@ class ClassGallery(TileGallery):
         return self._label(unit), plan.frames()
 
     def _label(self, unit: int) -> str:
-        return self.net.class_name(unit)
+        return self.net.class_name(unit, self._plan.output)
 
     def _settings(self) -> tuple[str, dict[str, Any]]:
         own: dict[str, Any] = {"classes": list(self._plan.units)}
