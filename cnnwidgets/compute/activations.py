@@ -10,6 +10,7 @@ import numpy as np
 from cnnwidgets.compute import layers as layers_
 from cnnwidgets.compute.backend import compiled, keras, tf
 from cnnwidgets.compute.frame import Array
+from cnnwidgets.compute.locations import locate, seen_input
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.compute.settings import check_call, whole_number
@@ -104,13 +105,23 @@ def answers(net: Network, paths: tuple[str, ...], call: int, arrays: Sequence[Ar
 
     forward = net.traces.get(("feature_maps", paths, call), build)
     maps, sums = forward(feed)
-    found = [answer.numpy()[0] for answer in maps]
+    found = [_in_rows(net, path, call, answer.numpy()[0], arrays) for path, answer in zip(paths, maps, strict=True)]
     for path, answer, total in zip(paths, found, sums.numpy(), strict=True):
         if not (np.isfinite(total) or np.isfinite(answer).all()):  # a sum may overflow
             raise BadModel(f"The output of the layer {quoted(path)} holds NaN or infinity. {net.why_not_finite()}")
         if not total and net.spoiled_weights():  # the fast ReLU of some devices makes 0 of NaN
             raise BadModel(f"The output of the layer {quoted(path)} is zero everywhere. {net.why_not_finite()}")
     return found
+
+
+def _in_rows(net: Network, path: str, call: int, answer: Array, arrays: Sequence[Array]) -> Array:
+    """Tokens [T, C] as rows and columns [h, w, C] where they look at the picture so."""
+    if answer.ndim != 2:
+        return answer
+    which = seen_input(net, path)
+    height, width = arrays[which].shape[1:3]
+    location = locate(net, path, call, which, (height, width))
+    return answer[list(location.tokens)].reshape(*location.cells, -1) if location.tokens else answer
 
 
 def _is_finite(values: Array) -> bool:

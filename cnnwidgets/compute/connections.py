@@ -12,7 +12,7 @@ from cnnwidgets.compute import targets
 from cnnwidgets.compute.backend import compiled, keras, tf
 from cnnwidgets.compute.graph import ancestors, descendants
 from cnnwidgets.compute.layers import LayerInfo
-from cnnwidgets.compute.locations import NOWHERE, leads_from_tokens, locate
+from cnnwidgets.compute.locations import GRID, SPREAD, USUAL, leads_from_tokens, locate, seen_input
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.passes import OTHER_METHODS
 from cnnwidgets.compute.targets import Target
@@ -30,7 +30,6 @@ _CUTS = {
 _L = keras.layers
 # Layers that only move numbers: the one before them has the same map, in its own frame.
 _MOVERS = (_L.Permute, _L.Reshape, _L.Flatten, _L.ZeroPadding2D, _L.Cropping2D, _L.Identity)
-USUAL = (224, 224)  # pixels of a picture for a network of any size
 
 
 class _Run(NamedTuple):
@@ -51,22 +50,52 @@ def default_layer(net: Network, target: Target) -> str:
     Raises:
         BadTarget: where no layer has rows and columns.
     """
+    return _choice(net, target)[0]
 
-    def find() -> str:
-        candidates: list[str] = _look(net, target, lambda run: _candidates(net, target, run))
-        return next((path for path in candidates if _is_map(net, target, path)), candidates[0])
+
+def branch_note(net: Network, target: Target) -> str:
+    """What to know where the default layer is one branch of a sum that is no layer; "" elsewhere."""
+    path, is_branch = _choice(net, target)
+    if not is_branch:
+        return ""
+    return (
+        f"one branch: {quoted(path)} is added to another branch by an operation (x + y), which is not a layer, so the "
+        "map leaves the other branch out; build the sum with keras.layers.Add to explain it"
+    )
+
+
+def _choice(net: Network, target: Target) -> tuple[str, bool]:
+    """The default layer, and whether it is one branch of a sum that is no layer."""
+
+    def find() -> tuple[str, bool]:
+        candidates, branches = _look(net, target, lambda run: _candidates(net, target, run))
+        maps = [path for path in candidates if len(net.layer(path).output_shape) == 3]
+        tokens = [path for path in candidates if path not in maps]
+        for kind, paths in ((GRID, candidates), (SPREAD, maps)):
+            for path in paths:
+                if _is_map(net, target, path, kind, path in tokens):
+                    return path, path in branches
+        if not maps:
+            raise BadTarget(_no_map(net))
+        return maps[0], maps[0] in branches
 
     return net.traces.get(("default layer", target.structure), find)  # type: ignore[no-any-return]
 
 
-def _is_map(net: Network, target: Target, path: str) -> bool:
-    """Whether a layer's cells look side by side at the picture, and the target depends on them."""
-    which = (net.sees(path) or net.picture_inputs)[0]
-    fed = net.inputs[which].full_size(*USUAL)
-    location = locate(net, path, 0, which, fed)
-    if location.kind == NOWHERE:
+def _is_map(net: Network, target: Target, path: str, kind: str, is_of_tokens: bool) -> bool:
+    """Whether a layer's cells look at the picture side by side, and the target depends on them."""
+    which = seen_input(net, path)
+    location = locate(net, path, 0, which, net.inputs[which].full_size(*USUAL))
+    if location.kind != kind or (is_of_tokens and min(location.cells) == 1):
         return False
     return not location.others or leads_from_tokens(net, target.output, path, 0, which, location)
+
+
+def _no_map(net: Network) -> str:
+    return (
+        f"No layer of {quoted(net.name)} on the way to its output has rows and columns, so there is no map. "
+        "Use attribution instead."
+    )
 
 
 def leads_to(net: Network, target: Target, path: str, call: int) -> bool:
@@ -116,8 +145,8 @@ def _look(net: Network, target: Target, look: Callable[[_Run], Any]) -> Any:
     return found[0]
 
 
-def _candidates(net: Network, target: Target, run: _Run) -> list[str]:
-    """Layers that may have rows and columns, the best choice first."""
+def _candidates(net: Network, target: Target, run: _Run) -> tuple[list[str], set[str]]:
+    """Layers that may have rows and columns, the best choice first; and those that are branches of a bare sum."""
     on_the_way = ancestors(run.value.op)
     known: set[int] = set()
     spatial: list[tuple[str, Any]] = []
@@ -126,10 +155,7 @@ def _candidates(net: Network, target: Target, run: _Run) -> list[str]:
             known.add(id(tensor))
             spatial.append((path, tensor))
     if not spatial:
-        raise BadTarget(
-            f"No layer of {quoted(net.name)} on the way to its output has rows and columns, so there is no map. "
-            "Use attribution instead."
-        )
+        raise BadTarget(_no_map(net))
     infos = {info.path: info for info in net.layers}
     preferences: list[Callable[[str, Any], bool]] = [
         lambda path, tensor: not infos[path].in_attention,
@@ -145,7 +171,19 @@ def _candidates(net: Network, target: Target, run: _Run) -> list[str]:
     for count in range(len(preferences) + 1):  # what cannot be had is given up, the last preference first
         wanted = preferences[:count]
         paths += [path for path, tensor in answering if all(prefers(path, tensor) for prefers in wanted)]
-    return list(dict.fromkeys(reversed(paths)))
+    layers = {tensor.op for _, tensor in run.order}
+    branches = {path for path, tensor in answering if _is_added(tensor, layers, run)}
+    return list(dict.fromkeys(reversed(paths))), branches
+
+
+def _is_added(tensor: Any, layers: set[Any], run: _Run) -> bool:
+    """Whether a tensor is added to another one of the picture by an operation that is no layer's last."""
+    for op in tensor.consumers():
+        if op.type in ("Add", "AddV2") and op not in layers:
+            others = [one for one in op.inputs if one is not tensor]
+            if any(one.shape.rank == tensor.shape.rank and _pictures_of(one, run) for one in others):
+                return True
+    return False
 
 
 def _has_rows(tensor: Any) -> bool:

@@ -58,6 +58,7 @@ def follow(net: Network, path: str, call: int, shapes: Sequence[tuple[int | None
         def run(feed: list[Any], cell: Any) -> tuple[Any, Any]:
             with tf.compat.v1.get_default_graph().gradient_override_map(_NAMES):
                 output = _output(net, path, call, feed)
+                _follow_inside(output.graph)
                 chosen, cells = _at(output, cell)
                 masks = _masks(output, [feed[i] for i in net.picture_inputs], chosen)
             found[:] = [i for i, mask in enumerate(masks) if mask is not None]
@@ -82,6 +83,14 @@ def _output(net: Network, path: str, call: int, feed: list[Any]) -> Any:  # [1, 
     return tf.transpose(output, [0, 2, 3, 1]) if first else output
 
 
+def _follow_inside(graph: Any) -> None:
+    """Replace gradients that functions define for themselves, in which a weight of zero would hide pixels."""
+    plain = tf.compat.v1.AttrValue(s=b"cnnwidgets.dependence.IdentityN")
+    for op in graph.get_operations():
+        if op.type == "IdentityN" and op.node_def.attr["_gradient_op_type"].s.startswith(b"CustomGradient"):
+            op._set_attr("_gradient_op_type", plain)
+
+
 def _at(output: Any, cell: Any) -> tuple[Any, Any]:
     """A mask of one cell, and the number of rows and columns; of the whole layer where there are none."""
     row, column, unit = tf.unstack(cell)
@@ -102,12 +111,12 @@ def _masks(output: Any, pictures: list[Any], chosen: Any) -> list[Any]:
 
 
 def _bounds(mask: Any) -> Any:  # [1, H, W, C] -> int32 [4]
-    """The smallest box around what is seen."""
+    """The smallest box around what is seen; four zeros for a cell of padding, which sees nothing."""
     seen = tf.reduce_any(tf.not_equal(mask, 0), [0, 3])  # [H, W]
     lines = [tf.cast(tf.reduce_any(seen, axis), tf.int32) for axis in (1, 0)]  # [H], [W]
     firsts = [tf.argmax(line, 0, tf.int32) for line in lines]
     ends = [tf.size(line) - tf.argmax(line[::-1], 0, tf.int32) for line in lines]
-    return tf.stack([*firsts, *ends])
+    return tf.stack([*firsts, *ends]) * tf.cast(tf.reduce_any(seen), tf.int32)
 
 
 # -- the rules: (operation, mask of its output) -> a mask for each of its inputs
@@ -213,6 +222,7 @@ RULES: dict[str, Callable[[Any, Any], Any]] = {
     **dict.fromkeys(("Max", "Min"), _extreme),
     **dict.fromkeys(("Conv2D", "DepthwiseConv2dNative"), _convolution),
     "MaxPool": _pooling,
+    "IdentityN": lambda _op, *seen: seen,
 }  # fmt: skip
 _NAMES = {operation: f"cnnwidgets.dependence.{operation}" for operation in RULES}
 

@@ -42,6 +42,8 @@ def why_not(inputs: Sequence[InputInfo], model: Any) -> str:
     """What to say of a model without a picture input: how to make one of what it takes, where that can be."""
     shapes = ", ".join(str(info.shape) for info in inputs)
     said = f"The model {quoted(model.name)} takes no picture, only {shapes}."
+    if instead := _instead(inputs, model):
+        return f"{said} {instead}"
     flat = next((info for info in inputs if _size(info) >= SMALLEST**2 and len(info.shape) < 3), None)
     if flat is None:
         return f"{said} A picture input has the shape (height, width, channels)."
@@ -50,6 +52,26 @@ def why_not(inputs: Sequence[InputInfo], model: Any) -> str:
         f"{said} If that is a picture, name its shape: cw.Network(model, shape={shape}). Or wrap the model: picture = "
         f"keras.Input({shape}); model = keras.Model(picture, model(keras.layers.Reshape({flat.shape})(picture)))."
     )
+
+
+def _instead(inputs: Sequence[InputInfo], model: Any) -> str:
+    """What can be done with a model of clips, volumes or signals; "" for any other."""
+    layers = model._flatten_layers(include_self=False)
+    if any(len(info.shape) == 4 for info in inputs):
+        distributed = [one for one in layers if isinstance(one, keras.layers.TimeDistributed)]
+        inner = next((one for one in distributed if isinstance(one.layer, keras.Model)), None)
+        if inner is not None:
+            return (
+                "This is a clip of frames: look at one frame with the network inside, "
+                f"cw.Network(model.get_layer({inner.name!r}).layer)."
+            )
+        return (
+            "This is a video clip or a volume: wrap the part of the model that takes one frame or slice, if it has "
+            "one, as cw.Network(that_part)."
+        )
+    if any(isinstance(layer, keras.layers.Conv1D) for layer in layers):
+        return "A signal or sequence (Conv1D) has no rows and columns; draw it as a picture for a 2D network."
+    return ""
 
 
 def _likely_shape(flat: InputInfo) -> str:

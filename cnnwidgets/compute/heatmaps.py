@@ -107,6 +107,8 @@ def map_frames(
     if all(work is None for work in works):
         raise BadTarget(connections.why_no_gradient(probe.net, wanted, path, call or 0))
     sights = [_sight(probe, path, number, wanted) for number in calls]
+    if layer is None and (note := connections.branch_note(probe.net, wanted)):
+        sights = [sight._replace(notes=(*sight.notes, note)) for sight in sights]
     return _one_by_one([work or cams.nothing(probe, path) for work in works], sights)
 
 

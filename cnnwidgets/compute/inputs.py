@@ -39,8 +39,8 @@ class InputInfo:
 
     @property
     def is_picture(self) -> bool:
-        """Whether it takes pictures: rows, columns and channels."""
-        return len(self.shape) == 3
+        """Whether it takes pictures: rows, columns and channels. One number in that shape is none."""
+        return len(self.shape) == 3 and self.size != (1, 1)
 
     @property
     def channels(self) -> int:

@@ -73,6 +73,11 @@ class LayerInfo:
         """Whether its output has rows and columns; the axes inside an attention layer are tokens and heads."""
         return len(self.output_shape) == 3 and not self.in_attention
 
+    @property
+    def is_of_tokens(self) -> bool:
+        """Whether its output may be tokens, [tokens, channels], such as a vision transformer's."""
+        return len(self.output_shape) == 2 and self.output_shape[0] != 1 and not self.in_attention
+
 
 def kind_of(layer: Any) -> str:
     """The kind of a Keras layer, one of LayerInfo's words."""

@@ -18,6 +18,7 @@ from cnnwidgets.compute.trails import EXTENT, KINDS, LOCATION, Trail, Walk, pict
 
 GRID, SPREAD, NOWHERE = "grid", "spread", "nowhere"
 MOST_KEPT = 512  # answers for each network
+USUAL = (224, 224)  # pixels of a picture for a network of any size
 INSIDE = 0.25  # of the largest mass: a cell with less has its middle in padding
 
 
@@ -110,6 +111,18 @@ def seen_by_output(net: Network, output: int, which: int, fed: tuple[int, int]) 
         return _edges(found.extent, fed) if found.extent is not None else (0, 0, *fed)
 
     return _once(net, ("output", output, which, fed), look)  # type: ignore[no-any-return]
+
+
+def seen_input(net: Network, path: str) -> int:
+    """The index of the picture input that a layer sees; of several the first."""
+    every = net.picture_inputs
+    return every[0] if len(every) == 1 else (net.sees(path) or every)[0]
+
+
+def has_rows(net: Network, path: str) -> bool:
+    """Whether a layer's cells, or its tokens, look at the picture side by side in rows and columns."""
+    which = seen_input(net, path)
+    return locate(net, path, 0, which, net.inputs[which].full_size(*USUAL)).kind != NOWHERE
 
 
 def leads_from_tokens(net: Network, output: int, path: str, call: int, which: int, location: Location) -> bool:

@@ -490,7 +490,10 @@ class Network:
                     with layers_.record(self.layers_by_path, [path], until=[(path, call)]) as recording:
                         self.call(feed)
                     output = tf.cast(keras.tree.flatten(recording.calls[path][call])[0], tf.float32)
-                gradients = tape.gradient(output, feed)
+                try:
+                    gradients = tape.gradient(output, feed)
+                except LookupError:  # an operation for which TensorFlow knows no gradient
+                    return
                 seen.extend(i for i in self.picture_inputs if gradients[i] is not None)
 
             compiled(run).get_concrete_function()

@@ -149,11 +149,16 @@ def _places(
     """The highest cells [h, w], best first, each with its box; none in the middle half of a better one's box."""
     left = cells.copy()
     lowest = cells.min() if cells.size > 1 else -np.inf
-    for _ in range(most):
+    found = 0
+    while found < most:
         row, column = (int(i) for i in np.unravel_index(np.argmax(left), left.shape))
         if left[row, column] <= max(lowest, worst):
             return
         box = box_at((row, column))
+        if box[2] <= box[0] or box[3] <= box[1]:  # a cell of padding sees nothing
+            left[row, column] = -np.inf
+            continue
+        found += 1
         yield (row, column), box
         high, wide = ((box[a + 2] - box[a]) * cells.shape[a] / size[a] for a in (0, 1))  # of the box, in cells
         rows, columns = np.ogrid[: cells.shape[0], : cells.shape[1]]

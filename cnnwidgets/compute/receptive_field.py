@@ -16,9 +16,11 @@ import numpy as np
 from cnnwidgets.compute.backend import tf
 from cnnwidgets.compute.canvas import picture_shape
 from cnnwidgets.compute.dependence import Box, follow
+from cnnwidgets.compute.frame import Array
+from cnnwidgets.compute.locations import GRID, Location, locate
 from cnnwidgets.compute.network import Network, as_network, enough_room
 from cnnwidgets.compute.settings import check_call, check_unit, whole_number
-from cnnwidgets.errors import BadTarget
+from cnnwidgets.errors import BadTarget, quoted
 
 SIDE = 224  # of the picture, where the network takes any
 
@@ -34,6 +36,7 @@ class ReceptiveField:
         start: top and left of the box of cell (0, 0); negative where padding lies there.
         picture: the size of the picture.
         cells: (rows, columns) of the map.
+        is_transposed: whether the map's rows run across the picture; the other pairs are those of the picture.
     """
 
     size: tuple[int, int]
@@ -41,6 +44,7 @@ class ReceptiveField:
     start: tuple[int, int]
     picture: tuple[int, int]
     cells: tuple[int, int]
+    is_transposed: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -48,20 +52,21 @@ class ReceptiveField:
         return self.stride == (0, 0) and self.box(0, 0) == (0, 0, *self.picture)
 
     def box(self, row: int, column: int) -> Box:
-        """(top, left, bottom, right) of what a cell sees: `picture[top:bottom, left:right]`.
+        """(top, left, bottom, right) of what a cell sees: `picture[top:bottom, left:right]`, empty for padding alone.
 
         Raises:
             BadTarget: for a cell that the map does not have.
         """
         row = whole_number("row", row, 0, self.cells[0] - 1)
         column = whole_number("column", column, 0, self.cells[1] - 1)
-        (top, bottom), (left, right) = (self._side(axis, cell) for axis, cell in enumerate((row, column)))
+        across_and_down = (column, row) if self.is_transposed else (row, column)
+        (top, bottom), (left, right) = (self._side(axis, cell) for axis, cell in enumerate(across_and_down))
         return top, left, bottom, right
 
     def _side(self, axis: int, cell: int) -> tuple[int, int]:
         first = self.start[axis] + self.stride[axis] * cell
-        end = min(self.picture[axis], math.ceil(first + self.size[axis]))
-        return max(0, math.floor(first)), end
+        end = max(0, min(self.picture[axis], math.ceil(first + self.size[axis])))
+        return min(max(0, math.floor(first)), end), end
 
     def __str__(self) -> str:
         """For a caption: "a cell sees 15 x 15 pixels, 4 apart"."""
@@ -118,10 +123,26 @@ def receptive_field(
         return box.numpy().tolist(), cells.numpy().tolist()
 
     rows, columns = seen((0, 0))[1]
-    boxes = {cell: seen(cell)[0] for cell in zip(_probes(rows), _probes(columns), strict=True)}
     picture = net.inputs[followed.which].full_size(height, width)
+    boxes = {cell: seen(cell)[0] for cell in zip(_probes(range(rows)), _probes(range(columns)), strict=True)}
+    location = locate(net, info.path, call, followed.which, picture)
+    if not all(map(any, boxes.values())):  # some see padding alone
+        boxes = {cell: seen(cell)[0] for cell in _inside(location)} | boxes
+    boxes = {cell[::-1] if location.is_transposed else cell: box for cell, box in boxes.items() if any(box)}
+    if not boxes:
+        raise BadTarget(f"No cell of the layer {quoted(info.path)} sees a pixel of a {height} x {width} picture.")
     (down, high, top), (across, wide, left) = (_along(axis, boxes, picture[axis]) for axis in (0, 1))
-    return ReceptiveField((high, wide), (down, across), (top, left), picture, (rows, columns))
+    stride, start = (down, across), (top, left)
+    return ReceptiveField((high, wide), stride, start, picture, (rows, columns), location.is_transposed)
+
+
+def _inside(location: Location) -> list[tuple[int, int]]:
+    """Cells whose middles lie inside the picture, to be tried where others see padding alone."""
+    lines = [np.flatnonzero(np.isfinite(middles)) for middles in (location.rows, location.columns)]
+    if location.kind != GRID or not all(map(len, lines)):
+        return []
+    down, across = (_probes(line) for line in lines)
+    return [(c, r) if location.is_transposed else (r, c) for r, c in zip(down, across, strict=True)]
 
 
 def _noise(net: Network, height: int, width: int) -> list[Any]:
@@ -133,10 +154,10 @@ def _noise(net: Network, height: int, width: int) -> list[Any]:
     return [tf.constant(numbers.random((1, *shape), np.float32)) for shape in shapes]
 
 
-def _probes(count: int) -> tuple[int, ...]:
-    """Neighbours at both ends and in the middle of a row of cells."""
-    middle = count // 2
-    return tuple(min(max(i, 0), count - 1) for i in (0, 1, middle, middle + 1, count - 2, count - 1))
+def _probes(cells: Sequence[int] | Array) -> tuple[int, ...]:
+    """Neighbors at both ends and in the middle of a row of cells."""
+    count, middle = len(cells), len(cells) // 2
+    return tuple(int(cells[min(max(i, 0), count - 1)]) for i in (0, 1, middle, middle + 1, count - 2, count - 1))
 
 
 def _along(axis: int, boxes: Mapping[tuple[int, int], Sequence[int]], extent: int) -> tuple[float, int, int]:

@@ -441,6 +441,62 @@ def _einsum(op: Any, given: Given, kind: str) -> Sequence[Trail]:
     return [Trail(value, flat)]
 
 
+def _inlined(op: Any, given: Given, kind: str) -> Sequence[Trail]:
+    """A function of its own, such as a compiled call or a grouped convolution: followed inside."""
+    return _through(op, "f", op.inputs, given, kind)
+
+
+def _through(op: Any, function: str, inputs: Sequence[Any], given: Given, kind: str) -> list[Trail]:
+    """The trails of what a function returns: its operations are repeated here, on what it is called with."""
+    body = op.graph._get_function(op.get_attr(function).name).graph  # a public name for it does not exist
+    here: dict[Any, Any] = {inner.ref(): outer for inner, outer in zip(body.inputs, inputs, strict=True)}
+    trails = {inner.ref(): t for inner, t in zip(body.inputs, given, strict=True) if t is not None}
+    graph = tf.compat.v1.get_default_graph()
+    for inner_op in body.get_operations():
+        if inner_op.type == "Placeholder":
+            continue
+        copies = [here[tensor.ref()] for tensor in inner_op.inputs]
+        attributes = {name: value for name, value in inner_op.node_def.attr.items() if not name.startswith("_")}
+        for value in attributes.values():
+            if value.func.name:
+                graph._add_function_recursive(body._get_function(value.func.name))
+        types = [tensor.dtype for tensor in inner_op.outputs]
+        copy = graph.create_op(inner_op.type, copies, types, attrs=attributes, name="inside")
+        for inner, outer in zip(inner_op.outputs, copy.outputs, strict=True):
+            outer.set_shape(inner.shape)
+            here[inner.ref()] = outer
+        known = [trails.get(tensor.ref()) for tensor in inner_op.inputs]
+        if any(trail is not None for trail in known) and inner_op.type not in SHAPES:
+            located = any(trail is not None and trail.value is not None for trail in known)
+            rule = RULES.get(inner_op.type, _guess)
+            found = rule(copy, known, kind) if located else [LOST] * len(copy.outputs)
+            trails.update((inner.ref(), trail) for inner, trail in zip(inner_op.outputs, found, strict=False))
+    return [trails.get(tensor.ref(), LOST) for tensor in body.outputs]
+
+
+def _conditional(op: Any, given: Given, kind: str) -> Sequence[Trail]:
+    """Two ways, of which the sizes of pictures choose one, as in a letterbox."""
+    if given[0] is not None or any(output.shape.rank is None for output in op.outputs):
+        return _everywhere(op, given[1:], kind)
+
+    def way(name: str) -> Callable[[], list[Any]]:
+        def run() -> list[Any]:
+            found = _through(op, name, op.inputs[1:], given[1:], kind)
+            return [_written_out(trail, output) for trail, output in zip(found, op.outputs, strict=True)]
+
+        return run
+
+    values = tf.cond(op.inputs[0], way("then_branch"), way("else_branch"))
+    values = values if isinstance(values, list | tuple) else [values]
+    return [Trail(value) for value in values]
+
+
+def _written_out(trail: Trail, output: Any) -> Any:
+    if trail.value is None:
+        return tf.zeros([KINDS, *[_length(output, axis) for axis in range(1, output.shape.rank)]])
+    return _full(trail, output).value
+
+
 def _guess(op: Any, given: Given, kind: str) -> Sequence[Trail]:
     """Of an operation that is not known: a map stays a map, laid over what it was made from as it is."""
     trail, tensor = next((t, x) for t, x in zip(given, op.inputs, strict=True) if t is not None and t.value is not None)
@@ -459,12 +515,13 @@ def _guess(op: Any, given: Given, kind: str) -> Sequence[Trail]:
 
 RULES: dict[str, Callable[[Any, Sequence[Any], str], Sequence[Trail]]] = {
     **dict.fromkeys(
-        ("Abs", "BiasAdd", "Cast", "Ceil", "CheckNumerics", "ClipByValue", "Cos", "Elu", "EnsureShape", "Erf", "Erfc",
-         "Exp", "Expm1", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel",
-         "Floor", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3", "Identity", "IdentityN", "Inv",
-         "IsFinite", "IsInf", "IsNan", "LRN", "LeakyRelu", "Log", "Log1p", "LogSoftmax", "LogicalNot", "Neg",
-         "PlaceholderWithDefault", "PreventGradient", "Reciprocal", "Relu", "Relu6", "Rint", "Round", "Rsqrt", "Selu", "Sigmoid", "Sign", "Sin",
-         "Softmax", "Softplus", "Softsign", "Sqrt", "Square", "StopGradient", "Tan", "Tanh"),
+        ("Abs", "BiasAdd", "Cast", "Ceil", "CheckNumerics", "ClipByValue", "Cos", "Elu", "EnsureShape", "Erf",
+         "Erfc", "Exp", "Expm1", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars",
+         "FakeQuantWithMinMaxVarsPerChannel", "Floor", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3",
+         "Identity", "IdentityN", "Inv", "IsFinite", "IsInf", "IsNan", "LRN", "LeakyRelu", "Log", "Log1p",
+         "LogSoftmax", "LogicalNot", "Neg", "PlaceholderWithDefault", "PreventGradient", "Reciprocal", "Relu",
+         "Relu6", "Rint", "Round", "Rsqrt", "Selu", "Sigmoid", "Sign", "Sin", "Softmax", "Softplus", "Softsign",
+         "Sqrt", "Square", "StopGradient", "Tan", "Tanh"),
         _each,
     ),
     **dict.fromkeys(
@@ -488,6 +545,8 @@ RULES: dict[str, Callable[[Any, Sequence[Any], str], Sequence[Trail]]] = {
     **dict.fromkeys(("All", "Any", "EuclideanNorm", "Max", "Mean", "Min", "Prod", "Sum"), _reduction),
     **dict.fromkeys(("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "MatMul"), _product),
     "ConcatV2": _concatenated,
+    **dict.fromkeys(("PartitionedCall", "StatefulPartitionedCall"), _inlined),
+    **dict.fromkeys(("If", "StatelessIf"), _conditional),
     "Conv2DBackpropInput": _window_back,
     "Einsum": _einsum,
     "Transpose": _transposed,

@@ -21,7 +21,7 @@ from cnnwidgets.panels.heatmap.settings import ASKING, PAINTING, last_layer, spa
 from cnnwidgets.panels.heatmap.view import HeatView
 from cnnwidgets.panels.held_picture import HeldPicture
 from cnnwidgets.panels.panel import BUSY
-from cnnwidgets.panels.spatial import spatial_layers
+from cnnwidgets.panels.spatial import map_layers
 
 
 class HeatmapPanel(HeatView):
@@ -89,7 +89,7 @@ class HeatmapPanel(HeatView):
         methods.check(method)
         self._held = HeldPicture(network, picture)
         self._second_net = None if second_net is None else as_network(second_net)
-        self._spatial = spatial_layers(network)
+        self._spatial = map_layers(network)
         self._last_layer = last_layer(network, wanted, method)
         chosen = spatial(network, layer) if layer is not None else self._last_layer
         self._method_is_set = method != methods.AT_THE_END

@@ -12,13 +12,14 @@ from cnnwidgets import pictures
 from cnnwidgets.compute import connections, targets
 from cnnwidgets.compute.ascent import checked_seed
 from cnnwidgets.compute.cams import MASKS
+from cnnwidgets.compute.locations import has_rows
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.settings import whole_number
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.panels.heatmap import methods
 from cnnwidgets.panels.heatmap.look import Question
 from cnnwidgets.panels.held_picture import HeldPicture
-from cnnwidgets.panels.spatial import spatial_layers
+from cnnwidgets.panels.spatial import map_layers, spatial_layers
 
 ASKING = (
     "picture", "layer", "target", "method", "of", "against", "output", "channels", "seed", "second_method",
@@ -144,7 +145,8 @@ def spatial(net: Network, layer: object) -> str:
         BadTarget: for an unknown layer, and for one that has none.
     """
     info = net.layer(layer)
-    if not info.is_spatial or not info.calls:
+    is_shown = info.is_spatial or (info.is_of_tokens and has_rows(net, info.path))
+    if not is_shown or not info.calls:
         exist = ", ".join(spatial_layers(net)[-5:]) or "there is none; take a method of attribution"
         raise BadTarget(
             f"The layer {quoted(info.path)} has no rows and columns, so there is no map. Choose one that has: {exist}."
@@ -154,7 +156,7 @@ def spatial(net: Network, layer: object) -> str:
 
 def last_layer(net: Network, wanted: targets.Target, method: str) -> str:
     """The layer that a map explains if none is named; "" for a network without any, of which only pixels can be."""
-    if not spatial_layers(net) and not methods.is_map(method):
+    if not map_layers(net) and not methods.is_map(method):
         return ""
     return connections.default_layer(net, wanted)
 

@@ -57,7 +57,8 @@ class MapsFrame:
     def seen_by(self, row: int, column: int) -> Box | None:
         """What a cell sees of the photograph: (top, left, bottom, right) in its pixels."""
         box = self.field.box(row, column) if self.field is not None else None
-        return None if box is None else scaled(box, self.fed, self.photograph.shape[:2])
+        is_empty = box is None or box[2] <= box[0] or box[3] <= box[1]  # a cell of padding
+        return None if box is None or is_empty else scaled(box, self.fed, self.photograph.shape[:2])
 
 
 def look_at_maps(net: Network, picture: HeldPicture, layer: str, call: int, order: str) -> Iterator[MapsFrame]:
