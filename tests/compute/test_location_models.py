@@ -189,8 +189,9 @@ def test_cells_of_padding_see_nothing_and_are_no_patches():
 @pytest.mark.parametrize("shape, told", [((8, 16, 16, 3), "clip"), ((64, 2), "Conv1D")])
 def test_clips_and_signals_are_refused_with_what_can_be_done(shape, told):
     given = keras.Input(shape)
+    convolution = L.Conv1D(2, 3) if len(shape) == 2 else L.Conv3D(2, 3)
     with pytest.raises(BadModel, match=told):
-        Network(keras.Model(given, L.Dense(2)(L.Flatten()(given))))
+        Network(keras.Model(given, L.Dense(2)(L.Flatten()(convolution(given)))))
 
 
 def test_a_clip_of_frames_names_the_network_inside():
