@@ -65,6 +65,12 @@ if keras.backend.backend() != "tensorflow":
     )
 
 
+def graphics_cards() -> list[Any]:
+    """The graphics cards that TensorFlow finds; where there is none, its full build complains of that."""
+    with _quietly():
+        return list(tf.config.list_physical_devices("GPU"))
+
+
 def start_device() -> None:
     """Make TensorFlow open its device now, without the lines that it writes on the way."""
     check_eager()
@@ -143,7 +149,7 @@ def limit_gpu(megabytes: int | None = None) -> None:
     if megabytes is not None and (isinstance(megabytes, bool) or not isinstance(megabytes, int) or megabytes <= 0):
         raise BadTarget(f"megabytes must be a positive integer or None, got {quoted(megabytes)}.")
     try:
-        for card in tf.config.list_physical_devices("GPU"):
+        for card in graphics_cards():
             if megabytes is None:
                 tf.config.experimental.set_memory_growth(card, True)
             else:
@@ -156,4 +162,4 @@ def limit_gpu(megabytes: int | None = None) -> None:
         ) from error
 
 
-__all__ = ["check_eager", "compiled", "keras", "limit_gpu", "start_device", "tf"]
+__all__ = ["check_eager", "compiled", "graphics_cards", "keras", "limit_gpu", "start_device", "tf"]

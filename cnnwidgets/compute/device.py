@@ -6,12 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-from cnnwidgets.compute.backend import tf
+from cnnwidgets.compute.backend import graphics_cards, tf
 
 
 def device_kind() -> str:
     """What a recipe says, since each changes bytes: "gpu", or "cpu, 2 threads, oneDNN"."""
-    if tf.config.list_physical_devices("GPU"):
+    if graphics_cards():
         return "gpu"
     threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
     optimized = ", oneDNN" if os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0" else ""
@@ -20,7 +20,7 @@ def device_kind() -> str:
 
 def device_name() -> str:
     """The device as a person calls it: "CPU, 2 cores", or the name of the card."""
-    cards = tf.config.list_physical_devices("GPU")
+    cards = graphics_cards()
     if not cards:
         return f"CPU, {os.cpu_count()} cores"
     return str(tf.config.experimental.get_device_details(cards[0]).get("device_name", "GPU"))
@@ -31,7 +31,7 @@ def memory_in_use() -> int | None:
 
     `None` where the system does not tell.
     """
-    if tf.config.list_physical_devices("GPU"):
+    if graphics_cards():
         return int(tf.config.experimental.get_memory_info("GPU:0")["current"])
     return _most_of_this_process()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable, Iterator
 from typing import Generic, Literal, TypeVar, cast
@@ -48,6 +49,7 @@ class Job(Generic[F]):
         self.changed = threading.Condition()  # notified when the state changes and when `fresh` becomes true
         self._frames: Iterator[F] | None = frames
         self._on_change = on_change
+        self._context = contextvars.copy_context()  # ipykernel 7.0 sends nothing from a thread without its cell
         self._wish: Literal["go", "pause", "stop"] = "go"
         self._wake: Callable[[], None] | None = None
         self._released = False
@@ -193,6 +195,6 @@ class Job(Generic[F]):
         if on_change is None:
             return
         try:
-            on_change(self)
+            self._context.copy().run(on_change, self)
         except BaseException as error:
             self.fail(error)

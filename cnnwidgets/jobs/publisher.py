@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable
@@ -46,6 +47,7 @@ class Publisher(threading.Thread, Generic[F]):
         super().__init__(name="cnnwidgets-publisher", daemon=True)
         self.job = job
         self.shown = 0
+        self._context = contextvars.copy_context()  # ipykernel 7.0 sends nothing from a thread without its cell
         self._show = show
         self._finished = finished
         self._paused = paused
@@ -77,7 +79,10 @@ class Publisher(threading.Thread, Generic[F]):
             self._calling.release()
 
     def run(self) -> None:
-        """The thread's body: `start` calls it."""
+        """The thread's body, in the context of the cell that made it: `start` calls it."""
+        self._context.run(self._run_to_the_end)
+
+    def _run_to_the_end(self) -> None:
         try:
             while self._turn():
                 pass

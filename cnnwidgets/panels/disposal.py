@@ -43,7 +43,10 @@ def _close_parts(widget: Any) -> None:
 
 
 def replace_in_cell(panel: Any) -> None:
-    """A cell that is run again makes a new panel: the one it made before is stopped."""
+    """A cell that is run again makes a new panel: the one it made before is stopped and closed.
+
+    Its output is gone from the page, and the registry of widgets would keep it, with all its pictures, for good.
+    """
     cell, run = _cell_and_run()
     if not cell:
         return
@@ -51,6 +54,7 @@ def replace_in_cell(panel: Any) -> None:
     if earlier != run:
         for old in list(panels):
             old.stop()
+            old.close()
         panels = weakref.WeakSet()
         _by_cell[cell] = (run, panels)
     panels.add(panel)

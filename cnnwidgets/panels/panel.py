@@ -7,6 +7,7 @@ publisher hands that UP to `_show`, which paints it on the screen. Nothing else 
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import time
 from collections.abc import Iterator
@@ -59,11 +60,12 @@ class Panel(Takeaway, widgets.VBox):
         self._run = CurrentRun()
         self._record = Record()
         self._last: Any = None  # the frame that is shown
+        self._is_stop_pressed = False  # so that Stop has the focus
         self._texted = 0.0  # when the words beside the picture were brought up to date
         self._buttons = {
             "start": self._button("Start", "play", self.start, "Begin, or begin again", "primary"),
             "pause": self._button("Pause", "pause", self._pause_or_resume, "Hold the run; press again to go on"),
-            "stop": self._button("Stop", "stop", self._ask_to_stop, "End the run and keep the last picture"),
+            "stop": self._button("Stop", "stop", self._press_stop, "End the run and keep the last picture"),
             "save": self._button("Save", "download", self._save_png, "Save the picture as PNG, its recipe inside"),
             "gif": self._button("Save GIF", "film", self._save_gif, "Save the run as an animation"),
             "code": self._button("Copy code", "code", self._toggle_code, "Show the Python that makes the same picture"),
@@ -126,6 +128,7 @@ class Panel(Takeaway, widgets.VBox):
         self._begin()
 
     def _begin(self) -> None:
+        self._is_stop_pressed = False
         record = Record()
         job = Job(self._recorded(self._frames(), record), on_change=self._job_changed)
         show = functools.partial(self._show, job)
@@ -177,6 +180,10 @@ class Panel(Takeaway, widgets.VBox):
         """End the run after the step under way and keep its last picture; harmless where nothing runs."""
         self._ask_to_stop()
         self._run.wait(timeout)
+
+    def _press_stop(self) -> None:
+        self._is_stop_pressed = not self._buttons["stop"].disabled
+        self._ask_to_stop()
 
     def _ask_to_stop(self) -> None:
         """The Stop button: it only says so, since a callback must not wait."""
@@ -242,8 +249,7 @@ class Panel(Takeaway, widgets.VBox):
                 self._conclude(job)
             except Exception as error:  # nobody else would see it
                 job.fail(error)
-                self._complain(Failure.of(error))
-                self.state = "error"
+                self._give_up(Failure.of(error))
 
     def _conclude(self, job: Job[Any]) -> None:
         self._record.watch.hold()
@@ -266,6 +272,12 @@ class Panel(Takeaway, widgets.VBox):
             self._tell_progress(f"{_where(job)} · ended after {spent}")
             self._complain(Failure(job.error, job.error_kind, job.error_types, job.traceback))
         self.state = job.state
+
+    def _give_up(self, failure: Failure) -> None:
+        """Say that the run is over, where even that may reach no page: each part is tried, whatever the others did."""
+        for part in (lambda: self._complain(failure), lambda: self.set_trait("state", "error"), self._show_state):
+            with contextlib.suppress(Exception):
+                part()
 
     def _keep_in_output(self) -> None:
         """Let a notebook that is saved now hold what is shown."""
@@ -339,11 +351,18 @@ class Panel(Takeaway, widgets.VBox):
         pause.disabled = not busy
         pause.description = "Resume" if self.state == "paused" else "Pause"
         pause.icon = "play" if self.state == "paused" else "pause"
-        self._buttons["stop"].disabled = not (busy or self._is_busy_beside())
+        self._show_stop(busy or self._is_busy_beside())
         for name in ("save", "gif"):
             self._buttons[name].disabled = busy or self._last is None or not self.may_save
         if self._code.layout.display != "none":
             self._write_code()
+
+    def _show_stop(self, is_enabled: bool) -> None:
+        """Enable or disable Stop; a browser takes the focus from a button that is disabled, so Start gets it first."""
+        if not is_enabled and self._is_stop_pressed:
+            self._is_stop_pressed = False
+            self._buttons["start"].focus()
+        self._buttons["stop"].disabled = not is_enabled
 
     def _say(self, text: str, is_error: bool = False) -> None:
         self.status = markup.one_line(text)

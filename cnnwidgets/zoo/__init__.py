@@ -88,6 +88,9 @@ def load_network(name: str, size: Size | None = None) -> Network:
         raise BadModel(
             f"There is no network {quoted(name)}. Choose one of the bundled ones ({nearest(name, NETWORKS)})."
         )
+    from cnnwidgets.compute.backend import start_device
+
+    start_device()  # before a layer is built, which would do it less quietly
     with _random_state_kept():
         return bundled.load(bundled.size if size is None else size)
 

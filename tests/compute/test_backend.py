@@ -42,6 +42,15 @@ def test_what_comes_afterwards_is_seen_again(capfd):
     assert capfd.readouterr().err.encode() == CHATTER
 
 
+def test_a_machine_without_a_card_is_no_complaint(capfd, monkeypatch):
+    complaint = b"E0000 00:00:1795303502.0 18722 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA error\n"
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: os.write(2, complaint) and [])
+    assert backend.graphics_cards() == []
+    monkeypatch.setattr(tf, "constant", lambda value: os.write(2, complaint + b"a line of somebody's own\n"))
+    backend.start_device()
+    assert capfd.readouterr().err == "a line of somebody's own\n"
+
+
 def test_descriptor_two_may_be_closed():
     kept = os.dup(2)
     try:

@@ -139,6 +139,17 @@ def test_a_cell_that_is_run_again_stops_what_it_had_begun(kernel, toy, net, reel
     assert time.monotonic() - began < 2 and len(worker().jobs) == 2
 
 
+def test_a_cell_that_is_run_ten_times_keeps_one_panel(kernel, net, page, living):
+    made = []
+    for run in range(10):
+        kernel.cell, kernel.run = "a", str(run)
+        gallery = FilterGallery(net, "conv1", **SETTINGS)
+        made.append(len(living()))
+    assert made == [made[0]] * 10
+    gallery.close()
+    assert living() == []
+
+
 def test_outside_a_notebook_nothing_is_stopped(toy, net, reel, opened):
     toy.reel = reel(100_000)
     toy.reel.open()
