@@ -270,8 +270,9 @@ class Network:
         if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
             if 0 <= target < (classes or 2**31):
                 return int(target)
-            raise BadTarget(f"There is no class {quoted(target)}. Choose an index from 0 to {classes - 1}.")
-        if self.class_names is None:
+            kind = "class" if self.outputs[output].is_class_scores else "value"
+            raise BadTarget(f"There is no {kind} {quoted(target)}. Choose an index from 0 to {classes - 1}.")
+        if self.class_names is None or not self._is_named(output):
             raise BadTarget(f"This network has no class names, so there is no class {quoted(target)}. Give an index.")
         found = self._classes_called(target) if isinstance(target, str) else []
         if len(found) == 1:
@@ -293,7 +294,12 @@ class Network:
         info = self.outputs[output]
         if not info.is_class_scores:
             return info.unit_name(index)
-        return self.class_names[index] if self.class_names else f"class {index}"
+        return self.class_names[index] if self.class_names and self._is_named(output) else f"class {index}"
+
+    def _is_named(self, output: int) -> bool:
+        """Whether the class names are those of this output: another head may have other classes."""
+        info = self.outputs[output]
+        return info.is_class_scores and info.classes in (0, len(self.class_names or ()))
 
     def fingerprint(self) -> str:
         """A sha256 of all that changes a pixel, as it is now: weights, architecture and preprocessing; 64 digits."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnwidgets.compute.backend import keras
@@ -105,11 +105,13 @@ def _leads_to_squares(operation: Any) -> bool:
     return False
 
 
-def losses_of(model: Any, count: int) -> list[str]:
-    """The name of the loss that the model was compiled with for each output; "" where it was not."""
+def losses_of(model: Any, names: Sequence[str]) -> list[str]:
+    """The name of the loss that the model was compiled with for each output, by its name; "" where it was not."""
     given = getattr(model, "loss", None)
-    flat = keras.tree.flatten(given) if isinstance(given, (dict, list, tuple)) else [given] * count
-    return [_loss_name(one) for one in flat] if len(flat) == count else [""] * count
+    if isinstance(given, dict):
+        return [_loss_name(given.get(name)) for name in names]
+    flat = list(given) if isinstance(given, (list, tuple)) else [given] * len(names)
+    return [_loss_name(one) for one in flat] if len(flat) == len(names) else [""] * len(names)
 
 
 def _loss_name(loss: Any) -> str:

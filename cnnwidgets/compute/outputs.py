@@ -85,7 +85,7 @@ def describe(model: Any, outputs: Any, layers: Mapping[str, Any], recording: Rec
                 "Give a model with an output for each picture."
             )
     found = []
-    each = zip(_told_apart(names), names, tensors, losses_of(model, len(names)), strict=True)
+    each = zip(_told_apart(names), names, tensors, losses_of(model, names), strict=True)
     for own, name, tensor, loss in each:
         squashed_by = behind(tensor, recording)[1]
         last = model.layers[-1].name if isinstance(model, keras.Sequential) else name

@@ -119,3 +119,21 @@ def test_notes_name_the_value_that_is_explained(noise):
     panel.run()
     assert panel.state == "done"
     assert all("%" not in line and "class" not in line for line in panel.controls.classes.shown[1:])
+
+
+def test_losses_and_class_names_belong_to_the_outputs_that_they_are_given_for(noise):
+    given = keras.Input((12, 12, 3))
+    pooled = L.GlobalAveragePooling2D()(given)
+    heads = [L.Dense(numbers, name=name)(pooled) for name, numbers in (("b", 4), ("a", 4), ("c", 9))]
+    model = keras.Model(given, heads)
+    model.compile("sgd", {"a": "mse", "b": LOGITS, "c": LOGITS})
+    net = cw.Network(model, preprocess="unit", class_names=["north", "east", "south", "west"])
+    assert [info.kind for info in net.outputs] == ["classes", "value", "classes"]
+    names = [{line.name for line in net.predict(noise(12, 12, 3), 9, output)} for output in "bac"]
+    assert names[0] == {"north", "east", "south", "west"}
+    assert names[1] == {f"value {i} of output 'a'" for i in range(4)}
+    assert names[2] == {f"class {i}" for i in range(9)}
+    with pytest.raises(cw.BadTarget, match="no value 7.*from 0 to 3"):
+        net.class_index(7, 1)
+    with pytest.raises(cw.BadTarget, match="no class names"):
+        net.class_index("north", 2)

@@ -13,12 +13,13 @@ import traitlets
 
 from cnnwidgets import pictures
 from cnnwidgets.compute.adversarial import AdversarialFrame, adversarial, plan_nudge
-from cnnwidgets.compute.network import Network, Prediction, as_network
+from cnnwidgets.compute.network import Prediction, as_network
+from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.errors import BadTarget, JobFailed
 from cnnwidgets.jobs import Job, worker
 from cnnwidgets.panels import markup
 from cnnwidgets.panels.class_menu import ClassMenu
-from cnnwidgets.panels.heatmap.words import class_chosen
+from cnnwidgets.panels.heatmap.words import class_chosen, unasked
 from cnnwidgets.panels.nudge import words
 from cnnwidgets.panels.nudge.controls import AFTER, BEFORE, NudgeControls
 from cnnwidgets.panels.nudge.second_opinion import QUALITY, Opinion, OtherNetwork, SecondOpinion, of_jpeg
@@ -170,7 +171,8 @@ class AdversarialPanel(PhotographPanel):
 
     def _invitation(self) -> str:
         chosen = class_chosen(self.net, self.target, self.output)
-        goal = AWAY if chosen is None else f"towards {self.net.class_name(chosen)}"
+        which = find_output(self.output, self.net.outputs)
+        goal = AWAY if chosen is None else f"towards {self.net.class_name(chosen, which)}"
         return (
             f"Start nudges the photograph {goal}, no pixel by more than {words.levels(self.epsilon)} of 255: "
             "a few seconds. Watch the bars turn over while the picture looks the same."
@@ -200,7 +202,8 @@ class AdversarialPanel(PhotographPanel):
 
     def _fill_controls(self) -> None:
         self.controls.show({name: getattr(self, name) for name in ("epsilon", "method", "steps", "seed")})
-        self.classes.offer(self._believed or _unasked(self.net), class_chosen(self.net, self.target, self.output))
+        offered = self._believed or unasked(self.net, self.output)
+        self.classes.offer(offered, class_chosen(self.net, self.target, self.output))
 
     def _show_state(self) -> None:
         super()._show_state()
@@ -288,8 +291,3 @@ class AdversarialPanel(PhotographPanel):
         if self.comm is not None:
             self.opinion.forget()
         super().close()
-
-
-def _unasked(net: Network) -> list[Prediction]:
-    """All classes, as long as the network has not been asked."""
-    return [Prediction(index, net.class_name(index), float("nan")) for index in range(net.outputs[0].classes)]
