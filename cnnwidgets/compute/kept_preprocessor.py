@@ -36,6 +36,8 @@ def is_used_in(front: Front, which: int, kept: Any) -> bool:
     picture = front.random_picture(which)
     with contextlib.suppress(Exception):  # whatever a function of the user's raises
         outside, inside = _converted(kept, picture[0]), front.run(which, picture)[0]
+        if outside.shape == picture[0].shape and np.allclose(outside, picture[0]):
+            return False  # it leaves numbers as they are, so that nothing shows
         return outside.shape == inside.shape and np.allclose(outside, inside, rtol=1e-3, atol=1e-3)
     return False
 
@@ -53,9 +55,8 @@ def finding(kept: Any, info: InputInfo) -> Finding:
 def _plain(kept: Any, channels: int) -> Preprocess | None:
     """Its scale and offset as a value, if that is all it does to a picture of one color."""
     try:
-        scale, offset = (
-            _numbers(getattr(kept, name, usual), channels) for name, usual in (("scale", 1), ("offset", 0))
-        )
+        scale = _numbers(getattr(kept, "scale", None), 1.0, channels)
+        offset = _numbers(getattr(kept, "offset", None), 0.0, channels)
         plain = _of_numbers(scale, offset)
         color = np.linspace(40, 200, channels, dtype=np.float32)
         picture = np.broadcast_to(color, (*(getattr(kept, "image_size", None) or (SIDE, SIDE)), channels))
@@ -66,8 +67,8 @@ def _plain(kept: Any, channels: int) -> Preprocess | None:
         return None
 
 
-def _numbers(given: Any, channels: int) -> Array:
-    value = np.asarray(given if given is not None else np.nan, np.float64).ravel()
+def _numbers(given: Any, usual: float, channels: int) -> Array:
+    value = np.asarray(usual if given is None else given, np.float64).ravel()
     return np.asarray(np.broadcast_to(value, (channels,)))
 
 

@@ -114,6 +114,54 @@ def test_a_backbone_whose_layers_got_a_prefix_is_recognized(found):
     assert "pass preprocess= if" in note
 
 
+def small_mobilenet():
+    return APPLICATIONS.MobileNetV2(weights=None, include_top=False, input_shape=(32, 32, 3), alpha=0.35)
+
+
+def test_a_backbone_is_recognized_where_all_of_its_layers_have_other_names(found):
+    numbers = iter(range(1000))
+
+    def numbered(layer):
+        return type(layer).from_config({**layer.get_config(), "name": f"layer{next(numbers)}"})
+
+    preprocess, note = found(keras.models.clone_model(small_mobilenet(), clone_function=numbered))
+    assert preprocess == MODES["tf"]
+    assert "by the convention of MobileNet" in note
+
+
+class Transfer(keras.Model):
+    """A backbone in a subclassed model, behind a function or a layer."""
+
+    def __init__(self, front):
+        super().__init__()
+        self.front, self.backbone, self.head = front, small_mobilenet(), L.Dense(2)
+
+    def call(self, x):
+        return self.head(tf.reduce_mean(self.backbone(self.front(x), training=False), (1, 2)))
+
+
+@pytest.mark.parametrize(
+    "front, mode",
+    [
+        (APPLICATIONS.mobilenet_v2.preprocess_input, "none"),
+        (L.Rescaling(1 / 255), "none"),
+        (L.Rescaling(2, -1), "unit"),
+        (L.RandomFlip(), "tf"),
+    ],
+)
+def test_a_backbone_in_a_subclassed_model_is_recognized(found, front, mode):
+    model = Transfer(front)
+    model(np.zeros((1, 32, 32, 3), "f4"))
+    assert found(model)[0] == MODES[mode]
+
+
+def test_weights_in_front_of_a_backbone_hide_its_convention(found):
+    picture = keras.Input((32, 32, 1))
+    preprocess, note = found(keras.Model(picture, small_mobilenet()(L.Conv2D(3, 1)(picture))))
+    assert preprocess == MODES["unit"]
+    assert "a guess" in note
+
+
 def test_a_name_alone_proves_nothing(found):
     preprocess, note = found(model_named("vgg16"))
     assert preprocess == MODES["unit"]
@@ -304,8 +352,7 @@ def test_fronts_are_followed_for_any_number_of_channels(found, channels):
 
 def test_gray_that_becomes_three_colors_keeps_the_convention_of_the_backbone(found):
     picture = keras.Input((32, 32, 1))
-    backbone = APPLICATIONS.MobileNetV2(weights=None, include_top=False, input_shape=(32, 32, 3), alpha=0.35)
-    model = keras.Model(picture, backbone(L.Concatenate()([picture] * 3)))
+    model = keras.Model(picture, small_mobilenet()(L.Concatenate()([picture] * 3)))
     assert found(model)[0] == MODES["tf"]
 
 
@@ -326,6 +373,22 @@ def test_the_front_is_followed_in_half_precision(found):
         assert found(with_front(lambda x: L.Rescaling(2, -1)(x), "flat"))[0] == MODES["unit"]
     finally:
         keras.mixed_precision.set_dtype_policy(policy)
+
+
+class Standardizing(L.Layer):
+    """A layer that keeps a mean and a deviation as weights of its own."""
+
+    def build(self, shape):
+        self.mean = self.add_weight(shape=(1, 1, 1, 3), initializer=keras.initializers.Constant(120), trainable=False)
+        self.deviation = self.add_weight(shape=(3,), initializer=keras.initializers.Constant(60), trainable=False)
+
+    def call(self, x):
+        return (x - self.mean) / self.deviation
+
+
+def test_weights_that_mix_no_pixels_are_part_of_the_front(found):
+    assert found(model_named("own", Standardizing()))[0] == MODES["none"]
+    assert found(model_named("own", L.PReLU(shared_axes=(1, 2)), L.Rescaling(1 / 255)))[0] == MODES["none"]
 
 
 class OwnWeights(keras.Model):
@@ -405,7 +468,8 @@ class Converter(L.Layer):
         self.scale, self.offset, self.image_size = scale, offset, image_size
 
     def call(self, x):
-        return tf.image.resize(x, self.image_size) * self.scale + self.offset
+        x = tf.image.resize(x, self.image_size)
+        return x * (1 if self.scale is None else self.scale) + (0 if self.offset is None else self.offset)
 
 
 class Keeping(keras.Model):
@@ -420,7 +484,13 @@ class Keeping(keras.Model):
 
 @pytest.mark.parametrize(
     "scale, offset, kind",
-    [(1 / 255, 0.0, Scale), (1 / 127.5, -1.0, Scale), ([0.017, 0.018, 0.019], [-2.1, -2.0, -1.8], Affine)],
+    [
+        (1 / 255, 0.0, Scale),
+        (1 / 255, None, Scale),
+        (None, None, Scale),
+        (1 / 127.5, -1.0, Scale),
+        ([0.017, 0.018, 0.019], [-2.1, -2.0, -1.8], Affine),
+    ],
 )
 def test_a_preprocessor_kept_with_a_model_is_used(noise, scale, offset, kind):
     model, pictures = Keeping(Converter(scale, offset)), noise(1, 16, 16, 3)
