@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -94,17 +95,7 @@ def answers(net: Network, paths: tuple[str, ...], call: int, arrays: Sequence[Ar
     feed = [tf.constant(array) for array in arrays]
     net.check_room(feed)
 
-    def run(feed: list[Any]) -> tuple[list[Any], Any]:
-        with layers_.record(net.layers_by_path, paths, until=[(path, call) for path in paths]) as recording:
-            net.call(feed)
-        maps = [_channels_last(net, path, recording.calls[path][call]) for path in paths]
-        return maps, tf.stack([tf.reduce_sum(tf.abs(one)) for one in maps])  # here, where it costs least
-
-    def build() -> Any:
-        return compiled(run).get_concrete_function([tf.TensorSpec(shape) for shape in shapes(net)])
-
-    forward = net.traces.get(("feature_maps", paths, call), build)
-    maps, sums = forward(feed)
+    maps, sums = net.traces.get(functools.partial(_maps_graph, net, paths, call))(feed)
     found = [_in_rows(net, path, call, answer.numpy()[0], arrays) for path, answer in zip(paths, maps, strict=True)]
     for path, answer, total in zip(paths, found, sums.numpy(), strict=True):
         if not (np.isfinite(total) or np.isfinite(answer).all()):  # a sum may overflow
@@ -112,6 +103,16 @@ def answers(net: Network, paths: tuple[str, ...], call: int, arrays: Sequence[Ar
         if not total and net.spoiled_weights():  # the fast ReLU of some devices makes 0 of NaN
             raise BadModel(f"The output of the layer {quoted(path)} is zero everywhere. {net.why_not_finite()}")
     return found
+
+
+def _maps_graph(net: Network, paths: tuple[str, ...], call: int) -> Any:
+    def run(feed: list[Any]) -> tuple[list[Any], Any]:
+        with layers_.record(net.layers_by_path, paths, until=[(path, call) for path in paths]) as recording:
+            net.call(feed)
+        maps = [_channels_last(net, path, recording.calls[path][call]) for path in paths]
+        return maps, tf.stack([tf.reduce_sum(tf.abs(one)) for one in maps])  # here, where it costs least
+
+    return compiled(run).get_concrete_function([tf.TensorSpec(shape) for shape in shapes(net)])
 
 
 def _in_rows(net: Network, path: str, call: int, answer: Array, arrays: Sequence[Array]) -> Array:

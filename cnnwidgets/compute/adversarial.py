@@ -16,7 +16,7 @@ from cnnwidgets.compute.backend import compiled, tf
 from cnnwidgets.compute.canvas import Canvas, canvas_around
 from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.network import Network, Prediction, as_network
-from cnnwidgets.compute.objectives import Objective, numbers_of
+from cnnwidgets.compute.objectives import Objective, Term, numbers_of
 from cnnwidgets.compute.optimizers import MomentumSign
 from cnnwidgets.compute.outputs import check_classes
 from cnnwidgets.compute.outputs import find as find_output
@@ -235,14 +235,16 @@ def _random_search(plan: NudgePlan) -> Iterator[Frame]:
 
 
 def _value(plan: NudgePlan, pictures: Any) -> Any:  # [1, H, W, C] -> [1]
-    net, canvas, terms = plan.net, plan.canvas, plan.objective.terms
-    kinds = tuple((t.kind, t.output) for t in terms)
+    terms = tuple(term.structure for term in plan.objective.terms)
+    graph = plan.net.traces.get(functools.partial(_value_graph, plan.net, terms, plan.canvas.structure))
+    return graph(pictures, numbers_of(plan.objective), dict(plan.canvas.held))
 
+
+def _value_graph(net: Network, terms: tuple[Term, ...], canvas: Canvas) -> Any:
     def value(pictures: Any, numbers: Any, held: Any) -> Any:
         return read(net, terms, canvas.feed(net, pictures, held), numbers)
 
-    key = "value", kinds, canvas.which, tuple(canvas.held)
-    return net.traces.get(key, lambda: compiled(value))(pictures, numbers_of(plan.objective), dict(canvas.held))
+    return compiled(value)
 
 
 METHODS: dict[str, Callable[[NudgePlan], Iterator[Frame]]] = {

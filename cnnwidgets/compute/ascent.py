@@ -176,27 +176,31 @@ def _read_back(render: Any, variables: Any) -> Array:
 
 def _traced(net: Network, objective: Objective, canvas: Canvas, ascent: Ascent, parts: int) -> tuple[Any, Any]:
     """The step and the rendering as graphs, made once for each layer structure, size and way of climbing."""
-    structure = tuple((t.kind, t.layer, t.call, t.output, t.before_activation) for t in objective.terms)
-    place = canvas.shape, canvas.which, canvas.fed, canvas.windows, tuple(canvas.held)
-    key = ("climb", structure, objective.pictures, parts, place, ascent)
-
-    def build() -> tuple[Any, Any]:
-        def render(variables: Any) -> Any:
-            return tf.concat([ascent.finish(ascent.parametrization.render(v, canvas.shape)) for v in variables], 0)
-
-        step = compiled(_step(net, objective.terms, canvas, ascent))  # traced once for all batches
-        return compiled(_side_by_side(step)), compiled(render)
-
-    return net.traces.get(key, build)  # type: ignore[no-any-return]
+    terms = tuple(term.structure for term in objective.terms)
+    shares = (objective.pictures // parts,) * parts
+    return net.traces.get(  # type: ignore[no-any-return]
+        functools.partial(_graphs, net, terms, canvas.structure, ascent, shares)
+    )
 
 
-def _side_by_side(step: Callable[..., Any]) -> Callable[..., Any]:
+def _graphs(
+    net: Network, terms: tuple[Term, ...], canvas: Canvas, ascent: Ascent, shares: tuple[int, ...]
+) -> tuple[Any, Any]:
+    """See `_traced`; `shares` are the lengths of the batches."""
+
+    def render(variables: Any) -> Any:
+        return tf.concat([ascent.finish(ascent.parametrization.render(v, canvas.shape)) for v in variables], 0)
+
+    step = compiled(_step(net, terms, canvas, ascent))  # traced once for all batches
+    return compiled(_side_by_side(step, len(shares))), compiled(render)
+
+
+def _side_by_side(step: Callable[..., Any], parts: int) -> Callable[..., Any]:
     """A step of several batches, which share nothing but the rate and what is random for all."""
 
     def steps(
         variables: Any, state: Any, count: Any, numbers: Any, seeds: Any, shared: Any, rate: Any, held: Any
     ) -> Any:
-        parts = len(variables)
         units = [tf.split(term.units, parts) for term in numbers]
         each = [
             step(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cnnwidgets.compute.backend import tf
@@ -35,6 +35,11 @@ class Canvas:
     held: Mapping[int, Any] = field(default_factory=dict)
     fed: tuple[int, int] | None = None
     windows: Windows | None = None
+
+    @property
+    def structure(self) -> Canvas:
+        """What a graph is traced for: what the other inputs hold are tensors in it."""
+        return replace(self, held=dict.fromkeys(self.held))
 
     @property
     def is_open(self) -> bool:

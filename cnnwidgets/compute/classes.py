@@ -107,10 +107,8 @@ class ClassesPlan(Tiles):
     def _logits(self, pictures: Array) -> Array:  # [N, H, W, C] -> [N, classes]
         canvas = self.canvas
         eight_bit = np.round(pictures * 255).astype(np.float32) / np.float32(255)
-        forward = self.net.traces.get(
-            ("logits", self.output, canvas.which, canvas.fed, tuple(canvas.held)),
-            lambda: compiled(lambda p, held: self.net.logits(canvas.feed(self.net, p, held), self.output)),
-        )
+        net, output, still = self.net, self.output, canvas.structure
+        forward = net.traces.get(lambda: compiled(lambda p, held: net.logits(still.feed(net, p, held), output)))
         logits: Array = forward(tf.constant(eight_bit), dict(canvas.held)).numpy()
         return np.asarray(logits.reshape(len(logits), -1, logits.shape[-1]).mean(1))
 

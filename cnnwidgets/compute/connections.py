@@ -66,20 +66,21 @@ def branch_note(net: Network, target: Target) -> str:
 
 def _choice(net: Network, target: Target) -> tuple[str, bool]:
     """The default layer, and whether it is one branch of a sum that is no layer."""
+    any_unit = target.structure
 
     def find() -> tuple[str, bool]:
-        candidates, branches = _look(net, target, lambda run: _candidates(net, target, run))
+        candidates, branches = _look(net, any_unit, lambda run: _candidates(net, any_unit, run))
         maps = [path for path in candidates if len(net.layer(path).output_shape) == 3]
         tokens = [path for path in candidates if path not in maps]
         for kind, paths in ((GRID, candidates), (SPREAD, maps)):
             for path in paths:
-                if _is_map(net, target, path, kind, path in tokens):
+                if _is_map(net, any_unit, path, kind, path in tokens):
                     return path, path in branches
         if not maps:
             raise BadTarget(_no_map(net))
         return maps[0], maps[0] in branches
 
-    return net.traces.get(("default layer", target.structure), find)  # type: ignore[no-any-return]
+    return net.traces.get(find)  # type: ignore[no-any-return]
 
 
 def _is_map(net: Network, target: Target, path: str, kind: str, is_of_tokens: bool) -> bool:
@@ -100,9 +101,9 @@ def _no_map(net: Network) -> str:
 
 def leads_to(net: Network, target: Target, path: str, call: int) -> bool:
     """Whether the target depends on what a layer's call puts out."""
-    key = ("leads to", target.structure, path, call)
+    any_unit = target.structure
     look = lambda run: run.calls[path][call].op in ancestors(run.value.op)  # noqa: E731
-    return net.traces.get(key, lambda: _look(net, target, look))  # type: ignore[no-any-return]
+    return net.traces.get(lambda: _look(net, any_unit, look))  # type: ignore[no-any-return]
 
 
 def why_no_gradient(net: Network, target: Target, path: str = "", call: int = 0) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,7 @@ def forward_flops(net: Network, path: str, canvas: Canvas) -> float:
         path: the layer; "" for the output.
         canvas: where pictures are painted.
     """
-    key = ("flops", canvas.shape, canvas.which, canvas.fed)
-    spent: dict[str, float] = net.traces.get(key, lambda: _spent(net, canvas))
+    spent: dict[str, float] = net.traces.get(functools.partial(_spent, net, canvas.structure))
     return spent[path]
 
 

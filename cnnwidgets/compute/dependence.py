@@ -11,6 +11,7 @@ grouped convolution) is followed by its true gradient.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -51,28 +52,29 @@ def follow(net: Network, path: str, call: int, shapes: Sequence[tuple[int | None
     Raises:
         BadTarget: for a layer that cannot be followed to a picture.
     """
+    build = functools.partial(_followed, net, path, call, tuple(shapes))
+    return net.traces.get(build)  # type: ignore[no-any-return]
 
-    def build() -> Followed:
-        found: list[int] = []
 
-        def run(feed: list[Any], cell: Any) -> tuple[Any, Any]:
-            with tf.compat.v1.get_default_graph().gradient_override_map(_NAMES):
-                output = _output(net, path, call, feed)
-                _follow_inside(output.graph)
-                chosen, cells = _at(output, cell)
-                masks = _masks(output, [feed[i] for i in net.picture_inputs], chosen)
-            found[:] = [i for i, mask in enumerate(masks) if mask is not None]
-            if not found:
-                raise BadTarget(
-                    f"The layer {quoted(path)} cannot be followed back to a picture: it sees none, or something "
-                    "between them cuts it (an integer cast, argmax). Choose another layer."
-                )
-            return _bounds(tf.convert_to_tensor(masks[found[0]])), cells
+def _followed(net: Network, path: str, call: int, shapes: tuple[tuple[int | None, ...], ...]) -> Followed:
+    found: list[int] = []
 
-        box = compiled(run).get_concrete_function([tf.TensorSpec(s) for s in shapes], tf.TensorSpec([3], tf.int32))
-        return Followed(box, net.picture_inputs[found[0]])
+    def run(feed: list[Any], cell: Any) -> tuple[Any, Any]:
+        with tf.compat.v1.get_default_graph().gradient_override_map(_NAMES):
+            output = _output(net, path, call, feed)
+            _follow_inside(output.graph)
+            chosen, cells = _at(output, cell)
+            masks = _masks(output, [feed[i] for i in net.picture_inputs], chosen)
+        found[:] = [i for i, mask in enumerate(masks) if mask is not None]
+        if not found:
+            raise BadTarget(
+                f"The layer {quoted(path)} cannot be followed back to a picture: it sees none, or something "
+                "between them cuts it (an integer cast, argmax). Choose another layer."
+            )
+        return _bounds(tf.convert_to_tensor(masks[found[0]])), cells
 
-    return net.traces.get(("dependence", path, call, tuple(shapes)), build)  # type: ignore[no-any-return]
+    box = compiled(run).get_concrete_function([tf.TensorSpec(s) for s in shapes], tf.TensorSpec([3], tf.int32))
+    return Followed(box, net.picture_inputs[found[0]])
 
 
 def _output(net: Network, path: str, call: int, feed: list[Any]) -> Any:  # [1, h, w, units], if it has rows and columns

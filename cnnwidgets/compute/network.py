@@ -104,7 +104,7 @@ class Network:
         self._check_names()
         self.preprocess, self.preprocess_note = resolve(preprocess, model, self.layers_by_path, self.inputs, self._nest)
         self.file_note = ""
-        self.traces = Traces()
+        self.traces = Traces(context=self.read_by_graphs)
         self._sees: dict[tuple[str, int], tuple[int, ...]] = {}
         self.size, self.size_note = self._sized(size)
         self._synonyms = synonyms
@@ -300,6 +300,10 @@ class Network:
         """Whether the class names are those of this output: another head may have other classes."""
         info = self.outputs[output]
         return info.is_class_scores and info.classes in (0, len(self.class_names or ()))
+
+    def read_by_graphs(self) -> tuple[object, ...]:
+        """What graphs read of a network besides its variables."""
+        return self.preprocess, self.class_names
 
     def fingerprint(self) -> str:
         """A sha256 of all that changes a pixel, as it is now: weights, architecture and preprocessing; 64 digits."""
@@ -521,7 +525,7 @@ class Network:
             return True
 
         if min(height, width) < SMALL:
-            self.traces.get(("room", *shapes), trace)
+            self.traces.get(trace)
 
     def first_cut(self) -> str:
         """The path of the first layer, in the order of the calls, that no gradient leaves; "" where there is none."""
@@ -567,7 +571,7 @@ class Network:
         check_eager()
         index = find_output(output, self.outputs)
         feed = [tf.constant(array) for array in arrays]
-        forward = self.traces.get("predict", lambda: compiled(self.call))
+        forward = self.traces.get(lambda: compiled(self.call))
         self.check_room(feed)
         self.check_weights()
         scores = np.asarray(forward(feed)[index], np.float64)[0]

@@ -50,6 +50,11 @@ class Term:
     vector: tuple[float, ...] = ()
     weight: float = 1.0
 
+    @property
+    def structure(self) -> Term:
+        """What a graph is traced for: units, place, direction and weight are tensors in it."""
+        return replace(self, units=(0,), place=(CENTER, CENTER), vector=(), weight=1.0)
+
 
 @dataclass(frozen=True)
 class Objective:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,21 +72,24 @@ def _fits(net: Network, paths: Sequence[str], canvas: Canvas, whole: Size, size:
     if min(size) >= SMALL or None not in info.size:
         return True
 
-    def trace() -> bool:
-        maps: dict[str, list[Any]] = {}
-        held = held_along(net, canvas, whole, size)
+    shapes = {i: tuple(tensor.shape) for i, tensor in held_along(net, canvas, whole, size).items()}
+    return bool(net.traces.get(functools.partial(_has_room, net, tuple(paths), canvas.which, size, shapes)))
 
-        def run() -> None:
-            with layers_.record(net.layers_by_path, paths) as recording:
-                # What lies behind the layers may have no room; it is not climbed.
-                with contextlib.suppress(BadPicture), enough_room(*size, BadPicture):
-                    net.call(net.feed(tf.zeros([1, *size, info.channels]), canvas.which, held))
-                maps.update(recording.calls)
 
-        compiled(run).get_concrete_function()
-        return all(path in maps and 0 not in keras.tree.flatten(maps[path][0])[0].shape for path in paths)
+def _has_room(net: Network, paths: Sequence[str], which: int, size: Size, shapes: dict[int, tuple[int, ...]]) -> bool:
+    """See `_fits`; `shapes` are those of the other inputs."""
+    maps: dict[str, list[Any]] = {}
 
-    return bool(net.traces.get(("fits", tuple(paths), canvas.which, size), trace))
+    def run() -> None:
+        held = {i: tf.zeros(shape) for i, shape in shapes.items()}
+        with layers_.record(net.layers_by_path, paths) as recording:
+            # What lies behind the layers may have no room; it is not climbed.
+            with contextlib.suppress(BadPicture), enough_room(*size, BadPicture):
+                net.call(net.feed(tf.zeros([1, *size, net.inputs[which].channels]), which, held))
+            maps.update(recording.calls)
+
+    compiled(run).get_concrete_function()
+    return all(path in maps and 0 not in keras.tree.flatten(maps[path][0])[0].shape for path in paths)
 
 
 def held_along(net: Network, canvas: Canvas, whole: Size, size: Size) -> dict[int, Any]:

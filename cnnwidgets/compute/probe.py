@@ -6,7 +6,8 @@ running again what lies before it. What it holds is as old as the probe: make a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,8 +97,8 @@ class Probe:
             BadModel: for a network whose numbers are not finite.
         """
         if path not in self._seen:
-            ask = self._traced(("activations", path), lambda: passes.activations(self.net, path))
-            seen = [self._on_a_grid(path, call, found) for call, found in enumerate(ask(self.feed))]
+            found = self._traced(functools.partial(passes.activations, self.net, path))(self.feed)
+            seen = [self._on_a_grid(path, call, one) for call, one in enumerate(found)]
             if not all(np.isfinite(one).all() for one in seen):
                 raise BadModel(self.net.why_not_finite())
             self._seen[path] = seen
@@ -113,32 +114,29 @@ class Probe:
 
     def values(self, target: Target, copies: Mapping[int, Array] | None = None) -> Reading:
         """The target of the pictures, or of copies [N, H, W, C] for each picture input."""
-        ask = self._traced(("values", target.structure), lambda: passes.values(self.net, target), CLASSES)
+        ask = self._traced(functools.partial(passes.values, self.net, target.structure), CLASSES)
         feed = self._repeated(copies)
         return self._checked(self._run(ask, target, feed, tf.constant(target.classes)), feed, len(feed[0]), target)
 
     def slopes(self, target: Target, copies: Mapping[int, Array] | None = None, guided: bool = False) -> Slopes:
         """The target's gradient by each picture input, [N, H, W, C]."""
-        key = ("slopes", target.structure, guided)
-        ask = self._traced(key, lambda: passes.slopes(self.net, target, guided), CLASSES, SCALE)
+        ask = self._traced(functools.partial(passes.slopes, self.net, target.structure, guided), CLASSES, SCALE)
         return self._scaled(ask, target, self._repeated(copies), tf.constant(target.classes))
 
     def slope_at(self, path: str, call: int, target: Target) -> Slopes:
         """The target's gradient by what one call of a layer puts out, [1, h, w, C]."""
         activation = self.activations(path)[call]
         tokens = self.location(path, call).tokens
-        key = ("slope at", path, call, target.structure, tokens)
-        build = lambda: passes.slope_at(self.net, path, call, target, tokens)  # noqa: E731
-        ask = self._traced(key, build, _like(activation), CLASSES, SCALE)
+        build = functools.partial(passes.slope_at, self.net, path, call, target.structure, tokens)
+        ask = self._traced(build, _like(activation), CLASSES, SCALE)
         return self._scaled(ask, target, self.feed, activation, tf.constant(target.classes))
 
     def without(self, path: str, call: int, target: Target, channels: Sequence[int]) -> Array:
         """The target with one channel of a layer's call at zero, for each of the channels: [N]."""
         activation = self.activations(path)[call]
         tokens = self.location(path, call).tokens
-        key = ("without", path, call, target.structure, tokens)
-        build = lambda: passes.without(self.net, path, call, target, tokens)  # noqa: E731
-        ask = self._traced(key, build, _like(activation), CHANNELS, CLASSES)
+        build = functools.partial(passes.without, self.net, path, call, target.structure, tokens)
+        ask = self._traced(build, _like(activation), CHANNELS, CLASSES)
         off = tf.constant(np.asarray(channels, np.int32))
         read = self._run(ask, target, self.feed, activation, off, tf.constant(target.classes))
         reading = self._checked(read, self.feed, len(channels), target)
@@ -182,18 +180,17 @@ class Probe:
         share = height * width / (usual[0] * usual[1])
         return float(share * forward_flops(self.net, path, Canvas((*usual, channels), which)))
 
-    def _traced(self, key: Hashable, build: Callable[[], Any], *more: Any) -> Any:
+    def _traced(self, build: Callable[[], Any], *more: Any) -> Any:
         """A pass as a graph for inputs of any size and number, kept by the network."""
+        shapes = [tuple(info.fed_shape) for info in self.net.inputs]
 
         def trace() -> Any:
             made = build()
             run, flags = made if isinstance(made, tuple) else (made, None)
-            graph = compiled(run).get_concrete_function(
-                [tf.TensorSpec([None, *info.fed_shape]) for info in self.net.inputs], *more
-            )
+            graph = compiled(run).get_concrete_function([tf.TensorSpec([None, *shape]) for shape in shapes], *more)
             return graph if flags is None else (graph, flags)
 
-        return self.net.traces.get(("probe", key), trace)
+        return self.net.traces.get(trace)
 
     def _repeated(self, copies: Mapping[int, Array] | None) -> list[Any]:
         """Inputs for copies of the pictures; tables are the same for each."""
@@ -242,7 +239,7 @@ class Probe:
         if np.isfinite(read.value).all():
             targets.settled(target, read)  # refuses a top class among those it is compared with
             return read
-        if target.function is not None and all(np.isfinite(output).all() for output in self.net.call(feed)):
+        if target.function is not None and all(np.isfinite(output).all() for output in compiled(self.net.call)(feed)):
             bad = float(read.value[~np.isfinite(read.value)][0])
             raise BadTarget(
                 f"The target function returned {bad}, although every output of {quoted(self.net.name)} is finite. "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -71,19 +71,21 @@ def check_places(net: Network, objective: Objective, canvas: Canvas) -> None:
     """Refuse a neuron at a row or column that its map does not have."""
     for term in objective.terms:
         if term.place != (CENTER, CENTER):
-            key = ("cells", term.layer, term.call, canvas.shape, canvas.which, canvas.fed)
-            rows, columns = net.traces.get(key, functools.partial(_cells, net, term, canvas))
+            held = {i: tuple(tensor.shape) for i, tensor in canvas.held.items()}
+            build = functools.partial(_cells, net, term.structure, canvas.structure, held)
+            rows, columns = net.traces.get(build)
             whole_number("row", max(term.place[0], 0), 0, rows - 1)
             whole_number("column", max(term.place[1], 0), 0, columns - 1)
 
 
-def _cells(net: Network, term: Term, canvas: Canvas) -> tuple[int, int]:
-    """Rows and columns of the map that a term reads, found by shapes alone."""
+def _cells(net: Network, term: Term, canvas: Canvas, held: Mapping[int, tuple[int, ...]]) -> tuple[int, int]:
+    """Rows and columns of the map that a term reads, found by shapes alone; `held` are those of the other inputs."""
     sizes: list[tuple[int, int]] = []
 
     def run() -> None:
         with layers_.record(net.layers_by_path, [term.layer]) as recording, enough_room(*canvas.shape[:2], BadTarget):
-            net.call(canvas.feed(net, tf.zeros([1, *canvas.shape]), dict(canvas.held)))
+            others = {i: tf.zeros(shape) for i, shape in held.items()}
+            net.call(canvas.feed(net, tf.zeros([1, *canvas.shape]), others))
         seen = _seen(net, replace(term, before_activation=False), recording, [])
         sizes.append(tuple(seen.shape[1:3]))
 

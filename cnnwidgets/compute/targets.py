@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -43,10 +43,9 @@ class Target:
     against: tuple[int, ...] = ()
 
     @property
-    def structure(self) -> Hashable:
+    def structure(self) -> Target:
         """What a graph is traced for; the classes are a tensor in it."""
-        function = None if self.function is None else id(self.function)
-        return self.output, self.takes_all, function, self.of, bool(self.against)
+        return replace(self, unit=TOP, against=self.against and (TOP,))
 
     @property
     def classes(self) -> Array:

@@ -7,18 +7,35 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from cnnwidgets.compute.content import live
+from cnnwidgets.compute.source import Unreadable
+
 
 class Traces:
-    """The least recently used of at most `limit` traced functions are forgotten."""
+    """The least recently used of at most `limit` traced functions are forgotten.
 
-    def __init__(self, limit: int = 32) -> None:
+    What a function is kept under is derived from the function that builds it: its code and everything that it took
+    along, by content. So another function, another number or a changed array is another key, and nobody lists them.
+    What may change without another graph (units, weights, pictures) must come to the graph as a tensor, and must not be
+    taken along by what builds it.
+
+    Args:
+        limit: how many are kept.
+        context: what every graph depends on besides, asked each time.
+    """
+
+    def __init__(self, limit: int = 32, context: Callable[[], object] = lambda: None) -> None:
         """Start empty."""
-        self._limit = limit
+        self._limit, self._context = limit, context
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.RLock()
 
-    def get(self, key: Hashable, build: Callable[[], Any]) -> Any:
-        """The function kept under `key`, built now if there is none."""
+    def get(self, build: Callable[[], Any]) -> Any:
+        """What `build` returns, from the last time that it was asked with the same content; else built now."""
+        try:
+            key = live((build, self._context()))
+        except Unreadable:  # it may act differently each time, so it is not kept
+            return build()
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = build()
@@ -26,6 +43,11 @@ class Traces:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(key)
             return self._kept[key]
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        with self._lock:
+            self._kept.clear()
 
     def __len__(self) -> int:
         """How many functions are kept."""

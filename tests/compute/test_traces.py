@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
+from cnnwidgets.compute.content import Held
 from cnnwidgets.compute.traces import Traces
+
+
+def _build(built, key):
+    built.thing.append(key)
+    return key
 
 
 def test_what_is_kept_is_not_built_again():
     traces, built = Traces(), []
     for _ in range(3):
-        assert traces.get("a", lambda: built.append("a") or len(built)) == 1
+        assert traces.get(functools.partial(_build, Held(built), "a")) == "a"
     assert built == ["a"] and len(traces) == 1
 
 
@@ -18,7 +26,7 @@ def test_the_least_recently_used_is_forgotten():
     traces, built = Traces(limit=2), []
 
     def get(key):
-        return traces.get(key, lambda: built.append(key) or key)
+        return traces.get(functools.partial(_build, Held(built), key))
 
     for key in "abaca":
         assert get(key) == key
@@ -30,5 +38,5 @@ def test_the_least_recently_used_is_forgotten():
 def test_what_failed_to_build_is_not_kept():
     traces = Traces()
     with pytest.raises(ZeroDivisionError):
-        traces.get("a", lambda: 1 / 0)
-    assert len(traces) == 0 and traces.get("a", lambda: 5) == 5
+        traces.get(lambda: 1 / 0)
+    assert len(traces) == 0 and traces.get(lambda: 5) == 5

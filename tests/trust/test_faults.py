@@ -302,7 +302,7 @@ def test_a_verb_leaves_model_and_session_as_they_were(build, photo, monkeypatch,
         wrong = VERBS[verb](net, photo, True)
         list(wrong) if hasattr(wrong, "__next__") else None
     assert unchanged(), "after a wrong setting"
-    net.traces.__init__()
+    net.traces.clear()
     with monkeypatch.context() as patch:
         patch.setattr(keras.layers.Conv2D, "call", broken_device)
         with pytest.raises(RuntimeError):

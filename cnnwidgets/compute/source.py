@@ -1,0 +1,115 @@
+"""What a function reads besides its arguments: the globals that its code names, and what it asks of modules."""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import functools
+import itertools
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+# What makes, shows, compares or saves an object, and what Python itself notes in a class: none of it acts in a graph.
+ASIDE_IN_CLASSES = {
+    "__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__annotate__",
+    "__annotate_func__", "__annotations_cache__", "__firstlineno__", "__static_attributes__", "__orig_bases__",
+    "__parameters__", "__type_params__", "__abstractmethods__", "__dataclass_fields__", "__dataclass_params__",
+    "__match_args__", "__slots__", "_abc_impl", "__init__", "__repr__", "__str__", "__eq__", "__hash__", "__reduce__",
+    "__reduce_ex__", "__getstate__", "__setstate__", "__replace__", "get_config", "from_config",
+}  # fmt: skip
+_CHANGING = {"datetime", "random", "secrets", "time", "uuid"}  # modules that answer differently each time
+_CHANGING_PARTS = {("numpy", "random"), ("os", "environ"), ("os", "getenv"), ("os", "urandom")}
+_ANYTHING = {"eval", "exec", "globals", "input", "locals", "open", "vars", "__import__"}  # builtins that read anything
+_FILES = {"imread", "load", "loadtxt", "open", "read_bytes", "read_text"}  # methods and functions that read files
+_READS = {  # instructions that read a name, and what they read
+    **dict.fromkeys(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"), "globals"),
+    **dict.fromkeys(("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"), "attributes"),
+    "IMPORT_NAME": "imports",
+}
+_LIBRARIES = {"site-packages", "dist-packages"}
+
+
+class Unreadable(Exception):
+    """The content of a value cannot be read."""
+
+
+def is_library(module: str | None) -> bool:
+    """Whether a module is one of Python's, installed, or this package's own: it stays as it is in a process."""
+    if not module or module == "__main__":
+        return False
+    top = module.partition(".")[0]
+    if top == "cnnwidgets" or top in sys.stdlib_module_names:
+        return True
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return file is not None and not _LIBRARIES.isdisjoint(Path(file).parts)
+
+
+def draws(value: Any) -> bool:
+    """Whether it is a builtin of a module that answers differently each time."""
+    return isinstance(value, types.BuiltinFunctionType) and getattr(value.__self__, "__name__", "") in _CHANGING
+
+
+class Names(NamedTuple):
+    """What code names, that of functions inside it too.
+
+    Attributes:
+        globals: in the order in which they are first read.
+        attributes: of whatever object.
+        imports: modules.
+    """
+
+    globals: tuple[str, ...]
+    attributes: frozenset[str]
+    imports: frozenset[str]
+
+
+@functools.lru_cache(maxsize=1024)
+def named_in(code: types.CodeType) -> Names:
+    """The names in a piece of code."""
+    found: dict[str, list[str]] = {"globals": [], "attributes": [], "imports": []}
+    for one in dis.get_instructions(code):
+        if one.opname in _READS:
+            found[_READS[one.opname]].append(str(one.argval))
+    inner = [named_in(const) for const in code.co_consts if isinstance(const, types.CodeType)]
+    names = itertools.chain(found["globals"], *(one.globals for one in inner))
+    attributes = itertools.chain(found["attributes"], *(one.attributes for one in inner))
+    imports = itertools.chain(found["imports"], *(one.imports for one in inner))
+    return Names(tuple(dict.fromkeys(names)), frozenset(attributes), frozenset(imports))
+
+
+def read_by(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    """(name, value) of each global that a function reads, as it is now.
+
+    Raises:
+        Unreadable: where it reads what nobody can know beforehand: a file, the clock, random numbers.
+    """
+    names = named_in(function.__code__)
+    for part in names.attributes & _FILES:
+        raise Unreadable(f"it calls {part}")
+    for name in names.globals:
+        if name in function.__globals__:
+            yield from _of_global(name, function.__globals__[name], names.attributes)
+        elif name in _ANYTHING:
+            raise Unreadable(f"it calls {name}")
+        elif not hasattr(builtins, name):
+            yield name, None
+    for name in sorted(names.imports):
+        if name in sys.modules:
+            yield from _of_global(name, sys.modules[name], names.attributes)
+
+
+def _of_global(name: str, value: Any, attributes: frozenset[str]) -> Iterator[tuple[str, Any]]:
+    """A global; of a module what the function may ask of it."""
+    yield name, value
+    if not isinstance(value, types.ModuleType):
+        return
+    module = value.__name__
+    if module in _CHANGING or any((module, part) in _CHANGING_PARTS for part in attributes):
+        raise Unreadable(f"it reads {module}")
+    if is_library(module):
+        return
+    for part in sorted(attributes & vars(value).keys()):
+        yield from _of_global(f"{name}.{part}", vars(value)[part], attributes)
