@@ -58,6 +58,8 @@ else:
         import keras
         import tensorflow as tf
 
+from cnnwidgets.compute.effects import Assigned  # noqa: E402  # when TensorFlow is there, quietly
+
 if keras.backend.backend() != "tensorflow":
     raise BadModel(
         f"Keras runs on its {keras.backend.backend()!r} backend here. Set the environment variable "
@@ -92,14 +94,18 @@ def check_eager() -> None:
 
 
 class Graph:
-    """A function that TensorFlow has traced, or will; where it finds no memory, that is said in words."""
+    """A function that TensorFlow has traced, or will; where it finds no memory, that is said in words.
 
-    def __init__(self, function: Any) -> None:
-        self._function = function
+    Variables that it assigns are put back after each run, also after one that breaks.
+    """
+
+    def __init__(self, function: Any, assigned: Assigned) -> None:
+        self._function, self._assigned = function, assigned
 
     def __call__(self, *arguments: Any) -> Any:
         """Run it."""
-        return _with_memory(self._run, arguments)
+        with self._assigned.put_back():
+            return _with_memory(self._run, arguments)
 
     def _run(self, *arguments: Any) -> Any:
         """Run the graph, also while `tf.config.run_functions_eagerly(True)` makes functions run their Python code."""
@@ -114,7 +120,9 @@ class Graph:
 
     def get_concrete_function(self, *arguments: Any) -> Graph:
         """Trace it for these arguments, and give that one graph."""
-        return Graph(_with_memory(self._function.get_concrete_function, arguments))
+        graph = _with_memory(self._function.get_concrete_function, arguments)
+        self._assigned.forget_values()
+        return Graph(graph, self._assigned)
 
 
 def _with_memory(call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
@@ -133,7 +141,15 @@ def compiled(function: Callable[..., Any]) -> Graph:
     TensorFlow counts the tracings of all graphs that share one piece of code, and warns in the reader's notebook when
     the same step is traced for five layers; a partial has no code of its own, so that each graph is counted by itself.
     """
-    return Graph(tf.function(functools.partial(function), autograph=False, reduce_retracing=True))
+    assigned = Assigned()
+
+    def noted(*arguments: Any) -> Any:
+        made = function(*arguments)
+        if not tf.executing_eagerly():
+            assigned.note(tf.compat.v1.get_default_graph())
+        return made
+
+    return Graph(tf.function(functools.partial(noted), autograph=False, reduce_retracing=True), assigned)
 
 
 def limit_gpu(megabytes: int | None = None) -> None:

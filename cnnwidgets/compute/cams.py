@@ -236,7 +236,8 @@ def _by_component(probe: Probe, path: str, call: int, _target: Target, _channels
         yield eigen_cam(activation)
 
     note = "not class-specific: it shows what stands out at the layer, for any class"
-    return Work(1, maps(), float("nan"), Verdict((note,), _silence(activation), "any class"))
+    notes = (note, *filter(None, [probe.net.random_note(path)]))
+    return Work(1, maps(), float("nan"), Verdict(notes, _silence(activation), "any class"))
 
 
 METHODS: dict[str, Callable[[Probe, str, int, Target, int], Work | None]] = {
@@ -249,7 +250,7 @@ METHODS: dict[str, Callable[[Probe, str, int, Target, int], Work | None]] = {
 
 def _work(probe: Probe, target: Target, reading: Reading, steps: int, maps: Iterator[Array], activation: Array) -> Work:
     about = targets.describe(probe.net, target, int(reading.unit[0]))
-    notes, other = targets.certainty(reading, target), targets.other(probe.net, target)
+    notes, other = targets.notes(probe.net, target, reading), targets.other(probe.net, target)
     return Work(steps, maps, float(reading.value[0]), Verdict(notes, _silence(activation), about, other))
 
 

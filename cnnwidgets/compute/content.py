@@ -153,7 +153,10 @@ class Reader:
 
     def function(self, function: types.FunctionType) -> Hashable:
         """Its code and all that it reads; of a library's function the name, and what it took along."""
-        own = [function.__defaults__, function.__kwdefaults__, [_inside(cell) for cell in function.__closure__ or ()]]
+        read = source.named_in(function.__code__).taken
+        cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        taken = {name: _inside(cell) for name, cell in cells if name in read or name == "__class__"}
+        own = [function.__defaults__, function.__kwdefaults__, taken]
         if is_library(function.__module__):
             return self.named("library", f"{function.__module__}:{function.__qualname__}", function.__code__, *own)
         return self.named("function", function.__code__, *own, vars(function), list(source.read_by(function)))

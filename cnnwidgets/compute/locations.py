@@ -144,7 +144,7 @@ def leads_from_tokens(net: Network, output: int, path: str, call: int, which: in
         chosen = np.zeros(len(location.tokens) + location.others, np.float32)
         chosen[list(location.tokens)] = 1
         feed = [tf.zeros([KINDS, *_fed_shape(net, i, which, location.fed)]) for i in range(len(net.inputs))]
-        follow = net.traces.get(("from tokens", output, path, call), build)
+        follow = net.traces.get(build)
         return bool(follow(feed, tf.constant(chosen)).numpy() > 0)
 
     return _once(net, ("from tokens", output, path, call), look)  # type: ignore[no-any-return]
@@ -176,7 +176,7 @@ def _followed(net: Network, path: str, number: int, which: int, fed: tuple[int, 
         specs = [tf.TensorSpec([None, *info.fed_shape]) for info in net.inputs]
         return compiled(run).get_concrete_function(specs), guessed
 
-    follow, unknown = net.traces.get(("locations", path, number, which), build)
+    follow, unknown = net.traces.get(build)
     feed = [tf.zeros([KINDS, *_fed_shape(net, i, which, fed)]) for i in range(len(net.inputs))]
     (location, extent), shape = follow(feed)
     values = [one.numpy() if one.shape.rank else None for one in (location, extent)]

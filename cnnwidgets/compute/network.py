@@ -26,6 +26,7 @@ from cnnwidgets.compute.outputs import OutputInfo, behind, describe
 from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.compute.picture_size import PICTURE, Size
 from cnnwidgets.compute.preprocess import resolve
+from cnnwidgets.compute.random_networks import Randomness, randomness_of
 from cnnwidgets.compute.settings import whole_number
 from cnnwidgets.compute.strided import dense_gradients
 from cnnwidgets.compute.traces import Traces
@@ -177,6 +178,18 @@ class Network:
         first, *others = self._survey[1]
         return (first.named_by(len(self.class_names)) if self.class_names else first, *others)
 
+    def random_note(self, layer: str | None = None, output: int | None = None) -> str:
+        """Which layers draw random numbers at inference, and whether two calls differ; "" where none does.
+
+        Args:
+            layer: a full path: only where what this layer puts out depends on them.
+            output: an index: only where this output does; any output if neither is given.
+        """
+        found = self._survey[3]
+        if layer is not None:
+            return found.note if layer in found.layers else ""
+        return found.note if (found.outputs if output is None else output in found.outputs) else ""
+
     @property
     def returns_one_tensor(self) -> bool:
         """Whether the model returns a tensor, rather than a list or dict of them."""
@@ -187,8 +200,8 @@ class Network:
         return keras.tree.pack_sequence_as(self._survey[2], list(flat))
 
     @functools.cached_property
-    def _survey(self) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...], Any]:
-        """Layers, outputs and how these are nested, from one recorded run that is traced and never executed."""
+    def _survey(self) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...], Any, Randomness]:
+        """Layers, outputs, their nesting and what is random, from one recorded run that is traced, not executed."""
         try:
             return self._surveyed(None)
         except CnnWidgetsError:
@@ -228,7 +241,7 @@ class Network:
                     "letters, digits, '_', '-' and '.' only."
                 )
 
-    def _surveyed(self, side: int | None) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...], Any]:
+    def _surveyed(self, side: int | None) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...], Any, Randomness]:
         """As `_survey`, with pictures of this side where the network takes any."""
         found: list[Any] = []
 
@@ -247,9 +260,10 @@ class Network:
                     describe(self.model, outputs, self.layers_by_path, recording),
                 )
                 found.append(keras.tree.map_structure(lambda _: 0, outputs))
+            found.append(randomness_of(recording, outputs, self.layers_by_path))
 
         compiled(run).get_concrete_function()
-        return found[0], found[1], found[2]
+        return found[0], found[1], found[2], found[3]
 
     def layer(self, path: object) -> LayerInfo:
         """The layer that a path, or an unambiguous last part of one, means.
@@ -303,7 +317,7 @@ class Network:
 
     def read_by_graphs(self) -> tuple[object, ...]:
         """What graphs read of a network besides its variables."""
-        return self.preprocess, self.class_names
+        return self.preprocess, vars(self).get("class_names")
 
     def fingerprint(self) -> str:
         """A sha256 of all that changes a pixel, as it is now: weights, architecture and preprocessing; 64 digits."""
@@ -355,12 +369,10 @@ class Network:
 
     def _run(self, flat: Sequence[Any]) -> Any:
         """What the model itself puts out, at rest."""
-        with (
-            running.losses_stay(self.model),
-            running.sizes_stay_open(self.model),
-            running.nothing_recomputed(self.model),
-            dense_gradients(self.model),
-        ):
+        with contextlib.ExitStack() as stack:
+            for staying in running.STAYING:
+                stack.enter_context(staying(self.model))
+            stack.enter_context(dense_gradients(self.model))
             return self.model(self._nest(flat), training=False)
 
     def logits(self, feed: Sequence[Any], output: int = 0) -> Any:

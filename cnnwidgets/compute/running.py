@@ -44,6 +44,73 @@ def losses_stay(model: Any) -> Iterator[None]:
                 layer._losses[:] = losses
 
 
+class _Unassigned(keras.StatelessScope):  # type: ignore[misc]
+    """Lets a call see what it assigns to Keras' variables, and lets nothing of it reach them.
+
+    What was assigned inside a loop or a branch is not seen outside of it.
+    """
+
+    def get_current_value(self, variable: Any) -> Any:
+        """What this call has assigned so far, where that can be reached from here; else `None`."""
+        value = super().get_current_value(variable)
+        if value is None or not tf.is_symbolic_tensor(value):
+            return value
+        graph = tf.compat.v1.get_default_graph()
+        while graph is not None and graph is not value.graph:
+            graph = getattr(graph, "outer_graph", None)
+        return None if graph is None else value
+
+
+@contextlib.contextmanager
+def variables_stay(model: Any) -> Iterator[None]:
+    """Let nothing be assigned to Keras' variables: seed generators, moving means, counters, states.
+
+    Where a layer is not built yet, its variables could not be made in here; graphs put back what they assign.
+    """
+    if all(layer.built for layer in model._flatten_layers()):
+        with _Unassigned():
+            yield
+    else:
+        yield
+
+
+@contextlib.contextmanager
+def attributes_stay(model: Any) -> Iterator[None]:
+    """Put back the attributes that the user's own layers change while they are called: counters, lists, last maps.
+
+    A traced call would leave tensors of its graph there, which nobody can read.
+    """
+    with TRACING:
+        owners = [one for one in model._flatten_layers() if not type(one).__module__.startswith("keras.")]
+        before = [(one, one.built, dict(vars(one)), _contents(vars(one))) for one in owners]
+        try:
+            yield
+        finally:
+            for one, was_built, attributes, contents in before:
+                if one.built == was_built:  # else it has just got its variables
+                    _put_back(vars(one), attributes, contents)
+
+
+def _contents(attributes: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """(container, copy) of each list, dict and set among attributes."""
+    return [(one, one.copy()) for one in attributes.values() if isinstance(one, (list, dict, set))]
+
+
+def _put_back(now: dict[str, Any], attributes: dict[str, Any], contents: list[tuple[Any, Any]]) -> None:
+    for name, value in attributes.items():
+        if now.get(name) is not value:
+            now[name] = value
+    for name in now.keys() - attributes.keys():
+        if any(tf.is_symbolic_tensor(leaf) for leaf in tf.nest.flatten(now[name])):
+            del now[name]
+    for container, copy in contents:
+        if isinstance(container, list):
+            list.__setitem__(container, slice(None), copy)
+        else:
+            type(copy).clear(container)
+            type(copy).update(container, copy)
+
+
 @contextlib.contextmanager
 def sizes_stay_open(model: Any) -> Iterator[None]:
     """Let upsampling between pixels be traced for pictures of any size: Keras asks there for the size as a number."""
@@ -86,3 +153,6 @@ def _operations(layer: Any) -> Sequence[Any]:
     """What a Functional model runs: its layers, and functions such as `keras.ops.relu`."""
     functional = getattr(layer, "_functional", None) or layer
     return getattr(functional, "operations", None) or ()
+
+
+STAYING = (losses_stay, attributes_stay, variables_stay, sizes_stay_open, nothing_recomputed)  # outermost first

@@ -24,11 +24,10 @@ _CHANGING = {"datetime", "random", "secrets", "time", "uuid"}  # modules that an
 _CHANGING_PARTS = {("numpy", "random"), ("os", "environ"), ("os", "getenv"), ("os", "urandom")}
 _ANYTHING = {"eval", "exec", "globals", "input", "locals", "open", "vars", "__import__"}  # builtins that read anything
 _FILES = {"imread", "load", "loadtxt", "open", "read_bytes", "read_text"}  # methods and functions that read files
-_READS = {  # instructions that read a name, and what they read
-    **dict.fromkeys(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"), "globals"),
-    **dict.fromkeys(("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"), "attributes"),
-    "IMPORT_NAME": "imports",
-}
+_GROWING = {"add", "append", "appendleft", "extend", "insert", "put", "update"}  # methods that only write
+_GLOBAL = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
+_CLOSURE = {"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"}
+_ATTRIBUTE = {"LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"}
 _LIBRARIES = {"site-packages", "dist-packages"}
 
 
@@ -53,31 +52,51 @@ def draws(value: Any) -> bool:
 
 
 class Names(NamedTuple):
-    """What code names, that of functions inside it too.
+    """What code reads, that of functions inside it too.
 
     Attributes:
         globals: in the order in which they are first read.
+        taken: names of what it took along from where it was made.
         attributes: of whatever object.
         imports: modules.
     """
 
     globals: tuple[str, ...]
+    taken: frozenset[str]
     attributes: frozenset[str]
     imports: frozenset[str]
 
 
 @functools.lru_cache(maxsize=1024)
 def named_in(code: types.CodeType) -> Names:
-    """The names in a piece of code."""
-    found: dict[str, list[str]] = {"globals": [], "attributes": [], "imports": []}
-    for one in dis.get_instructions(code):
-        if one.opname in _READS:
-            found[_READS[one.opname]].append(str(one.argval))
+    """The names in a piece of code, without those that it only writes to: lists to append to, counters."""
+    steps = [step for step in dis.get_instructions(code) if step.opname not in ("CACHE", "PRECALL", "EXTENDED_ARG")]
+    reads = [
+        (step.opname, str(step.argval))
+        for place, step in enumerate(steps)
+        if not _only_writes(steps[place : place + 4])
+    ]
     inner = [named_in(const) for const in code.co_consts if isinstance(const, types.CodeType)]
-    names = itertools.chain(found["globals"], *(one.globals for one in inner))
-    attributes = itertools.chain(found["attributes"], *(one.attributes for one in inner))
-    imports = itertools.chain(found["imports"], *(one.imports for one in inner))
-    return Names(tuple(dict.fromkeys(names)), frozenset(attributes), frozenset(imports))
+    names = itertools.chain((name for kind, name in reads if kind in _GLOBAL), *(one.globals for one in inner))
+    return Names(
+        tuple(dict.fromkeys(names)),
+        frozenset(name for kind, name in reads if kind in _CLOSURE).union(*(one.taken for one in inner)),
+        frozenset(name for kind, name in reads if kind in _ATTRIBUTE).union(*(one.attributes for one in inner)),
+        frozenset(name for kind, name in reads if kind == "IMPORT_NAME").union(*(one.imports for one in inner)),
+    )
+
+
+def _only_writes(steps: list[dis.Instruction]) -> bool:
+    """Whether a name is loaded just to write to it: `seen.append(x)`, `seen[0] = x`, `count[0] += 1`, `count += 1`."""
+    kinds, names = [step.opname for step in steps], [str(step.argval) for step in steps]
+    if kinds[0] not in _GLOBAL | _CLOSURE:
+        return False
+    return (
+        (kinds[1] in _ATTRIBUTE and names[1] in _GROWING)
+        or kinds[2:3] == ["STORE_SUBSCR"]
+        or kinds[2:4] == ["COPY", "COPY"]
+        or (kinds[2:3] == ["BINARY_OP"] and kinds[3].startswith("STORE_") and names[3] == names[0])
+    )
 
 
 def read_by(function: types.FunctionType) -> Iterator[tuple[str, Any]]:

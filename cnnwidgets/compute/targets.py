@@ -188,7 +188,13 @@ def settled(target: Target, reading: Reading) -> Target:
     return _not_against_itself(replace(target, unit=int(np.asarray(reading.unit)[0])))
 
 
-def certainty(reading: Reading, target: Target) -> tuple[str, ...]:
+def notes(net: Network, target: Target, reading: Reading) -> tuple[str, ...]:
+    """What is to be known about a number: that it is random, or that its softmax or sigmoid is saturated."""
+    random = net.random_note() if target.takes_all else net.random_note(output=target.output)
+    return (*filter(None, [random]), *_certainty(reading, target))
+
+
+def _certainty(reading: Reading, target: Target) -> tuple[str, ...]:
     """A note where the softmax or sigmoid is saturated."""
     if not np.asarray(reading.probability)[0] >= SURE:
         return ()

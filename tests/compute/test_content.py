@@ -155,6 +155,26 @@ def test_what_answers_differently_each_time_has_no_content(value):
         live(lambda x: value)
 
 
+def test_what_a_function_only_writes_to_is_no_content():
+    seen, by_name, count, total = [], {}, [0], 0
+
+    def noting(x):
+        nonlocal total
+        seen.append(x)
+        by_name["last"] = x
+        count[0] += 1
+        total += 1
+        return x
+
+    def reading(x):
+        seen.append(x)
+        return x * len(seen)
+
+    before = live(noting), live(reading)
+    noting(1)
+    assert live(noting) == before[0] and live(reading) != before[1]
+
+
 def test_what_holds_itself_is_read():
     ring = [1]
     ring.append(ring)

@@ -1,0 +1,185 @@
+"""What a graph does besides computing its outputs: variables that it assigns, and random numbers that it draws."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+_ASSIGNS = re.compile(
+    r"Assign|Rng|Resource(Apply|Scatter|SparseApply|StridedSliceAssign)|Stateful(Standard|Uniform|Truncated|Random)"
+)
+_DRAWS = re.compile(
+    r"(Stateless|Stateful)?(Random|Uniform|StandardNormal|TruncatedNormal|ParameterizedTruncated|Multinomial|Shuffle)"
+)
+_READS = {"ReadVariableOp", "RngReadAndSkip"}  # a generator's state; without one, the same numbers are drawn each time
+SHAPES = {"Shape", "ShapeN", "Size", "Rank"}  # these tell of a tensor's shape alone, and nothing of its numbers
+_CALLS = re.compile(r"(Stateless|Stateful)?(PartitionedCall|While|If|Case)|MapDefun|RemoteCall|SymbolicGradient")
+_BRANCHES = {"If", "StatelessIf", "Case", "StatelessCase"}  # their first input chooses; the others go to the branches
+
+
+class Assigned:
+    """The variables that a graph assigns, by their handles: they are put back after each run.
+
+    The first run traces and assigns at once, so the numbers of what is found while tracing are read there.
+    """
+
+    def __init__(self) -> None:
+        self._handles: dict[int, Any] = {}
+        self._at_tracing: list[tuple[Any, Any]] = []
+
+    def note(self, graph: Any) -> None:
+        """Find what a graph assigns, when it has just been traced."""
+        for handle in assigned_in(graph):
+            if id(handle) not in self._handles:
+                self._handles[id(handle)] = handle
+                with tf.init_scope():
+                    self._at_tracing.append((handle, _value(handle)))
+
+    def forget_values(self) -> None:
+        """After a tracing that ran nothing."""
+        self._at_tracing.clear()
+
+    @contextlib.contextmanager
+    def put_back(self) -> Iterator[None]:
+        """Leave the variables as they are, whether the body ends or breaks."""
+        before = [(handle, _value(handle)) for handle in self._handles.values()]
+        try:
+            yield
+        finally:
+            before += self._at_tracing
+            self._at_tracing = []
+            for handle, value in before:
+                tf.raw_ops.AssignVariableOp(resource=handle, value=value)
+
+
+def _value(handle: Any) -> Any:
+    """A copy of a variable's numbers."""
+    (found,) = handle._handle_data.shape_and_type
+    return tf.identity(tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.dtypes.as_dtype(found.dtype)))
+
+
+def assigned_in(graph: Any) -> list[Any]:
+    """The handles of variables that a graph assigns, itself or in a function that it calls."""
+    found: dict[int, Any] = {}
+    for operation in graph.get_operations():
+        for place, given in enumerate(operation.inputs):
+            if given.dtype == tf.resource and _may_assign(operation) and _assigns(graph, operation.node_def, place):
+                handle = _outermost(graph, given)
+                if getattr(getattr(handle, "_handle_data", None), "shape_and_type", None):
+                    found[id(handle)] = handle
+    return list(found.values())
+
+
+def _may_assign(operation: Any) -> bool:  # a node's definition takes long to make
+    return bool(_ASSIGNS.match(operation.type) or _CALLS.match(operation.type))
+
+
+def _outermost(graph: Any, tensor: Any) -> Any:
+    """What was captured from outside of all graphs; the tensor itself where nothing was."""
+    while tf.is_symbolic_tensor(tensor):
+        outer = next((given for given, inner in getattr(graph, "captures", ()) if inner is tensor), None)
+        if outer is None:
+            break
+        graph, tensor = getattr(outer, "graph", None), outer
+    return tensor
+
+
+def _assigns(graph: Any, node: Any, place: int) -> bool:
+    """Whether an operation assigns the variable that it gets at a place."""
+    if _ASSIGNS.match(node.op):
+        return True
+    place -= node.op in _BRANCHES
+    return any(_assigns_argument(graph, definition, place) for definition in _called(graph, node))
+
+
+def _assigns_argument(graph: Any, definition: Any, place: int) -> bool:
+    arguments = definition.signature.input_arg
+    if not 0 <= place < len(arguments):
+        return False
+    name = arguments[place].name
+    return any(
+        _assigns(graph, node, index)
+        for node in definition.node_def
+        for index, given in enumerate(one for one in node.input if not one.startswith("^"))
+        if given.partition(":")[0] == name
+    )
+
+
+def _called(graph: Any, node: Any) -> Iterator[Any]:
+    """The definitions of the functions that an operation calls."""
+    for attribute in node.attr.values():
+        for function in [attribute.func, *attribute.list.func]:
+            if function.name:
+                yield from _definition(graph, function.name)
+
+
+def _definition(graph: Any, name: str) -> Iterator[Any]:
+    while graph is not None:
+        if (function := graph._get_function(name)) is not None:
+            yield function.cached_definition
+            return
+        graph = getattr(graph, "outer_graph", None)
+
+
+class Draws(NamedTuple):
+    """Where a network draws random numbers at inference.
+
+    Attributes:
+        reached: the operations that depend on what is drawn.
+        names: of the operations that draw, in which Keras writes their layers.
+        are_repeated: whether all of it comes from generators that are put back, so that each call draws the same.
+    """
+
+    reached: frozenset[Any]
+    names: tuple[str, ...]
+    are_repeated: bool
+
+
+def draws_in(graph: Any) -> Draws:
+    """Look for random numbers in the graph of a call; those of a fixed seed are no others at the next call."""
+    drawing = [op for op in graph.get_operations() if _draws(graph, op)]
+    kinds = {kind for op in drawing for kind in _kinds(graph, op.node_def) if _DRAWS.match(kind)}
+    repeated = all(kind.startswith(("Stateless", "Stateful")) for kind in kinds)
+    return Draws(frozenset(_descendants(drawing)), tuple(op.name for op in drawing), repeated)
+
+
+def _draws(graph: Any, operation: Any) -> bool:
+    if not (_DRAWS.match(operation.type) or _CALLS.match(operation.type)):
+        return False
+    kinds = [kind for kind in _kinds(graph, operation.node_def) if _DRAWS.match(kind)]
+    if not kinds:
+        return False
+    if not all(kind.startswith("Stateless") for kind in kinds) or kinds[0] != operation.type:
+        return True
+    return any(before.type in _READS for before in _ancestors(operation))
+
+
+def _kinds(graph: Any, node: Any) -> Iterator[str]:
+    """The type of an operation, and those inside the functions that it calls."""
+    yield node.op
+    for definition in _called(graph, node):
+        for inner in definition.node_def:
+            yield from _kinds(graph, inner)
+
+
+def _ancestors(operation: Any) -> set[Any]:
+    return spread([operation], lambda op: () if op.type in SHAPES else (x.op for x in op.inputs))
+
+
+def _descendants(operations: Iterable[Any]) -> set[Any]:
+    return spread(operations, lambda op: (c for x in op.outputs for c in x.consumers() if c.type not in SHAPES))
+
+
+def spread(start: Iterable[Any], step: Callable[[Any], Iterable[Any]]) -> set[Any]:
+    """All operations that are reached step by step."""
+    seen = set(start)
+    left = list(seen)
+    while left:
+        new = set(step(left.pop())) - seen
+        seen |= new
+        left += new
+    return seen
