@@ -84,7 +84,11 @@ class Walk:
         if not located:
             return [LOST] * len(op.outputs)
         rule = RULES.get(op.type, _guess)
-        return rule(op, given, kind)
+        try:
+            return rule(op, given, kind)
+        except ValueError:  # such as statistics over the pictures of a batch, which have no place
+            self.unknown.add(op.type)
+            return [LOST] * len(op.outputs)
 
 
 def _between(source: Any, target: Any) -> Iterator[Any]:
