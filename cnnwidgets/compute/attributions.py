@@ -145,7 +145,8 @@ def attribution_frames(
     about = targets.describe(probe.net, wanted, int(reading.unit[0]))
     seen = _seen(probe, wanted, slopes)
     unseen = {i for i, g in zip(probe.pictures, slopes.gradients, strict=True) if g is None} if slopes else set()
-    verdict = Verdict(targets.notes(probe.net, wanted, reading), _SILENT, about, targets.other(probe.net, wanted), how.kind)
+    notes, other = targets.notes(probe.net, wanted, reading), targets.other(probe.net, wanted)
+    verdict = Verdict(notes, _SILENT, about, other, how.kind)
     return _run(ask, how, verdict, unseen, seen)
 
 
