@@ -66,7 +66,7 @@ def _held(recipe: Recipe, net: Network, picture: object) -> Any:
         return None
     if picture is None:
         raise BadPicture(f"A picture made by {recipe.verb} needs the photograph it began with. Give it as picture=....")
-    held = HeldPicture(net, picture)
+    held = HeldPicture(net, picture, recipe.settings.get("size"))
     if held.digest != recipe.settings.get("picture"):
         raise BadPicture(
             f"This is another photograph than the one that {recipe.verb} began with: their pixels differ. "
@@ -116,7 +116,7 @@ def _heat(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
     return HeatTiles(seen).whole(Brush(settings["opacity"], settings["threshold"], settings["colormap"]))
 
 
-_LATER = ("of", "against", "channels")  # settings that older files do not have
+_LATER = ("size", "of", "against", "channels")  # settings that older files do not have
 
 
 def _question(net: Network, asked: Mapping[str, Any]) -> Question:

@@ -43,15 +43,15 @@ VERBS: Mapping[str, Verb] = {
     "visualize_units": Verb("net, {layer}", ("units", "size", "steps", "recipe", "call", "output", "seed"), "pics"),
     "visualize_classes": Verb("net, {classes}", ("size", "steps", "recipe", "output", "seed"), "pics"),
     "ascend": Verb("net, cw.objectives.channel({layer}, {unit})", ("size", "steps", "seed"), "frame"),
-    "feature_maps": Verb("net, picture", ("layers", "call"), "pics"),
+    "feature_maps": Verb("net, picture", ("layers", "call", "size"), "pics"),
     "class_activation_map": Verb(
-        "net, picture", ("layer", "target", "method", "of", "against", "output", "channels", "seed"), "heat"
+        "net, picture", ("layer", "target", "method", "of", "against", "output", "channels", "size", "seed"), "heat"
     ),
-    "attribution": Verb("net, picture", ("target", "method", "of", "against", "output", "seed"), "heat"),
+    "attribution": Verb("net, picture", ("target", "method", "of", "against", "output", "size", "seed"), "heat"),
     "deepdream": Verb(
         "net, picture", ("layers", "octaves", "octave_scale", "steps", "step_size", "jitter", "seed"), "frame"
     ),
-    "adversarial": Verb("net, picture", ("target", "epsilon", "steps", "method", "output", "seed"), "frame"),
+    "adversarial": Verb("net, picture", ("target", "epsilon", "steps", "method", "output", "size", "seed"), "frame"),
 }
 
 

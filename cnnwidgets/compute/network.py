@@ -465,6 +465,10 @@ class Network:
         """
         return picture_size.checked_size(size, self.size, [self.inputs[i] for i in self.picture_inputs])
 
+    def recorded_size(self, size: object) -> Size | None:
+        """As `checked_size`, for a recipe: the size is written out, so that it does not depend on the network's."""
+        return picture_size.recorded_size(size, self.size, [self.inputs[i] for i in self.picture_inputs])
+
     def _by_input(self, pictures: object) -> dict[int, object]:
         names = [info.name for info in self.inputs]
         if isinstance(pictures, Mapping):

@@ -96,6 +96,13 @@ def checked_size(size: object, own: Size | None, inputs: Sequence[InputInfo]) ->
     raise BadTarget(f"The network takes {takes} px, so size={quoted(size)} has no effect. Leave size out.")
 
 
+def recorded_size(size: object, own: Size | None, inputs: Sequence[InputInfo]) -> Size | None:
+    """The size that was used, as a recipe has it: one that means the same in a network without a size."""
+    if not any(map(_is_open, inputs)):
+        return None
+    return checked_size(size, own, inputs) or PICTURE
+
+
 def fed_size(given: tuple[int, int], info: InputInfo, size: Size | None) -> tuple[int, int]:
     """The (height, width) that a picture of a given (height, width) has when it reaches an input.
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from cnnwidgets import pictures
 from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.picture_size import Size, fed_size
 from cnnwidgets.compute.probe import Probe
 
 
@@ -29,10 +30,10 @@ class HeldPicture:
         BadModel: for inputs that the model does not have.
     """
 
-    def __init__(self, net: Network, picture: object) -> None:
+    def __init__(self, net: Network, picture: object, size: Size | None = None) -> None:
         notes: list[str] = []
         self.given = _held(picture, notes, alone=len(net.inputs) == 1)
-        Probe(net, self.given)
+        Probe(net, self.given, size)
         opened, more = net.opened_with_notes(self.given)
         # Of one keyword the first: a file's own note knows more than that of the array which was made of it.
         firsts = {note.partition(":")[0]: note for note in reversed([*notes, *more.values()])}
@@ -43,6 +44,17 @@ class HeldPicture:
             digest.update(f"{index}{array.shape}{array.dtype}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         self.digest = digest.hexdigest()
+
+    def looked_at(self, net: Network, size: Size | None) -> str:
+        """The sizes at which a network looks at the photographs, in a sentence."""
+        size = net.checked_size(size)
+        words = []
+        for photo, info in zip(self.photos, (net.inputs[i] for i in net.picture_inputs), strict=True):
+            height, width = photo.shape[:2]
+            fed = fed_size((height, width), info, size)
+            of = "" if fed == (height, width) else f" (the picture: {width} × {height})"
+            words.append(f"{fed[1]} × {fed[0]} px{of}")
+        return f"The network looked at {' and '.join(dict.fromkeys(words))}."
 
 
 def as_sentence(note: str) -> str:

@@ -33,7 +33,7 @@ class PhotographPanel(Panel):
     controls: widgets.VBox
 
     def __init__(self, net: Network, picture: object, settings: Mapping[str, Any]) -> None:
-        self._held = HeldPicture(net, picture)
+        self._held = HeldPicture(net, picture, settings.get("size"))
         self._made: dict[str, Any] = {}  # the settings of the run that is shown
         self._is_taking_back = False
         super().__init__(net)
@@ -57,6 +57,10 @@ class PhotographPanel(Panel):
     def _photograph(self) -> np.ndarray:
         """What is shown before the run."""
         return self._held.photos[0]
+
+    def _looks_at(self) -> Any:
+        """The size at which the network looks, where the verb takes one."""
+        return getattr(self, "size", None)
 
     def _side(self) -> Sequence[widgets.Widget]:
         """What stands beside the picture."""
@@ -121,7 +125,7 @@ class PhotographPanel(Panel):
         name, held = change["name"], self._held
         try:
             if name == "picture":
-                self._held = HeldPicture(self.net, change["new"])
+                self._held = HeldPicture(self.net, change["new"], self._looks_at())
             self._check()
         except Exception:
             self._held = held

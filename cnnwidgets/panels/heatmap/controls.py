@@ -12,6 +12,7 @@ from cnnwidgets.compute.network import Network
 from cnnwidgets.panels import markup
 from cnnwidgets.panels.class_menu import ClassMenu
 from cnnwidgets.panels.heatmap import methods
+from cnnwidgets.panels.size_menu import SizeMenu, chosen
 
 MOST_NAMES = 2000  # that a text field completes
 CLASSES = ("second_target", "against")  # controls in which a class is typed
@@ -79,6 +80,7 @@ class HeatControls(widgets.VBox):
                 layout=menu(width="220px", display="" if len(net.outputs) > 1 else "none"), style=slim,
             ),
             "seed": widgets.IntText(description="Seed", layout=menu(width="150px"), style=slim),
+            "size": SizeMenu(net),
             "sanity_check": widgets.Checkbox(
                 description="Sanity check: shuffled weights", indent=False,
                 layout=menu(width="auto", margin="2px 12px"),
@@ -89,7 +91,7 @@ class HeatControls(widgets.VBox):
         self._more = widgets.ToggleButton(
             description="More",
             icon="sliders",
-            tooltip="Compare, rather than, log-odds, sanity check, seed",
+            tooltip="Compare, rather than, log-odds, sanity check, seed, size",
             layout=menu(width="auto"),
         )
         first = _row(self._inputs["layer"], self._inputs["method"])
@@ -110,6 +112,8 @@ class HeatControls(widgets.VBox):
             value = settings[name]
             if name in CLASSES:
                 value = _written(value)
+            elif name == "size":
+                value = widget.offer(value)
             elif name == "output" and isinstance(value, int):
                 value = widget.options[value + 1][1]
             widget.value = NONE if value is None else value
@@ -134,6 +138,8 @@ def _row(*parts: widgets.Widget) -> widgets.HBox:
 
 def _meant(name: str, value: Any) -> Any:
     """What a control's value stands for: a class may be typed by its index, several are separated by semicolons."""
+    if name == "size":
+        return chosen(value)
     if name not in (*CLASSES, "second_method", "output"):
         return value
     text = value.strip()

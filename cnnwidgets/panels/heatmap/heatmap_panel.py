@@ -12,6 +12,7 @@ from cnnwidgets.compute import targets
 from cnnwidgets.compute.cams import MASKS
 from cnnwidgets.compute.hiding import Hidden
 from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.compute.randomized import randomized
 from cnnwidgets.panels.heatmap import methods, words
 from cnnwidgets.panels.heatmap.controls import HeatControls
@@ -42,6 +43,7 @@ class HeatmapPanel(HeatView):
         output: of a model with several, its index or name.
         channels: how many of the layer's channels "score_cam" tries.
         seed: of noise and masks.
+        size: at which the network looks, as in `class_activation_map`; the network's own if not given.
         opacity: 0 (only the picture) to 1, of the hottest place.
         threshold: 0..1, the share of the largest value from which on heat is shown.
         colormap: "viridis" "cividis" "magma" "inferno" "gray", or "RdBu_r", which shows what speaks against it too.
@@ -76,6 +78,7 @@ class HeatmapPanel(HeatView):
         output: int | str | None = None,
         channels: int = MASKS,
         seed: int = 0,
+        size: Size | None = None,
         opacity: float = 0.7,
         threshold: float = 0.0,
         colormap: str = "viridis",
@@ -87,7 +90,7 @@ class HeatmapPanel(HeatView):
         network = as_network(net)
         wanted = targets.named(network, target, output, of, against)
         methods.check(method)
-        self._held = HeldPicture(network, picture)
+        self._held = HeldPicture(network, picture, size)
         self._second_net = None if second_net is None else as_network(second_net)
         self._spatial = map_layers(network)
         self._last_layer = last_layer(network, wanted, method)
@@ -102,7 +105,7 @@ class HeatmapPanel(HeatView):
         self.picture, self.layer, self.target, self.output = picture, chosen, target, output
         self.of, self.against, self.channels = of, against, channels
         self.method, self.seed, self.opacity, self.threshold = method, seed, opacity, threshold
-        self.colormap, self.sanity_check = colormap, sanity_check
+        self.colormap, self.sanity_check, self.size = colormap, sanity_check, size
         self.second_method, self.second_target = second_method, second_target
         self._quiet = False
         self._fill_controls()
@@ -149,7 +152,9 @@ class HeatmapPanel(HeatView):
         return self._held.note
 
     def _conclusion(self) -> str:
-        return words.conclusion(self._last, self._remark)
+        asked = self._last.questions[0]
+        looked = self._last.picture.looked_at(asked.net, asked.size)
+        return f"{words.conclusion(self._last, self._remark)} {looked}"
 
     # What is changed.
 

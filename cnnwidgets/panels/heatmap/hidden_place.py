@@ -120,7 +120,7 @@ class HiddenPlace(widgets.VBox):
     def _frames(self, question: Question, picture: object, which: int, place: tuple[float, float]) -> Iterator[Hidden]:
         net = self._shuffled(question.net, question.seed) if question.is_shuffled else question.net
         index = net.picture_inputs[which]
-        yield hide_place(net, picture, place, question.target, output=question.output, which=index)
+        yield hide_place(net, picture, place, question.target, output=question.output, which=index, size=question.size)
 
     def _heard(self, job: Job[Any], tile: int, evidence: str) -> None:
         if job is self._job and job.ended:

@@ -13,6 +13,7 @@ from cnnwidgets.compute.cams import MASKS
 from cnnwidgets.compute.heatmaps import Heatmap, HeatmapFrame, map_frames
 from cnnwidgets.compute.network import Network, Prediction
 from cnnwidgets.compute.outputs import find as find_output
+from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.compute.probe import Probe
 from cnnwidgets.panels.heatmap import methods
 from cnnwidgets.panels.held_picture import HeldPicture
@@ -34,6 +35,7 @@ class Question:
         of: what of the class, "logit" or "log_odds".
         against: a class, or classes, that the target is compared with; `None` for none.
         channels: how many are tried by "score_cam".
+        size: at which the network looks, as the verbs take it.
         is_shuffled: whether it is asked of a copy of the network that knows nothing.
     """
 
@@ -46,19 +48,21 @@ class Question:
     of: str = "logit"
     against: Any = None
     channels: int = MASKS
+    size: Size | None = None
     is_shuffled: bool = False
 
     def settings(self) -> tuple[str, dict[str, Any]]:
         """The verb that answers it, and its settings."""
         target = FUNCTION if callable(self.target) else self.target
         named = {"target": target, "method": self.method, **self._shared}
+        named["size"] = self.net.recorded_size(self.size)
         if methods.is_map(self.method):
             return "class_activation_map", {"layer": self.layer, **named, "channels": self.channels}
         return "attribution", named
 
     def frames(self, picture: object) -> Iterator[HeatmapFrame]:
         """The run of that verb."""
-        probe = Probe(self.net, picture)
+        probe = Probe(self.net, picture, self.size)
         if methods.is_map(self.method):
             keywords = {**self._shared, "channels": self.channels}
             return map_frames(probe, self.layer, self.target, self.method, **keywords)
@@ -128,7 +132,7 @@ def look(
 
 def _predicted(question: Question, picture: HeldPicture) -> tuple[Prediction, ...]:
     """Every class, best first; where there are none, every number by its name, the largest first, without a percent."""
-    found = question.net.predict(picture.given, 10**9, question.output)
+    found = question.net.predict(picture.given, 10**9, question.output, size=question.size)
     if question.net.outputs[find_output(question.output, question.net.outputs)].is_class_scores:
         return tuple(found)
     largest_first = sorted(found, key=lambda line: -line.probability)

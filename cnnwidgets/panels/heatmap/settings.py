@@ -14,6 +14,7 @@ from cnnwidgets.compute.ascent import checked_seed
 from cnnwidgets.compute.cams import MASKS
 from cnnwidgets.compute.locations import has_rows
 from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.probe import Probe
 from cnnwidgets.compute.settings import whole_number
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.panels.heatmap import methods
@@ -22,8 +23,8 @@ from cnnwidgets.panels.held_picture import HeldPicture
 from cnnwidgets.panels.spatial import map_layers, spatial_layers
 
 ASKING = (
-    "picture", "layer", "target", "method", "of", "against", "output", "channels", "seed", "second_method",
-    "second_target", "sanity_check",
+    "picture", "layer", "target", "method", "of", "against", "output", "channels", "seed", "size",
+    "second_method", "second_target", "sanity_check",
 )  # fmt: skip
 PAINTING = ("opacity", "threshold", "colormap")  # these need no network
 
@@ -45,6 +46,7 @@ class HeatSettings(traitlets.HasTraits):
     output = traitlets.Any(None, allow_none=True)
     channels = traitlets.Any(MASKS)
     seed = traitlets.Any(0)
+    size = traitlets.Any(None, allow_none=True)
     opacity = traitlets.Any(0.7)
     threshold = traitlets.Any(0.0)
     colormap = traitlets.Unicode("viridis")
@@ -56,7 +58,16 @@ class HeatSettings(traitlets.HasTraits):
         """The map that the panel is about, and those beside it."""
         layer = self.layer or None
         first = Question(
-            self.net, layer, self.target, self.method, self.output, self.seed, self.of, self.against, self.channels
+            self.net,
+            layer,
+            self.target,
+            self.method,
+            self.output,
+            self.seed,
+            self.of,
+            self.against,
+            self.channels,
+            self.size,
         )
         asked = [first]
         target = self.target if self.second_target is None else self.second_target
@@ -82,7 +93,7 @@ class HeatSettings(traitlets.HasTraits):
     @traitlets.validate("picture")
     def _fitting_picture(self, proposal: Any) -> Any:
         if not self._quiet:
-            self._held = HeldPicture(self.net, proposal["value"])
+            self._held = HeldPicture(self.net, proposal["value"], self.size)
         return proposal["value"]
 
     @traitlets.validate("layer")
@@ -124,6 +135,12 @@ class HeatSettings(traitlets.HasTraits):
     @traitlets.validate("seed")
     def _whole_seed(self, proposal: Any) -> int:
         return checked_seed(proposal["value"])
+
+    @traitlets.validate("size")
+    def _fitting_size(self, proposal: Any) -> Any:
+        if proposal["value"] != self.size:
+            Probe(self.net, self._held.given, proposal["value"])
+        return proposal["value"]
 
     @traitlets.validate("opacity", "threshold")
     def _share(self, proposal: Any) -> float:

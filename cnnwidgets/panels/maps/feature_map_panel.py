@@ -12,7 +12,9 @@ import traitlets
 from cnnwidgets import pictures
 from cnnwidgets.compute.activations import display_maps
 from cnnwidgets.compute.ascent import check_unit
-from cnnwidgets.compute.network import as_network
+from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.compute.picture_size import Size
+from cnnwidgets.compute.probe import Probe
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.panels import markup
 from cnnwidgets.panels.held_picture import HeldPicture
@@ -21,6 +23,7 @@ from cnnwidgets.panels.maps.excitement import Excitement
 from cnnwidgets.panels.maps.maps_frame import MapsFrame, look_at_maps
 from cnnwidgets.panels.panel import SIDE, Panel
 from cnnwidgets.panels.screen import Screen
+from cnnwidgets.panels.size_menu import SizeMenu, chosen
 
 PAGE, COLUMNS = 64, 8
 LARGE = 280  # CSS pixels of one map, and of the photograph
@@ -39,9 +42,10 @@ class FeatureMapPanel(Panel):
         call: which call of a shared layer.
         order: "answer" shows the units that answer most first, "index" keeps the network's own order.
         how: "range" from each map's lowest to its highest value, "books" by its mean and standard deviation.
+        size: at which the network looks, as in `feature_maps`; the network's own if not given.
 
     Attributes:
-        picture, layer, call, order, how: as given; set one to change it.
+        picture, layer, call, order, how, size: as given; set one to change it.
         unit: the unit that is shown large, or `None`.
         place: the (row, column) of its map that was clicked.
 
@@ -57,6 +61,7 @@ class FeatureMapPanel(Panel):
     call = traitlets.Int(0)
     order = traitlets.Enum(ORDERS, "answer")
     how = traitlets.Enum(WAYS, "range")
+    size = traitlets.Any(None, allow_none=True)
     unit = traitlets.Int(None, allow_none=True)
     place = traitlets.Tuple((0, 0))
 
@@ -68,9 +73,10 @@ class FeatureMapPanel(Panel):
         call: int = 0,
         order: str = "answer",
         how: str = "range",
+        size: Size | None = None,
     ) -> None:
         network = as_network(net)
-        self._held = HeldPicture(network, picture)
+        self._held = HeldPicture(network, picture, size)
         self.layers = tuple(
             i.path for i in network.layers if i.is_spatial and i.units and i.calls and i.kind != "input"
         )
@@ -79,17 +85,19 @@ class FeatureMapPanel(Panel):
             if value not in choices:
                 raise BadTarget(_refusal(network, name, value, choices))
         self._page, self._quiet = 0, True
-        self._make_controls(chosen, order, how)
+        self._make_controls(network, chosen, order, how)
         self.photograph = Screen(LARGE, lambda _number: None)
         self.large = Screen(LARGE, lambda _number: None, self._place_clicked, empty=EMPTY)
         self._large_line = markup.markup(markup.status(""))
         self.excitement = Excitement(self._excitement_changed)
         super().__init__(network)
         self.picture, self.layer, self.call, self.order, self.how = picture, chosen, call, order, how
+        self.size = size
+        self._show_size()
         self._quiet = False
         self._rest()
 
-    def _make_controls(self, layer: str, order: str, how: str) -> None:
+    def _make_controls(self, net: Network, layer: str, order: str, how: str) -> None:
         self._menus = {
             "layer": widgets.Dropdown(
                 options=self.layers, value=layer, description="Layer", tooltip="Whose feature maps are shown"
@@ -105,6 +113,13 @@ class FeatureMapPanel(Panel):
         for name, menu in self._menus.items():
             menu.layout.width, menu.style.description_width = "210px", "60px"
             menu.observe(lambda change, name=name: self._guarded(setattr, self, name, change["new"]), "value")
+        self._sizes = SizeMenu(net)
+        self._sizes.observe(lambda change: self._guarded(self._size_picked, change["new"]), "value")
+        self._more = widgets.ToggleButton(description="More", icon="sliders", tooltip="Size", value=False)
+        self._more.layout.width = "auto"
+        self._more.layout.display = self._sizes.layout.display
+        self._rest_of_controls = widgets.HBox([self._sizes], layout=widgets.Layout(display="none"))
+        self._more.observe(self._more_pressed, "value")
         self._previous = self._button("Previous maps", "chevron-left", lambda: self._turn(-1), "Maps before these")
         self._next = self._button("Next maps", "chevron-right", lambda: self._turn(1), "Maps after these")
         self._page_line = markup.markup("")
@@ -115,9 +130,12 @@ class FeatureMapPanel(Panel):
             "Climb this unit", "arrow-up", self._climb_unit, "Optimize a picture for it, next to its top patches"
         )
 
+    def _more_pressed(self, change: dict[str, Any]) -> None:
+        self._rest_of_controls.layout.display = "" if change["new"] else "none"
+
     def _body(self) -> Sequence[widgets.Widget]:
         wrap = {"flex_flow": "row wrap", "align_items": "center"}
-        menus = widgets.HBox(list(self._menus.values()), layout=widgets.Layout(**wrap))
+        menus = widgets.HBox([*self._menus.values(), self._more], layout=widgets.Layout(**wrap))
         pages = [self._previous, self._page_line, self._next, self._choice, self._climb]
         row = widgets.HBox(pages, layout=widgets.Layout(**wrap))
         seen, one = (markup.markup(markup.title(words)) for words in ("The photograph", "One map"))
@@ -126,12 +144,12 @@ class FeatureMapPanel(Panel):
             layout=widgets.Layout(**SIDE),
         )
         gap = widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="8px 16px")
-        return [menus, row, widgets.HBox([self.screen, side], layout=gap), self.excitement]
+        return [menus, self._rest_of_controls, row, widgets.HBox([self.screen, side], layout=gap), self.excitement]
 
     # What runs, and what it means.
 
     def _frames(self) -> Iterator[MapsFrame]:
-        return look_at_maps(self.net, self._held, self.layer, self.call, self.order)
+        return look_at_maps(self.net, self._held, self.layer, self.call, self.order, self.size)
 
     def _is_step(self, frame: MapsFrame) -> bool:
         return frame.step == 1
@@ -148,9 +166,14 @@ class FeatureMapPanel(Panel):
 
     def _settings(self) -> tuple[str, dict[str, Any]]:
         frame = self._last
-        made = (self.layer, self.call, self._held) if frame is None else (frame.layer, frame.call, frame.picture)
-        layer, call, held = made
-        settings: dict[str, Any] = {"layers": [layer], "call": call, "how": self.how, "picture": held.digest}
+        made = self if frame is None else frame
+        held = self._held if frame is None else frame.picture
+        settings: dict[str, Any] = {
+            "layers": [made.layer],
+            "call": made.call,
+            "size": self.net.recorded_size(made.size),
+        }
+        settings |= {"how": self.how, "picture": held.digest}
         if frame is not None:
             settings |= {"shown": list(self._units_shown(frame)), "columns": COLUMNS}
         return "feature_maps", settings
@@ -175,7 +198,8 @@ class FeatureMapPanel(Panel):
         frame = self._last
         silent = float((frame.maps.max((0, 1)) <= 0).mean())
         sees = f"Here {frame.field}. " if frame.field is not None else ""
-        return f"{silent:.0%} of the units are zero everywhere. {sees}Click a map to see it large, then a position."
+        looked = frame.picture.looked_at(self.net, frame.size)
+        return f"{silent:.0%} of the units are zero everywhere. {looked} {sees}Click a map to see it large, then a position."
 
     def _draw_curve(self) -> None:
         """Nothing is climbed, so there is no curve."""
@@ -272,7 +296,7 @@ class FeatureMapPanel(Panel):
     @traitlets.validate("picture")
     def _fitting_picture(self, proposal: Any) -> Any:
         if not self._quiet:
-            self._held = HeldPicture(self.net, proposal["value"])
+            self._held = HeldPicture(self.net, proposal["value"], self.size)
         return proposal["value"]
 
     @traitlets.validate("layer")
@@ -282,11 +306,27 @@ class FeatureMapPanel(Panel):
             raise BadTarget(_refusal(self.net, "layer", path, self.layers))
         return path
 
-    @traitlets.observe("picture", "layer", "call", "order")
+    @traitlets.validate("size")
+    def _fitting_size(self, proposal: Any) -> Any:
+        if proposal["value"] != self.size:
+            Probe(self.net, self._held.given, proposal["value"])
+        return proposal["value"]
+
+    def _size_picked(self, value: Any) -> None:
+        try:
+            self.size = chosen(value)
+        finally:
+            self._show_size()  # the old one again, where the new one does not fit
+
+    def _show_size(self) -> None:
+        self._sizes.value = self._sizes.offer(self.size)
+
+    @traitlets.observe("picture", "layer", "call", "order", "size")
     def _setting_changed(self, change: dict[str, Any]) -> None:
         """What is set otherwise is shown at once where something was shown before."""
         if self._quiet:
             return
+        self._show_size()
         if change["name"] == "layer":
             self._menus["layer"].value = self.layer
             self.unit = None

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnnwidgets.compute.activations import feature_maps
+from cnnwidgets.compute.canvas import LARGEST_SIDE
 from cnnwidgets.compute.dependence import Box
 from cnnwidgets.compute.network import Network
+from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.compute.placement import scaled
 from cnnwidgets.compute.receptive_field import ReceptiveField, receptive_field
 from cnnwidgets.panels.held_picture import HeldPicture
@@ -25,6 +27,7 @@ class MapsFrame:
         layer: its path.
         call: which of its calls.
         picture: what was given.
+        size: at which the network looked, as it was asked for.
         photograph: [H, W, 3], 0..1: the one that the layer sees.
         maps: [h, w, units] float32.
         units: in the order in which they are shown.
@@ -40,6 +43,7 @@ class MapsFrame:
     layer: str
     call: int
     picture: HeldPicture
+    size: Size | None
     photograph: np.ndarray
     maps: np.ndarray
     units: tuple[int, ...]
@@ -61,7 +65,9 @@ class MapsFrame:
         return None if box is None or is_empty else scaled(box, self.fed, self.photograph.shape[:2])
 
 
-def look_at_maps(net: Network, picture: HeldPicture, layer: str, call: int, order: str) -> Iterator[MapsFrame]:
+def look_at_maps(
+    net: Network, picture: HeldPicture, layer: str, call: int, order: str, size: Size | None
+) -> Iterator[MapsFrame]:
     """The maps at once, and the receptive field after them.
 
     Args:
@@ -70,15 +76,18 @@ def look_at_maps(net: Network, picture: HeldPicture, layer: str, call: int, orde
         layer: a path.
         call: which of its calls.
         order: "answer" or "index".
+        size: at which the network looks, as in `feature_maps`.
     """
     which = (net.sees(layer, call) or net.picture_inputs)[0]
-    maps = feature_maps(net, picture.given, [layer], call=call)[layer]
+    maps = feature_maps(net, picture.given, [layer], call=call, size=size)[layer]
     highest = maps.max((0, 1))
     units = np.argsort(-highest, kind="stable") if order == "answer" else np.arange(maps.shape[-1])
     photograph = picture.photos[net.picture_inputs.index(which)]
-    shown = layer, call, picture, photograph, maps, tuple(map(int, units))
+    shown = layer, call, picture, size, photograph, maps, tuple(map(int, units))
     yield MapsFrame(*shown, 1, 2, highest[units])
-    height, width = net.arrays(picture.given)[which].shape[1:3]
+    height, width = net.arrays(picture.given, size)[which].shape[1:3]
     fed = height, width
-    field = receptive_field(net, layer, size=fed, call=call) if min(fed) >= SMALLEST else None
+    field = (
+        receptive_field(net, layer, size=fed, call=call) if min(fed) >= SMALLEST and max(fed) <= LARGEST_SIDE else None
+    )
     yield MapsFrame(*shown, 2, 2, highest[units], field, fed)

@@ -15,6 +15,7 @@ from cnnwidgets import pictures
 from cnnwidgets.compute.adversarial import AdversarialFrame, adversarial, plan_nudge
 from cnnwidgets.compute.network import Prediction, as_network
 from cnnwidgets.compute.outputs import find as find_output
+from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.errors import BadTarget, JobFailed
 from cnnwidgets.jobs import Job, worker
 from cnnwidgets.panels import markup
@@ -43,6 +44,7 @@ class AdversarialPanel(PhotographPanel):
         steps: 1 to 2048.
         method: "momentum_sign", or "random_search", the baseline.
         output: of a model with several, its index or name.
+        size: at which the network looks, as in `adversarial`; the network's own if not given.
         seed: of the random search.
 
     Attributes:
@@ -61,6 +63,7 @@ class AdversarialPanel(PhotographPanel):
     steps = traitlets.Any(10)
     method = traitlets.Any("momentum_sign")
     output = traitlets.Any(None, allow_none=True)
+    size = traitlets.Any(None, allow_none=True)
     seed = traitlets.Any(0)
 
     _curve_name = "objective: log-odds of the target"
@@ -75,14 +78,15 @@ class AdversarialPanel(PhotographPanel):
         *,
         method: str = "momentum_sign",
         output: int | str | None = None,
+        size: Size | None = None,
         seed: int = 0,
     ) -> None:
         network = as_network(net)
-        plan = plan_nudge(network, picture, target, epsilon, steps, method=method, output=output, seed=seed)
+        plan = plan_nudge(network, picture, target, epsilon, steps, method=method, output=output, size=size, seed=seed)
         self._original = plan.original  # [1, H, W, C], as the network takes it
         self._believed: Sequence[Prediction] = ()  # what the network says to the photograph
         self._other = OtherNetwork(network.name)
-        self.controls = NudgeControls(self._set)
+        self.controls = NudgeControls(self._set, network)
         self.classes = ClassMenu(lambda index: self._set("target", index), AWAY)
         self.opinion = SecondOpinion(
             functools.partial(self._guarded, self._save_jpeg),
@@ -91,7 +95,7 @@ class AdversarialPanel(PhotographPanel):
             self._answered,
         )
         settings = {"target": target, "epsilon": epsilon, "steps": steps, "method": method, "output": output}
-        super().__init__(network, picture, {**settings, "seed": seed})
+        super().__init__(network, picture, {**settings, "size": size, "seed": seed})
 
     def _side(self) -> Sequence[widgets.Widget]:
         self._bars = markup.markup("")
@@ -106,13 +110,13 @@ class AdversarialPanel(PhotographPanel):
     def _check(self) -> None:
         # Which class is the top one is asked by the run itself, not in a callback: any class will do here.
         target = 0 if self.target is None else self.target
-        named = {"method": self.method, "output": self.output, "seed": self.seed}
+        named = {"method": self.method, "output": self.output, "size": self.size, "seed": self.seed}
         plan = plan_nudge(self.net, self._held.given, target, self.epsilon, self.steps, **named)
         self._original = plan.original
 
     def _frames(self) -> Iterator[AdversarialFrame]:
         self._made = self._asked()
-        named = {"method": self.method, "output": self.output, "seed": self.seed}
+        named = {"method": self.method, "output": self.output, "size": self.size, "seed": self.seed}
         arguments = self.net, self._held.given, self.target, self.epsilon, self.steps
         return self._nudged(functools.partial(adversarial, *arguments, **named))
 
@@ -180,7 +184,8 @@ class AdversarialPanel(PhotographPanel):
 
     def _conclusion(self) -> str:
         note = " ".join(self._last.notes)
-        return note or words.conclusion(self._last, self._believed, self._made["epsilon"])
+        said = note or words.conclusion(self._last, self._believed, self._made["epsilon"])
+        return f"{said} {self._held.looked_at(self.net, self._made['size'])}"
 
     def _ended(self, frame: AdversarialFrame) -> None:
         self._fill_controls()  # the classes with their probabilities
@@ -201,7 +206,7 @@ class AdversarialPanel(PhotographPanel):
             self._begin_anew()
 
     def _fill_controls(self) -> None:
-        self.controls.show({name: getattr(self, name) for name in ("epsilon", "method", "steps", "seed")})
+        self.controls.show({name: getattr(self, name) for name in ("epsilon", "method", "steps", "seed", "size")})
         offered = self._believed or unasked(self.net, self.output)
         self.classes.offer(offered, class_chosen(self.net, self.target, self.output))
 
@@ -277,7 +282,7 @@ class AdversarialPanel(PhotographPanel):
 
     def _asked(self) -> dict[str, Any]:
         named = {name: getattr(self, name) for name in ("target", "epsilon", "steps", "method", "output", "seed")}
-        return {**named, "picture": self._held.digest}
+        return {**named, "size": self.net.recorded_size(self.size), "picture": self._held.digest}
 
     def _settings(self) -> tuple[str, dict[str, Any]]:
         return "adversarial", {**(self._made or self._asked()), **self._until(self._last)}

@@ -8,7 +8,9 @@ from typing import Any
 import ipywidgets as widgets
 
 from cnnwidgets.compute.ascent import MOST_STEPS
+from cnnwidgets.compute.network import Network
 from cnnwidgets.panels.controls import Controls, named, wide
+from cnnwidgets.panels.size_menu import SizeMenu, chosen
 
 LARGEST_BUDGET = 16  # grey levels of 255, unless a budget is larger
 BEFORE, AFTER, DIFFERENCE = VIEWS = ("Before", "After", "Difference × 20")
@@ -21,9 +23,11 @@ class NudgeControls(Controls):
     Args:
         on_set: called with (name, value) when the reader has moved a control; "view" chooses what is shown, the other
             names are the verb's.
+        net: the network.
     """
 
-    def __init__(self, on_set: Callable[[str, Any], object]) -> None:
+    def __init__(self, on_set: Callable[[str, Any], object], net: Network) -> None:
+        self._sizes = SizeMenu(net)
         inputs = {
             "epsilon": widgets.IntSlider(
                 min=1, max=LARGEST_BUDGET, description="Budget", continuous_update=False, layout=wide("250px"),
@@ -45,8 +49,9 @@ class NudgeControls(Controls):
             "seed": widgets.IntText(
                 description="Seed", tooltip="Of the random search", layout=wide("130px"), style=named("52px")
             ),
+            "size": self._sizes,
         }  # fmt: skip
-        super().__init__(on_set, inputs, 3, "Steps and seed")
+        super().__init__(on_set, inputs, 3, "Steps, seed and size")
 
     def __repr__(self) -> str:
         return f"NudgeControls({self._inputs['epsilon'].value} of 255, {self.view!r})"
@@ -61,7 +66,10 @@ class NudgeControls(Controls):
         levels = max(1, round(255 * values["epsilon"]))
         with self._filled():
             self._inputs["epsilon"].max = max(self._inputs["epsilon"].max, levels)
-        self._fill({**values, "epsilon": levels})
+            size = self._sizes.offer(values["size"])
+        self._fill({**values, "epsilon": levels, "size": size})
 
     def _moved(self, name: str, value: Any) -> None:
-        super()._moved(name, value / 255 if name == "epsilon" else value)
+        if name == "epsilon":
+            value = value / 255
+        super()._moved(name, chosen(value) if name == "size" else value)
