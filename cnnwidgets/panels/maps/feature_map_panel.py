@@ -199,7 +199,8 @@ class FeatureMapPanel(Panel):
         silent = float((frame.maps.max((0, 1)) <= 0).mean())
         sees = f"Here {frame.field}. " if frame.field is not None else ""
         looked = frame.picture.looked_at(self.net, frame.size)
-        return f"{silent:.0%} of the units are zero everywhere. {looked} {sees}Click a map to see it large, then a position."
+        dead = f"{silent:.0%} of the units are zero everywhere."
+        return f"{dead} {looked} {sees}Click a map to see it large, then a position."
 
     def _draw_curve(self) -> None:
         """Nothing is climbed, so there is no curve."""
