@@ -45,7 +45,7 @@ METHODS = {
     "gradient": Method(gradients.gradient, kind="slopes"),
     "gradient_x_input": Method(gradients.gradient_x_input, kind="parts"),
     "smoothgrad": Method(gradients.smoothgrad, 16, kind="slopes"),
-    "integrated_gradients": Method(gradients.integrated_gradients, 32, kind="parts"),
+    "integrated_gradients": Method(gradients.integrated_gradients, 64, kind="parts"),
     "guided_backprop": Method(gradients.guided_backprop, kind="slopes"),
     "occlusion": Method(coverings.occlusion, by_gradient=False),
     "rise": Method(coverings.rise, 512, by_gradient=False),
@@ -83,7 +83,7 @@ def attribution(
             For sigmoids the two are the same.
         against: why the target rather than this class, or these: their mean logit is subtracted.
         output: of a model with several, its index or name.
-        samples: how many noisy copies (16), steps from black (32) or random masks (512), up to 8192.
+        samples: how many noisy copies (16), steps from black (64) or random masks (512), up to 8192.
         noise: of "smoothgrad": its standard deviation, in pictures of 0..1.
         size: at which the network looks, if not its own: pixels of the longer side, (height, width) into which the
             picture fits, or "picture" for the picture's own, up to 1,024 px.

@@ -20,6 +20,7 @@ from cnnwidgets.compute.network import Network
 
 STEPS, CHECK_EVERY, SEEDS = 96, 32, 2
 BATCH = 4  # silent units are few: a batch of their own, fixed like any other
+ROUNDING = 1e-6  # of a value: smaller differences are none
 FLAT = 0.01  # of what the layer's units usually show: a unit that moves less is not worth climbing on
 
 
@@ -33,6 +34,8 @@ class Answer:
         highest: over the map, after the activation; a unit that is silent has none above 0.
         highest_before: over the map, before the activation.
         usual: the mean size of what the layer's units show before the activation.
+        lowest: over the map, after the activation.
+        is_linear: whether the layer has no activation, so that a value below zero does not mean that the unit is off.
     """
 
     mean: float
@@ -40,6 +43,13 @@ class Answer:
     highest: float
     highest_before: float
     usual: float
+    lowest: float = float("nan")
+    is_linear: bool = False
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether it is the same at every position."""
+        return self.highest - self.lowest <= ROUNDING * abs(self.highest)
 
 
 @dataclass(frozen=True)
@@ -72,26 +82,49 @@ def measure(
     for start in range(0, len(units), batch):
         part = eight_bit[start : start + batch]
         padded = np.concatenate([part, np.repeat(part[-1:], batch - len(part), 0)])
-        table = forward(tf.constant(padded), dict(canvas.held)).numpy()  # [5, batch, units]
-        found += [Answer(*map(float, table[:, row, unit])) for row, unit in enumerate(units[start : start + batch])]
+        table = forward(tf.constant(padded), dict(canvas.held)).numpy()  # [7, batch, units]
+        for row, unit in enumerate(units[start : start + batch]):
+            mean, before, highest, highest_before, usual, lowest, is_linear = map(float, table[:, row, unit])
+            found.append(Answer(mean, before, highest, highest_before, usual, lowest, bool(is_linear)))
     return found
 
 
-def _answers(net: Network, layer: LayerInfo, call: int, feed: Sequence[Any]) -> Any:  # -> [5, N, units]
+def constants(answers: Sequence[Answer], measured: Callable[[Any], list[Answer]]) -> list[str]:
+    """A note for each unit that shows the same number for its own picture, the negative of it, and black.
+
+    Args:
+        answers: of the units to their own pictures.
+        measured: gives the answers to the pictures that a function makes of their own.
+    """
+    if not any(a.is_flat for a in answers):
+        return [""] * len(answers)
+    others = zip(measured(lambda pictures: 1 - pictures), measured(np.zeros_like), strict=True)
+    notes = []
+    for own, rest in zip(answers, others, strict=True):
+        levels = [level for one in (own, *rest) for level in (one.lowest, one.highest)]
+        is_constant = max(levels) - min(levels) <= ROUNDING * abs(own.highest)
+        notes.append(f"constant: always {own.highest:.2g}, whatever the picture" if is_constant else "")
+    return notes
+
+
+def _answers(net: Network, layer: LayerInfo, call: int, feed: Sequence[Any]) -> Any:  # -> [7, N, units]
     with layers_.record(net.layers_by_path, [layer.path], activations=True) as recording:
         net.call(feed)
         after = keras.tree.flatten(recording.calls[layer.path][call])[0]
         before = recording.before_activation(after)
+    is_linear = float(before is after)
     if layer.channel_axis == 1:
         after, before = (tf.transpose(t, [0, 2, 3, 1]) for t in (after, before))
     after, before = tf.cast(after, tf.float32), tf.cast(before, tf.float32)
     axes = list(range(1, after.shape.rank - 1))
-    rows = [after, before, after, before]
+    rows, lowest = [after, before, after, before], after
     if axes:
         rows = [tf.reduce_mean(after, axes), tf.reduce_mean(before, axes),
                 tf.reduce_max(after, axes), tf.reduce_max(before, axes)]  # fmt: skip
+        lowest = tf.reduce_min(after, axes)
     usual = tf.reduce_mean(tf.abs(rows[1]), -1, keepdims=True)
-    return tf.stack([*rows, usual + tf.zeros_like(rows[1])])
+    zeros = tf.zeros_like(lowest)
+    return tf.stack([*rows, usual + zeros, lowest, is_linear + zeros])
 
 
 def rescue(
@@ -123,9 +156,16 @@ def rescue(
                     break
     for unit in units:
         if unit not in known:
-            best = max(a.highest_before for a in tried[unit])
-            known[unit] = Rescued(note=f"never fires: at best {best:.2g} before its activation")
+            best = max(tried[unit], key=lambda a: a.highest_before)
+            known[unit] = Rescued(note=_hopeless(best, best.highest_before))
     yield known
+
+
+def _hopeless(best: Answer, level: float) -> str:
+    """What to say of a unit that no picture brings above zero."""
+    if best.is_linear:
+        return f"negative: at best {level:.2g}; the layer has no activation, so the unit is not off"
+    return f"never fires: at best {level:.2g} before its activation"
 
 
 def _check(
@@ -144,4 +184,5 @@ def _check(
         if found.highest > 0:
             known[unit] = Rescued(pictures[row], found)
         elif len(levels) > 1 and max(levels) - min(levels) < FLAT * found.usual:
-            known[unit] = Rescued(note=f"never fires: weights ~0, bias {levels[0]:.2g}")
+            flat = f"never fires: weights ~0, bias {levels[0]:.2g}"
+            known[unit] = Rescued(note=f"constant: always {levels[0]:.2g}, weights ~0" if found.is_linear else flat)

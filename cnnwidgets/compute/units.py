@@ -146,9 +146,10 @@ def _with_notes(plan: UnitsPlan, painted: UnitsFrame) -> Iterator[UnitsFrame]:
         for done, so_far in enumerate(silence.rescue(silent, again, answer), painted.step):
             rescued = so_far
             yield UnitsFrame(pictures, min(done, total - 1), total, painted.values, units=plan.units, phase=phase)
+    constant = silence.constants(answers, lambda change: answer(change(pictures), plan.units))
     for i, unit in enumerate(plan.units):
         found = rescued.get(unit, silence.Rescued())
-        notes[i] = found.note
+        notes[i] = found.note or ("" if unit in rescued else constant[i])
         if found.picture is not None and found.answer is not None and BEFORE_ACTIVATION[plan.recipe]:
             pictures[i], answers[i] = found.picture, found.answer
         elif found.picture is not None:

@@ -122,8 +122,21 @@ def test_too_few_steps_are_told_with_both_sums():
     white[0] = 0.5
     (heat,) = attribution(net, white, 0, "integrated_gradients", samples=3)
     assert "incomplete: the parts add up to" in heat.note and "rises by 12" in heat.note
-    (heat,) = attribution(net, white, 0, "integrated_gradients", samples=400)
+    assert "samples=12 may bring them closer" in heat.note
+    (heat,) = attribution(net, white, 0, "integrated_gradients", samples=1500)
     assert heat.note == "" and heat.raw.sum() == pytest.approx(12, rel=0.05)
+
+
+def test_integrated_gradients_do_not_advise_more_steps_without_end():
+    picture = keras.Input((4, 4, 1))
+
+    def jump(x):  # a jump that no gradient sees
+        return x + tf.where(x > 0.5, 10.0, 0.0)
+
+    summed = L.Lambda(lambda x: tf.reduce_sum(jump(x), (1, 2)))(picture)
+    net, white = Network(keras.Model(picture, summed), "unit"), np.ones((4, 4), np.float32)
+    told = [attribution(net, white, 0, "integrated_gradients", samples=n)[0].note for n in (64, 200, 512)]
+    assert "samples=256 may" in told[0] and "samples=512 may" in told[1] and "hardly help" in told[2]
 
 
 def test_smoothgrad_is_the_mean_over_its_noisy_copies(noise):
@@ -333,7 +346,7 @@ def test_the_output_is_picked_by_name(noise):
 
 def test_frames_come_step_by_step_and_end_with_the_verbs_result(noise, monkeypatch):
     monkeypatch.setattr(Probe, "batch", lambda self, gradient=False: 5)
-    for method, steps in (("smoothgrad", 4), ("integrated_gradients", 7), ("rise", 103), ("gradient", 1)):
+    for method, steps in (("smoothgrad", 4), ("integrated_gradients", 13), ("rise", 103), ("gradient", 1)):
         frames = list(attribution_frames(Probe(curved("relu"), noise(8, 8, 3)), 1, method))
         assert [f.step for f in frames] == list(range(1, steps + 1)) and {f.steps for f in frames} == {steps}
         assert all(np.isfinite(f.heatmaps[0].raw).all() and np.isfinite(f.values).all() for f in frames)

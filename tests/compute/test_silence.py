@@ -9,6 +9,7 @@ from cnnwidgets.compute import silence
 from cnnwidgets.compute.backend import keras
 from cnnwidgets.compute.canvas import Canvas
 from cnnwidgets.compute.frame import Frame
+from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.silence import Answer
 from cnnwidgets.compute.units import visualize_units
 
@@ -91,10 +92,10 @@ def test_a_unit_that_sees_edges_is_reached_though_its_mean_says_nothing(make):
     assert (answers(model, pics.pictures, [0, 1, 2]).max((1, 2)) > 0).all()
 
 
-def test_a_unit_saturated_at_its_upper_end_fires(build):
+def test_a_unit_saturated_at_its_upper_end_fires_and_is_called_constant(build):
     model = with_biases([50.0] * 4, HIDDEN["relu6 layer"])
     pics = visualize_units(model, "unit", [0], size=16, steps=4)
-    assert pics.notes == ("",) and pics.values[0] > 6
+    assert pics.notes == ("constant: always 6, whatever the picture",) and pics.values[0] > 6
 
 
 @pytest.mark.parametrize("make", [fused, concatenated])
@@ -211,3 +212,26 @@ def test_silent_units_are_climbed_in_batches_of_one_shape_and_only_those_left_a_
     assert {len(batch) for batch, _ in climbed} == {silence.BATCH}
     assert [(set(batch), seed) for batch, seed in climbed] == [({0, 1, 2, 3}, 0), ({4, 5}, 0), ({5}, 1)]
     assert [unit for unit in units if known[unit].note] == [5]
+
+
+def test_a_unit_that_is_always_the_same_is_called_constant():
+    picture = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(3, 3, activation="relu6", name="conv")(picture)
+    model = keras.Model(picture, keras.layers.Dense(2, name="logits")(keras.layers.GlobalAveragePooling2D()(x)))
+    kernel = np.random.default_rng(0).normal(0, 0.1, (3, 3, 3, 3))
+    kernel[..., 1] = 0
+    model.get_layer("conv").set_weights([kernel, np.array([0.1, 9.0, 0.1])])
+    net = Network(model, "unit")
+    assert visualize_units(net, "conv", range(3), steps=2).notes == (
+        "", "constant: always 6, whatever the picture", "",
+    )  # fmt: skip
+
+
+def test_a_linear_unit_has_no_firing():
+    picture = keras.Input((8, 8, 3))
+    scores = keras.layers.Dense(3, name="scores")(keras.layers.GlobalAveragePooling2D()(picture))
+    model = keras.Model(picture, scores)
+    model.set_weights([np.array([[-1.0, 0, 2.0]] * 3), np.array([-5.0, -1.8, 0.0])])
+    notes = visualize_units(Network(model, "unit"), "scores", range(3), steps=2).notes
+    assert notes[0].startswith("negative: at best -") and "no activation" in notes[0]
+    assert notes[1:] == ("constant: always -1.8, weights ~0", "")
