@@ -399,7 +399,9 @@ def test_a_cut_gradient_names_the_place_and_covering_still_works(noise):
     x = L.Lambda(tf.stop_gradient, name="wall")(L.Conv2D(3, 3, name="conv")(given))
     net = Network(seeded(keras.Model(given, L.Dense(2, name="logits")(L.Flatten()(x)))), "unit")
     for method in ("gradient", "smoothgrad", "integrated_gradients", "guided_backprop", "gradient_x_input"):
-        with pytest.raises(BadTarget, match="'logits' back to the picture: it is cut at the layer 'wall'.*occlusion"):
+        with pytest.raises(
+            BadTarget, match="'logits' to the picture: it is blocked at or just before the layer 'wall'.*occlusion"
+        ):
             attribution(net, noise(8, 8, 3), 0, method)
     assert raw_of(net, noise(8, 8, 3), 0, "occlusion").any()
     assert raw_of(net, noise(8, 8, 3), 0, "rise", samples=16).any()
