@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from cnnwidgets.compute.cost import SIDE_BY_SIDE
 from cnnwidgets.compute.device import device_kind
 from cnnwidgets.compute.layers import LayerInfo
 from cnnwidgets.compute.network import Network, as_network
-from cnnwidgets.compute.settings import whole_number
+from cnnwidgets.compute.settings import is_list, whole_number
 from cnnwidgets.compute.units import UnitsPlan, plan_units
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.recipe import installed_versions
@@ -111,7 +111,7 @@ def _checked_layers(net: Network, layers: object) -> list[LayerInfo]:
         if not convolutions:
             raise BadTarget(f"{net!r} has no convolution. Name the layers to render.")
         return convolutions
-    if isinstance(layers, (str, bytes)) or not isinstance(layers, Iterable):
+    if not is_list(layers):
         raise BadTarget(f"layers must be a list of paths, such as ['conv1'], got {quoted(layers)}.")
     asked = {net.layer(path).path for path in layers}
     if not asked:
@@ -125,7 +125,7 @@ def _checked_layers(net: Network, layers: object) -> list[LayerInfo]:
 def _checked_units(units: object) -> Container[int]:
     if units is None:
         return range(MOST_UNITS)
-    if isinstance(units, (str, bytes)) or not isinstance(units, Iterable):
+    if not is_list(units):
         raise BadTarget(f"units must be a list of indices, such as [3, 14] or range(16), got {quoted(units)}.")
     if isinstance(units, range):  # which may be long, and knows what is in it
         ends = [*units[:1], *units[-1:]]

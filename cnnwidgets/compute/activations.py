@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from cnnwidgets.compute.frame import Array
 from cnnwidgets.compute.locations import locate, seen_input
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.picture_size import Size
-from cnnwidgets.compute.settings import check_call, whole_number
+from cnnwidgets.compute.settings import check_call, choice, is_list, whole_number
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget, quoted
 
 FLAT = 1e-6  # of the largest value: less is the rounding of one and the same number
@@ -70,7 +70,7 @@ def _paths(net: Network, layers: str | Iterable[str] | None, call: int) -> tuple
         if not found:
             raise BadTarget(f"The network {quoted(net.name)} has no convolution with a call {call}. Name its layers.")
         return found
-    named = [layers] if isinstance(layers, str) or not isinstance(layers, Iterable) else layers
+    named = list(layers) if is_list(layers) or isinstance(layers, Mapping) else [layers]
     infos = [net.layer(layer) for layer in named]
     for info in infos:
         check_call(info, call)
@@ -161,8 +161,7 @@ def display_maps(maps: Array, how: str = "books") -> Array:
     Example:
         >>> mosaic(display_maps(maps["conv1"]))
     """
-    if how not in ("books", "range"):
-        raise BadTarget(f"how must be 'books' or 'range', got {quoted(how)}.")
+    choice("how", how, ("books", "range"))
     maps = np.asarray(maps, np.float32)
     if maps.ndim != 3 or not maps.size or not _is_finite(maps):
         raise BadPicture(f"maps must be finite numbers [h, w, units], got an array of shape {list(maps.shape)}.")
@@ -216,8 +215,7 @@ def top_units(
         BadPicture: for what is no picture, or is too small for the network.
         BadTarget: for a layer, call, count or measure that does not exist.
     """
-    if by not in ("max", "mean"):
-        raise BadTarget(f"by must be 'max' or 'mean', got {quoted(by)}.")
+    choice("by", by, ("max", "mean"))
     count = whole_number("count", count, 1)
     (maps,) = feature_maps(net, picture, [layer], call=call, size=size).values()
     values = _by_unit(maps, by)

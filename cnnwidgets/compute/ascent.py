@@ -20,7 +20,7 @@ from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.network import Network, as_network, enough_room
 from cnnwidgets.compute.objectives import Objective, Term, numbers_of
 from cnnwidgets.compute.reading import check_places, checked, read
-from cnnwidgets.compute.settings import MOST_STEPS, check_unit, checked_seed, checked_steps
+from cnnwidgets.compute.settings import MOST_STEPS, check_unit, checked_seed, checked_steps, now
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
 
 __all__ = ["FOURIER", "MOST_STEPS", "Ascent", "ascend", "check_unit", "checked_seed", "climb"]
@@ -166,8 +166,7 @@ def _of_any_size(pictures: Any, shape: tuple[int | None, ...]) -> Any:
 
 
 def _rate(ascent: Ascent) -> float:
-    rate = ascent.optimizer.rate
-    return float(rate() if callable(rate) else rate)
+    return now("step size", ascent.optimizer.rate)
 
 
 def _read_back(render: Any, variables: Any) -> Array:

@@ -18,7 +18,7 @@ from cnnwidgets.compute.outputs import check_classes
 from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.compute.reading import checked
 from cnnwidgets.compute.recipes import CLASS_RECIPES, named
-from cnnwidgets.compute.settings import checked_seed, checked_steps
+from cnnwidgets.compute.settings import checked_seed, checked_steps, is_list
 from cnnwidgets.compute.tiles import Tiles, UnitPictures, UnitsFrame, paint
 from cnnwidgets.errors import BadTarget, quoted
 
@@ -129,7 +129,7 @@ def plan_classes(
     net = as_network(net)
     index = find_output(output, net.outputs)
     check_classes(net.outputs[index], "maximize")
-    if isinstance(classes, str) or not isinstance(classes, Iterable):
+    if not is_list(classes):
         raise BadTarget(f"classes must be a list of indices or names, such as ['goldfish'], got {quoted(classes)}.")
     many = tuple(net.class_index(one, index) for one in classes)
     if not many:

@@ -23,7 +23,7 @@ from cnnwidgets.compute.octaves import Octave, held_along, octaves_of, resized
 from cnnwidgets.compute.optimizers import BlurredGradient, Rate
 from cnnwidgets.compute.parametrizations import Pixels
 from cnnwidgets.compute.reading import checked
-from cnnwidgets.compute.settings import checked_seed, checked_steps, number, whole_number
+from cnnwidgets.compute.settings import checked_seed, checked_steps, now, number, whole_number
 from cnnwidgets.compute.transforms import Jitter
 from cnnwidgets.errors import BadTarget, quoted
 
@@ -197,7 +197,7 @@ def plan_dream(
 
 def objective(weights: Mapping[str, Rate]) -> Objective:
     """The weighted sum of the layers' mean squares, with the weights as they are now."""
-    terms = [float(w() if callable(w) else w) * objectives.layer(path) for path, w in weights.items()]
+    terms = [now(f"weight of {path}", w) * objectives.layer(path) for path, w in weights.items()]
     return Objective(tuple(term for one in terms for term in one.terms))
 
 

@@ -114,7 +114,7 @@ def map_frames(
 
 def _calls(net: Network, path: str, call: int | None) -> range:
     info = net.layer(path)
-    first = check_call(info, call or 0)
+    first = check_call(info, 0 if call is None else call)
     return range(info.calls) if call is None else range(first, first + 1)
 
 

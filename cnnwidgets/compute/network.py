@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -27,7 +27,7 @@ from cnnwidgets.compute.outputs import find as find_output
 from cnnwidgets.compute.picture_size import PICTURE, Size
 from cnnwidgets.compute.preprocess import resolve
 from cnnwidgets.compute.random_networks import Randomness, randomness_of
-from cnnwidgets.compute.settings import whole_number
+from cnnwidgets.compute.settings import is_list, whole_number
 from cnnwidgets.compute.strided import dense_gradients
 from cnnwidgets.compute.traces import Traces
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget, CnnWidgetsError, nearest, quoted
@@ -280,7 +280,7 @@ class Network:
         Raises:
             BadTarget: for an unknown class, with the nearest names, or an ambiguous one, with the indices.
         """
-        classes = self.outputs[output].classes
+        classes = self.outputs[find_output(output, self.outputs)].classes
         if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
             if 0 <= target < (classes or 2**31):
                 return int(target)
@@ -600,7 +600,7 @@ class Network:
 
 def _checked_names(names: object) -> tuple[str, ...]:
     """The names of classes."""
-    if isinstance(names, Iterable) and not isinstance(names, str | bytes | Mapping):
+    if is_list(names):
         every = tuple(names)
         if all(isinstance(name, str) for name in every):
             return every

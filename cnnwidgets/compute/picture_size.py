@@ -84,7 +84,8 @@ def checked_size(size: object, own: Size | None, inputs: Sequence[InputInfo]) ->
     try:
         if isinstance(size, (tuple, list)) and len(sides) != 2:
             raise BadTarget("one side or two")
-        asked: Size = PICTURE if size == PICTURE else _short(tuple(whole_number("size", s, 1, LARGEST) for s in sides))
+        is_own = isinstance(size, str) and size == PICTURE
+        asked: Size = PICTURE if is_own else _short(tuple(whole_number("size", s, 1, LARGEST) for s in sides))
     except BadTarget:
         raise BadTarget(
             f"size must be pixels from 1 to {LARGEST}, (height, width), or {PICTURE!r} for the picture's own size, "

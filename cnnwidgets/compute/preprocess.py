@@ -14,7 +14,7 @@ from cnnwidgets.compute.front import SIDE, Front
 from cnnwidgets.compute.inputs import InputInfo
 from cnnwidgets.compute.modes import MEANING, MODES, Affine, ByInput, Preprocess
 from cnnwidgets.compute.ranges import Evidence, Finding, decide, guess
-from cnnwidgets.errors import BadTarget, nearest, quoted
+from cnnwidgets.errors import BadTarget, quoted
 
 Nest = Callable[[Sequence[Any]], Any]
 
@@ -68,7 +68,7 @@ def _asked_for(wanted: Any, info: InputInfo, count: int) -> Finding:
     if not isinstance(wanted, str) or wanted not in MODES:
         raise BadTarget(
             f"There is no preprocessing {quoted(wanted)}. Give a function on a 0..255 batch, or one of: "
-            f"auto, {', '.join(MODES)} ({nearest(wanted, MODES)})."
+            f"auto, {', '.join(MODES)}."
         )
     if isinstance(MODES[wanted], Affine) and info.channels != 3:
         place = f"the input {quoted(info.name)}" if count > 1 else "this network"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 from PIL import Image
@@ -48,6 +48,48 @@ def number(name: str, value: object, least: float, most: float = math.inf, *, ab
 
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def now(name: str, value: object) -> float:
+    """A number, or what a function without arguments returns now.
+
+    Raises:
+        BadTarget: for a function that returns something else.
+    """
+    given: Any = value() if callable(value) else value
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise BadTarget(f"The function for the {name} must return a number, got {quoted(given)}.") from None
+
+
+def choice(name: str, value: object, choices: Iterable[str]) -> str:
+    """One of a few names.
+
+    Raises:
+        BadTarget: for anything else, with the names there are.
+    """
+    names = tuple(choices)
+    if isinstance(value, str) and value in names:
+        return value
+    raise BadTarget(f"{name} must be one of {', '.join(map(repr, names))}, got {quoted(value)}.")
+
+
+def flag(name: str, value: object) -> bool:
+    """True or False.
+
+    Raises:
+        BadTarget: for anything else.
+    """
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise BadTarget(f"{name} must be True or False, got {quoted(value)}.")
+
+
+def is_list(value: object) -> TypeGuard[Iterable[Any]]:
+    """Whether this holds values one by one, as lists, ranges and arrays do, and text does not."""
+    is_text = isinstance(value, (str, bytes, Mapping))
+    return not is_text and isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0
 
 
 def checked_steps(steps: object) -> int:

@@ -95,7 +95,7 @@ def _rivals(net: Network, against: object, output: int) -> tuple[int, ...]:
     """The classes that a target is compared with."""
     if against is None:
         return ()
-    several = isinstance(against, (list, tuple, range, np.ndarray))
+    several = isinstance(against, (list, tuple, range)) or (isinstance(against, np.ndarray) and against.ndim > 0)
     classes: Iterable[object] = against if several else [against]  # type: ignore[assignment]
     every = tuple(dict.fromkeys(net.class_index(one, output) for one in classes))
     if not every:

@@ -16,7 +16,7 @@ from cnnwidgets.compute.frame import Array, Frame, last_of
 from cnnwidgets.compute.layers import LayerInfo
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.recipes import BEFORE_ACTIVATION, named
-from cnnwidgets.compute.settings import check_call, check_unit, checked_seed, checked_steps
+from cnnwidgets.compute.settings import check_call, check_unit, checked_seed, checked_steps, is_list
 from cnnwidgets.compute.tiles import Tiles, UnitPictures, UnitsFrame, paint
 from cnnwidgets.errors import BadTarget, quoted
 
@@ -103,7 +103,7 @@ def plan_units(
     net = as_network(net)
     info = net.layer(layer)
     call = check_call(info, call)
-    if isinstance(units, str) or not isinstance(units, Iterable):
+    if not is_list(units):
         raise BadTarget(f"units must be a list of indices, such as [3, 14] or range(16), got {quoted(units)}.")
     many = tuple(check_unit(info, unit) for unit in units)
     if not many:

@@ -9,6 +9,7 @@ import traitlets
 
 from cnnwidgets.compute.layers import LayerInfo
 from cnnwidgets.compute.network import as_network
+from cnnwidgets.compute.settings import flag
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.panels import disposal, markup
 
@@ -58,7 +59,7 @@ class LayerPicker(widgets.VBox):
 
     def __init__(self, net: Any, layer: str | None = None, is_compact: bool = False) -> None:
         self.net = as_network(net)
-        self._is_compact = is_compact
+        self._is_compact = flag("is_compact", is_compact)
         self._infos = [info for info in self.net.layers if info.units and info.calls]  # an input is not called
         chosen = self.net.layer(layer).path if layer is not None else self._first_choice()
         self._search = widgets.Text(

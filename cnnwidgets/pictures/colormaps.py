@@ -15,15 +15,19 @@ DIVERGING = ("RdBu_r",)
 COLORMAPS = SEQUENTIAL + DIVERGING
 
 
-@cache
 def colormap(name: str) -> NDArray[np.float32]:
     """The 256 colors of a color map, float32 [256, 3] in 0..1, read-only.
 
     Raises:
         BadTarget: a name that is not in `COLORMAPS`.
     """
-    if name not in COLORMAPS:
+    if not isinstance(name, str) or name not in COLORMAPS:
         raise BadTarget(f"There is no color map {quoted(name)}. Choose one of: {', '.join(COLORMAPS)}.")
+    return _table(name)
+
+
+@cache
+def _table(name: str) -> NDArray[np.float32]:
     import matplotlib  # takes 0.4 s, so only whoever shows a heatmap waits for it
 
     table = matplotlib.colormaps[name](np.arange(256))[:, :3].astype(np.float32)  # [256, 4] -> [256, 3]

@@ -243,7 +243,7 @@ def test_what_are_no_maps_is_refused_in_words(maps):
 
 
 def test_an_unknown_way_is_refused_in_words(noise):
-    with pytest.raises(BadTarget, match="how must be 'books' or 'range', got 'jet'"):
+    with pytest.raises(BadTarget, match="how must be one of 'books', 'range', got 'jet'"):
         display_maps(noise(2, 2, 2), "jet")
 
 
@@ -289,7 +289,7 @@ def test_top_units_of_a_layer_without_rows_and_columns(net, noise):
 @pytest.mark.parametrize(
     "keywords, words",
     [
-        ({"by": "median"}, "by must be 'max' or 'mean', got 'median'"),
+        ({"by": "median"}, "by must be one of 'max', 'mean', got 'median'"),
         ({"count": 0}, "count must .*got 0"), ({"count": 2.5}, "got 2.5"), ({"count": True}, "got True"),
     ],
 )  # fmt: skip

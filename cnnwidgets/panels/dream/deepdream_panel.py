@@ -16,10 +16,11 @@ from cnnwidgets.compute.deepdream import DreamFrame, DreamPlan, plan_dream
 from cnnwidgets.compute.dream_layers import DEPTHS, OTHER_NAMES, Layers, preset
 from cnnwidgets.compute.network import as_network
 from cnnwidgets.compute.optimizers import Rate
+from cnnwidgets.compute.settings import now
 from cnnwidgets.panels import markup
 from cnnwidgets.panels.dream.controls import OWN, DreamControls
 from cnnwidgets.panels.dream.layer_weights import LayerWeights
-from cnnwidgets.panels.dream.steering import Steering, now
+from cnnwidgets.panels.dream.steering import Steering
 from cnnwidgets.panels.panel import BUSY
 from cnnwidgets.panels.photograph_panel import PhotographPanel, as_shown
 from cnnwidgets.panels.spatial import spatial_layers
@@ -230,10 +231,10 @@ class DeepDreamPanel(PhotographPanel):
 
     def _fill_controls(self) -> None:
         plan, many = self._plan, len(self._plan.octaves)
-        values = {"step_size": now(plan.step_size), "layers": self._preset(), "octaves": self.octaves}
+        values = {"step_size": now("step size", plan.step_size), "layers": self._preset(), "octaves": self.octaves}
         values |= {"octave_scale": self.octave_scale, "steps": self.steps, "jitter": self.jitter, "seed": self.seed}
         self.controls.show(values, min(self.octave or many, many), many)
-        self.weights.show({path: now(weight) for path, weight in plan.layers.items()})
+        self.weights.show({path: now(f"weight of {path}", weight) for path, weight in plan.layers.items()})
 
     def _preset(self) -> str:
         """The preset of the layers that are set."""

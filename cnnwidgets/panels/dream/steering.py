@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 
+from cnnwidgets.compute.settings import now
+
 Number = float | Callable[[], float]
 
 
@@ -35,12 +37,12 @@ class Steering:
 
     def step_size(self) -> float:
         """How far a step goes, in units of 0..1."""
-        return now(self._step_size)
+        return now("step size", self._step_size)
 
     @property
     def weights(self) -> dict[str, float]:
         """The weight of each layer."""
-        return {path: now(weight) for path, weight in self._weights.items()}
+        return {path: now(f"weight of {path}", weight) for path, weight in self._weights.items()}
 
     @property
     def layers(self) -> dict[str, Callable[[], float]]:
@@ -48,9 +50,4 @@ class Steering:
         return {path: functools.partial(self._weight, path) for path in self._weights}
 
     def _weight(self, path: str) -> float:
-        return now(self._weights[path])
-
-
-def now(number: Number) -> float:
-    """A number, or what a function says now."""
-    return float(number() if callable(number) else number)
+        return now(f"weight of {path}", self._weights[path])

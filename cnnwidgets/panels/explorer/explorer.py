@@ -13,6 +13,7 @@ import traitlets
 from cnnwidgets import samples
 from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.compute.network import Network, as_network
+from cnnwidgets.compute.settings import flag
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.panels import disposal, markup
@@ -58,6 +59,7 @@ class Explorer(Choice, widgets.VBox):
         >>> Explorer(net, "cat.jpg")
     """
 
+    _is_built = False
     tab = traitlets.Enum([kind.title for kind in KINDS], KINDS[0].title)
     state = traitlets.Unicode("idle")
     progress = traitlets.Float(0.0)
@@ -77,8 +79,8 @@ class Explorer(Choice, widgets.VBox):
         network, self.atlas = as_network(net), checked_atlas(atlas)
         sample = OTHER if picture is not None else samples.sample_names()[0]
         chosen = {"net": network, "picture": samples.sample(sample) if picture is None else picture}
-        chosen |= {"layer": first_layer(network) if layer is None else layer, "target": target}
-        self._may_use_files = files
+        chosen |= {"layer": first_layer(network) if layer is None else network.layer(layer).path, "target": target}
+        self._may_use_files = files = flag("files", files)
         super().__init__(layout=widgets.Layout(width="100%"))
         for name, value in chosen.items():
             setattr(self, name, value)
@@ -95,7 +97,7 @@ class Explorer(Choice, widgets.VBox):
         self.children = [markup.markup(markup.STYLE, display="none"), self._arranged(), self._foot]
         self._picker.observe(lambda change: self._picked("layer", change["new"]), "layer")
         self.observe(self._chosen_otherwise, CHOSEN)
-        self._is_settled = True
+        self._is_settled = self._is_built = True
         self._photographs.show(self.net, self.held)
         self._stage.show()
         disposal.replace_in_cell(self)
@@ -250,7 +252,10 @@ class Explorer(Choice, widgets.VBox):
 
     def close(self) -> None:
         """Stop everything, and free every widget."""
-        if self.comm is None:  # closed already, or refused by its constructor
+        if self.comm is None:  # closed already
+            return
+        if not self._is_built:  # refused by its constructor
+            super().close()
             return
         self._is_settled = False
         self._networks.forget()

@@ -7,13 +7,14 @@ from typing import Any
 
 import traitlets
 
-from cnnwidgets import snippets
+from cnnwidgets import pictures, snippets
 from cnnwidgets.compute import targets
 from cnnwidgets.compute.cams import MASKS
 from cnnwidgets.compute.hiding import Hidden
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.compute.randomized import randomized
+from cnnwidgets.compute.settings import checked_seed, flag, number, whole_number
 from cnnwidgets.panels.heatmap import methods, words
 from cnnwidgets.panels.heatmap.controls import HeatControls
 from cnnwidgets.panels.heatmap.hidden_place import HiddenPlace
@@ -95,6 +96,11 @@ class HeatmapPanel(HeatView):
         self._spatial = map_layers(network)
         self._last_layer = last_layer(network, wanted, method)
         chosen = spatial(network, layer) if layer is not None else self._last_layer
+        opacity, threshold = number("opacity", opacity, 0, 1), number("threshold", threshold, 0, 1)
+        seed, sanity_check = checked_seed(seed), flag("sanity_check", sanity_check)
+        channels = whole_number("channels", channels, 1)
+        pictures.colormap(colormap)
+        second_method = None if second_method is None else methods.check(second_method)
         self._method_is_set = method != methods.AT_THE_END
         self._remark = ""  # why the method has changed
         self._copies: dict[tuple[int, int], Network] = {}

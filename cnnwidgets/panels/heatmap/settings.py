@@ -15,7 +15,7 @@ from cnnwidgets.compute.cams import MASKS
 from cnnwidgets.compute.locations import has_rows
 from cnnwidgets.compute.network import Network
 from cnnwidgets.compute.probe import Probe
-from cnnwidgets.compute.settings import whole_number
+from cnnwidgets.compute.settings import number, whole_number
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.panels.heatmap import methods
 from cnnwidgets.panels.heatmap.look import Question
@@ -138,16 +138,13 @@ class HeatSettings(traitlets.HasTraits):
 
     @traitlets.validate("size")
     def _fitting_size(self, proposal: Any) -> Any:
-        if proposal["value"] != self.size:
+        if not np.array_equal(proposal["value"], self.size):
             Probe(self.net, self._held.given, proposal["value"])
         return proposal["value"]
 
     @traitlets.validate("opacity", "threshold")
     def _share(self, proposal: Any) -> float:
-        value, name = proposal["value"], proposal["trait"].name
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= float(value) <= 1:
-            raise BadTarget(f"{name} must be a number from 0 to 1, got {quoted(value)}.")
-        return float(value)
+        return number(proposal["trait"].name, proposal["value"], 0, 1)
 
     @traitlets.validate("colormap")
     def _known_colormap(self, proposal: Any) -> str:

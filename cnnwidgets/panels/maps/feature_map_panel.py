@@ -15,6 +15,7 @@ from cnnwidgets.compute.ascent import check_unit
 from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.compute.picture_size import Size
 from cnnwidgets.compute.probe import Probe
+from cnnwidgets.compute.settings import whole_number
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.panels import markup
 from cnnwidgets.panels.held_picture import HeldPicture
@@ -82,8 +83,9 @@ class FeatureMapPanel(Panel):
         )
         chosen = network.layer(layer).path if layer is not None else (*self.layers, "")[0]
         for name, value, choices in (("order", order, ORDERS), ("how", how, WAYS), ("layer", chosen, self.layers)):
-            if value not in choices:
+            if not isinstance(value, str) or value not in choices:
                 raise BadTarget(_refusal(network, name, value, choices))
+        call = whole_number("call", call)
         self._page, self._quiet = 0, True
         self._make_controls(network, chosen, order, how)
         self.photograph = Screen(LARGE, lambda _number: None)
