@@ -308,8 +308,12 @@ def _window(op: Any, given: Given, kind: str) -> Sequence[Trail]:
     if isinstance(padding, list):
         value, padding = tf.pad(value, padding), "VALID"
     if kind == LOCATION:
-        kernel = np.outer(_middle(high), _middle(wide)).astype(np.float32)[..., None, None]
-        value = tf.nn.conv2d(value, kernel, strides, padding)
+        lengths = tf.unstack(tf.shape(value)[1:3])
+        down, across = (
+            _middle(size, stride, length, padding)
+            for size, stride, length in zip((high, wide), strides, lengths, strict=True)
+        )
+        value = tf.nn.conv2d(value, (down[:, None] * across)[..., None, None], strides, padding)
     else:
         value = tf.nn.max_pool2d(value, (high, wide), strides, padding)
     return [Trail(tf.transpose(value, [0, 3, 1, 2]), frozenset({1})) if first else Trail(value, frozenset({3}))]
@@ -325,11 +329,19 @@ def _thin(op: Any, trail: Trail, tensor: Any) -> Any:  # [4, h, w, 1]
     return tf.transpose(value, [0, 2, 3, 1]) if channel == 1 else value
 
 
-def _middle(length: int) -> np.ndarray[Any, Any]:
-    """1 at the middle of a window; a half each at the two middles of an even one."""
-    weights = np.zeros(length)
-    weights[[(length - 1) // 2, length // 2]] = 1
-    return np.asarray(weights / weights.sum())
+def _middle(size: int, stride: int, length: int | Any, padding: str) -> Any:  # [size]
+    """1 at the middle of a window; a half each at the two middles of an even one.
+
+    TensorFlow pads an odd number of pixels one more at the end. Trained networks hardly follow that half pixel: on
+    mirrored photographs the maps of EfficientNet-Lite0 agree better where the padding counts as even on both sides.
+    """
+    middle, before = np.zeros([2, size], np.float32)
+    middle[[(size - 1) // 2, size // 2]] = 1
+    if padding != "SAME" or size == 1:
+        return tf.constant(middle / middle.sum())
+    before[[(size - 2) // 2, (size - 1) // 2]] = 1
+    padded = tf.maximum((-(-length // stride) - 1) * stride + size - length, 0)
+    return tf.where(padded % 2 == 1, before / before.sum(), middle / middle.sum())
 
 
 def window_size(op: Any) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cnnwidgets import pictures
 from cnnwidgets.compute.attributions import attribution
 from cnnwidgets.compute.backend import keras, tf
 from cnnwidgets.compute.heatmaps import class_activation_map
@@ -121,3 +122,15 @@ def test_the_hottest_region_covers_the_blob(seen, method):
         (heat,) = class_activation_map(net, picture, "map", 0, method)
     assert np.abs(middle(heat.map) - place).max() <= cell, heat.note
     assert heat.map.max() == 1
+
+
+@pytest.mark.parametrize("size", [(32, 48), (33, 49)])
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_same_padding_counts_as_even_on_both_sides(size, kernel):
+    net = network(detector(2, kernel, padding="same", name="map"))
+    (heat,) = class_activation_map(net, blob(size, 12, 30), "map", 0)
+    rows, columns = heat.placement.rows, heat.placement.columns
+    np.testing.assert_allclose([rows[0] + rows[-1], columns[0] + columns[-1]], [n - 1 for n in size], atol=1e-3)
+    if size == (32, 48):  # then plain stretching is right
+        plain = pictures.resize(heat.raw, size)
+        np.testing.assert_allclose(heat.map, plain / plain.max(), atol=1e-6)
