@@ -24,6 +24,7 @@ from cnnwidgets.compute.keras2_notes import Notes
 from cnnwidgets.compute.model_archive import CONFIG, Content, read_content
 from cnnwidgets.compute.model_claims import check_claim, damaged, rebuild
 from cnnwidgets.errors import BadModel, quoted
+from cnnwidgets.paths import expanded
 
 LONGEST_REASON = 200  # characters of what Keras says
 
@@ -81,7 +82,7 @@ def load_model(path: str | PathLike[str]) -> Loaded:
 def _existing(path: str | PathLike[str]) -> Path:
     if not isinstance(path, (str, PathLike)) or not isinstance(fspath(path), str) or "\0" in fspath(path):
         raise BadModel(f"{quoted(path)} is not a path. Give that of a .keras or .h5 file.")
-    file = Path(path).expanduser()
+    file = expanded(path)
     try:
         if file.is_dir():
             raise BadModel(about_folder(file))
