@@ -192,6 +192,8 @@ def plan_dream(
         _check_tile(net, net.inputs[canvas.which], side)
     whole = opened[canvas.which]  # [H, W, C]
     chosen, notes = octaves_of(net, tuple(climbed.weights), canvas, whole.shape[:2], many, scale, side)
+    if whole.shape[-1] == 1:
+        notes = (*notes, "The network takes gray pictures, so the dream is gray.")
     return DreamPlan(net, whole[None], climbed.weights, canvas, chosen, steps, rate, jitter, seed, notes)
 
 

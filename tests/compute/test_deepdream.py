@@ -357,3 +357,9 @@ def test_a_network_that_takes_large_pictures_only(photo):
     plan = plan_dream(net, pictures.resize(photo, (90, 130)), "conv", octaves=3, octave_scale=1.2, steps=1)
     assert [octave.size for octave in plan.octaves] == [(75, 108), (90, 130)]
     assert len(list(plan.frames())) == 2
+
+
+def test_the_dream_of_a_network_for_gray_pictures_says_that_it_is_gray(net, noise):
+    frames = list(deepdream(net("sequential"), noise(40, 36, 3), "conv", octaves=1, steps=1))
+    assert frames[-1].pictures.shape == (1, 40, 36, 1)
+    assert "the dream is gray" in frames[-1].notes[0]
