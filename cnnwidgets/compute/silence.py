@@ -5,7 +5,7 @@ A picture that is not grey is no proof: only the real network's answer to the de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from cnnwidgets.compute.network import Network
 STEPS, CHECK_EVERY, SEEDS = 96, 32, 2
 BATCH = 4  # silent units are few: a batch of their own, fixed like any other
 ROUNDING = 1e-6  # of a value: smaller differences are none
+HOPE = 2.0  # a unit is given up that would not fire even if it rose this many times faster from now on
 FLAT = 0.01  # of what the layer's units usually show: a unit that moves less is not worth climbing on
 
 
@@ -134,6 +135,9 @@ def rescue(
 ) -> Iterator[dict[int, Rescued]]:
     """Climb silent units longer, before their activation and from two seeds, until they fire or are hopeless.
 
+    Each check gives up, for that seed, a unit that is too far from firing for the steps that remain; by its own levels
+    alone, so that what becomes of it does not depend on the others.
+
     Args:
         units: the silent units.
         climb: runs STEPS steps for exactly BATCH units from seed + (0 or 1).
@@ -148,11 +152,12 @@ def rescue(
         left = [unit for unit in units if unit not in known]
         for start in range(0, len(left), BATCH):
             part = left[start : start + BATCH]
+            risen = {unit: Rise() for unit in part}
             for frame in climb(part + part[-1:] * (BATCH - len(part)), extra_seed):
                 if frame.step == 1 or frame.step % CHECK_EVERY == 0:
-                    _check(part, frame.pictures, answer, tried, known)
+                    _check(part, frame, answer, tried, known, risen)
                 yield known
-                if all(unit in known for unit in part):
+                if all(unit in known or risen[unit].is_hopeless for unit in part):
                     break
     for unit in units:
         if unit not in known:
@@ -168,17 +173,36 @@ def _hopeless(best: Answer, level: float) -> str:
     return f"never fires: at best {level:.2g} before its activation"
 
 
+class Rise:
+    """How a unit has risen from one starting noise, before its activation."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+        self.is_hopeless = False
+
+    def note(self, step: int, level: float, steps: int) -> None:
+        """Note the level at a step of so many, and whether the unit may still fire."""
+        if self._first is None:
+            self._first = step, level
+            return
+        speed = (level - self._first[1]) / (step - self._first[0])
+        self.is_hopeless = level + HOPE * max(speed, 0.0) * (steps - step) <= 0
+
+
 def _check(
     units: Sequence[int],
-    pictures: Array,
+    frame: Frame,
     answer: Callable[[Array, Sequence[int]], list[Answer]],
     tried: dict[int, list[Answer]],
     known: dict[int, Rescued],
+    risen: Mapping[int, Rise],
 ) -> None:
     """Measure the pictures of units: which fire now, and which do not move at all whatever the picture."""
+    pictures = frame.pictures
     for row, (unit, found) in enumerate(zip(units, answer(pictures[: len(units)], units), strict=True)):
-        if unit in known:
+        if unit in known or risen[unit].is_hopeless:
             continue
+        risen[unit].note(frame.step, found.highest_before, frame.steps)
         tried[unit].append(found)
         levels = [a.highest_before for a in tried[unit]]
         if found.highest > 0:

@@ -231,7 +231,9 @@ class Panel(Takeaway, widgets.VBox):
         """Bring the words beside the picture up to date."""
         phase, left = self._phase(frame), self._record.seconds_left
         if phase:
-            self._tell_progress(f"{phase} · {_seconds(self._record.watch.seconds)} so far")
+            most = self._record.phase_left(phase, frame.step, frame.steps)
+            at_most = "" if most is None else f" · at most {_seconds(most)} left"
+            self._tell_progress(f"{phase} · {_seconds(self._record.watch.seconds)} so far{at_most}")
         else:
             time_left = "" if left is None else f" · {_seconds(left)} left"
             self._tell_progress(f"step {frame.step} of {frame.steps}{time_left}")

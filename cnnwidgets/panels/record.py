@@ -45,6 +45,7 @@ class Record:
         self.snapshots: list[Snapshot] = []
         self.watch = Stopwatch()
         self._first_at = self._latest_at = 0.0
+        self._phase: tuple[str, int, float] = ("", 0, 0.0)  # its name, the step and the time at which it began
         self._stride = 1
 
     def add(self, frame: Any, pixels: Callable[[Any], np.ndarray]) -> None:
@@ -67,6 +68,13 @@ class Record:
         """Seconds for a step, without what the first one took to be traced; `None` before there are two."""
         count = len(self.objective) - 1
         return (self._latest_at - self._first_at) / count if count > 0 else None
+
+    def phase_left(self, phase: str, step: int, steps: int) -> float | None:
+        """At most how long a phase will take from now on; `None` while its pace is not known."""
+        if phase != self._phase[0]:
+            self._phase = (phase, step, self.watch.seconds)
+        _, first, began = self._phase
+        return (self.watch.seconds - began) / (step - first) * (steps - step) if step > first else None
 
     @property
     def seconds_left(self) -> float | None:

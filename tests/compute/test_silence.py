@@ -199,6 +199,26 @@ def test_a_hopeless_unit_is_tried_with_both_seeds_and_says_what_was_reached():
     assert [seed for _, seed in climbed] == [0, 1]
 
 
+def test_a_unit_that_is_too_far_away_is_given_up_after_the_first_check_of_each_seed():
+    made = []
+
+    def counted(units, extra_seed):
+        for frame in climb(units, extra_seed):
+            made.append((extra_seed, frame.step))
+            yield frame
+
+    climb, answer, _ = told({5: lambda seed, step: -1000.0 + step, 6: lambda seed, step: -20.0 - step})
+    *_, known = silence.rescue([5, 6], counted, answer)
+    assert max(step for _, step in made) == silence.CHECK_EVERY and len(made) == 2 * silence.CHECK_EVERY
+    assert known[5].note == "never fires: at best -9.7e+02 before its activation"
+
+
+def test_what_becomes_of_a_unit_does_not_depend_on_the_others():
+    levels = {5: lambda seed, step: -40.0 if step < 90 else 1.0, 6: lambda seed, step: -95.0 + step}
+    both, alone = rescued([5, 6], levels)[0], rescued([5], levels)[0]
+    assert both[5].note == alone[5].note and (both[5].picture is None) == (alone[5].picture is None)
+
+
 def test_a_unit_that_does_not_move_at_all_is_given_up_early():
     known, climbed = rescued([5], {5: lambda seed, step: -1.75})
     assert known[5].note == "never fires: weights ~0, bias -1.8"

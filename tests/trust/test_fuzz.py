@@ -15,6 +15,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -28,6 +29,7 @@ from cnnwidgets.pictures import load_picture, to_png
 from cnnwidgets.recipe import Recipe
 from cnnwidgets.zoo.numpy_pickle import read_numpy_pickle
 from cnnwidgets.zoo.torch_archive import read_torch_archive
+from tests.compute import keras2
 from tests.zoo.test_hostile_weights import NUMPY_FILE, torch_file
 
 TELLING = [
@@ -136,6 +138,37 @@ def twisted(chance: random.Random, value):
     return value
 
 
+def old_files() -> list[bytes]:
+    """As Keras 2 wrote them: a backbone in a model, with a scaling and a function of TensorFlow before it."""
+    x, y = keras.Input((6, 6, 3)), keras.Input((6, 6, 3), name="picture")
+    inner = keras.Model(x, keras.layers.BatchNormalization(name="norm")(keras.layers.Conv2D(2, 3, name="conv")(x)))
+    scaled = keras.layers.ReLU(name="f")(keras.layers.Rescaling(2.0, name="scale")(y))
+    outer = keras.Model(y, keras.layers.Dense(2, name="out")(keras.layers.Flatten(name="flat")(inner(scaled))))
+
+    def change(config):
+        entry = next(one for one in config["config"]["layers"] if one["name"] == "f")
+        entry.update(class_name="TFOpLambda", config={"name": "f", "function": "math.truediv"})
+        entry["inbound_nodes"] = [["scale", 0, 0, {"y": 127.5, "name": None}]]
+
+    with tempfile.TemporaryDirectory() as folder:
+        return [keras2.write(outer, Path(folder) / "old.h5", change=change).read_bytes()]
+
+
+def old_reconfigured(chance: random.Random, data: bytes) -> bytes:
+    """A file of Keras 2 whose configuration, or whose lists of weights, say something else."""
+    memory = io.BytesIO(data)
+    with h5py.File(memory, "a") as hdf5:
+        if chance.random() < 0.8:
+            config = twisted(chance, json.loads(hdf5.attrs["model_config"]))
+            hdf5.attrs["model_config"] = json.dumps(config)[:60_000]
+        else:
+            group = hdf5["model_weights"][chance.choice(list(hdf5["model_weights"]))]
+            others = [b"", b"..", b"/model_weights", b"conv/kernel:0"]
+            names = [name if isinstance(name, bytes) else name.encode() for name in group.attrs["weight_names"]]
+            group.attrs["weight_names"] = np.array([chance.choice([name, *others]) for name in names], "S")
+    return memory.getvalue()
+
+
 def read_model(data: bytes) -> object:
     suffix = ".h5" if data[:4] == b"\x89HDF" else ".keras"
     with tempfile.TemporaryDirectory() as folder:
@@ -168,6 +201,8 @@ READERS = {  # name -> what reads it, the sound files, how they are damaged, wha
     "model files": (read_model, model_files, plainly, cw.BadModel, 120),
     "repacked models": (read_model, lambda: model_files()[:1], repacked, cw.BadModel, 80),
     "configurations": (read_model, lambda: model_files()[:1], reconfigured, cw.BadModel, 80),
+    "old models": (read_model, old_files, plainly, cw.BadModel, 60),
+    "old configurations": (read_model, old_files, old_reconfigured, cw.BadModel, 100),
     "HDF5": (read_config_only, lambda: model_files()[1:], plainly, cw.BadModel, 300),
 }  # fmt: skip
 SOUND = [NUMPY_FILE, torch_file(), recipe().to_json().encode()]
