@@ -153,7 +153,7 @@ def test_a_model_file_is_opened_and_a_hostile_one_refused(net, build, photo, ope
     build(name="mine").save(tmp_path / "mine.keras")
     code = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Lambda(lambda x: x), keras.layers.Conv2D(2, 3)])
     code.save(tmp_path / "code.keras")
-    for name, words in (("code.keras", "contains Python code"), ("missing.keras", "There is no file"), ("a.pt", "There is no")):
+    for name, words in (("code.keras", "Python code"), ("missing.keras", "There is no file"), ("a.pt", "There is no")):
         explorer._networks._path.value = str(tmp_path / name)
         waiting(lambda words=words: words in explorer._networks._line.value)
         assert explorer.net is net
