@@ -56,7 +56,10 @@ def _network(recipe: Recipe, net: Any) -> Network:
         raise BadTarget(f"The network {quoted(recipe.network)} is not in this package. Give it as net.")
     network = load_network(recipe.network) if net is None else as_network(net)
     if network.fingerprint() != recipe.fingerprint:
-        raise BadModel(f"The weights of {quoted(network.name)} are not those of the picture. Give the same network.")
+        raise BadModel(
+            f"{quoted(network.name)} differs from the network of the picture in weights, layers (names count) or "
+            "preprocessing. Give the same network."
+        )
     return network
 
 

@@ -153,10 +153,7 @@ class Reader:
 
     def function(self, function: types.FunctionType) -> Hashable:
         """Its code and all that it reads; of a library's function the name, and what it took along."""
-        read = source.named_in(function.__code__).taken
-        cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-        taken = {name: _inside(cell) for name, cell in cells if name in read or name == "__class__"}
-        own = [function.__defaults__, function.__kwdefaults__, taken]
+        own = [function.__defaults__, function.__kwdefaults__, taken_along(function)]
         if is_library(function.__module__):
             return self.named("library", f"{function.__module__}:{function.__qualname__}", function.__code__, *own)
         return self.named("function", function.__code__, *own, vars(function), list(source.read_by(function)))
@@ -194,6 +191,13 @@ def _without(state: Any, aside: set[str]) -> Any:
     return {k: one for k, one in state.items() if k not in aside} if isinstance(state, dict) else state
 
 
+def taken_along(function: types.FunctionType) -> dict[str, Any]:
+    """What a function took along from where it was made, without what it only writes to."""
+    read = source.named_in(function.__code__).taken
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    return {name: _inside(cell) for name, cell in cells if name in read or name == "__class__"}
+
+
 def _inside(cell: Any) -> Any:
     """What a cell of a closure holds."""
     try:
@@ -209,19 +213,19 @@ def _drawing(_reader: Reader, value: Any) -> Hashable:
 _KINDS: tuple[tuple[Any, Callable[[Reader, Any], Hashable]], ...] = (
     (Held, lambda _, held: held),
     (_DRAWING, _drawing),
-    (types.FunctionType, Reader.function),
-    (types.CodeType, Reader.code),
+    (types.FunctionType, lambda reader, value: reader.function(value)),
+    (types.CodeType, lambda reader, value: reader.code(value)),
     (types.MethodType, lambda reader, m: reader.named("method", m.__func__, m.__self__)),
     (functools.partial, lambda reader, p: reader.named("partial", p.func, p.args, p.keywords)),
     (tf.types.experimental.PolymorphicFunction, lambda reader, f: reader.named("graph", f.python_function)),
-    (_WRAPPERS, Reader.wrapper),
+    (_WRAPPERS, lambda reader, value: reader.wrapper(value)),
     (property, lambda reader, p: reader.named("property", p.fget, p.fset)),
     (enum.Enum, lambda reader, e: reader.named("enum", type(e), e.name)),
-    (type, Reader.class_),
-    (types.ModuleType, Reader.module),
-    ((list, tuple), Reader.sequence),
-    ((dict, types.MappingProxyType), Reader.mapping),
-    ((set, frozenset), Reader.set),
+    (type, lambda reader, value: reader.class_(value)),
+    (types.ModuleType, lambda reader, value: reader.module(value)),
+    ((list, tuple), lambda reader, value: reader.sequence(value)),
+    ((dict, types.MappingProxyType), lambda reader, value: reader.mapping(value)),
+    ((set, frozenset), lambda reader, value: reader.set(value)),
     (weakref.ref, lambda reader, ref: reader.named("reference", ref())),
     ((types.MemberDescriptorType, types.GetSetDescriptorType), lambda _, d: ("slot", d.__name__)),
 )

@@ -5,10 +5,7 @@ Weights alone do not: the same numbers behind another activation, stride or prep
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import hashlib
-import json
 import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -17,9 +14,13 @@ import numpy as np
 
 from cnnwidgets.compute import layers as layers_
 from cnnwidgets.compute.backend import keras
+from cnnwidgets.compute.lasting import LastingReader
 
 # What a configuration says besides the computation: how training would go on, and how a file is read.
 _ASIDE = {"build_config", "compile_config", "registered_name", "trainable"}
+
+
+_SET_BY_KERAS = {"call", "input_spec", "autocast", "supports_masking"}  # when a layer is called or built
 
 
 def fingerprint(model: Any, preprocess: Callable[[Any], Any]) -> str:
@@ -34,8 +35,8 @@ def fingerprint(model: Any, preprocess: Callable[[Any], Any]) -> str:
         digest.update(f"{value.shape}{value.dtype}".encode())
         digest.update(value.tobytes())
     configuration = _configuration(model)
-    told = _plain([configuration, list(_untold(model, configuration is None)), preprocess])
-    digest.update(json.dumps(told, sort_keys=True).encode())
+    told = [configuration, list(_untold(model, configuration is None)), preprocess]
+    digest.update(repr(LastingReader().read(told)).encode())
     return digest.hexdigest()
 
 
@@ -46,7 +47,19 @@ def _untold(model: Any, everything: bool) -> Iterator[Any]:
         yield from ((path, f) for f in functions if isinstance(f, types.FunctionType) and not _is_of_keras(f))
         if everything or not _is_of_keras(type(part)):
             inner = part.layers if isinstance(part, keras.Model) else part._layers
-            yield path, type(part).call, [_configuration(layer) for layer in inner]
+            yield path, type(part), _attributes(part), [_configuration(layer) for layer in inner]
+
+
+def _attributes(part: Any) -> dict[str, Any]:
+    """What a layer of the user's own holds besides what every layer of Keras has."""
+    if _is_of_keras(type(part)):
+        return {}
+    usual = vars(keras.Model(name="usual") if isinstance(part, keras.Model) else keras.Layer(name="usual"))
+    mine = {name: one for name, one in vars(part).items() if name not in usual and not _is_aside(name)}
+    kept = {name: one for name, one in mine.items() if not isinstance(one, keras.Variable)}  # these are the weights
+    if isinstance(part, keras.Model):
+        return {name: one for name, one in kept.items() if not name.startswith("_")}
+    return {name: one for name, one in kept.items() if not isinstance(one, keras.random.SeedGenerator)}
 
 
 def _is_of_keras(thing: Any) -> bool:
@@ -63,42 +76,12 @@ def _configuration(layer: Any) -> Any:
         return None
 
 
+def _is_aside(key: str) -> bool:
+    """Whether it acts in training alone, or is set by Keras when a layer is called."""
+    return key in _ASIDE | _SET_BY_KERAS or key.endswith(("_initializer", "_regularizer", "_constraint"))
+
+
 def _without_aside(config: Any) -> Any:
     if isinstance(config, Mapping):
-        return {str(key): _without_aside(value) for key, value in config.items() if key not in _ASIDE}
+        return {str(key): _without_aside(value) for key, value in config.items() if not _is_aside(str(key))}
     return [_without_aside(value) for value in config] if isinstance(config, (list, tuple)) else config
-
-
-def _plain(value: Any) -> Any:
-    """Any value as what JSON knows, the same in every process: no object's address is in it."""
-    match value:
-        case None | bool() | int() | float() | str():
-            return value
-        case np.ndarray() | np.generic() | bytes():
-            return hashlib.sha256(np.asarray(value).tobytes()).hexdigest()
-        case Mapping():
-            return {str(key): _plain(one) for key, one in value.items()}
-        case list() | tuple():
-            return [_plain(one) for one in value]
-        case functools.partial():
-            return _plain([value.func, value.args, value.keywords])
-        case types.MethodType():
-            return _plain([value.__func__, type(value.__self__).__qualname__])
-        case types.FunctionType():
-            return _plain([value.__code__, value.__defaults__, list(_held(value))])
-        case types.CodeType():
-            return [value.co_code.hex(), list(value.co_names), _plain(value.co_consts)]
-    return [getattr(value, "__qualname__", type(value).__qualname__), _plain(_simple_attributes(value))]
-
-
-def _held(function: types.FunctionType) -> Iterator[Any]:
-    """What a function took along from where it was made; of another function its code alone, since it may be itself."""
-    for cell in function.__closure__ or ():
-        with contextlib.suppress(ValueError):  # nothing in it yet
-            held = cell.cell_contents
-            yield held.__code__ if isinstance(held, types.FunctionType) else held
-
-
-def _simple_attributes(value: Any) -> dict[str, Any]:
-    held = getattr(value, "__dict__", {}).items()
-    return {k: one for k, one in held if k[0] != "_" and isinstance(one, bool | int | float | str | tuple)}

@@ -168,3 +168,58 @@ def test_another_process_finds_the_same(build, tmp_path):
         check=True,
     )
     assert told.stdout.strip() == str(here)
+
+
+FACTOR, SHIFT = 1.0, np.zeros(3)
+
+
+class Centered:
+    def __init__(self, mean):
+        self._mean = np.array(mean, np.float32)
+
+    def __call__(self, x):
+        return x - self._mean
+
+
+def test_arrays_and_globals_that_a_preprocessing_reads_count(monkeypatch):
+    made = model()
+
+    def by_globals(x):
+        """Scale."""
+        return x * FACTOR + SHIFT
+
+    assert Network(made, Centered([0, 0, 0])).fingerprint() == Network(made, Centered([0, 0, 0])).fingerprint()
+    assert Network(made, Centered([0, 0, 0])).fingerprint() != Network(made, Centered([9, 0, 0])).fingerprint()
+    before = Network(made, by_globals).fingerprint()
+    monkeypatch.setitem(globals(), "FACTOR", 2.0)
+    assert Network(made, by_globals).fingerprint() != before
+    monkeypatch.undo()
+    monkeypatch.setitem(globals(), "SHIFT", np.ones(3))
+    assert Network(made, by_globals).fingerprint() != before
+
+
+def test_where_a_function_stands_and_what_it_says_of_itself_counts_nothing():
+    def one(x):
+        return x / 2
+
+    def other(x):
+        """The same."""
+        # on other lines
+        return x / 2
+
+    made = model()
+    assert Network(made, one).fingerprint() == Network(made, other).fingerprint()
+
+
+def test_private_arrays_of_a_layer_count():
+    @keras.saving.register_keras_serializable("tests")
+    class Shifted(L.Layer):
+        def __init__(self, by, **more):
+            super().__init__(**more)
+            self._by = np.float32(by) * np.ones(4, np.float32)
+
+        def call(self, x):
+            return x + self._by
+
+    one, again, other = (model(end=Shifted(by, name="shifted")) for by in (1, 1, 2))
+    assert Network(one).fingerprint() == Network(again).fingerprint() != Network(other).fingerprint()

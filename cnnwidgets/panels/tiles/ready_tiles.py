@@ -99,7 +99,7 @@ def _why_not(atlas: Atlas, plan: UnitsPlan) -> str:
     if plan.call:
         return f"it is of call 0, not {plan.call}"
     if settings.fingerprint != plan.net.fingerprint():
-        return f"it is of other weights than those of {quoted(plan.net.name)}"
+        return f"its network differs from {quoted(plan.net.name)} in weights, layers (names count) or preprocessing"
     sizes = tuple(" x ".join(map(str, shape[:2])) for shape in (atlas[path].shape[1:], plan.canvas.shape))
     asked = {
         "size": sizes,
