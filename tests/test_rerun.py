@@ -157,7 +157,7 @@ def test_other_weights_are_refused(net, photo, saved):
     path = saved(cw.AdversarialPanel(net, photo, steps=1))
     other = small()
     other.weights[0].assign_add(other.weights[0] * 0 + 1e-3)
-    with pytest.raises(cw.BadModel, match="not those of the picture"):
+    with pytest.raises(cw.BadModel, match="differs from the network of the picture"):
         cw.rerun(path, other, photo)
 
 
