@@ -103,7 +103,7 @@ class HeatmapPanel(HeatView):
         second_method = None if second_method is None else methods.check(second_method)
         self._method_is_set = method != methods.AT_THE_END
         self._remark = ""  # why the method has changed
-        self._copies: dict[tuple[int, int], Network] = {}
+        self._copies: dict[tuple[Network, int], Network] = {}
         self._quiet = True  # while traits are set together
         self.controls = HeatControls(network, self._spatial, self._set)
         self.place = HiddenPlace(self._place_typed, self._place_answered, self._shuffled)
@@ -124,7 +124,7 @@ class HeatmapPanel(HeatView):
 
     def _shuffled(self, net: Network, seed: int) -> Network:
         """A copy that knows nothing, made once: runs on the worker's thread."""
-        key = (id(net), seed)
+        key = net, seed
         if key not in self._copies:
             self._copies = {key: randomized(net, seed)}
         return self._copies[key]

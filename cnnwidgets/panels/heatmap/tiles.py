@@ -9,6 +9,7 @@ import numpy as np
 
 from cnnwidgets import pictures
 from cnnwidgets.compute.heatmaps import Heatmap
+from cnnwidgets.compute.network import Network
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.panels import cells as cells_
 from cnnwidgets.panels.cells import Square
@@ -229,9 +230,9 @@ def _tile(question: Question, number: int, heat: Heatmap, photos: list[np.ndarra
     return Tile(heat, question, number, which, photos[which], cell)
 
 
-def _scale(tile: Tile) -> tuple[str, int, bool]:
+def _scale(tile: Tile) -> tuple[str, Network, bool]:
     """Tiles of which one color can mean the same: numbers of different methods or networks cannot be compared."""
-    return tile.question.method, id(tile.question.net), tile.question.is_shuffled
+    return tile.question.method, tile.question.net, tile.question.is_shuffled
 
 
 def _top(tile: Tile, signed: bool) -> float:
