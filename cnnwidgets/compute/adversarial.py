@@ -13,7 +13,8 @@ from cnnwidgets.compute import ascent as ascent_
 from cnnwidgets.compute import objectives
 from cnnwidgets.compute.ascent import Ascent
 from cnnwidgets.compute.backend import compiled, tf
-from cnnwidgets.compute.canvas import Canvas, canvas_around
+from cnnwidgets.compute.canvas import Canvas
+from cnnwidgets.compute.canvas_choice import canvas_around
 from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.network import Network, Prediction, as_network
 from cnnwidgets.compute.objectives import Objective, Term, numbers_of

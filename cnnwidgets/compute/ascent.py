@@ -15,7 +15,8 @@ import numpy as np
 from cnnwidgets.compute import optimizers, parametrizations, randomness
 from cnnwidgets.compute import transforms as transforms_
 from cnnwidgets.compute.backend import compiled, tf
-from cnnwidgets.compute.canvas import Canvas, canvas_for, no_gradient
+from cnnwidgets.compute.canvas import Canvas
+from cnnwidgets.compute.canvas_choice import canvas_for, no_gradient
 from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.network import Network, as_network, enough_room
 from cnnwidgets.compute.objectives import Objective, Term, numbers_of

@@ -1,20 +1,24 @@
-"""Where a run paints: which input of the network gets the pictures, at which size, and what the others hold."""
+"""The input of a network that gets the pictures of a run: their size, and the values of the other inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from cnnwidgets.compute.backend import tf
-from cnnwidgets.compute.frame import Array
 from cnnwidgets.compute.network import Network
-from cnnwidgets.compute.objectives import Objective, Term
 from cnnwidgets.compute.settings import whole_number
-from cnnwidgets.compute.windows import Windows
-from cnnwidgets.errors import BadModel, BadTarget, quoted
+from cnnwidgets.errors import BadTarget, quoted
 
 LARGEST_SIDE, SMALLEST_SIDE = 1024, 8
+
+
+class Windows(Protocol):
+    """A way to read a large picture part by part."""
+
+    def read(self, value: Callable[[Any], Any], pictures: Any) -> Any:
+        """The value [N] of pictures [N, H, W, C], from values of their parts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,81 +57,6 @@ class Canvas:
         return net.feed(pictures, self.which, held)
 
 
-def canvas_for(
-    net: Network,
-    objective: Objective,
-    size: object,
-    default: int,
-    held: Mapping[str, Any] | None = None,
-    resize: bool = False,
-) -> Canvas:
-    """The canvas for a checked objective: the picture input that its first term sees.
-
-    Args:
-        net: the network.
-        objective: what is climbed.
-        size: what the user asked for.
-        default: the side where neither user nor network says one.
-        held: what other inputs get, by name.
-        resize: whether a picture of another size may be resized on its way into a network of a fixed size.
-
-    Raises:
-        BadTarget: for a size that cannot be, or that a fixed network does not take.
-        BadModel: for a held input that does not exist.
-    """
-    _checked_sides(size)
-    still = _held(net, held)
-    first = objective.terms[0]
-    seen = net.sees(first.layer, first.call) if first.layer else net.picture_inputs
-    if not seen:
-        raise BadTarget(no_gradient(net, objective.terms[:1]))
-    which = next((i for i in seen if i not in still), seen[0])
-    still.pop(which, None)
-    shape = picture_shape(net, size, default, which, resize)
-    rows, columns = net.inputs[which].full_size(*shape[:2])
-    return Canvas(shape, which, still, None if (rows, columns) == shape[:2] else (rows, columns))
-
-
-def _held(net: Network, held: object) -> dict[int, Any]:
-    """What inputs hold, by their index, as tensors [1, ...]."""
-    names = [info.name for info in net.inputs]
-    if held is None:
-        return {}
-    if not isinstance(held, Mapping):
-        raise BadTarget(f"held must be a dict from input names ({', '.join(names)}) to arrays, got {quoted(held)}.")
-    for name in held:
-        if name not in names:
-            raise BadModel(f"There is no input {quoted(name)}. The inputs of this model: {', '.join(names)}.")
-    return {names.index(name): tf.constant(net.array(value, names.index(name))) for name, value in held.items()}
-
-
-def canvas_around(net: Network, objective: Objective, arrays: Sequence[Array]) -> Canvas:
-    """The canvas for pictures that are there, at the first picture input that every term sees.
-
-    It is open where the network takes any size.
-
-    Args:
-        net: the network.
-        objective: what is climbed, checked.
-        arrays: what the inputs get, as `net.call` takes it; all but the one that is painted on hold still.
-
-    Raises:
-        BadTarget: where there is no such input.
-    """
-    each = [net.sees(t.layer, t.call) if t.layer else net.picture_inputs for t in objective.terms]
-    for term, seen in zip(objective.terms, each, strict=True):
-        if not seen:
-            raise BadTarget(no_gradient(net, (term,)))
-    common = [i for i in each[0] if all(i in seen for seen in each)]
-    if not common:
-        paths = ", ".join(t.layer or "the output" for t in objective.terms)
-        raise BadTarget(f"These see different pictures: {paths}. Choose layers that see the same one.")
-    which = common[0]
-    held = {i: tf.constant(array) for i, array in enumerate(arrays) if i != which}
-    info = net.inputs[which]
-    return Canvas((*info.size, info.channels), which, held)
-
-
 def picture_shape(
     net: Network, size: object, default: int, which: int = 0, resize: bool = False
 ) -> tuple[int, int, int]:
@@ -138,7 +67,7 @@ def picture_shape(
     """
     info = net.inputs[which]
     rows, columns = info.size
-    sides = _checked_sides(size)
+    sides = checked_sides(size)
     if sides is None:
         return rows or columns or default, columns or rows or default, info.channels
     height, width = sides
@@ -150,7 +79,7 @@ def picture_shape(
     return height, width, info.channels
 
 
-def _checked_sides(size: object) -> tuple[int, int] | None:
+def checked_sides(size: object) -> tuple[int, int] | None:
     """(height, width), or `None` where none was asked for."""
     if size is None:
         return None
@@ -162,14 +91,3 @@ def _checked_sides(size: object) -> tuple[int, int] | None:
             f"size must be pixels from {SMALLEST_SIDE} to {LARGEST_SIDE}, or (height, width), got {quoted(size)}."
         ) from error
     return height, width
-
-
-def no_gradient(net: Network, terms: tuple[Term, ...]) -> str:
-    """What to say where no gradient reaches the picture: what cuts it."""
-    where = ", ".join(sorted({quoted(t.layer) if t.layer else "the output" for t in terms}))
-    cut = net.first_cut()
-    what = f"the layer {quoted(cut)} cuts it" if cut else "it does not depend on the picture"
-    return (
-        f"No gradient reaches the picture from {where}: {what} (stop_gradient, argmax, rounding or an integer cast). "
-        "Choose a layer before that one, or take the cut out of the model."
-    )

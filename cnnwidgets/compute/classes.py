@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnwidgets.compute import objectives
 from cnnwidgets.compute.backend import compiled, tf
-from cnnwidgets.compute.canvas import canvas_for
+from cnnwidgets.compute.canvas_choice import canvas_for
 from cnnwidgets.compute.cost import batch_size
 from cnnwidgets.compute.frame import Array, last_of
 from cnnwidgets.compute.network import Network, as_network

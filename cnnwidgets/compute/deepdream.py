@@ -13,7 +13,8 @@ from cnnwidgets.compute import ascent as ascent_
 from cnnwidgets.compute import objectives
 from cnnwidgets.compute.ascent import Ascent
 from cnnwidgets.compute.backend import tf
-from cnnwidgets.compute.canvas import Canvas, canvas_around
+from cnnwidgets.compute.canvas import Canvas
+from cnnwidgets.compute.canvas_choice import canvas_around
 from cnnwidgets.compute.dream_layers import Layers, dream_layers
 from cnnwidgets.compute.frame import Array, Frame
 from cnnwidgets.compute.inputs import InputInfo

@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnwidgets.compute import objectives, silence
 from cnnwidgets.compute.ascent import climb
-from cnnwidgets.compute.canvas import canvas_for
+from cnnwidgets.compute.canvas_choice import canvas_for
 from cnnwidgets.compute.cost import batch_size
 from cnnwidgets.compute.frame import Array, Frame, last_of
 from cnnwidgets.compute.layers import LayerInfo
