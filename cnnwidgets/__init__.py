@@ -10,83 +10,83 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnnwidgets import samples
+    from cnnwidgets.activations.feature_maps import feature_maps, top_units
+    from cnnwidgets.activations.patches import top_patches
+    from cnnwidgets.activations.receptive_field import receptive_field
     from cnnwidgets.atlas.atlas import Atlas, open_atlas
     from cnnwidgets.atlas.rendering import render_atlas
-    from cnnwidgets.compute import objectives, optimizers, parametrizations, transforms
-    from cnnwidgets.compute.activations import feature_maps, top_units
-    from cnnwidgets.compute.adversarial import adversarial
-    from cnnwidgets.compute.ascent import ascend
-    from cnnwidgets.compute.attributions import attribution
-    from cnnwidgets.compute.backend import limit_gpu
-    from cnnwidgets.compute.classes import visualize_classes
-    from cnnwidgets.compute.deepdream import deepdream
-    from cnnwidgets.compute.frame import Frame
-    from cnnwidgets.compute.heatmaps import Heatmap, class_activation_map
-    from cnnwidgets.compute.layers import LayerInfo
-    from cnnwidgets.compute.network import Network, Prediction
-    from cnnwidgets.compute.patches import top_patches
-    from cnnwidgets.compute.receptive_field import receptive_field
-    from cnnwidgets.compute.tiles import UnitPictures
-    from cnnwidgets.compute.units import visualize_units
     from cnnwidgets.errors import BadModel, BadPicture, BadTarget, CnnWidgetsError, JobFailed
-    from cnnwidgets.panels.dream.deepdream_panel import DeepDreamPanel
+    from cnnwidgets.explain.attribution import attribution
+    from cnnwidgets.explain.class_activation_map import Heatmap, class_activation_map
+    from cnnwidgets.frame import Frame
+    from cnnwidgets.model.backend import limit_gpu
+    from cnnwidgets.model.layers import LayerInfo
+    from cnnwidgets.model.network import Network, Prediction
+    from cnnwidgets.panels.adversarial.adversarial_panel import AdversarialPanel
+    from cnnwidgets.panels.deepdream.deepdream_panel import DeepDreamPanel
     from cnnwidgets.panels.explorer.explorer import Explorer
-    from cnnwidgets.panels.heatmap.heatmap_panel import HeatmapPanel
+    from cnnwidgets.panels.feature_maps.feature_map_panel import FeatureMapPanel
+    from cnnwidgets.panels.galleries.class_gallery import ClassGallery
+    from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
+    from cnnwidgets.panels.heatmaps.heatmap_panel import HeatmapPanel
     from cnnwidgets.panels.layer_picker import LayerPicker
-    from cnnwidgets.panels.maps.feature_map_panel import FeatureMapPanel
-    from cnnwidgets.panels.nudge.adversarial_panel import AdversarialPanel
-    from cnnwidgets.panels.tiles.class_gallery import ClassGallery
-    from cnnwidgets.panels.tiles.filter_gallery import FilterGallery
     from cnnwidgets.pictures import load_picture
-    from cnnwidgets.rerun import rerun
+    from cnnwidgets.provenance.rerun import rerun
+    from cnnwidgets.visualize import objectives, optimizers, parametrizations, transforms
+    from cnnwidgets.visualize.adversarial import adversarial
+    from cnnwidgets.visualize.ascent import ascend
+    from cnnwidgets.visualize.batches import UnitPictures
+    from cnnwidgets.visualize.classes import visualize_classes
+    from cnnwidgets.visualize.dream.deepdream import deepdream
+    from cnnwidgets.visualize.units import visualize_units
     from cnnwidgets.zoo import load_network
 
 __version__ = "0.1.0"
 
 # Each public name and the module that it lives in.
 _HOMES = {
-    "AdversarialPanel": "panels.nudge.adversarial_panel",
+    "AdversarialPanel": "panels.adversarial.adversarial_panel",
     "Atlas": "atlas.atlas",
     "BadModel": "errors",
     "BadPicture": "errors",
     "BadTarget": "errors",
-    "ClassGallery": "panels.tiles.class_gallery",
+    "ClassGallery": "panels.galleries.class_gallery",
     "CnnWidgetsError": "errors",
-    "DeepDreamPanel": "panels.dream.deepdream_panel",
+    "DeepDreamPanel": "panels.deepdream.deepdream_panel",
     "Explorer": "panels.explorer.explorer",
-    "FeatureMapPanel": "panels.maps.feature_map_panel",
-    "FilterGallery": "panels.tiles.filter_gallery",
-    "Frame": "compute.frame",
-    "Heatmap": "compute.heatmaps",
-    "HeatmapPanel": "panels.heatmap.heatmap_panel",
+    "FeatureMapPanel": "panels.feature_maps.feature_map_panel",
+    "FilterGallery": "panels.galleries.filter_gallery",
+    "Frame": "frame",
+    "Heatmap": "explain.class_activation_map",
+    "HeatmapPanel": "panels.heatmaps.heatmap_panel",
     "JobFailed": "errors",
-    "LayerInfo": "compute.layers",
+    "LayerInfo": "model.layers",
     "LayerPicker": "panels.layer_picker",
-    "Network": "compute.network",
-    "Prediction": "compute.network",
-    "UnitPictures": "compute.tiles",
-    "adversarial": "compute.adversarial",
-    "ascend": "compute.ascent",
-    "attribution": "compute.attributions",
-    "class_activation_map": "compute.heatmaps",
-    "deepdream": "compute.deepdream",
-    "feature_maps": "compute.activations",
-    "limit_gpu": "compute.backend",
+    "Network": "model.network",
+    "Prediction": "model.network",
+    "UnitPictures": "visualize.batches",
+    "adversarial": "visualize.adversarial",
+    "ascend": "visualize.ascent",
+    "attribution": "explain.attribution",
+    "class_activation_map": "explain.class_activation_map",
+    "deepdream": "visualize.dream.deepdream",
+    "feature_maps": "activations.feature_maps",
+    "limit_gpu": "model.backend",
     "load_network": "zoo",
     "load_picture": "pictures",
-    "objectives": "compute.objectives",
+    "objectives": "visualize.objectives",
     "open_atlas": "atlas.atlas",
-    "optimizers": "compute.optimizers",
-    "parametrizations": "compute.parametrizations",
-    "receptive_field": "compute.receptive_field",
+    "optimizers": "visualize.optimizers",
+    "parametrizations": "visualize.parametrizations",
+    "receptive_field": "activations.receptive_field",
     "render_atlas": "atlas.rendering",
-    "rerun": "rerun",
+    "rerun": "provenance.rerun",
     "samples": "samples",
-    "top_patches": "compute.patches",
-    "top_units": "compute.activations",
-    "transforms": "compute.transforms",
-    "visualize_classes": "compute.classes",
-    "visualize_units": "compute.units",
+    "top_patches": "activations.patches",
+    "top_units": "activations.feature_maps",
+    "transforms": "visualize.transforms",
+    "visualize_classes": "visualize.classes",
+    "visualize_units": "visualize.units",
 }
 _MODULES = {"objectives", "optimizers", "parametrizations", "samples", "transforms"}
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from cnnwidgets import samples
-from cnnwidgets.compute.spectrum import natural_spectrum
+from cnnwidgets.visualize.spectrum import natural_spectrum
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
-TARGET = Path(__file__).parent.parent / "cnnwidgets" / "compute" / "natural_spectrum.f32"
+TARGET = Path(__file__).parent.parent / "cnnwidgets" / "visualize" / "natural_spectrum.f32"
 
 if __name__ == "__main__":
     spectrum = natural_spectrum([samples.sample(name) for name in PHOTOGRAPHS])

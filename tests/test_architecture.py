@@ -11,16 +11,20 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "cnnwidgets"
 
-PLAIN = {"errors", "paths", "pictures", "recipe", "samples", "snippets"}
+PLAIN = {"errors", "frame", "paths", "pictures", "samples"}
+CORE = {"activations", "explain", "model", "visualize"}  # arrays in, arrays or frames out
 MAY_IMPORT = {  # room -> the rooms (or modules in them) that it may import, besides itself and the plain ones
     **dict.fromkeys(PLAIN, set()),
-    "compute": set(),
+    "model": set(),
+    "visualize": {"model"},
+    "explain": {"model"},
+    "activations": {"model"},
     "jobs": set(),
-    "zoo": {"compute.backend", "compute.modes", "compute.network", "compute.picture_size"},
-    "rerun": {"compute", "panels.heatmap", "panels.held_picture", "zoo"},
-    "atlas": {"compute", "jobs", "zoo"},
-    "panels": {"atlas.atlas", "compute", "jobs", "zoo"},  # what is there is read, never rendered
-    "__init__": {"atlas", "compute", "jobs", "panels", "rerun", "zoo"},
+    "zoo": {"model.backend", "model.network", "model.picture_size", "model.preprocessing"},
+    "provenance": CORE | {"zoo"},
+    "atlas": {"activations", "jobs", "model", "provenance.recipe", "visualize", "zoo"},
+    "panels": CORE | {"atlas.atlas", "jobs", "provenance", "zoo"},  # what is there is read, never rendered
+    "__init__": CORE | {"atlas", "jobs", "panels", "provenance", "zoo"},
     "__main__": {"atlas"},
 }
 KERAS = {"keras", "tensorflow"}
@@ -28,7 +32,8 @@ DRAWING = {"IPython", "ipyevents", "ipywidgets"}
 THREADS = {"_thread", "asyncio", "concurrent", "multiprocessing", "threading"}
 FORBIDDEN = {  # room -> names, with all that is below them, that it may not reach
     **dict.fromkeys(PLAIN, KERAS | DRAWING),
-    "compute": DRAWING | THREADS | {"time.sleep"},
+    **dict.fromkeys(CORE, DRAWING | THREADS | {"time.sleep"}),
+    "provenance": DRAWING | THREADS,
     "jobs": KERAS | DRAWING,
     "zoo": DRAWING,
     "atlas": DRAWING,
@@ -36,7 +41,7 @@ FORBIDDEN = {  # room -> names, with all that is below them, that it may not rea
     "__init__": KERAS | DRAWING,
     "__main__": KERAS | DRAWING,
 }
-LOCKS = {"threading.Lock", "threading.RLock"}  # all that compute may say about threads
+LOCKS = {"threading.Lock", "threading.RLock"}  # all that the core may use of threads
 EXECUTES = {  # reading a file with these runs what the file says
     "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve", "torch",
     "builtins.__import__", "builtins.eval", "builtins.exec", "os.system", "yaml.load",
@@ -114,7 +119,7 @@ def forbidden_names(package: Path) -> list[str]:
     found = []
     for file, room, tree in source_files(package):
         walls = FORBIDDEN.get(room, set()) | NOBODY
-        doors = LOCKS | {"threading"} if room == "compute" else set()  # the import alone does nothing yet
+        doors = LOCKS | {"threading"} if room in CORE else set()  # the import alone does nothing yet
         for line, name in uses(tree, file, package):
             if below(name, walls) and name not in doors:
                 found.append(f"{file.relative_to(package)}:{line}: {room} reaches {name}")
@@ -150,28 +155,31 @@ def test_the_house_keeps_its_walls(check):
 
 
 BROKEN = [
-    ("compute/a.py", "import cnnwidgets.jobs.job", "compute imports cnnwidgets.jobs.job"),
-    ("compute/a.py", "def f():\n    from ..panels import tiles", "compute imports cnnwidgets.panels.tiles"),
-    ("jobs/a.py", "import typing\nif typing.TYPE_CHECKING:\n    from ..compute import ascent", "jobs imports"),
-    ("jobs/deep/a.py", "from ...compute.ascent import ascend", "jobs imports cnnwidgets.compute.ascent.ascend"),
-    ("zoo/a.py", "from cnnwidgets.compute import ascent", "zoo imports cnnwidgets.compute.ascent"),
+    ("explain/a.py", "import cnnwidgets.jobs.job", "explain imports cnnwidgets.jobs.job"),
+    ("model/a.py", "from ..visualize import ascent", "model imports cnnwidgets.visualize.ascent"),
+    ("visualize/a.py", "from ..explain import targets", "visualize imports cnnwidgets.explain.targets"),
+    ("provenance/a.py", "from ..panels import base", "provenance imports cnnwidgets.panels.base"),
+    ("model/a.py", "def f():\n    from ..panels import tiles", "model imports cnnwidgets.panels.tiles"),
+    ("jobs/a.py", "import typing\nif typing.TYPE_CHECKING:\n    from ..visualize import ascent", "jobs imports"),
+    ("jobs/deep/a.py", "from ...visualize.ascent import ascend", "jobs imports cnnwidgets.visualize.ascent.ascend"),
+    ("zoo/a.py", "from cnnwidgets.visualize import ascent", "zoo imports cnnwidgets.visualize.ascent"),
     ("atlas/a.py", "from cnnwidgets import panels", "atlas imports cnnwidgets.panels"),
     ("panels/a.py", "from cnnwidgets.atlas import rendering", "panels imports cnnwidgets.atlas.rendering"),
     ("pictures.py", "from .jobs import cache", "pictures imports cnnwidgets.jobs.cache"),
     ("jobs/a.py", "import cnnwidgets", "jobs imports cnnwidgets"),
-    ("compute/a.py", "import ipywidgets as w", "compute reaches ipywidgets"),
+    ("model/a.py", "import ipywidgets as w", "model reaches ipywidgets"),
     ("zoo/a.py", "from IPython.display import display", "zoo reaches IPython.display.display"),
     ("jobs/a.py", "def f():\n    import keras", "jobs reaches keras"),
     ("jobs/a.py", "from tensorflow.experimental import numpy", "jobs reaches tensorflow"),
-    ("recipe.py", "import tensorflow as tf", "recipe reaches tensorflow"),
+    ("errors.py", "import tensorflow as tf", "errors reaches tensorflow"),
     ("panels/a.py", "import matplotlib.pyplot as plt", "panels reaches matplotlib.pyplot"),
     ("panels/a.py", "from matplotlib import pyplot", "panels reaches matplotlib.pyplot"),
     ("panels/a.py", "from importlib import import_module\nimport_module('matplotlib.pyplot')", "matplotlib.pyplot"),
-    ("compute/a.py", "import threading\nthreading.Thread()", "compute reaches threading.Thread"),
-    ("compute/a.py", "from threading import Event as Lock", "compute reaches threading.Event"),
-    ("compute/a.py", "import concurrent.futures", "compute reaches concurrent.futures"),
-    ("compute/a.py", "from time import sleep", "compute reaches time.sleep"),
-    ("compute/a.py", "import time as t\nt.sleep(1)", "compute reaches time.sleep"),
+    ("model/a.py", "import threading\nthreading.Thread()", "model reaches threading.Thread"),
+    ("model/a.py", "from threading import Event as Lock", "model reaches threading.Event"),
+    ("model/a.py", "import concurrent.futures", "model reaches concurrent.futures"),
+    ("model/a.py", "from time import sleep", "model reaches time.sleep"),
+    ("model/a.py", "import time as t\nt.sleep(1)", "model reaches time.sleep"),
     ("jobs/a.py", "print('hello')", "jobs reaches builtins.print"),
     ("zoo/a.py", "import pickle\npickle.load(f)", "zoo reaches pickle.load"),
     ("jobs/a.py", "import pickle", "jobs reaches pickle"),
@@ -182,21 +190,21 @@ BROKEN = [
     ("panels/a.py", "run = exec", "panels reaches builtins.exec"),
     ("panels/a.py", "__import__('os')", "panels reaches builtins.__import__"),
     ("atlas/a.py", "import joblib, dill, shelve, cloudpickle", "atlas reaches cloudpickle"),
-    ("compute/a.py", "import keras\nkeras.config.enable_unsafe_deserialization()", "enable_unsafe_deserialization"),
+    ("model/a.py", "import keras\nkeras.config.enable_unsafe_deserialization()", "enable_unsafe_deserialization"),
     ("zoo/a.py", "import numpy\nnumpy.load(f, allow_pickle=True)", "allow_pickle=True"),
     ("zoo/a.py", "import numpy\nnumpy.load(f, allow_pickle=trusted)", "allow_pickle=trusted"),
-    ("compute/a.py", "import keras\nkeras.models.load_model(f, safe_mode=False)", "safe_mode=False"),
+    ("model/a.py", "import keras\nkeras.models.load_model(f, safe_mode=False)", "safe_mode=False"),
     ("panels/tile_utils.py", "", "says nothing by its name"),
     ("common/__init__.py", "", "says nothing by its name"),
     ("kitchen/a.py", "", "no such room"),
 ]  # fmt: skip
 
 SOUND = [
-    ("__init__.py", "from .panels import gallery\nfrom .compute import network"),
-    ("panels/a.py", "import ipywidgets\nfrom ..jobs import job\nfrom cnnwidgets.compute.ascent import ascend"),
-    ("zoo/a.py", "import pickletools\nfrom cnnwidgets.compute.network import Network\nimport keras"),
-    ("compute/a.py", "import threading\nfrom ..errors import BadTarget\nlock = threading.Lock()"),
-    ("compute/b.py", "import keras\nimport numpy as np\nmodel.eval()\nnp.load(f, allow_pickle=False)"),
+    ("__init__.py", "from .panels import gallery\nfrom .model import network"),
+    ("panels/a.py", "import ipywidgets\nfrom ..jobs import job\nfrom cnnwidgets.visualize.ascent import ascend"),
+    ("zoo/a.py", "import pickletools\nfrom cnnwidgets.model.network import Network\nimport keras"),
+    ("model/a.py", "import threading\nfrom ..errors import BadTarget\nlock = threading.Lock()"),
+    ("model/b.py", "import keras\nimport numpy as np\nmodel.eval()\nnp.load(f, allow_pickle=False)"),
     ("jobs/a.py", "import threading\nfrom . import job\nfrom cnnwidgets import pictures\nthreading.Thread()"),
 ]
 

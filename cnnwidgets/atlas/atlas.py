@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnwidgets.atlas.attributes import Place, Settings, from_attributes
 from cnnwidgets.atlas.html import page_of
-from cnnwidgets.atlas.ledger import Entries
-from cnnwidgets.atlas.settings import Place, Settings, from_attributes
+from cnnwidgets.atlas.records import Entries
 from cnnwidgets.atlas.store import address, array_of, damaged, open_group
 from cnnwidgets.errors import BadTarget, nearest, quoted
 from cnnwidgets.paths import checked_path

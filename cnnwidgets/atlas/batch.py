@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from cnnwidgets.atlas.ledger import Outcome
-from cnnwidgets.compute.backend import tf
-from cnnwidgets.compute.tiles import UnitPictures
-from cnnwidgets.compute.units import UnitsPlan
+from cnnwidgets.atlas.records import Outcome
 from cnnwidgets.jobs.failure import Failure
+from cnnwidgets.model.backend import tf
 from cnnwidgets.pictures import to_uint8
+from cnnwidgets.visualize.batches import UnitPictures
+from cnnwidgets.visualize.units import UnitsPlan
 
 # At another batch the bytes would be others, so memory that is too short is a failure of the whole batch.
 _MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 from distributed import CancelledError, Client, KilledWorker, LocalCluster, WorkerPlugin, as_completed
 
-from cnnwidgets.atlas.ledger import Outcome
-from cnnwidgets.atlas.parcel import Parcel
-from cnnwidgets.atlas.task import Order, conditions, deliver, fulfil, take_back
+from cnnwidgets.atlas.payload import Parcel
+from cnnwidgets.atlas.records import Outcome
+from cnnwidgets.atlas.worker_task import Order, conditions, deliver, fulfil, take_back
 from cnnwidgets.errors import BadTarget, JobFailed, quoted
 
 WAITING = 2  # tasks at the scheduler for each thread of a worker: one is painted while the next one waits

@@ -79,7 +79,7 @@ def _render(asked: argparse.Namespace) -> None:
 
 
 def _network(asked: argparse.Namespace) -> Any:
-    from cnnwidgets.compute.network import Network
+    from cnnwidgets.model.network import Network
     from cnnwidgets.zoo import NETWORKS, load_network
 
     if asked.network not in NETWORKS and (Path(asked.network).suffix or Path(asked.network).exists()):
@@ -93,7 +93,7 @@ def _client(asked: argparse.Namespace) -> Iterator[Any]:
     if not asked.workers and not asked.scheduler:
         yield None
         return
-    from cnnwidgets.atlas.extra import needed
+    from cnnwidgets.atlas.optional_imports import needed
 
     needed("distributed")
     from distributed import Client

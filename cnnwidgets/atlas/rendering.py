@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.atlas.atlas import Atlas, open_atlas
+from cnnwidgets.atlas.attributes import Place
 from cnnwidgets.atlas.batch import Making
-from cnnwidgets.atlas.extra import needed
-from cnnwidgets.atlas.ledger import Ledger, Outcome
-from cnnwidgets.atlas.parcel import Parcel, pack
+from cnnwidgets.atlas.optional_imports import needed
+from cnnwidgets.atlas.payload import Parcel, pack
+from cnnwidgets.atlas.records import Ledger, Outcome
 from cnnwidgets.atlas.request import Request, checked_request
-from cnnwidgets.atlas.settings import Place
 from cnnwidgets.atlas.store import add_layers, address, array_of, begin
-from cnnwidgets.compute.network import Network
 from cnnwidgets.errors import JobFailed, quoted
+from cnnwidgets.model.network import Network
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -175,7 +175,7 @@ class Rendering:
     def _made_there(self, batches: Sequence[Batch]) -> Iterator[tuple[Place, Outcome]]:
         """Each batch, as the workers report it."""
         from cnnwidgets.atlas import cluster
-        from cnnwidgets.atlas.task import Order
+        from cnnwidgets.atlas.worker_task import Order
 
         assert self.client is not None and self.parcel is not None
         orders = [Order(self.where, self.request.settings, place, units) for place, units in batches]

@@ -7,15 +7,15 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cnnwidgets.atlas.settings import MOST_UNITS, Place, Settings, slug_for
-from cnnwidgets.compute.cost import SIDE_BY_SIDE
-from cnnwidgets.compute.device import device_kind
-from cnnwidgets.compute.layers import LayerInfo
-from cnnwidgets.compute.network import Network, as_network
-from cnnwidgets.compute.settings import is_list, whole_number
-from cnnwidgets.compute.units import UnitsPlan, plan_units
+from cnnwidgets.atlas.attributes import MOST_UNITS, Place, Settings, slug_for
 from cnnwidgets.errors import BadTarget, quoted
-from cnnwidgets.recipe import installed_versions
+from cnnwidgets.model.arguments import is_list, whole_number
+from cnnwidgets.model.device import device_kind
+from cnnwidgets.model.layers import LayerInfo
+from cnnwidgets.model.network import Network, as_network
+from cnnwidgets.model.tracing.cost import SIDE_BY_SIDE
+from cnnwidgets.provenance.recipe import installed_versions
+from cnnwidgets.visualize.units import UnitsPlan, plan_units
 
 
 @dataclass(frozen=True, eq=False)

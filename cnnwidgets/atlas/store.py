@@ -9,8 +9,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from cnnwidgets.atlas.extra import needed
-from cnnwidgets.atlas.settings import Place, Settings, from_attributes, to_attributes
+from cnnwidgets.atlas.attributes import Place, Settings, from_attributes, to_attributes
+from cnnwidgets.atlas.optional_imports import needed
 from cnnwidgets.errors import BadTarget, quoted
 
 

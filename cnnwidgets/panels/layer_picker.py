@@ -7,11 +7,11 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
-from cnnwidgets.compute.layers import LayerInfo
-from cnnwidgets.compute.network import as_network
-from cnnwidgets.compute.settings import flag
 from cnnwidgets.errors import BadTarget
-from cnnwidgets.panels import disposal, markup
+from cnnwidgets.model.arguments import flag
+from cnnwidgets.model.layers import LayerInfo
+from cnnwidgets.model.network import as_network
+from cnnwidgets.panels.base import lifecycle, markup
 
 KINDS = {
     "all layers": None,
@@ -159,7 +159,7 @@ class LayerPicker(widgets.VBox):
         """Free every widget of the picker."""
         if self.comm is None:  # closed already, or refused by its constructor
             return
-        disposal.close_all(self)
+        lifecycle.close_all(self)
         super().close()
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from cnnwidgets.errors import BadModel, nearest, quoted
 
 if TYPE_CHECKING:
-    from cnnwidgets.compute.network import Network
-    from cnnwidgets.compute.picture_size import Size
+    from cnnwidgets.model.network import Network
+    from cnnwidgets.model.picture_size import Size
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def load_network(name: str, size: Size | None = None) -> Network:
         raise BadModel(
             f"There is no network {quoted(name)}. Choose one of the bundled ones ({nearest(name, NETWORKS)})."
         )
-    from cnnwidgets.compute.backend import start_device
+    from cnnwidgets.model.backend import start_device
 
     start_device()  # before a layer is built, which would do it less quietly
     with _random_state_kept():

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from cnnwidgets.compute.backend import keras
-from cnnwidgets.compute.modes import Scale
-from cnnwidgets.compute.network import Network
-from cnnwidgets.compute.picture_size import Size
+from cnnwidgets.model.backend import keras
+from cnnwidgets.model.network import Network
+from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.preprocessing.modes import Scale
 from cnnwidgets.zoo import imagenet
 from cnnwidgets.zoo.torch_archive import read_torch_archive
 from cnnwidgets.zoo.weight_file import WeightFile

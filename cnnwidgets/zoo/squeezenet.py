@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnwidgets.compute.backend import keras
-from cnnwidgets.compute.modes import Affine
-from cnnwidgets.compute.network import Network
-from cnnwidgets.compute.picture_size import Size
+from cnnwidgets.model.backend import keras
+from cnnwidgets.model.network import Network
+from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.preprocessing.modes import Affine
 from cnnwidgets.zoo import imagenet
 from cnnwidgets.zoo.numpy_pickle import read_numpy_pickle
 from cnnwidgets.zoo.weight_file import WeightFile

@@ -11,9 +11,9 @@ import pytest
 
 import cnnwidgets as cw
 from cnnwidgets.atlas.atlas import Atlas
-from cnnwidgets.compute.network import Network
-from cnnwidgets.compute.tiles import UnitPictures
+from cnnwidgets.model.network import Network
 from cnnwidgets.pictures import to_uint8
+from cnnwidgets.visualize.batches import UnitPictures
 from tests.panels.conftest import small
 
 SETTINGS: dict[str, Any] = {"size": 16, "steps": 4}

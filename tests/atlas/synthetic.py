@@ -9,10 +9,10 @@ import numpy as np
 
 import cnnwidgets as cw
 from cnnwidgets.atlas.atlas import Atlas
-from cnnwidgets.atlas.ledger import Ledger, Outcome
-from cnnwidgets.atlas.settings import Place, Settings, slug_for
+from cnnwidgets.atlas.attributes import Place, Settings, slug_for
+from cnnwidgets.atlas.records import Ledger, Outcome
 from cnnwidgets.atlas.store import add_layers, array_of, begin
-from cnnwidgets.recipe import installed_versions
+from cnnwidgets.provenance.recipe import installed_versions
 
 
 def synthetic(

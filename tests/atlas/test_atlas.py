@@ -162,7 +162,7 @@ HOSTILE = [
 
 
 def test_no_layer_path_becomes_a_path_on_disk(tmp_path):
-    from cnnwidgets.atlas.settings import SLUG, slug_for
+    from cnnwidgets.atlas.attributes import SLUG, slug_for
 
     slugs = [slug_for(path, index) for index, path in enumerate(HOSTILE)]
     assert all(SLUG.fullmatch(slug) for slug in slugs) and len(set(slugs)) == len(HOSTILE)

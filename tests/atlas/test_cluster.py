@@ -10,8 +10,8 @@ import pytest
 from distributed import Client, LocalCluster
 
 import cnnwidgets as cw
-from cnnwidgets.atlas import cluster, task
-from cnnwidgets.atlas.ledger import Outcome
+from cnnwidgets.atlas import cluster, worker_task
+from cnnwidgets.atlas.records import Outcome
 from cnnwidgets.atlas.rendering import plan_rendering
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed
 from tests.atlas.conftest import SETTINGS
@@ -45,7 +45,7 @@ def outside() -> Iterator[Client]:
 
 def test_workers_make_the_bytes_of_the_verb(net, tmp_path, same, inside):
     same(cw.render_atlas(net, tmp_path / "a", client=inside, **SETTINGS))
-    assert (task._parcels, task._networks) == ({}, {}), "the network is taken back"
+    assert (worker_task._parcels, worker_task._networks) == ({}, {}), "the network is taken back"
 
 
 def test_what_was_stopped_goes_on_with_workers_and_without(net, tmp_path, same, inside):
@@ -98,7 +98,7 @@ def test_tasks_are_submitted_in_bounded_numbers(inside):
 
 
 def test_an_error_on_the_way_is_a_reason_not_an_end(net, tmp_path, inside, monkeypatch):
-    monkeypatch.setattr(task, "open_group", lambda *arguments: (_ for _ in ()).throw(OSError("no such disk")))
+    monkeypatch.setattr(worker_task, "open_group", lambda *arguments: (_ for _ in ()).throw(OSError("no such disk")))
     atlas = cw.render_atlas(net, tmp_path / "a", layers=["conv1"], client=inside, **SETTINGS)
     assert atlas.failed("conv1") == dict.fromkeys(range(6), "no such disk") and atlas.units("conv1") == ()
 
@@ -160,7 +160,7 @@ def test_a_closed_client_is_refused(inside):
 
 @pytest.mark.parametrize("name", ["lambda", "function"])
 def test_a_network_with_code_in_it_is_refused_before_anything_is_written(tmp_path, inside, name):
-    from cnnwidgets.compute.backend import keras
+    from cnnwidgets.model.backend import keras
 
     model = small()
     if name == "lambda":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cnnwidgets.atlas.parcel import Parcel, pack
-from cnnwidgets.compute.network import Network
+from cnnwidgets.atlas.payload import Parcel, pack
 from cnnwidgets.errors import BadModel
+from cnnwidgets.model.network import Network
 from cnnwidgets.zoo import load_network
 from tests.panels.conftest import small
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import cnnwidgets as cw
-from cnnwidgets.atlas import ledger
+from cnnwidgets.atlas import records
 from cnnwidgets.atlas.rendering import plan_rendering
-from cnnwidgets.compute.network import Network
 from cnnwidgets.errors import BadModel, BadTarget
+from cnnwidgets.model.network import Network
 from cnnwidgets.pictures import to_uint8
 from tests.atlas.conftest import SETTINGS
 from tests.panels.conftest import small
@@ -41,7 +41,7 @@ def test_what_was_stopped_goes_on_to_the_same_bytes(net, tmp_path, same, steps_h
 KILLED = """
 import sys
 from cnnwidgets.atlas.rendering import plan_rendering
-from cnnwidgets.compute.network import Network
+from cnnwidgets.model.network import Network
 from tests.atlas.conftest import SETTINGS
 from tests.panels.conftest import small
 for progress in plan_rendering(Network(small()), sys.argv[1], **SETTINGS).frames():
@@ -64,15 +64,15 @@ def test_a_killed_rendering_goes_on_to_the_same_bytes(net, tmp_path, same):
 
 def test_what_is_not_said_to_be_done_is_written_before_it_is_said(net, tmp_path, monkeypatch):
     seen = []
-    save = ledger.Ledger._save
+    save = records.Ledger._save
 
     def look(self, path):
         array = self._arrays[path]
         seen.append(all(array[unit].any() for unit in self.entries[path].units))
         save(self, path)
 
-    monkeypatch.setattr(ledger.Ledger, "_save", look)
-    monkeypatch.setattr(ledger, "INTERVAL", 0.0)
+    monkeypatch.setattr(records.Ledger, "_save", look)
+    monkeypatch.setattr(records, "INTERVAL", 0.0)
     cw.render_atlas(net, tmp_path / "a", **SETTINGS)
     assert len(seen) == 3 and all(seen)  # what is painted at once: all of one layer, two parts of the other
 
@@ -123,7 +123,7 @@ def test_a_network_with_spoiled_weights_marks_every_unit_with_the_reason(tmp_pat
 
 
 def test_a_unit_that_fails_is_marked_the_others_finish_and_it_is_tried_again(net, tmp_path, same, monkeypatch):
-    from cnnwidgets.compute.units import UnitsPlan
+    from cnnwidgets.visualize.units import UnitsPlan
 
     run = UnitsPlan.whole_run
 
@@ -140,7 +140,7 @@ def test_a_unit_that_fails_is_marked_the_others_finish_and_it_is_tried_again(net
 
 
 def test_short_memory_is_no_reason_to_paint_other_bytes(net, tmp_path, monkeypatch):
-    from cnnwidgets.compute.units import UnitsPlan
+    from cnnwidgets.visualize.units import UnitsPlan
 
     batches = []
 

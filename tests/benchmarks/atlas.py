@@ -103,7 +103,7 @@ class Nap:
 
 def sleeping(nap: Nap) -> Any:
     """Stands in for painting."""
-    from cnnwidgets.atlas.ledger import Outcome
+    from cnnwidgets.atlas.records import Outcome
 
     time.sleep(nap.seconds)
     return Outcome(nap.units, {0: 1.0}, {}, {})

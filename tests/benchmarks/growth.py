@@ -57,10 +57,10 @@ def series(what: str) -> Iterator[Point]:
 
 def measured(point: Point) -> process.Numbers:
     """The run itself, without what is tried again for silent units: once to trace, once to measure."""
-    from cnnwidgets.compute.cost import forward_flops
-    from cnnwidgets.compute.frame import last_of
-    from cnnwidgets.compute.tiles import paint
-    from cnnwidgets.compute.units import plan_units
+    from cnnwidgets.frame import last_of
+    from cnnwidgets.model.tracing.cost import forward_flops
+    from cnnwidgets.visualize.batches import paint
+    from cnnwidgets.visualize.units import plan_units
 
     plan = plan_units(point.net, point.layer, range(point.count), point.size, point.steps)
     next(paint(plan)).pictures  # noqa: B018

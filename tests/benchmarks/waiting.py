@@ -25,7 +25,7 @@ def _seconds(do: Callable[[], Any]) -> float:
 def first() -> process.Numbers:
     """Until the first frame is read: of layers that are new to a warm process, and of other units of such a layer."""
     import cnnwidgets as cw
-    from cnnwidgets.compute.units import climb_units
+    from cnnwidgets.visualize.units import climb_units
 
     net = cw.load_network("squeezenet")
 
@@ -41,9 +41,9 @@ def first() -> process.Numbers:
 def steady() -> process.Numbers:
     """Two hundred renders over sixteen layers: are the last as quick as the early ones, and what stays behind?"""
     import cnnwidgets as cw
-    from cnnwidgets.compute.frame import last_of
-    from cnnwidgets.compute.tiles import paint
-    from cnnwidgets.compute.units import plan_units
+    from cnnwidgets.frame import last_of
+    from cnnwidgets.visualize.batches import paint
+    from cnnwidgets.visualize.units import plan_units
 
     net = cw.load_network("squeezenet")
     layers = [f"fire{i}_{part}" for i in range(2, 10) for part in ("squeeze1x1", "concat")]

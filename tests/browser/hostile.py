@@ -8,7 +8,7 @@ LISTEN = "window.shots = 0; window.fired = () => { window.shots += 1; };"
 CELL = r"""
 import cnnwidgets as cw
 import ipywidgets
-from cnnwidgets.compute.backend import keras
+from cnnwidgets.model.backend import keras
 
 keras.utils.set_random_seed(0)
 ATTACKS = ["<img src=x onerror=fired()>", "<script>fired()</script>", "\" onmouseover=fired() x=\"",

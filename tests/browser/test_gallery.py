@@ -18,7 +18,7 @@ import threading, time
 import ipywidgets
 import cnnwidgets as cw
 from cnnwidgets import pictures
-from cnnwidgets.compute.backend import keras
+from cnnwidgets.model.backend import keras
 from cnnwidgets.jobs import worker
 
 keras.utils.set_random_seed(3)

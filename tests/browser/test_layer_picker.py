@@ -11,7 +11,7 @@ from tests.browser.lab import Lab
 SETUP = """
 import traitlets
 import cnnwidgets as cw
-from cnnwidgets.compute.backend import keras
+from cnnwidgets.model.backend import keras
 
 L = keras.layers
 inside = keras.Input((None, None, 3))

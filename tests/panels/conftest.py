@@ -14,11 +14,11 @@ import pytest
 from comm.base_comm import BaseComm
 from ipywidgets.widgets import widget as registry
 
-from cnnwidgets.compute.backend import keras
-from cnnwidgets.compute.frame import Frame
-from cnnwidgets.compute.network import Network
+from cnnwidgets.frame import Frame
 from cnnwidgets.jobs import worker
-from cnnwidgets.panels.panel import Panel
+from cnnwidgets.model.backend import keras
+from cnnwidgets.model.network import Network
+from cnnwidgets.panels.base.panel import Panel
 
 L = keras.layers
 

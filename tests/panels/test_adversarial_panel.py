@@ -7,13 +7,13 @@ import pytest
 
 import cnnwidgets as cw
 from cnnwidgets import pictures
-from cnnwidgets.compute.backend import keras
-from cnnwidgets.compute.network import Network
 from cnnwidgets.errors import BadPicture, BadTarget
-from cnnwidgets.panels.nudge import second_opinion
-from cnnwidgets.panels.nudge.adversarial_panel import AdversarialPanel
-from cnnwidgets.panels.nudge.controls import AFTER, BEFORE, DIFFERENCE
-from cnnwidgets.recipe import Recipe
+from cnnwidgets.model.backend import keras
+from cnnwidgets.model.network import Network
+from cnnwidgets.panels.adversarial import second_opinion
+from cnnwidgets.panels.adversarial.adversarial_panel import AdversarialPanel
+from cnnwidgets.panels.adversarial.controls import AFTER, BEFORE, DIFFERENCE
+from cnnwidgets.provenance.recipe import Recipe
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (24, 32, 3)).astype(np.uint8)
 SETTINGS = {"target": 2, "epsilon": 4 / 255, "steps": 3}
@@ -248,7 +248,7 @@ def test_a_network_that_cannot_be_asked_says_so_in_its_line(panel, monkeypatch, 
         raise RuntimeError("the disk is full")
 
     panel.run()
-    monkeypatch.setattr("cnnwidgets.panels.nudge.adversarial_panel.of_jpeg", fail)
+    monkeypatch.setattr("cnnwidgets.panels.adversarial.adversarial_panel.of_jpeg", fail)
     with pytest.raises(cw.JobFailed, match="the disk is full"):
         panel.ask_jpeg()
     assert "the disk is full" in panel.opinion.words and "the disk is full" in panel.traceback

@@ -10,9 +10,9 @@ import pytest
 
 import cnnwidgets as cw
 from cnnwidgets import pictures
-from cnnwidgets.compute import units as units_
 from cnnwidgets.errors import BadTarget
-from cnnwidgets.panels.tiles.filter_gallery import FilterGallery
+from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
+from cnnwidgets.visualize import units as units_
 
 SETTINGS = {"size": 16, "steps": 4}
 

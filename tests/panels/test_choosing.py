@@ -9,8 +9,8 @@ import cnnwidgets as cw
 from cnnwidgets import pictures
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.jobs import worker
-from cnnwidgets.panels.tiles import filter_gallery
-from cnnwidgets.panels.tiles.filter_gallery import FilterGallery
+from cnnwidgets.panels.galleries import filter_gallery
+from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
 
 
 @pytest.fixture(autouse=True)

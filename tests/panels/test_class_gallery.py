@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cnnwidgets as cw
-from cnnwidgets.compute.backend import keras
+from cnnwidgets.model.backend import keras
 
 L = keras.layers
 

@@ -11,8 +11,8 @@ import pytest
 
 import cnnwidgets as cw
 from cnnwidgets.jobs import worker
-from cnnwidgets.panels import disposal
-from cnnwidgets.panels.tiles.filter_gallery import FilterGallery
+from cnnwidgets.panels.base import lifecycle
+from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
 
 SETTINGS = {"units": range(4), "size": 16, "steps": 3}
 
@@ -115,7 +115,7 @@ def kernel(monkeypatch):
     kernel = Kernel()
     shell = type("Shell", (), {"kernel": kernel})()
     monkeypatch.setattr("IPython.get_ipython", lambda: shell)
-    monkeypatch.setattr(disposal, "_by_cell", {})
+    monkeypatch.setattr(lifecycle, "_by_cell", {})
     return kernel
 
 

@@ -11,10 +11,10 @@ import pytest
 
 import cnnwidgets as cw
 from cnnwidgets import pictures
-from cnnwidgets.compute.backend import keras
 from cnnwidgets.errors import BadPicture, BadTarget
-from cnnwidgets.panels.dream.deepdream_panel import DeepDreamPanel
-from cnnwidgets.recipe import Recipe
+from cnnwidgets.model.backend import keras
+from cnnwidgets.panels.deepdream.deepdream_panel import DeepDreamPanel
+from cnnwidgets.provenance.recipe import Recipe
 
 SETTINGS = {"layers": {"conv2": 1.0, "conv1": 0.5}, "octaves": 3, "octave_scale": 1.5, "steps": 3}
 PICTURE = np.random.default_rng(0).random((40, 60, 3)).astype(np.float32)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnnwidgets.compute.backend import compiled, keras, tf
 from cnnwidgets.errors import BadTarget, JobFailed
-from cnnwidgets.panels.tiles.filter_gallery import FilterGallery
+from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
 from cnnwidgets.pictures import load_picture
 
 

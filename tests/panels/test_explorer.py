@@ -10,9 +10,9 @@ import PIL.Image
 import pytest
 
 import cnnwidgets as cw
-from cnnwidgets.compute.backend import keras
+from cnnwidgets.model.backend import keras
 from cnnwidgets.panels.explorer import photographs
-from cnnwidgets.panels.explorer.kinds import KINDS
+from cnnwidgets.panels.explorer.tabs import KINDS
 from cnnwidgets.samples import sample
 
 L = keras.layers

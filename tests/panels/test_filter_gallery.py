@@ -8,10 +8,10 @@ import traitlets
 
 import cnnwidgets as cw
 from cnnwidgets import pictures
-from cnnwidgets.compute.backend import keras
 from cnnwidgets.errors import BadModel, BadTarget
-from cnnwidgets.panels.tiles import tile_gallery
-from cnnwidgets.panels.tiles.filter_gallery import FilterGallery
+from cnnwidgets.model.backend import keras
+from cnnwidgets.panels.galleries import tile_gallery
+from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
 
 SETTINGS = {"units": range(4), "size": 16, "steps": 4}
 

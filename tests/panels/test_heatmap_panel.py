@@ -11,14 +11,14 @@ import pytest
 
 import cnnwidgets as cw
 from cnnwidgets import pictures
-from cnnwidgets.compute.backend import keras
-from cnnwidgets.compute.network import Network
-from cnnwidgets.compute.randomized import randomized
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget
+from cnnwidgets.explain.overlays import comparison, method_guide
+from cnnwidgets.explain.sanity_check import randomized
 from cnnwidgets.jobs import worker
-from cnnwidgets.panels.heatmap import look, methods
-from cnnwidgets.panels.heatmap.heatmap_panel import HeatmapPanel
-from cnnwidgets.recipe import Recipe
+from cnnwidgets.model.backend import keras
+from cnnwidgets.model.network import Network
+from cnnwidgets.panels.heatmaps.heatmap_panel import HeatmapPanel
+from cnnwidgets.provenance.recipe import Recipe
 
 L = keras.layers
 NAMES = ["ant", "bee", "cat", "<b>dog</b>"]
@@ -74,13 +74,13 @@ def settled(waiting):
 def questions(monkeypatch):
     """Every question that a network is asked in this test."""
     asked = []
-    frames = look.Question.frames
+    frames = comparison.Question.frames
 
     def noted(question, picture):
         asked.append(question)
         return frames(question, picture)
 
-    monkeypatch.setattr(look.Question, "frames", noted)
+    monkeypatch.setattr(comparison.Question, "frames", noted)
     return asked
 
 
@@ -379,8 +379,10 @@ def test_another_network_stands_beside_with_its_own_last_layer(make, build, phot
 
 
 def test_the_hints_name_the_method_for_early_layers_as_the_panel_chooses_it():
-    early = [method for method in methods.WORDS if "early" in methods.sentence(method)]
-    assert early == [methods.BEFORE] and not [m for m in methods.WORDS if "any layer" in methods.sentence(m)]
+    early = [method for method in method_guide.WORDS if "early" in method_guide.sentence(method)]
+    assert early == [method_guide.BEFORE] and not [
+        m for m in method_guide.WORDS if "any layer" in method_guide.sentence(m)
+    ]
 
 
 def test_the_sanity_check_is_another_map_of_the_same_class(make, named, photo):

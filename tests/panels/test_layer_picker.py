@@ -6,9 +6,9 @@ import pytest
 import traitlets
 
 import cnnwidgets as cw
-from cnnwidgets.compute.backend import keras
-from cnnwidgets.compute.network import Network
 from cnnwidgets.errors import BadModel, BadTarget
+from cnnwidgets.model.backend import keras
+from cnnwidgets.model.network import Network
 from cnnwidgets.panels.layer_picker import KINDS, LayerPicker
 
 L = keras.layers
@@ -174,7 +174,7 @@ def test_what_a_linked_panel_refuses_is_said_in_the_picker(net, opened):
 
 
 def test_every_kind_of_layer_can_be_filtered():
-    from cnnwidgets.compute.layers import _KINDS
+    from cnnwidgets.model.layers import _KINDS
 
     assert {kind for kind, _ in _KINDS} - {"input"} <= set(KINDS.values())
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from cnnwidgets import pictures
-from cnnwidgets.panels.cell_output import CellOutput, _refresh_outdated
-from cnnwidgets.panels.scrubber import Scrubber
-from cnnwidgets.panels.tiles.filter_gallery import FilterGallery
+from cnnwidgets.panels.base.cell_output import CellOutput, _refresh_outdated
+from cnnwidgets.panels.base.scrubber import Scrubber
+from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
 
 
 def on_screen(panel):

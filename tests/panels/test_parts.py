@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from cnnwidgets import pictures
-from cnnwidgets.compute.frame import Frame
-from cnnwidgets.panels import markup, record
-from cnnwidgets.panels.record import Record
-from cnnwidgets.panels.screen import Screen
-from cnnwidgets.panels.stopwatch import Stopwatch
+from cnnwidgets.frame import Frame
+from cnnwidgets.panels.base import history, markup
+from cnnwidgets.panels.base.history import Record
+from cnnwidgets.panels.base.screen import Screen
+from cnnwidgets.panels.base.stopwatch import Stopwatch
 
 
 class Clock:
@@ -69,12 +69,12 @@ def test_the_time_left_does_not_count_how_long_the_first_step_took():
 
 def test_pictures_are_kept_evenly_from_the_first_on_and_never_the_last():
     kept = [int(moment.pixels[0, 0, 0]) for moment in noted(100).snapshots]
-    assert kept[0] == 1 and 100 not in kept and len(kept) <= record.MOST_KEPT
+    assert kept[0] == 1 and 100 not in kept and len(kept) <= history.MOST_KEPT
     assert len(set(np.diff(kept))) == 1
 
 
 def test_large_pictures_are_kept_less_often(monkeypatch):
-    monkeypatch.setattr(record, "KEPT_BYTES", 8 * 8 * 3 * 5)
+    monkeypatch.setattr(history, "KEPT_BYTES", 8 * 8 * 3 * 5)
     assert 4 <= len(noted(100).snapshots) <= 5
 
 

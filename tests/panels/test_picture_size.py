@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import cnnwidgets as cw
-from cnnwidgets.compute.backend import keras
 from cnnwidgets.errors import BadTarget
-from cnnwidgets.panels.size_menu import SizeMenu
+from cnnwidgets.model.backend import keras
+from cnnwidgets.panels.base.size_menu import SizeMenu
 
 PICTURE = np.random.default_rng(0).random((40, 60, 3), np.float32)
 PANELS = {

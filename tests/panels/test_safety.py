@@ -7,10 +7,10 @@ import html.parser
 import pytest
 
 import cnnwidgets as cw
-from cnnwidgets.compute import layers
-from cnnwidgets.compute.network import Network
-from cnnwidgets.panels import markup
-from cnnwidgets.panels.tiles.filter_gallery import FilterGallery
+from cnnwidgets.model import layers
+from cnnwidgets.model.network import Network
+from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
 
 ATTACK = "x\"'><img src=x onerror=alert(1)><script>alert(2)<%2fscript>"
 

@@ -9,11 +9,11 @@ import PIL.Image
 import pytest
 
 from cnnwidgets import pictures
-from cnnwidgets.compute.backend import keras
-from cnnwidgets.compute.network import Network
 from cnnwidgets.errors import BadTarget
-from cnnwidgets.panels.tiles.filter_gallery import FilterGallery
-from cnnwidgets.recipe import Recipe
+from cnnwidgets.model.backend import keras
+from cnnwidgets.model.network import Network
+from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
+from cnnwidgets.provenance.recipe import Recipe
 
 SETTINGS = {"units": [0, 1, 2, 5], "size": 16, "steps": 5}
 

@@ -115,7 +115,7 @@ def test_what_is_no_map_is_refused(heat: np.ndarray) -> None:
 
 def test_pictures_import_neither_tensorflow_nor_matplotlib_and_colors_no_pyplot() -> None:
     code = (
-        "import sys; import cnnwidgets.pictures as p, cnnwidgets.samples, cnnwidgets.recipe\n"
+        "import sys; import cnnwidgets.pictures as p, cnnwidgets.samples, cnnwidgets.provenance.recipe\n"
         "heavy = {'tensorflow', 'keras', 'ipywidgets', 'matplotlib', 'skimage'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "p.colormap('magma'); assert 'matplotlib.pyplot' not in sys.modules"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import cnnwidgets as cw
-from cnnwidgets.compute.backend import keras
+from cnnwidgets.model.backend import keras
 
 L = keras.layers
 NOBODY = [-1, 10**9, "abc", True, 1.5, math.nan, [], {}, object(), b"x"]

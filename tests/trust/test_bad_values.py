@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import cnnwidgets as cw
-from cnnwidgets.compute.backend import keras
+from cnnwidgets.model.backend import keras
 
 L, o = keras.layers, cw.objectives
 PICTURE = np.random.default_rng(0).random((12, 12, 3)).astype(np.float32)

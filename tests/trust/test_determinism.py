@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import cnnwidgets as cw
-from cnnwidgets.compute.backend import tf
-from cnnwidgets.compute.network import Network
+from cnnwidgets.model.backend import tf
+from cnnwidgets.model.network import Network
 from cnnwidgets.pictures import to_uint8
-from tests.compute.conftest import fire, seeded
+from tests.tiny_networks import fire, seeded
 
 STEPS = 128  # of Adam: a difference in the last bit is seen after 64
 

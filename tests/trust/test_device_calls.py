@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 import cnnwidgets as cw
-from cnnwidgets.compute import cost, probe
-from cnnwidgets.compute.backend import Graph, keras, tf
-from cnnwidgets.compute.canvas import Canvas
-from cnnwidgets.compute.cost import SIDE_BY_SIDE, STEP_FLOPS, forward_flops
-from cnnwidgets.compute.network import Network
+from cnnwidgets.explain import passes
+from cnnwidgets.model.backend import Graph, keras, tf
+from cnnwidgets.model.canvas import Canvas
+from cnnwidgets.model.network import Network
+from cnnwidgets.model.tracing import cost
+from cnnwidgets.model.tracing.cost import SIDE_BY_SIDE, STEP_FLOPS, forward_flops
 from tests.panels.conftest import fill
 from tests.trust.test_faults import MAPS, PIXELS
 
@@ -43,7 +44,7 @@ def net():
 def flops(net, monkeypatch):
     """What a picture costs; three of them with their gradients are as much as a device call may cost."""
     one = forward_flops(net, "", Canvas((*SIZE, 3)))
-    for room in (cost, probe):
+    for room in (cost, passes):
         monkeypatch.setattr(room, "STEP_FLOPS", AFFORDABLE * 2 * one)
     return one
 

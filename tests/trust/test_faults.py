@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import cnnwidgets as cw
-from cnnwidgets.compute.backend import compiled, keras, tf
-from cnnwidgets.compute.network import Network
 from cnnwidgets.jobs import CacheWarning, cache
-from tests.compute.conftest import snapshot
+from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.network import Network
+from tests.tiny_networks import snapshot
 
 # An error at any place.
 

@@ -21,12 +21,12 @@ import pytest
 from PIL import Image
 
 import cnnwidgets as cw
-from cnnwidgets.compute.backend import keras
-from cnnwidgets.compute.model_archive import read_content
-from cnnwidgets.compute.model_file import load_model
 from cnnwidgets.jobs.entry import decode, encode
+from cnnwidgets.model.backend import keras
+from cnnwidgets.model.safe_files.model_archive import read_content
+from cnnwidgets.model.safe_files.model_file import load_model
 from cnnwidgets.pictures import load_picture, to_png
-from cnnwidgets.recipe import Recipe
+from cnnwidgets.provenance.recipe import Recipe
 from cnnwidgets.zoo.numpy_pickle import read_numpy_pickle
 from cnnwidgets.zoo.torch_archive import read_torch_archive
 from tests.compute import keras2

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 import cnnwidgets as cw
-from cnnwidgets.compute.network import Network
 from cnnwidgets.jobs import Job, Publisher, worker
+from cnnwidgets.model.network import Network
 from cnnwidgets.pictures import to_png
 
 PROCESS = psutil.Process()
@@ -198,7 +198,7 @@ def test_a_lesson_needs_less_than_a_gigabyte():
     script = """
 import numpy
 import cnnwidgets as cw
-from cnnwidgets.compute.device import memory_in_use
+from cnnwidgets.model.device import memory_in_use
 net = cw.load_network("squeezenet")
 list(cw.ascend(net, cw.objectives.channel("fire5_concat", range(16)), 64, 2))
 cw.class_activation_map(net, numpy.zeros((300, 451, 3), "uint8"))

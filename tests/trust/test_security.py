@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import cnnwidgets as cw
-from cnnwidgets.compute import layers
-from cnnwidgets.compute.network import Network
 from cnnwidgets.jobs import worker
+from cnnwidgets.model import layers
+from cnnwidgets.model.network import Network
 from cnnwidgets.pictures import to_png
 from tests.panels.test_safety import Tags
 from tests.trust.conftest import PANELS
@@ -184,7 +184,7 @@ def test_the_folder_that_a_picture_lies_in_is_not_told_to_the_page(net, photo, o
 
 def test_opening_our_modules_starts_nothing():
     before = set(threading.enumerate())
-    import cnnwidgets.panels.panel  # noqa: F401
+    import cnnwidgets.panels.base.panel  # noqa: F401
 
     assert set(threading.enumerate()) == before
 

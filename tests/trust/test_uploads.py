@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 import cnnwidgets as cw
-from cnnwidgets.compute.backend import keras
-from cnnwidgets.compute.network import Network
 from cnnwidgets.jobs import worker
+from cnnwidgets.model.backend import keras
+from cnnwidgets.model.network import Network
 from cnnwidgets.pictures import to_png
 from tests.trust.conftest import PANELS
 

@@ -14,8 +14,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
 import cnnwidgets.zoo as zoo
-from cnnwidgets.compute.backend import keras, tf
 from cnnwidgets.errors import BadModel
+from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.zoo import efficientnet_lite0, imagenet, squeezenet
 from cnnwidgets.zoo.numpy_pickle import read_numpy_pickle
 from cnnwidgets.zoo.torch_archive import read_torch_archive

@@ -7,11 +7,11 @@ from typing import Any
 import traitlets
 
 from cnnwidgets.atlas.atlas import Atlas
-from cnnwidgets.compute import connections, targets
-from cnnwidgets.compute.ascent import check_unit
-from cnnwidgets.compute.network import Network, as_network
 from cnnwidgets.errors import BadTarget, CnnWidgetsError
-from cnnwidgets.panels.held_picture import HeldPicture
+from cnnwidgets.explain import reachability, targets
+from cnnwidgets.explain.overlays.held_picture import HeldPicture
+from cnnwidgets.model.network import Network, as_network
+from cnnwidgets.visualize.ascent import check_unit
 
 
 class Choice(traitlets.HasTraits):
@@ -87,7 +87,7 @@ class Choice(traitlets.HasTraits):
 def first_layer(net: Network) -> str:
     """The layer that is chosen at first: the last one before the class scores that still has rows and columns."""
     try:
-        return connections.default_layer(net, targets.named(net, None, None))
+        return reachability.default_layer(net, targets.named(net, None, None))
     except CnnWidgetsError:  # a network without rows and columns, or without scores
         climbable = [info.path for info in net.layers if info.units and info.calls]
         if not climbable:

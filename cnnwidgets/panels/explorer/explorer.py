@@ -12,21 +12,21 @@ import traitlets
 
 from cnnwidgets import samples
 from cnnwidgets.atlas.atlas import Atlas
-from cnnwidgets.compute.network import Network, as_network
-from cnnwidgets.compute.settings import flag
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.jobs.failure import Failure
-from cnnwidgets.panels import disposal, markup
-from cnnwidgets.panels.cell_output import Bundle, CellOutput
+from cnnwidgets.model.arguments import flag
+from cnnwidgets.model.network import Network, as_network
+from cnnwidgets.panels.base import lifecycle, markup
+from cnnwidgets.panels.base.cell_output import Bundle, CellOutput
+from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.explorer.choice import Choice, first_layer
-from cnnwidgets.panels.explorer.foot import Foot
-from cnnwidgets.panels.explorer.kinds import KINDS
 from cnnwidgets.panels.explorer.networks import NetworkMenu
 from cnnwidgets.panels.explorer.photographs import OTHER, PhotographMenu
 from cnnwidgets.panels.explorer.stage import Stage
+from cnnwidgets.panels.explorer.status_bar import Foot
+from cnnwidgets.panels.explorer.tabs import KINDS
+from cnnwidgets.panels.galleries.ready_tiles import checked_atlas
 from cnnwidgets.panels.layer_picker import LayerPicker
-from cnnwidgets.panels.panel import Panel
-from cnnwidgets.panels.tiles.ready_tiles import checked_atlas
 
 CHOSEN = ("picture", "layer", "unit", "target")
 MIRRORED = ("state", "progress", "status", "frames_shown", "result")  # of the panel in front
@@ -100,7 +100,7 @@ class Explorer(Choice, widgets.VBox):
         self._is_settled = self._is_built = True
         self._photographs.show(self.net, self.held)
         self._stage.show()
-        disposal.replace_in_cell(self)
+        lifecycle.replace_in_cell(self)
 
     def __repr__(self) -> str:
         return f"Explorer({self.net.name!r}, {self.tab!r})"
@@ -260,8 +260,8 @@ class Explorer(Choice, widgets.VBox):
         self._is_settled = False
         self._networks.forget()
         self._output.forget()
-        disposal.stop_counting(self)
+        lifecycle.stop_counting(self)
         super().close()  # first: the page takes all tabs away at once
         self._stage.close()
         self._photographs.close()
-        disposal.close_all(self)
+        lifecycle.close_all(self)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 
 import ipywidgets as widgets
 
-from cnnwidgets.compute.network import Network
 from cnnwidgets.jobs import Job, Publisher, worker
 from cnnwidgets.jobs.failure import Failure
-from cnnwidgets.panels import markup
-from cnnwidgets.panels.explorer.rail import wide
+from cnnwidgets.model.network import Network
+from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.explorer.sidebar import wide
 from cnnwidgets.zoo import NETWORKS, load_network
 
 HINT = "a .keras or .h5 file, then Enter"

@@ -9,13 +9,14 @@ import ipywidgets as widgets
 import numpy as np
 
 from cnnwidgets import pictures, samples
-from cnnwidgets.compute.network import Network
 from cnnwidgets.errors import BadPicture
+from cnnwidgets.explain.overlays.held_picture import HeldPicture, as_sentence
 from cnnwidgets.jobs.failure import Failure
-from cnnwidgets.panels import cells, markup
-from cnnwidgets.panels.explorer.rail import wide
-from cnnwidgets.panels.held_picture import HeldPicture, as_sentence
-from cnnwidgets.panels.screen import Screen
+from cnnwidgets.model.network import Network
+from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.screen import Screen
+from cnnwidgets.panels.explorer.sidebar import wide
+from cnnwidgets.pictures import cells
 
 MOST_MEGABYTES = 8  # of an upload: what is larger never reaches Python, and nobody would be told
 THUMBNAIL = 144  # pixels

@@ -8,10 +8,10 @@ from typing import Any
 import ipywidgets as widgets
 
 from cnnwidgets.errors import CnnWidgetsError
-from cnnwidgets.panels import disposal, markup
+from cnnwidgets.panels.base import lifecycle, markup
+from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.explorer.choice import Choice
-from cnnwidgets.panels.explorer.kinds import KINDS, Kind
-from cnnwidgets.panels.panel import Panel
+from cnnwidgets.panels.explorer.tabs import KINDS, Kind
 
 
 class Stage(widgets.Tab):
@@ -111,13 +111,13 @@ class Stage(widgets.Tab):
     def _clear(self, place: widgets.VBox) -> None:
         for child in place.children:
             if child not in self.panels.values():
-                disposal.close_whole(child)
+                lifecycle.close_whole(child)
         place.children = ()
 
     def _close_panels(self) -> None:
         """Before they are taken out of their tabs: the page would tell widgets that are closed by then."""
         panels, self.panels = self.panels, {}
-        disposal.stop_counting(self)
+        lifecycle.stop_counting(self)
         for panel in panels.values():
             panel.close()
 
@@ -126,5 +126,5 @@ class Stage(widgets.Tab):
         if self.comm is None:
             return
         self._close_panels()
-        disposal.close_all(self)
+        lifecycle.close_all(self)
         super().close()

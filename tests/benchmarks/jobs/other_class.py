@@ -14,8 +14,8 @@ work, per, check = class_maps.work, class_maps.per, class_maps.check
 
 def by_probe(work: Work) -> Job:
     import cnnwidgets as cw
-    from cnnwidgets.compute.heatmaps import map_frames
-    from cnnwidgets.compute.probe import Probe
+    from cnnwidgets.explain.class_activation_map import map_frames
+    from cnnwidgets.explain.passes import Probe
 
     probe = Probe(cw.load_network("squeezenet"), work.photographs[0])
 

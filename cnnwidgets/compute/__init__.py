@@ -1,1 +1,0 @@
-"""The compute core: arrays in, arrays or frames out. No widget, no thread, no print."""

@@ -1,0 +1,1 @@
+"""Why this output? Heatmaps of layers and of pixels, and checks of what they show."""

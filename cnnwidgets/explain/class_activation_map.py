@@ -1,0 +1,161 @@
+"""Where a network looks: class activation maps of any layer of any model, one for each call of the layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.errors import BadTarget, nearest, quoted
+from cnnwidgets.explain import class_activation_maps, reachability, targets
+from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, Sight, finish
+from cnnwidgets.explain.passes import Probe
+from cnnwidgets.frame import last_of
+from cnnwidgets.model.arguments import check_call, checked_seed, whole_number
+from cnnwidgets.model.geometry.locations import leads_from_tokens
+from cnnwidgets.model.network import Network
+from cnnwidgets.model.picture_size import Size
+
+__all__ = ["MAP_METHODS", "Heatmap", "HeatmapFrame", "check_method", "class_activation_map", "map_frames", "noted"]
+
+MAP_METHODS = tuple(class_activation_maps.METHODS)
+
+
+def class_activation_map(
+    net: Network | Any,
+    picture: object,
+    layer: str | None = None,
+    target: int | str | Callable[[Any], Any] | None = None,
+    method: str = "grad_cam",
+    *,
+    of: str = "logit",
+    against: object = None,
+    output: int | str | None = None,
+    call: int | None = None,
+    size: Size | None = None,
+    channels: int = class_activation_maps.MASKS,
+    seed: int = 0,
+) -> list[Heatmap]:
+    """Map which places of a layer speak for a class, one Heatmap for each call of the layer.
+
+    A class is explained by its logit, wherever the softmax or sigmoid hides it. At the last layer every method serves;
+    at earlier ones take "layer_cam". "eigen_cam" shows what stands out, whatever the class.
+
+    Args:
+        net: a Network or a bare Keras model.
+        picture: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict.
+        layer: a path; the last layer before the class scores that still has rows and columns, if not given.
+        target: a class index or name; the top class (of one sigmoid: the decision taken) if not given. Or a function
+            of the model's output that returns one number for each picture, or one number where there is one picture
+            (`lambda y: y[0, 3]`). It gets what the model itself returns, a tensor or a list or dict of them; with
+            `output` only that one. It runs inside a graph, so it must consist of TensorFlow operations.
+        method: "grad_cam" "grad_cam_plus_plus" "hirescam" "xgrad_cam" "layer_cam" "score_cam" "ablation_cam"
+            "eigen_cam"; the paper is named at each in `cnnwidgets.explain.class_activation_maps`.
+        of: what of a class is explained: "logit", or "log_odds", the logit less the log-sum-exp of the other logits.
+            The logits of some networks share a large offset, which softmax ignores and the log-odds do not contain. For
+            sigmoids the two are the same.
+        against: why the target rather than this class, or these: their mean logit is subtracted.
+        output: of a model with several, its index or name.
+        call: only this call of the layer.
+        size: at which the network looks, if not its own: pixels of the longer side, (height, width) into which the
+            picture fits, or "picture" for the picture's own, up to 1,024 px.
+        channels: of "score_cam": how many channels are tried, those that vary most first. Each costs a forward pass;
+            fewer than all is an approximation, and the note says what share of the layer's variation they hold.
+        seed: taken by every function that computes; no map is random.
+
+    Raises:
+        BadTarget: for a layer, class, output, call or method that does not exist; for a layer that does not lead to
+            the output, or to which no gradient comes back (and where it is cut).
+        BadPicture: for what is no picture.
+        BadModel: for a network whose numbers are not finite.
+        JobFailed: where only the gradient is not finite.
+
+    Example:
+        >>> heat = class_activation_map(net, picture, "fire9_concat", "Egyptian cat")[0]
+    """
+    probe = Probe(net, picture, size)
+    frames = map_frames(
+        probe, layer, target, method,
+        of=of, against=against, output=output, call=call, channels=channels, seed=seed,
+    )  # fmt: skip
+    return noted(last_of(frames).result(), probe)
+
+
+def map_frames(
+    probe: Probe,
+    layer: str | None = None,
+    target: int | str | Callable[[Any], Any] | None = None,
+    method: str = "grad_cam",
+    *,
+    of: str = "logit",
+    against: object = None,
+    output: int | str | None = None,
+    call: int | None = None,
+    channels: int = class_activation_maps.MASKS,
+    seed: int = 0,
+) -> Iterator[HeatmapFrame]:
+    """As `class_activation_map`, but of a Probe, which may be asked again, and yield a HeatmapFrame at each step."""
+    check_method(method, MAP_METHODS, "class activation map")
+    checked_seed(seed)
+    channels = whole_number("channels", channels, 1)
+    wanted = targets.named(probe.net, target, output, of, against)
+    path = reachability.default_layer(probe.net, wanted) if layer is None else probe.net.layer(layer).path
+    calls = _calls(probe.net, path, call)
+    works = [class_activation_maps.METHODS[method](probe, path, number, wanted, channels) for number in calls]
+    if all(work is None for work in works):
+        raise BadTarget(reachability.why_no_gradient(probe.net, wanted, path, call or 0))
+    sights = [_sight(probe, path, number, wanted) for number in calls]
+    if layer is None and (note := reachability.branch_note(probe.net, wanted)):
+        sights = [sight._replace(notes=(*sight.notes, note)) for sight in sights]
+    return _one_by_one([work or class_activation_maps.nothing(probe, path) for work in works], sights)
+
+
+def _calls(net: Network, path: str, call: int | None) -> range:
+    info = net.layer(path)
+    first = check_call(info, 0 if call is None else call)
+    return range(info.calls) if call is None else range(first, first + 1)
+
+
+def _one_by_one(works: list[class_activation_maps.Work], sights: list[Sight]) -> Iterator[HeatmapFrame]:
+    """Do one work after the other, and yield after each step."""
+    total, done = sum(work.steps for work in works), 0
+    finished: tuple[Heatmap, ...] = ()
+    for work, sight in zip(works, sights, strict=True):
+        for raw in work.maps:
+            done += 1
+            heat = finish(raw, work.verdict, sight)
+            values = np.array([w.value for w in works[: len(finished) + 1]], np.float32)
+            yield HeatmapFrame((*finished, heat), done, total, values)
+        finished += (heat,)
+
+
+def _sight(probe: Probe, path: str, call: int, target: targets.Target) -> Sight:
+    seen = probe.sees(path, call)
+    name = probe.net.inputs[seen[0]].name if len(seen) == 1 else None
+    location = probe.location(path, call)
+    notes = location.notes
+    if location.others and not leads_from_tokens(probe.net, target.output, path, call, seen[0], location):
+        better = reachability.default_layer(probe.net, target)
+        notes = (f"zero: only another token of this layer leads to the output; choose {quoted(better)}", *notes)
+    return Sight(location.placement(probe.sizes[seen[0]]), path, call, name, notes)
+
+
+def noted(heatmaps: Sequence[Heatmap], probe: Probe) -> list[Heatmap]:
+    """The heatmaps with what is to be said of their pictures ("dark: ...") behind what is said of the maps."""
+    notes = {probe.net.inputs[i].name: note for i, note in probe.notes.items()}
+    return [
+        replace(heat, note="; ".join(filter(None, [heat.note, *(notes[n] for n in notes if heat.input in (n, None))])))
+        for heat in heatmaps
+    ]
+
+
+def check_method(method: object, methods: tuple[str, ...], kind: str) -> None:
+    """Refuse a method that does not exist.
+
+    Raises:
+        BadTarget: with the nearest ones.
+    """
+    if not isinstance(method, str) or method not in methods:
+        raise BadTarget(f"There is no {kind} method {quoted(method)}. Choose one of them ({nearest(method, methods)}).")

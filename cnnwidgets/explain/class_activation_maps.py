@@ -1,0 +1,267 @@
+"""How a class activation map weighs a layer's channels: one small function for each method.
+
+All share one shape: a layer puts out `activation` A [h, w, C], the target's gradient by it is `gradient` G [h, w, C],
+and the map is a sum over channels, [h, w], signed: positive where the layer speaks for the target. All are computed in
+float64.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from cnnwidgets.explain import reachability, targets
+from cnnwidgets.explain.heatmap import Verdict
+from cnnwidgets.explain.passes import Probe
+from cnnwidgets.explain.targets import Reading, Target
+from cnnwidgets.frame import Array
+
+Rule = Callable[[Array, Array], Array]
+MASKS = 48  # of Score-CAM, if the user does not say: the channels that vary most
+
+
+def grad_cam(activation: Array, gradient: Array) -> Array:
+    """A channel weighs as much as its mean gradient (Selvaraju et al., arXiv:1610.02391)."""
+    return np.asarray(activation @ gradient.mean((0, 1)))
+
+
+def grad_cam_plus_plus(activation: Array, gradient: Array) -> Array:
+    """Positive gradients, weighted so that each copy of an object counts (Chattopadhyay et al., arXiv:1710.11063).
+
+    The paper's weight G^2 / (2 G^2 + sum(A) G^3) is taken as 1 / (2 + sum(A) G), so that tiny gradients do not
+    underflow. The paper means layers behind a ReLU. Where activations add up to less than zero the weight may have a
+    negative denominator; such terms are left out, since they would turn the sign of the evidence.
+    """
+    below = 2 + activation.sum((0, 1)) * gradient
+    is_counted = (gradient > 0) & (below > 0)
+    alpha = np.divide(1, below, out=np.zeros_like(gradient), where=is_counted)  # [h, w, C]
+    return np.asarray(activation @ (alpha * np.maximum(gradient, 0)).sum((0, 1)))
+
+
+def hirescam(activation: Array, gradient: Array) -> Array:
+    """Each place by its own gradient: what a linear head really adds up (Draelos and Carin, arXiv:2011.08891)."""
+    return np.asarray((activation * gradient).sum(-1))
+
+
+def xgrad_cam(activation: Array, gradient: Array) -> Array:
+    """A channel weighs its gradient where it is active (Fu et al., arXiv:2008.02312)."""
+    total = activation.sum((0, 1))  # [C]
+    heard = np.abs(total) > 1e-6 * np.abs(activation).sum((0, 1))
+    weights = np.divide((activation * gradient).sum((0, 1)), total, out=np.zeros_like(total), where=heard)
+    return np.asarray(activation @ weights)
+
+
+def layer_cam(activation: Array, gradient: Array) -> Array:
+    """Each place by its own positive evidence, so that early layers work too (Jiang et al., LayerCAM, TIP 2021).
+
+    The paper has relu(G) * A, for layers behind a ReLU. There this is the same; on a layer with values below zero, such
+    as a sum of branches, a negative value with a negative gradient speaks for the target too.
+    """
+    return np.asarray(np.maximum(activation * gradient, 0).sum(-1))
+
+
+RULES: dict[str, Rule] = {
+    "grad_cam": grad_cam,
+    "grad_cam_plus_plus": grad_cam_plus_plus,
+    "hirescam": hirescam,
+    "xgrad_cam": xgrad_cam,
+    "layer_cam": layer_cam,
+}
+
+
+def eigen_cam(activation: Array) -> Array:
+    """The layer's first principal component, whatever the class (Muhammad and Yeasin, arXiv:2008.00299).
+
+    Its sign is free; it is chosen so that most of the map is positive.
+    """
+    flat = activation.reshape(-1, activation.shape[-1])  # [h * w, C]
+    if len(flat) <= flat.shape[1]:  # the smaller of the two squares has the same component
+        values, vectors = np.linalg.eigh(flat @ flat.T)
+        component = vectors[:, -1] * np.sqrt(max(values[-1], 0))
+    else:
+        component = flat @ np.linalg.eigh(flat.T @ flat)[1][:, -1]
+    sign = -1.0 if component.sum() < 0 else 1.0
+    return np.asarray(sign * component.reshape(activation.shape[:2]))
+
+
+def score_cam(activation: Array, chosen: Array, batch: int, value_behind: Callable[[Array], Array]) -> Iterator[Array]:
+    """A channel weighs as much as the picture seen through it still says the target (Wang et al., arXiv:1910.01279).
+
+    The paper tries all channels. With fewer, the softmax has fewer parts, and what the other channels hold is missing.
+
+    Args:
+        activation: [h, w, C].
+        chosen: the channels that are tried, such as `most_varied` gives.
+        batch: how many are tried at once.
+        value_behind: gives the target of the picture behind masks [N, h, w], each 0..1.
+
+    Yields:
+        The map [h, w] by the channels tried so far, after each batch.
+    """
+    values = np.zeros(0, np.float32)
+    for start in range(0, len(chosen), batch):
+        masks = np.moveaxis(activation[..., chosen[start : start + batch]], -1, 0)  # [N, h, w]
+        low, high = masks.min((1, 2), keepdims=True), masks.max((1, 2), keepdims=True)
+        values = np.append(values, value_behind((masks - low) / (high - low)))
+        powers = np.exp(values - values.max())
+        yield activation[..., chosen[: len(values)]] @ (powers / powers.sum())
+    if not len(chosen):
+        yield np.zeros(activation.shape[:2], np.float32)
+
+
+def most_varied(activation: Array, count: int) -> tuple[Array, str]:
+    """The indices of the channels that vary most over the map, best first, and a note where that leaves some out.
+
+    Constant channels are no masks.
+    """
+    spread = activation.std((0, 1))
+    varied = int((spread > 1e-6 * np.abs(activation).max()).sum())
+    order = np.argsort(-spread, kind="stable")
+    if varied <= count:
+        return order[:varied], ""
+    share = spread[order[:count]].sum() / spread.sum()
+    return order[:count], (
+        f"approximate: the {count} most varied of {varied} channels were tried, which hold {share:.0%} of the layer's "
+        f"variation; channels={varied} tries all"
+    )
+
+
+def ablation_cam(
+    activation: Array, batch: int, value: float, value_without: Callable[[Array], Array]
+) -> Iterator[Array]:
+    """A channel weighs as much as the target falls when it is switched off (Desai and Ramaswamy, WACV 2020).
+
+    The paper divides each fall by the value itself. That is left out: it changes no map, but for a negative value it
+    would turn the sign.
+
+    Args:
+        activation: [h, w, C].
+        batch: how many channels are tried at once.
+        value: the target with all of them.
+        value_without: gives the target without each of the channels [N].
+
+    Yields:
+        The map [h, w] by the channels tried so far, after each batch.
+    """
+    live = live_channels(activation)
+    falls = np.zeros(0, np.float32)
+    for start in range(0, len(live), batch):
+        falls = np.append(falls, value - value_without(live[start : start + batch]))
+        yield activation[..., live[: len(falls)]] @ falls
+    if not len(live):
+        yield np.zeros(activation.shape[:2], np.float32)
+
+
+def live_channels(activation: Array) -> Array:
+    """The indices of the channels that are not zero everywhere."""
+    return np.flatnonzero(activation.any((0, 1)))
+
+
+# -- what each method asks of a probe
+
+
+class Work(NamedTuple):
+    """A map in the making: how many maps there will be, each better than the one before, and of which number."""
+
+    steps: int
+    maps: Iterator[Array]
+    value: float
+    verdict: Verdict
+
+
+def _by_rule(method: str, probe: Probe, path: str, call: int, target: Target, _channels: int) -> Work | None:
+    """`None` where no gradient comes back to this call."""
+    activation = _activation(probe, path, call)  # [h, w, C]
+    reading, (gradients,), _ = probe.slope_at(path, call, target)
+    if gradients is None:
+        return None
+    gradient = np.asarray(gradients[0], np.float64)
+
+    def maps() -> Iterator[Array]:
+        yield RULES[method](activation, gradient)
+
+    work = _work(probe, target, reading, 1, maps(), activation)
+    parts = activation * gradient
+    if not parts.any():
+        return work
+    if parts.max() > 0:
+        nothing_left = f"zero: {method} keeps nothing here, although some evidence is positive; hirescam shows it"
+        return work._replace(verdict=work.verdict._replace(silence=nothing_left))
+    against = f"no positive evidence: all evidence is negative for {work.verdict.about}; hirescam shows it in `raw`"
+    return work._replace(verdict=work.verdict._replace(silence=against))  # of methods that keep positive evidence only
+
+
+def _activation(probe: Probe, path: str, call: int) -> Array:
+    return np.asarray(probe.activations(path)[call].numpy()[0], np.float64)
+
+
+def _by_masks(probe: Probe, path: str, call: int, target: Target, channels: int) -> Work | None:
+    if not reachability.leads_to(probe.net, target, path, call):
+        return None
+    activation, batch = _activation(probe, path, call), probe.batch()
+    reading = probe.values(target)
+    explained = targets.settled(target, reading)
+
+    def value_behind(masks: Array) -> Array:  # [N, h, w] -> [N]
+        first, *others = probe.sees(path, call)
+        laid = probe.location(path, call).placement(probe.pictures[first].shape[1:3]).lay(masks)
+        covers = {first: laid, **dict.fromkeys(others, masks)}
+        return np.asarray(probe.values(explained, probe.behind(covers)).value)
+
+    chosen, note = most_varied(activation, channels)
+    maps = score_cam(activation, chosen, batch, value_behind)
+    work = _work(probe, target, reading, -(-len(chosen) // batch) or 1, maps, activation)
+    notes = (*work.verdict.notes, *filter(None, [note]))
+    return work._replace(verdict=work.verdict._replace(notes=notes))
+
+
+def _by_ablation(probe: Probe, path: str, call: int, target: Target, _channels: int) -> Work | None:
+    if not reachability.leads_to(probe.net, target, path, call):
+        return None
+    activation, part = _activation(probe, path, call), probe.part(path)
+    reading = probe.values(target)
+    without = functools.partial(probe.without, path, call, targets.settled(target, reading))
+    maps = ablation_cam(activation, part, float(reading.value[0]), without)
+    steps = -(-len(live_channels(activation)) // part) or 1
+    return _work(probe, target, reading, steps, maps, activation)
+
+
+def _by_component(probe: Probe, path: str, call: int, _target: Target, _channels: int) -> Work:
+    activation = _activation(probe, path, call)
+
+    def maps() -> Iterator[Array]:
+        yield eigen_cam(activation)
+
+    note = "not class-specific: it shows what stands out at the layer, for any class"
+    notes = (note, *filter(None, [probe.net.random_note(path)]))
+    return Work(1, maps(), float("nan"), Verdict(notes, _silence(activation), "any class"))
+
+
+METHODS: dict[str, Callable[[Probe, str, int, Target, int], Work | None]] = {
+    **{method: functools.partial(_by_rule, method) for method in RULES},
+    "score_cam": _by_masks,
+    "ablation_cam": _by_ablation,
+    "eigen_cam": _by_component,
+}
+
+
+def _work(probe: Probe, target: Target, reading: Reading, steps: int, maps: Iterator[Array], activation: Array) -> Work:
+    about = targets.describe(probe.net, target, int(reading.unit[0]))
+    notes, other = targets.notes(probe.net, target, reading), targets.other(probe.net, target)
+    return Work(steps, maps, float(reading.value[0]), Verdict(notes, _silence(activation), about, other))
+
+
+def nothing(probe: Probe, path: str) -> Work:
+    """For a call that does not lead to the target, where another call does."""
+    shape = probe.activations(path)[0].shape[1:3]
+    silence = "off the path: this call of the layer does not lead to the target"
+    return Work(1, iter([np.zeros(shape, np.float32)]), float("nan"), Verdict((), silence, "the target"))
+
+
+def _silence(activation: Array) -> str:
+    if not activation.any():
+        return "dead: the layer is zero everywhere for this picture; choose another layer"
+    return "zero: nothing at this layer changes the target, whose gradient here is zero; choose a later layer"

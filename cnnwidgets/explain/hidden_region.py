@@ -1,0 +1,95 @@
+"""What changes when a place of the picture is hidden from the network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.explain import targets
+from cnnwidgets.explain.passes import Probe
+from cnnwidgets.frame import Array
+from cnnwidgets.model.network import Network
+from cnnwidgets.model.picture_size import Size
+
+SHARE = 1 / 6  # of the picture's shorter side
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """A target with and without a place of the picture.
+
+    Attributes:
+        before: of the whole picture: a probability 0..1, or the value of a target function.
+        after: of the picture with the grey square.
+        name: of the class; "" for a target function.
+        top: what the network says then, by name; "" for a target function.
+        square: (left, top, right, bottom) of what was hidden, as shares 0..1 of the picture.
+    """
+
+    before: float
+    after: float
+    name: str
+    top: str
+    square: tuple[float, float, float, float]
+
+
+def hide_place(
+    net: Network | Any,
+    picture: object,
+    place: tuple[float, float],
+    target: int | str | Callable[[Any], Any] | None = None,
+    *,
+    output: int | str | None = None,
+    which: int | None = None,
+    size: Size | None = None,
+) -> Hidden:
+    """Cover a place with a grey square, a sixth of the picture's shorter side, and ask the network again.
+
+    Args:
+        net: a Network or a bare Keras model.
+        picture: anything that `load_picture` takes; for several inputs a list or a dict.
+        place: (x, y) of the square's middle, shares 0..1 of the picture; near the edge it is moved inside.
+        target: a class index or name, or a function of the output; the top class of the whole picture if not given.
+        output: of a model with several, its index or name.
+        which: the index of the picture input; the first one, if not given.
+        size: at which the network looks, as in `Network.predict`.
+
+    Raises:
+        BadTarget, BadPicture, BadModel: what `class_activation_map` would raise.
+    """
+    probe = Probe(net, picture, size)
+    which = probe.net.picture_inputs[0] if which is None else which
+    wanted = targets.named(probe.net, target, output)
+    mask, square = _with_square(probe.pictures[which].shape[1:3], place)
+    copies = probe.behind({which: mask[None]})  # [1, H, W, C] each
+    if wanted.function is not None or not probe.net.outputs[wanted.output].is_class_scores:
+        values = (float(probe.values(wanted).value[0]), float(probe.values(wanted, copies).value[0]))
+        return Hidden(*values, "", "", square)
+    before, after = (_probabilities(probe, pictures, output) for pictures in (probe.pictures, copies))
+    unit = wanted.unit if wanted.unit != targets.TOP else max(before, key=before.__getitem__)
+    top = probe.net.class_name(max(after, key=after.__getitem__), wanted.output)
+    return Hidden(before[unit], after[unit], probe.net.class_name(unit, wanted.output), top, square)
+
+
+def _probabilities(probe: Probe, pictures: dict[int, Array], output: int | str | None) -> dict[int, float]:
+    net = probe.net
+    given = [pictures[i] if i in pictures else tensor.numpy() for i, tensor in enumerate(probe.feed)]
+    found = net.predictions(given, 10**9, output)
+    return {line.index: line.probability for line in found}
+
+
+def _with_square(size: tuple[int, int], place: tuple[float, float]) -> tuple[Array, tuple[float, float, float, float]]:
+    """A mask [H, W] that is 0 in the square, and the square as shares of the picture."""
+    height, width = size
+    side = max(1, round(SHARE * min(size)))
+    left, top = (
+        int(np.clip(math.floor(share * length - side / 2), 0, length - side))
+        for share, length in zip(place, (width, height), strict=True)
+    )
+    mask = np.ones(size, np.float32)
+    mask[top : top + side, left : left + side] = 0
+    return mask, (left / width, top / height, (left + side) / width, (top + side) / height)

@@ -1,0 +1,1 @@
+"""How is it shown? Heatmaps drawn over photographs, one or several side by side."""

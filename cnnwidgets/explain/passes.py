@@ -1,0 +1,253 @@
+"""A picture in front of a network: what heatmap methods ask, each question traced once.
+
+A probe holds the picture and what layers put out for it, so that another class is read from a layer on, without
+running again what lies before it. What it holds is as old as the probe: make a new one when weights have changed.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
+from cnnwidgets.explain import target_function, targets, traced_passes
+from cnnwidgets.explain.guided_relu import Guidance
+from cnnwidgets.explain.target_function import RETURN_ONE
+from cnnwidgets.explain.targets import Reading, Target
+from cnnwidgets.frame import Array
+from cnnwidgets.model.backend import compiled, tf
+from cnnwidgets.model.canvas import Canvas
+from cnnwidgets.model.geometry.locations import NOWHERE, Location, locate, seen_by_output
+from cnnwidgets.model.geometry.placement import Edges, scaled
+from cnnwidgets.model.network import Network, as_network
+from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.tracing.cost import STEP_FLOPS, forward_flops
+
+# Half precision has few small numbers: the target is multiplied so that its gradient neither vanishes nor overflows.
+HALF_SCALES = (1024.0, 1.0, 1 / 1024)
+MOST_COPIES = 16  # of the pictures, in one device call
+MOST_CHANNELS, MOST_NUMBERS = 128, 2**23  # that are switched off in one device call, each in a copy of the layer
+USUAL = (224, 224)  # pixels of the picture that a network is measured with
+GREY = np.float32(0.5)  # what a covered pixel shows
+CLASSES, SCALE = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.float32)
+CHANNELS = tf.TensorSpec([None], tf.int32)
+
+
+class Slopes(NamedTuple):
+    """A reading and its gradients.
+
+    Attributes:
+        reading: of each picture.
+        gradients: float32, one for each thing that was asked for; `None` where no gradient comes through.
+        guidance: what was guided.
+    """
+
+    reading: Reading
+    gradients: list[Array | None]
+    guidance: Guidance
+
+
+class Probe:
+    """A picture in front of a network.
+
+    Args:
+        net: a Network or a bare Keras model.
+        picture: anything that `load_picture` takes; for several inputs a list, or a dict by input name.
+        size: at which the network looks, as in `Network.predict`.
+
+    Raises:
+        BadPicture: for what is no picture, or too small for this network.
+        BadModel: for inputs that the model does not have, or weights that hold NaN or infinity.
+    """
+
+    def __init__(self, net: Network | Any, picture: object, size: Size | None = None) -> None:
+        """See the class."""
+        self.net = as_network(net)
+        opened, self.notes = self.net.opened_with_notes(picture)
+        self.sizes: dict[int, tuple[int, int]] = {i: opened[i].shape[:2] for i in self.net.picture_inputs}
+        fitted = self.net.fitted(opened, size)
+        self.pictures: dict[int, Array] = {i: fitted[i] for i in self.net.picture_inputs}  # [1, H, W, C], 0..1
+        self.feed = [tf.constant(array) for array in fitted]
+        self.net.check_room(self.feed)
+        self.net.check_weights()
+        self._seen: dict[str, list[Any]] = {}
+
+    def location(self, path: str, call: int) -> Location:
+        """Where the cells of a layer's call look in the first picture that it sees."""
+        which = self.sees(path, call)[0]
+        height, width = self.pictures[which].shape[1:3]
+        return locate(self.net, path, call, which, (height, width))
+
+    def seen_by(self, target: Target, which: int) -> Edges:
+        """(top, left, bottom, right) of the part of a picture, as it was given, that has a part in the target."""
+        size, fed = self.sizes[which], self.pictures[which].shape[1:3]
+        outputs = range(len(self.net.outputs)) if target.takes_all else [target.output]
+        every = [seen_by_output(self.net, output, which, fed) for output in outputs]
+        tops, lefts, bottoms, rights = zip(*every, strict=True)
+        return scaled((min(tops), min(lefts), max(bottoms), max(rights)), fed, size)
+
+    def activations(self, path: str) -> list[Any]:
+        """What each call of a layer puts out: float32 tensors [1, h, w, C]; tokens as rows and columns.
+
+        Raises:
+            BadTarget: for a layer without rows and columns.
+            BadModel: for a network whose numbers are not finite.
+        """
+        if path not in self._seen:
+            found = self._traced(functools.partial(traced_passes.activations, self.net, path))(self.feed)
+            seen = [self._on_a_grid(path, call, one) for call, one in enumerate(found)]
+            if not all(np.isfinite(one).all() for one in seen):
+                raise BadModel(self.net.why_not_finite())
+            self._seen[path] = seen
+        return self._seen[path]
+
+    def _on_a_grid(self, path: str, call: int, found: Any) -> Any:  # [1, h, w, C] or [1, tokens, C] -> [1, h, w, C]
+        location = self.location(path, call)
+        if location.kind == NOWHERE and not (found.shape.rank == 4 and location.guessed):
+            raise BadTarget(traced_passes.no_rows(self.net, path, tuple(found.shape)[1:]))
+        if found.shape.rank == 4:
+            return found
+        return tf.reshape(tf.gather(found, location.tokens, axis=1), [1, *location.cells, found.shape[-1]])
+
+    def values(self, target: Target, copies: Mapping[int, Array] | None = None) -> Reading:
+        """The target of the pictures, or of copies [N, H, W, C] for each picture input."""
+        ask = self._traced(functools.partial(traced_passes.values, self.net, target.structure), CLASSES)
+        feed = self._repeated(copies)
+        return self._checked(self._run(ask, target, feed, tf.constant(target.classes)), feed, len(feed[0]), target)
+
+    def slopes(self, target: Target, copies: Mapping[int, Array] | None = None, guided: bool = False) -> Slopes:
+        """The target's gradient by each picture input, [N, H, W, C]."""
+        ask = self._traced(functools.partial(traced_passes.slopes, self.net, target.structure, guided), CLASSES, SCALE)
+        return self._scaled(ask, target, self._repeated(copies), tf.constant(target.classes))
+
+    def slope_at(self, path: str, call: int, target: Target) -> Slopes:
+        """The target's gradient by what one call of a layer puts out, [1, h, w, C]."""
+        activation = self.activations(path)[call]
+        tokens = self.location(path, call).tokens
+        build = functools.partial(traced_passes.slope_at, self.net, path, call, target.structure, tokens)
+        ask = self._traced(build, _like(activation), CLASSES, SCALE)
+        return self._scaled(ask, target, self.feed, activation, tf.constant(target.classes))
+
+    def without(self, path: str, call: int, target: Target, channels: Sequence[int]) -> Array:
+        """The target with one channel of a layer's call at zero, for each of the channels: [N]."""
+        activation = self.activations(path)[call]
+        tokens = self.location(path, call).tokens
+        build = functools.partial(traced_passes.without, self.net, path, call, target.structure, tokens)
+        ask = self._traced(build, _like(activation), CHANNELS, CLASSES)
+        off = tf.constant(np.asarray(channels, np.int32))
+        read = self._run(ask, target, self.feed, activation, off, tf.constant(target.classes))
+        reading = self._checked(read, self.feed, len(channels), target)
+        return np.asarray(reading.value)
+
+    def sees(self, path: str, call: int) -> tuple[int, ...]:
+        """The picture inputs that a layer's call sees; all of them where that cannot be traced."""
+        every = self.net.picture_inputs
+        return every if len(every) == 1 else self.net.sees(path, call) or every
+
+    def behind(self, masks: Mapping[int, Array]) -> dict[int, Array]:
+        """Copies [N, H, W, C] of the pictures behind masks [N, h, w] of any size: grey where a mask is 0.
+
+        Pictures without a mask stay as they are.
+        """
+        count = len(next(iter(masks.values())))
+        copies = {}
+        for i, picture in self.pictures.items():
+            if i in masks:
+                mask = tf.image.resize(masks[i][..., None], picture.shape[1:3]).numpy()  # [N, H, W, 1]
+                copies[i] = GREY + (picture - GREY) * mask
+            else:
+                copies[i] = np.repeat(picture, count, 0)
+        return copies
+
+    def batch(self, gradient: bool = False) -> int:
+        """How many copies of the pictures share one device call."""
+        return int(np.clip(STEP_FLOPS // ((2 if gradient else 1) * self._flops("") + 1), 1, MOST_COPIES))
+
+    def part(self, path: str) -> int:
+        """How many copies of a layer's output share one device call."""
+        fits = MOST_NUMBERS // int(np.prod(self.activations(path)[0].shape))
+        affordable = STEP_FLOPS // (self._flops("") - self._flops(path) + 1)
+        return int(np.clip(min(affordable, fits), 1, MOST_CHANNELS))
+
+    def _flops(self, path: str) -> float:
+        """Of one copy of the pictures, up to a layer: measured at one size, so that another one traces nothing."""
+        which = self.net.picture_inputs[0]
+        height, width, channels = self.feed[which].shape[1:]
+        usual = self.net.inputs[which].full_size(*USUAL)
+        share = height * width / (usual[0] * usual[1])
+        return float(share * forward_flops(self.net, path, Canvas((*usual, channels), which)))
+
+    def _traced(self, build: Callable[[], Any], *more: Any) -> Any:
+        """A pass as a graph for inputs of any size and number, kept by the network."""
+        shapes = [tuple(info.fed_shape) for info in self.net.inputs]
+
+        def trace() -> Any:
+            made = build()
+            run, flags = made if isinstance(made, tuple) else (made, None)
+            graph = compiled(run).get_concrete_function([tf.TensorSpec([None, *shape]) for shape in shapes], *more)
+            return graph if flags is None else (graph, flags)
+
+        return self.net.traces.get(trace)
+
+    def _repeated(self, copies: Mapping[int, Array] | None) -> list[Any]:
+        """Inputs for copies of the pictures; tables are the same for each."""
+        if copies is None:
+            return self.feed
+        count = len(next(iter(copies.values())))
+        return [
+            tf.constant(copies[i], tf.float32) if i in copies else tf.repeat(tensor, count, 0)
+            for i, tensor in enumerate(self.feed)
+        ]
+
+    def _run(self, ask: Any, target: Target, *arguments: Any) -> Any:
+        """What a traced pass returns; an error of the user's function is reported as such."""
+        try:
+            return ask(*arguments)
+        except tf.errors.OpError as error:
+            if target.function is None:
+                raise
+            raise target_function.failed(error) from error
+
+    def _scaled(self, asked: tuple[Any, list[bool]], target: Target, feed: list[Any], *more: Any) -> Slopes:
+        ask, comes_through = asked
+        for scale in HALF_SCALES if self._is_half else (1.0,):
+            reading, gradients, guidance = self._run(ask, target, feed, *more, tf.constant(scale))
+            reading = self._checked(reading, feed, len(feed[0]), target)
+            if all(np.isfinite(g).all() for g in gradients):
+                relus, gates, is_bypassed = map(int, guidance)
+                told = Guidance(relus, gates, bool(is_bypassed))
+                pairs = zip(gradients, comes_through, strict=True)
+                return Slopes(reading, [np.asarray(g) if through else None for g, through in pairs], told)
+        of = "your target function" if target.function is not None else quoted(self.net.name)
+        raise JobFailed(
+            f"The gradient of {of} is not finite for this picture, although its output is. "
+            + traced_passes.OTHER_METHODS
+        )
+
+    @property
+    def _is_half(self) -> bool:
+        return any(layer.compute_dtype == "float16" for layer in self.net.layers_by_path.values())
+
+    def _checked(self, reading: Reading, feed: list[Any], count: int, target: Target) -> Reading:
+        read = Reading(*map(np.asarray, reading))
+        if len(read.value) != count:
+            raise BadTarget(
+                f"The target function returned {len(read.value)} numbers for {count} pictures. {RETURN_ONE}"
+            )
+        if np.isfinite(read.value).all():
+            targets.settled(target, read)  # refuses a top class among those it is compared with
+            return read
+        if target.function is not None and all(np.isfinite(output).all() for output in compiled(self.net.call)(feed)):
+            bad = float(read.value[~np.isfinite(read.value)][0])
+            raise BadTarget(
+                f"The target function returned {bad}, although every output of {quoted(self.net.name)} is finite. "
+                "Look for a logarithm, root or division in it."
+            )
+        raise BadModel(self.net.why_not_finite())
+
+
+def _like(activation: Any) -> Any:
+    return tf.TensorSpec([1, None, None, activation.shape[-1]], tf.float32)

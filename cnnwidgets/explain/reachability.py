@@ -1,0 +1,242 @@
+"""What leads where inside a model: the layer to explain when none is named, and why no gradient comes back to one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.explain import targets
+from cnnwidgets.explain.targets import Target
+from cnnwidgets.explain.traced_passes import OTHER_METHODS
+from cnnwidgets.model import layers as layers_
+from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.geometry.locations import GRID, SPREAD, USUAL, leads_from_tokens, locate, seen_input
+from cnnwidgets.model.graph import ancestors, descendants
+from cnnwidgets.model.layers import LayerInfo
+from cnnwidgets.model.network import Network
+
+# Operations that let no gradient pass, and what people call them; the surest causes first.
+_CUTS = {
+    "StopGradient": "stop_gradient", "ArgMax": "argmax", "ArgMin": "argmin", "Round": "rounding", "Rint": "rounding",
+    "Floor": "rounding", "Ceil": "rounding", "Sign": "sign", "Greater": "a comparison", "GreaterEqual": "a comparison",
+    "Less": "a comparison", "LessEqual": "a comparison", "Equal": "a comparison", "PyFunc": "a Python function",
+    "PyFuncStateless": "a Python function", "whole numbers": "a cast to whole numbers",
+}  # fmt: skip
+
+
+_L = keras.layers
+# Layers that only move numbers: the one before them has the same map, in its own frame.
+_MOVERS = (_L.Permute, _L.Reshape, _L.Flatten, _L.ZeroPadding2D, _L.Cropping2D, _L.Identity)
+
+
+class _Run(NamedTuple):
+    """One run of the model as a graph, never executed."""
+
+    pictures: dict[int, Any]  # by the index of their input
+    order: list[tuple[str, Any]]  # (path, first tensor) of every call
+    calls: dict[str, list[Any]]
+    value: Any  # the target
+    last: Any  # what the model itself puts out, or the target where that is a function of it
+
+
+def default_layer(net: Network, target: Target) -> str:
+    """The last layer before the class scores that still has rows and columns, on the way to the target.
+
+    In a model of several pictures it is the deepest one whose calls see one picture each, if there is any.
+
+    Raises:
+        BadTarget: where no layer has rows and columns.
+    """
+    return _choice(net, target)[0]
+
+
+def branch_note(net: Network, target: Target) -> str:
+    """What to know where the default layer is one branch of a sum that is no layer; "" elsewhere."""
+    path, is_branch = _choice(net, target)
+    if not is_branch:
+        return ""
+    return (
+        f"one branch: {quoted(path)} is added to another branch by an operation (x + y), which is not a layer, so the "
+        "map leaves the other branch out; build the sum with keras.layers.Add to explain it"
+    )
+
+
+def _choice(net: Network, target: Target) -> tuple[str, bool]:
+    """The default layer, and whether it is one branch of a sum that is no layer."""
+    any_unit = target.structure
+
+    def find() -> tuple[str, bool]:
+        candidates, branches = _look(net, any_unit, lambda run: _candidates(net, any_unit, run))
+        maps = [path for path in candidates if len(net.layer(path).output_shape) == 3]
+        tokens = [path for path in candidates if path not in maps]
+        for kind, paths in ((GRID, candidates), (SPREAD, maps)):
+            for path in paths:
+                if _is_map(net, any_unit, path, kind, path in tokens):
+                    return path, path in branches
+        if not maps:
+            raise BadTarget(_no_map(net))
+        return maps[0], maps[0] in branches
+
+    return net.traces.get(find)  # type: ignore[no-any-return]
+
+
+def _is_map(net: Network, target: Target, path: str, kind: str, is_of_tokens: bool) -> bool:
+    """Whether a layer's cells look at the picture side by side, and the target depends on them."""
+    which = seen_input(net, path)
+    location = locate(net, path, 0, which, net.inputs[which].full_size(*USUAL))
+    if location.kind != kind or (is_of_tokens and min(location.cells) == 1):
+        return False
+    return not location.others or leads_from_tokens(net, target.output, path, 0, which, location)
+
+
+def _no_map(net: Network) -> str:
+    return (
+        f"No layer of {quoted(net.name)} on the way to its output has rows and columns, so there is no map. "
+        "Use attribution instead."
+    )
+
+
+def leads_to(net: Network, target: Target, path: str, call: int) -> bool:
+    """Whether the target depends on what a layer's call puts out."""
+    any_unit = target.structure
+    look = lambda run: run.calls[path][call].op in ancestors(run.value.op)  # noqa: E731
+    return net.traces.get(lambda: _look(net, any_unit, look))  # type: ignore[no-any-return]
+
+
+def why_no_gradient(net: Network, target: Target, path: str = "", call: int = 0) -> str:
+    """Why no gradient comes from the target back to a layer's call, or to the pictures, in a sentence or two."""
+    name = quoted(net.outputs[target.output].name)
+    output = f"the output {name}" if target.function is None else "your target function"
+    place = f"the layer {quoted(path)}" if path else "the picture"
+
+    def look(run: _Run) -> str:
+        sources = [run.calls[path][call]] if path else list(run.pictures.values())
+        way_back = ancestors(run.value.op)
+        if not any(source.op in way_back for source in sources):
+            names = ", ".join(quoted(info.name) for info in net.outputs)
+            return f"{place} does not lead to {output}. Choose another layer, or another output of {names}."
+        reached = descendants(source.op for source in sources)
+        cut = next((p for p, one in run.order if one.op in reached and not _passes(one, sources)), None)
+        where = f"at or just before the layer {quoted(cut)}" if cut else "behind the last layer"
+        by = _cause(reached & ancestors(run.last.op))
+        return f"No gradient flows from {output} to {place}: it is blocked {where}{by}. {OTHER_METHODS}"
+
+    message = str(_look(net, target, look))
+    return message[0].upper() + message[1:]
+
+
+def _look(net: Network, target: Target, look: Callable[[_Run], Any]) -> Any:
+    """Trace the model with every layer recorded, and look around in the graph."""
+    found = []
+
+    def run() -> None:
+        feed = [tf.raw_ops.Placeholder(dtype=tf.float32, shape=[None, *info.fed_shape]) for info in net.inputs]
+        with layers_.record(net.layers_by_path, net.layers_by_path, activations=True) as recording:
+            outputs = net.call(feed)
+            value = targets.read(net, target, outputs, recording, tf.constant(np.maximum(target.classes, 0))).value
+        firsts = [(path, keras.tree.flatten(output)[0]) for path, output in recording.order]
+        calls = {path: [keras.tree.flatten(o)[0] for o in outputs] for path, outputs in recording.calls.items()}
+        last = outputs[target.output] if target.function is None else value
+        found.append(look(_Run({i: feed[i] for i in net.picture_inputs}, firsts, calls, value, last)))
+
+    compiled(run).get_concrete_function()
+    return found[0]
+
+
+def _candidates(net: Network, target: Target, run: _Run) -> tuple[list[str], set[str]]:
+    """Layers that may have rows and columns, the best choice first; and those that are branches of a bare sum."""
+    on_the_way = ancestors(run.value.op)
+    known: set[int] = set()
+    spatial: list[tuple[str, Any]] = []
+    for path, tensor in run.order:  # a tensor that a dropout or an outer model hands on is the layer's that made it
+        if id(tensor) not in known and tensor.op in on_the_way and _has_rows(tensor):
+            known.add(id(tensor))
+            spatial.append((path, tensor))
+    if not spatial:
+        raise BadTarget(_no_map(net))
+    infos = {info.path: info for info in net.layers}
+    preferences: list[Callable[[str, Any], bool]] = [
+        lambda path, tensor: not infos[path].in_attention,
+        lambda path, tensor: not isinstance(net.layers_by_path[path], _MOVERS),
+        lambda path, tensor: not _is_one_cell(infos[path], tensor),
+        lambda path, tensor: not _is_scores(net, target, infos[path], tensor, run, infos),
+        lambda path, tensor: all(len(_pictures_of(one, run)) == 1 for one in run.calls[path]),
+    ]
+    gradients = _gradients(run.value, [tensor for _, tensor in spatial])
+    pairs = zip(spatial, gradients, strict=True)
+    answering = [made for made, gradient in pairs if gradient is not None] or spatial  # some methods need no gradient
+    paths: list[str] = []
+    for count in range(len(preferences) + 1):  # what cannot be had is given up, the last preference first
+        wanted = preferences[:count]
+        paths += [path for path, tensor in answering if all(prefers(path, tensor) for prefers in wanted)]
+    layers = {tensor.op for _, tensor in run.order}
+    branches = {path for path, tensor in answering if _is_added(tensor, layers, run)}
+    return list(dict.fromkeys(reversed(paths))), branches
+
+
+def _is_added(tensor: Any, layers: set[Any], run: _Run) -> bool:
+    """Whether a tensor is added to another one of the picture by an operation that is no layer's last."""
+    for op in tensor.consumers():
+        if op.type in ("Add", "AddV2") and op not in layers:
+            others = [one for one in op.inputs if one is not tensor]
+            if any(one.shape.rank == tensor.shape.rank and _pictures_of(one, run) for one in others):
+                return True
+    return False
+
+
+def _has_rows(tensor: Any) -> bool:
+    """Whether it may: rows, columns and channels, or tokens and their channels."""
+    return bool(tensor.shape.rank in (3, 4) and tensor.dtype.is_floating)
+
+
+def _is_one_cell(info: LayerInfo, tensor: Any) -> bool:
+    """Whether its map is one place by construction, as behind a global pooling that keeps its axes."""
+    if tensor.shape.rank == 3:
+        return bool(tensor.shape[1] == 1)
+    return tuple(tensor.shape[2:] if info.channel_axis == 1 else tensor.shape[1:3]) == (1, 1)
+
+
+def _is_scores(
+    net: Network, target: Target, info: LayerInfo, tensor: Any, run: _Run, infos: dict[str, LayerInfo]
+) -> bool:
+    """Whether its channels are the class scores themselves: as many, and no weights mix them any more."""
+    scores = (net.outputs[target.output].shape[-1:] or (1,))[0]
+    if info.units != scores:
+        return False
+    later = descendants([tensor.op])
+    mixing = (
+        p for p, one in run.order
+        if one.op in later and one is not tensor
+        and infos[p].parameters and infos[p].kind not in ("normalization", "activation")
+        and not any(other.startswith(p + "/") for other in infos)  # a model's parameters are those of its layers
+    )  # fmt: skip
+    return next(mixing, None) is None
+
+
+def _pictures_of(tensor: Any, run: _Run) -> list[int]:
+    behind = ancestors(tensor.op)
+    return [i for i, picture in run.pictures.items() if picture.op in behind]
+
+
+def _passes(value: Any, sources: Sequence[Any]) -> bool:
+    """Whether a gradient comes back from a value to any of the sources."""
+    return value.dtype.is_floating and any(g is not None for g in _gradients(value, sources))
+
+
+def _gradients(value: Any, sources: Sequence[Any]) -> list[Any]:
+    """`None` for all where an operation between them has no gradient at all, such as non-maximum suppression."""
+    try:
+        return list(tf.gradients(value, list(sources)))
+    except LookupError:
+        return [None] * len(sources)
+
+
+def _cause(operations: set[Any]) -> str:
+    """What lets no gradient pass, if it has a name."""
+    types = {op.type for op in operations}
+    if any(op.type == "Cast" and not op.outputs[0].dtype.is_floating for op in operations):
+        types.add("whole numbers")
+    return next((f", by {name}" for kind, name in _CUTS.items() if kind in types), "")

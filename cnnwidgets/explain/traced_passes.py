@@ -1,0 +1,150 @@
+"""The passes through a network that heatmaps are made of, as functions to be traced.
+
+Each takes the inputs as `net.call` does and returns tensors. A pass from a layer on puts given activations in the place
+of what the layer's call puts out; TensorFlow then drops from the graph what only lies before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cnnwidgets.errors import BadModel, BadTarget, quoted
+from cnnwidgets.explain import guided_relu as guided_relu_
+from cnnwidgets.explain import targets
+from cnnwidgets.explain.targets import Reading, Target
+from cnnwidgets.model import layers as layers_
+from cnnwidgets.model.backend import keras, tf
+from cnnwidgets.model.network import Network
+
+Pass = Callable[..., Any]
+OTHER_METHODS = "Choose a method without gradients: score_cam, ablation_cam, eigen_cam, or occlusion, rise."
+
+
+def activations(net: Network, path: str) -> Pass:
+    """`f(feed)`: what each call of a layer puts out, float32 [N, h, w, C], or [N, tokens, C]."""
+
+    def run(feed: Any) -> Any:
+        with layers_.record(net.layers_by_path, [path]) as recording:
+            net.call(feed)
+        found = [keras.tree.flatten(output)[0] for output in recording.calls[path]]
+        for one in found:
+            if one.shape.rank not in (3, 4):
+                raise BadTarget(no_rows(net, path, tuple(one.shape)[1:]))
+        return [tf.cast(_channels_last(net, path, one), tf.float32) for one in found]
+
+    return run
+
+
+def values(net: Network, target: Target) -> Pass:
+    """`f(feed, classes)`: the target's Reading."""
+
+    def run(feed: Any, classes: Any) -> Reading:
+        with layers_.record(net.layers_by_path, (), activations=True) as recording:
+            return targets.read(net, target, net.call(feed), recording, classes)
+
+    return run
+
+
+def slopes(net: Network, target: Target, guided: bool) -> tuple[Pass, list[bool]]:
+    """`f(feed, classes, scale)`: the Reading, its gradient by each picture, and what was guided.
+
+    Returns:
+        The pass, and a list which holds after tracing whether any gradient comes through to each picture.
+    """
+    comes_through: list[bool] = []
+
+    def run(feed: Any, classes: Any, scale: Any) -> Any:
+        graph = tf.compat.v1.get_default_graph()
+        with guided_relu_.guided_relus(graph) if guided else contextlib.nullcontext():
+            reading = values(net, target)(feed, classes)
+        pictures = [feed[i] for i in net.picture_inputs]
+        guidance = guided_relu_.survey(graph, pictures, reading.value) if guided else guided_relu_.Guidance()
+        return reading, _gradients(reading.value, pictures, scale, comes_through), tf.constant(guidance, tf.int32)
+
+    return run, comes_through
+
+
+def slope_at(net: Network, path: str, call: int, target: Target, tokens: Sequence[int] = ()) -> tuple[Pass, list[bool]]:
+    """`f(feed, activation, classes, scale)`: as `slopes`, by what one call of a layer puts out.
+
+    Args:
+        net: the network.
+        path: the layer's full path.
+        call: which of its calls.
+        target: what is read.
+        tokens: for a layer of tokens, the token of each cell of the activation; others stay as they are.
+    """
+    comes_through: list[bool] = []
+
+    def run(feed: Any, activation: Any, classes: Any, scale: Any) -> Any:
+        reading = _from(net, path, call, target, feed, activation, classes, tokens)
+        guidance = tf.constant(guided_relu_.Guidance(), tf.int32)
+        return reading, _gradients(reading.value, [activation], scale, comes_through), guidance
+
+    return run, comes_through
+
+
+def without(net: Network, path: str, call: int, target: Target, tokens: Sequence[int] = ()) -> Pass:
+    """`f(feed, activation, channels, classes)`: the Reading without each channel [N] of the activation [1, ...]."""
+
+    def run(feed: Any, activation: Any, channels: Any, classes: Any) -> Reading:
+        keep = 1.0 - tf.one_hot(channels, tf.shape(activation)[-1])  # [N, C]
+        copies = [tf.repeat(tensor, tf.shape(channels)[0], 0) for tensor in feed]
+        return _from(net, path, call, target, copies, activation * keep[:, None, None, :], classes, tokens)
+
+    return run
+
+
+def _from(
+    net: Network, path: str, call: int, target: Target, feed: Any, activation: Any, classes: Any, tokens: Sequence[int]
+) -> Reading:
+    """The target where a layer's call puts out this activation, whatever lies before it."""
+
+    def put(output: Any) -> Any:
+        leaves = keras.tree.flatten(output)
+        cells = tf.cast(_as_layer_has_it(net, path, activation), leaves[0].dtype)
+        leaves[0] = _in_tokens(leaves[0], cells, tokens) if tokens else cells
+        return keras.tree.pack_sequence_as(output, leaves)
+
+    with layers_.record(net.layers_by_path, [path], True, {(path, call): put}) as recording:
+        return targets.read(net, target, net.call(feed), recording, classes)
+
+
+def _gradients(read: Any, sources: Sequence[Any], scale: Any, comes_through: list[bool]) -> list[Any]:
+    """float32 gradients of the values' sum; zeros, and a False among the flags, where none comes through."""
+    try:
+        found = tf.gradients(tf.reduce_sum(read) * scale, list(sources))
+    except LookupError as error:  # TensorFlow: "No gradient defined for operation ..."
+        raise BadModel(f"A part of the model has no gradient ({error}). {OTHER_METHODS}") from error
+    comes_through[:] = [gradient is not None for gradient in found]
+    return [
+        tf.zeros_like(source) if gradient is None else tf.cast(tf.convert_to_tensor(gradient), tf.float32) / scale
+        for source, gradient in zip(sources, found, strict=True)
+    ]
+
+
+def _channels_last(net: Network, path: str, x: Any) -> Any:  # as the layer has it -> [N, h, w, C]
+    return tf.transpose(x, [0, 2, 3, 1]) if net.layer(path).channel_axis == 1 else x
+
+
+def _as_layer_has_it(net: Network, path: str, x: Any) -> Any:  # [N, h, w, C] -> as the layer has it
+    return tf.transpose(x, [0, 3, 1, 2]) if net.layer(path).channel_axis == 1 else x
+
+
+def _in_tokens(output: Any, cells: Any, tokens: Sequence[int]) -> Any:  # [N, T, C], [N, h, w, C] -> [N, T, C]
+    rows = tf.reshape(cells, [tf.shape(cells)[0], len(tokens), output.shape[-1]])
+    places = tf.constant(tokens)[:, None]
+    return tf.transpose(
+        tf.tensor_scatter_nd_update(tf.transpose(output, [1, 0, 2]), places, tf.transpose(rows, [1, 0, 2])), [1, 0, 2]
+    )
+
+
+def no_rows(net: Network, path: str, shape: tuple[int | None, ...]) -> str:
+    """Why there is no map of a layer, and which layers have one."""
+    having = [info.path for info in net.layers if info.is_spatial and info.kind != "input"]
+    exist = "This network has none; use attribution."
+    if having:
+        exist = f"Choose one that has: {', '.join(having[-5:])}; or use attribution."
+    return f"The layer {quoted(path)} has no rows and columns: its output has the shape {shape}. {exist}"

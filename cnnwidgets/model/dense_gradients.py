@@ -1,0 +1,89 @@
+"""The gradient of the first convolution's picture, computed as a dense convolution.
+
+A convolution that takes few channels in large strides, as a network's first one does, is where a CPU takes longest for
+the way back. Written by blocks of stride x stride pixels, its input gradient is a small dense convolution with stride
+1, whose channels are then laid out as pixels (depth to space); the numbers are the same up to rounding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+from cnnwidgets.model.backend import keras, tf
+from cnnwidgets.model.layers import TRACING, wrap
+
+MOST_CHANNELS = 4
+
+
+@contextlib.contextmanager
+def dense_gradients(model: Any) -> Iterator[None]:
+    """Let a model's strided convolutions of few channels give their input gradient as a dense convolution."""
+
+    def dense(layer: Any, convolve: Any) -> Any:
+        @functools.wraps(convolve)
+        def wrapped(inputs: Any, kernel: Any) -> Any:
+            return _convolved(layer, convolve, inputs, tf.convert_to_tensor(kernel))
+
+        return wrapped
+
+    with TRACING, contextlib.ExitStack() as restore:
+        for layer in model._flatten_layers():
+            if _gains(layer):
+                wrap(layer, "convolution_op", functools.partial(dense, layer), restore)
+        yield
+
+
+def _gains(layer: Any) -> bool:
+    return (
+        type(layer) is keras.layers.Conv2D
+        and layer.built
+        and layer.data_format == "channels_last"
+        and layer.padding in ("same", "valid")
+        and layer.groups == 1
+        and layer.dilation_rate == (1, 1)
+        and 1 < layer.strides[0] == layer.strides[1]
+        and layer.kernel.shape[2] <= MOST_CHANNELS
+    )
+
+
+def _convolved(layer: Any, convolve: Any, x: Any, kernel: Any) -> Any:
+    """The convolution itself; the kernel's gradient, which only others may ask for, is TensorFlow's own."""
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def convolved(x: Any, kernel: Any) -> Any:
+        def gradient(upstream: Any) -> tuple[Any, Any]:
+            padding = layer.padding.upper()
+            of_kernel = tf.raw_ops.Conv2DBackpropFilter(
+                input=x, filter_sizes=tf.shape(kernel), out_backprop=upstream,
+                strides=[1, *layer.strides, 1], padding=padding,
+            )  # fmt: skip
+            return _of_input(upstream, kernel, tf.shape(x)[1:3], layer.strides[0], padding), of_kernel
+
+        return convolve(x, kernel), gradient
+
+    return convolved(x, kernel)
+
+
+def _of_input(upstream: Any, kernel: Any, size: Any, stride: int, padding: str) -> Any:
+    """The input's gradient, [N, *size, C], from that of the output, [N, h, w, units].
+
+    The input's pixel `stride * q + r` is seen by the output's places q, q - 1, ... through the kernel's cells
+    `r`, `stride + r`, ...
+    """
+    rows, columns, channels, units = kernel.shape
+    down, right = -(-rows // stride), -(-columns // stride)  # cells of the dense kernel
+    whole = tf.pad(kernel, [[0, down * stride - rows], [0, right * stride - columns], [0, 0], [0, 0]])
+    blocks = tf.transpose(tf.reshape(whole, [down, stride, right, stride, channels, units]), [0, 2, 5, 1, 3, 4])
+    blocks = tf.reverse(tf.reshape(blocks, [down, right, units, stride * stride * channels]), [0, 1])
+    around = [[0, 0], [down - 1, down - 1], [right - 1, right - 1], [0, 0]]
+    laid_out = tf.nn.depth_to_space(tf.nn.conv2d(tf.pad(upstream, around), blocks, 1, "VALID"), stride)
+    cells = tf.constant([rows, columns])
+    missing = tf.maximum((tf.shape(upstream)[1:3] - 1) * stride + cells - size, 0)
+    before = missing // 2 if padding == "SAME" else tf.zeros_like(missing)
+    after = tf.maximum(size + before - tf.shape(laid_out)[1:3], 0)  # what no place of the output sees
+    laid_out = tf.pad(laid_out, [[0, 0], [0, after[0]], [0, after[1]], [0, 0]])
+    top, left = before[0], before[1]
+    return laid_out[:, top : top + size[0], left : left + size[1]]

@@ -1,0 +1,87 @@
+"""What tells one network from another: all that changes a pixel, and nothing else, as one sha256.
+
+Weights alone do not: the same numbers behind another activation, stride or preprocessing are another network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.model import layers as layers_
+from cnnwidgets.model.backend import keras
+from cnnwidgets.model.lasting_content import LastingReader
+
+# What a configuration says besides the computation: how training would go on, and how a file is read.
+_ASIDE = {"build_config", "compile_config", "registered_name", "trainable"}
+
+
+_SET_BY_KERAS = {"call", "input_spec", "autocast", "supports_masking"}  # when a layer is called or built
+
+
+def fingerprint(model: Any, preprocess: Callable[[Any], Any]) -> str:
+    """A sha256 of weights, architecture and preprocessing as they are now, 64 hexadecimal digits.
+
+    A model that was saved and loaded again has the same, as far as its layers tell their settings by `get_config`.
+    Nothing is refused: of what cannot be told, such as an object that a function holds, the kind alone is told.
+    """
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        value = np.ascontiguousarray(weight.numpy())
+        digest.update(f"{value.shape}{value.dtype}".encode())
+        digest.update(value.tobytes())
+    configuration = _configuration(model)
+    told = [configuration, list(_untold(model, configuration is None)), preprocess]
+    digest.update(repr(LastingReader().read(told)).encode())
+    return digest.hexdigest()
+
+
+def _untold(model: Any, everything: bool) -> Iterator[Any]:
+    """What the model's configuration keeps to itself: functions, and the insides and code of what is not Keras' own."""
+    for path, part in [("", model), *layers_.walk(model)]:
+        functions = [getattr(part, name, None) for name in ("function", "activation")]
+        yield from ((path, f) for f in functions if isinstance(f, types.FunctionType) and not _is_of_keras(f))
+        if everything or not _is_of_keras(type(part)):
+            inner = part.layers if isinstance(part, keras.Model) else part._layers
+            yield path, type(part), _attributes(part), [_configuration(layer) for layer in inner]
+
+
+def _attributes(part: Any) -> dict[str, Any]:
+    """What a layer of the user's own holds besides what every layer of Keras has."""
+    if _is_of_keras(type(part)):
+        return {}
+    usual = vars(keras.Model(name="usual") if isinstance(part, keras.Model) else keras.Layer(name="usual"))
+    mine = {name: one for name, one in vars(part).items() if name not in usual and not _is_aside(name)}
+    kept = {name: one for name, one in mine.items() if not isinstance(one, keras.Variable)}  # these are the weights
+    if isinstance(part, keras.Model):
+        return {name: one for name, one in kept.items() if not name.startswith("_")}
+    return {name: one for name, one in kept.items() if not isinstance(one, keras.random.SeedGenerator)}
+
+
+def _is_of_keras(thing: Any) -> bool:
+    return str(thing.__module__).startswith("keras.")
+
+
+def _configuration(layer: Any) -> Any:
+    """What a layer says of itself, without what is aside; `None` where it cannot say."""
+    if any(getattr(getattr(one, "activation", None), "__name__", "") == "<lambda>" for one in layer._flatten_layers()):
+        return None  # Keras would warn the reader that such a model is unsafe to save
+    try:
+        return type(layer).__name__, _without_aside(layer.get_config())
+    except Exception:  # whatever a custom layer's get_config raises
+        return None
+
+
+def _is_aside(key: str) -> bool:
+    """Whether it acts in training alone, or is set by Keras when a layer is called."""
+    return key in _ASIDE | _SET_BY_KERAS or key.endswith(("_initializer", "_regularizer", "_constraint"))
+
+
+def _without_aside(config: Any) -> Any:
+    if isinstance(config, Mapping):
+        return {str(key): _without_aside(value) for key, value in config.items() if not _is_aside(str(key))}
+    return [_without_aside(value) for value in config] if isinstance(config, (list, tuple)) else config

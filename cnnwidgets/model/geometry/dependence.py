@@ -1,0 +1,233 @@
+"""Which pixels of a picture can matter to a cell of a layer's map, whatever the numbers are.
+
+A gradient follows any graph, but its numbers lie here: behind a ReLU that is off, a maximum that was not chosen or a
+weight of zero it is 0, although another picture would pass. So the graph is followed by TensorFlow's own gradient
+machinery under other rules: each operation hands on a mask, "what can matter to what matters", in place of a
+derivative. Masks are never negative, so nothing cancels. Operations that only move, add or average numbers need no rule
+of their own: their derivatives are such masks already. What a model compiles itself (a `tf.function` in its call, a
+grouped convolution) is followed by its true gradient.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.frame import Array
+from cnnwidgets.model import layers as layers_
+from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.network import Network
+
+Box = tuple[int, int, int, int]  # top, left, bottom, right: bottom and right are the first pixels outside
+
+
+class Followed(NamedTuple):
+    """The graph that leads from a layer back to a picture.
+
+    Attributes:
+        box: (feed, cell) -> what a cell sees, int32 [4], a Box; and the map's rows and columns, [2]. The cell is
+            (row, column, unit); of all units together where that is negative.
+        which: the index of the picture input that the layer sees; of several the first.
+    """
+
+    box: Callable[[list[Any], Any], tuple[Any, Any]]
+    which: int
+
+
+def follow(net: Network, path: str, call: int, shapes: Sequence[tuple[int | None, ...]]) -> Followed:
+    """Follow one call of a layer back to the picture; traced once for each list of shapes.
+
+    Args:
+        net: the network.
+        path: the layer's full path.
+        call: which call of a shared layer.
+        shapes: of each input as `net.call` takes it, [1, ...]. Where all are known the network itself hardly runs,
+            since masks depend on shapes alone.
+
+    Raises:
+        BadTarget: for a layer that cannot be followed to a picture.
+    """
+    build = functools.partial(_followed, net, path, call, tuple(shapes))
+    return net.traces.get(build)  # type: ignore[no-any-return]
+
+
+def _followed(net: Network, path: str, call: int, shapes: tuple[tuple[int | None, ...], ...]) -> Followed:
+    found: list[int] = []
+
+    def run(feed: list[Any], cell: Any) -> tuple[Any, Any]:
+        with tf.compat.v1.get_default_graph().gradient_override_map(_NAMES):
+            output = _output(net, path, call, feed)
+            _follow_inside(output.graph)
+            chosen, cells = _at(output, cell)
+            masks = _masks(output, [feed[i] for i in net.picture_inputs], chosen)
+        found[:] = [i for i, mask in enumerate(masks) if mask is not None]
+        if not found:
+            raise BadTarget(
+                f"The layer {quoted(path)} cannot be followed back to a picture: it sees none, or something "
+                "between them cuts it (an integer cast, argmax). Choose another layer."
+            )
+        return _bounds(tf.convert_to_tensor(masks[found[0]])), cells
+
+    box = compiled(run).get_concrete_function([tf.TensorSpec(s) for s in shapes], tf.TensorSpec([3], tf.int32))
+    return Followed(box, net.picture_inputs[found[0]])
+
+
+def _output(net: Network, path: str, call: int, feed: list[Any]) -> Any:  # [1, h, w, units], if it has rows and columns
+    with layers_.record(net.layers_by_path, [path]) as recording:
+        net.call(feed)
+        output = keras.tree.flatten(recording.calls[path][call])[0]
+    first = net.layer(path).channel_axis == 1 and output.shape.rank == 4
+    return tf.transpose(output, [0, 2, 3, 1]) if first else output
+
+
+def _follow_inside(graph: Any) -> None:
+    """Replace gradients that functions define for themselves, in which a weight of zero would hide pixels."""
+    plain = tf.compat.v1.AttrValue(s=b"cnnwidgets.dependence.IdentityN")
+    for op in graph.get_operations():
+        if op.type == "IdentityN" and op.node_def.attr["_gradient_op_type"].s.startswith(b"CustomGradient"):
+            op._set_attr("_gradient_op_type", plain)
+
+
+def _at(output: Any, cell: Any) -> tuple[Any, Any]:
+    """A mask of one cell, and the number of rows and columns; of the whole layer where there are none."""
+    row, column, unit = tf.unstack(cell)
+    chosen = tf.where(unit < 0, 1.0, tf.one_hot(unit, tf.shape(output)[-1]))  # [units]
+    cells = tf.constant([1, 1])
+    if output.shape.rank == 4:
+        cells = tf.shape(output)[1:3]
+        place = tf.one_hot(row, cells[0])[:, None] * tf.one_hot(column, cells[1])  # [h, w]
+        chosen = place[..., None] * chosen  # [h, w, units]
+    return tf.zeros_like(output) + tf.cast(chosen, output.dtype), cells
+
+
+def _masks(output: Any, pictures: list[Any], chosen: Any) -> list[Any]:
+    try:
+        return list(tf.gradients(output, pictures, chosen))
+    except LookupError:  # an operation for which TensorFlow knows no gradient
+        return [None] * len(pictures)
+
+
+def _bounds(mask: Any) -> Any:  # [1, H, W, C] -> int32 [4]
+    """The smallest box around what is seen; four zeros for a cell of padding, which sees nothing."""
+    seen = tf.reduce_any(tf.not_equal(mask, 0), [0, 3])  # [H, W]
+    lines = [tf.cast(tf.reduce_any(seen, axis), tf.int32) for axis in (1, 0)]  # [H], [W]
+    firsts = [tf.argmax(line, 0, tf.int32) for line in lines]
+    ends = [tf.size(line) - tf.argmax(line[::-1], 0, tf.int32) for line in lines]
+    return tf.stack([*firsts, *ends]) * tf.cast(tf.reduce_any(seen), tf.int32)
+
+
+# -- the rules: (operation, mask of its output) -> a mask for each of its inputs
+
+
+def _mask(values: Any) -> Any:
+    return tf.cast(tf.not_equal(values, 0), values.dtype)
+
+
+def _each(op: Any, seen: Any) -> Any:
+    """An operation on each number by itself."""
+    return (_mask(seen), *[None] * (len(op.inputs) - 1))
+
+
+def _pairs(op: Any, seen: Any) -> Any:
+    """An operation on pairs of numbers, one of them perhaps repeated."""
+    return tuple(_folded(_mask(seen), value) for value in op.inputs)
+
+
+def _chosen(op: Any, seen: Any) -> Any:
+    """One of two numbers by a condition."""
+    return (None, *(_folded(_mask(seen), value) for value in op.inputs[1:]))
+
+
+def _folded(seen: Any, like: Any) -> Any:
+    """The mask of a value that was repeated to a larger shape."""
+    axes, _ = tf.raw_ops.BroadcastGradientArgs(s0=tf.shape(like), s1=tf.shape(seen))
+    return tf.reshape(tf.reduce_sum(seen, axes), tf.shape(like))
+
+
+def _along_last(op: Any, seen: Any) -> Any:
+    """An operation in which all numbers of the last axis matter to each."""
+    return tf.zeros_like(seen) + tf.reduce_max(_mask(seen), -1, keepdims=True)
+
+
+def _extreme(op: Any, seen: Any) -> Any:
+    """The largest or smallest number along axes."""
+    values, axes = op.inputs
+    if not op.get_attr("keep_dims"):
+        for axis in sorted(np.atleast_1d(tf.get_static_value(axes)) % values.shape.rank):
+            seen = tf.expand_dims(seen, int(axis))
+    return tf.zeros_like(values) + _mask(seen), None
+
+
+def _convolution(op: Any, seen: Any) -> Any:
+    rows, columns = op.inputs[1].shape[:2]
+    vertical, horizontal = _spatial(op, "dilations")
+    kernel = np.zeros([(rows - 1) * vertical + 1, (columns - 1) * horizontal + 1], np.float32)
+    kernel[::vertical, ::horizontal] = 1
+    return _window(op, seen, kernel), None
+
+
+def _pooling(op: Any, seen: Any) -> Any:
+    return _window(op, seen, np.ones(_spatial(op, "ksize"), np.float32))
+
+
+def _window(op: Any, seen: Any, kernel: Array) -> Any:
+    """A window that slides: channels are folded into one, so that the widest layer costs little."""
+    values = op.inputs[0]
+    first = _is_channels_first(op)
+    order = [0, 2, 3, 1] if first else [0, 1, 2, 3]
+    seen = tf.cast(tf.reduce_any(tf.not_equal(tf.transpose(seen, order), 0), -1, keepdims=True), tf.float32)
+    shape = tf.gather(tf.shape(values), order)  # [n, H, W, C]
+    below = tf.raw_ops.Conv2DBackpropInput(
+        input_sizes=tf.concat([shape[:3], [1]], 0),
+        filter=tf.constant(kernel[..., None, None]),
+        out_backprop=seen,
+        strides=[1, *_spatial(op, "strides"), 1],
+        padding=op.get_attr("padding"),
+        explicit_paddings=_explicit_paddings(op),
+    )
+    below = tf.transpose(_mask(below), [0, 3, 1, 2]) if first else _mask(below)
+    return tf.zeros_like(values) + tf.cast(below, values.dtype)
+
+
+def _is_channels_first(op: Any) -> bool:
+    return bool(op.get_attr("data_format") == b"NCHW")
+
+
+def _spatial(op: Any, name: str) -> tuple[int, int]:
+    """An attribute's numbers for rows and columns."""
+    numbers = op.get_attr(name)
+    return tuple(numbers[2:4] if _is_channels_first(op) else numbers[1:3])
+
+
+def _explicit_paddings(op: Any) -> list[int]:
+    given = op.get_attr("explicit_paddings")
+    return [0, 0, *given[4:8], 0, 0] if given and _is_channels_first(op) else list(given)
+
+
+RULES: dict[str, Callable[[Any, Any], Any]] = {
+    **dict.fromkeys(
+        ("Abs", "Ceil", "ClipByValue", "Elu", "Erf", "Exp", "Expm1", "Floor", "LeakyRelu", "Log", "Log1p", "Neg",
+         "Reciprocal", "Relu", "Relu6", "Rint", "Round", "Rsqrt", "Selu", "Sigmoid", "Sign", "Softplus", "Softsign",
+         "Sqrt", "Square", "StopGradient", "Tanh"),
+        _each,
+    ),
+    **dict.fromkeys(
+        ("DivNoNan", "Maximum", "Minimum", "Mul", "MulNoNan", "Pow", "RealDiv", "SquaredDifference", "Sub"), _pairs
+    ),
+    **dict.fromkeys(("Select", "SelectV2"), _chosen),
+    **dict.fromkeys(("LogSoftmax", "Softmax"), _along_last),
+    **dict.fromkeys(("Max", "Min"), _extreme),
+    **dict.fromkeys(("Conv2D", "DepthwiseConv2dNative"), _convolution),
+    "MaxPool": _pooling,
+    "IdentityN": lambda _op, *seen: seen,
+}  # fmt: skip
+_NAMES = {operation: f"cnnwidgets.dependence.{operation}" for operation in RULES}
+
+for _operation, _rule in RULES.items():
+    with contextlib.suppress(KeyError):  # when this module is loaded a second time
+        tf.RegisterGradient(_NAMES[_operation])(_rule)

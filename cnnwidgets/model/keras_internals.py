@@ -1,0 +1,158 @@
+"""How a model is run: at rest, with nothing of a traced call left behind, and for what Keras alone cannot trace."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from cnnwidgets.model.backend import keras, tf
+from cnnwidgets.model.layers import TRACING, wrap
+
+
+@contextlib.contextmanager
+def floats_stay(model: Any) -> Iterator[None]:
+    """Let a model that takes whole numbers take floats as they are, so that a gradient passes its first cast."""
+
+    def keeping(convert: Any) -> Any:
+        @functools.wraps(convert)
+        def wrapped(flat: list[Any]) -> Any:
+            return [given if given.dtype.is_floating else made for given, made in zip(flat, convert(flat), strict=True)]
+
+        return wrapped
+
+    with TRACING, contextlib.ExitStack() as restore:
+        for part in model._flatten_layers():
+            if isinstance(part, keras.Sequential):  # it casts what it is called with, before its layers see it
+                wrap(part, "_convert_input_args", lambda _: False, restore)
+            for owner in (part, getattr(part, "_functional", None)):
+                if hasattr(owner, "_convert_inputs_to_tensors"):
+                    wrap(owner, "_convert_inputs_to_tensors", keeping, restore)
+        yield
+
+
+@contextlib.contextmanager
+def losses_stay(model: Any) -> Iterator[None]:
+    """Keep the losses that layers hold from the user's last call: a traced call would leave tensors of its graph."""
+    with TRACING:
+        held = [(layer, list(layer._losses)) for layer in model._flatten_layers()]
+        try:
+            yield
+        finally:
+            for layer, losses in held:
+                layer._losses[:] = losses
+
+
+class _Unassigned(keras.StatelessScope):  # type: ignore[misc]
+    """Lets a call see what it assigns to Keras' variables, and lets nothing of it reach them.
+
+    What was assigned inside a loop or a branch is not seen outside of it.
+    """
+
+    def get_current_value(self, variable: Any) -> Any:
+        """What this call has assigned so far, where that can be reached from here; else `None`."""
+        value = super().get_current_value(variable)
+        if value is None or not tf.is_symbolic_tensor(value):
+            return value
+        graph = tf.compat.v1.get_default_graph()
+        while graph is not None and graph is not value.graph:
+            graph = getattr(graph, "outer_graph", None)
+        return None if graph is None else value
+
+
+@contextlib.contextmanager
+def variables_stay(model: Any) -> Iterator[None]:
+    """Let nothing be assigned to Keras' variables: seed generators, moving means, counters, states.
+
+    Where a layer is not built yet, its variables could not be made in here; graphs put back what they assign.
+    """
+    if all(layer.built for layer in model._flatten_layers()):
+        with _Unassigned():
+            yield
+    else:
+        yield
+
+
+@contextlib.contextmanager
+def attributes_stay(model: Any) -> Iterator[None]:
+    """Put back the attributes that the user's own layers change while they are called: counters, lists, last maps.
+
+    A traced call would leave tensors of its graph there, which nobody can read.
+    """
+    with TRACING:
+        owners = [one for one in model._flatten_layers() if not type(one).__module__.startswith("keras.")]
+        before = [(one, one.built, dict(vars(one)), _contents(vars(one))) for one in owners]
+        try:
+            yield
+        finally:
+            for one, was_built, attributes, contents in before:
+                if one.built == was_built:  # else it has just got its variables
+                    _put_back(vars(one), attributes, contents)
+
+
+def _contents(attributes: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """(container, copy) of each list, dict and set among attributes."""
+    return [(one, one.copy()) for one in attributes.values() if isinstance(one, (list, dict, set))]
+
+
+def _put_back(now: dict[str, Any], attributes: dict[str, Any], contents: list[tuple[Any, Any]]) -> None:
+    for name, value in attributes.items():
+        if now.get(name) is not value:
+            now[name] = value
+    for name in now.keys() - attributes.keys():
+        if any(tf.is_symbolic_tensor(leaf) for leaf in tf.nest.flatten(now[name])):
+            del now[name]
+    for container, copy in contents:
+        if isinstance(container, list):
+            list.__setitem__(container, slice(None), copy)
+        else:
+            type(copy).clear(container)
+            type(copy).update(container, copy)
+
+
+@contextlib.contextmanager
+def sizes_stay_open(model: Any) -> Iterator[None]:
+    """Let upsampling between pixels be traced for pictures of any size: Keras asks there for the size as a number."""
+
+    def resizing(by_keras: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(by_keras)
+        def wrapped(x: Any, high: int, wide: int, data_format: str, interpolation: str = "nearest") -> Any:
+            first = data_format == "channels_first"
+            if interpolation == "nearest" or None not in (x.shape[2:] if first else x.shape[1:3]):
+                return by_keras(x, high, wide, data_format, interpolation=interpolation)
+            x = tf.transpose(x, [0, 2, 3, 1]) if first else x
+            x = tf.image.resize(x, tf.shape(x)[1:3] * [high, wide], interpolation)
+            return tf.transpose(x, [0, 3, 1, 2]) if first else x
+
+        return wrapped
+
+    with TRACING, contextlib.ExitStack() as restore:
+        for layer in model._flatten_layers():
+            if isinstance(layer, keras.layers.UpSampling2D) and hasattr(layer, "_resize_images"):
+                wrap(layer, "_resize_images", resizing, restore)
+        yield
+
+
+@contextlib.contextmanager
+def nothing_recomputed(model: Any) -> Iterator[None]:
+    """Let what was built in a keras.RematScope run once, as any other layer.
+
+    A layer that is recomputed on the way back lies in a graph inside the graph, to which no gradient leads from
+    outside; its results are the same.
+    """
+    parts = (part for layer in model._flatten_layers() for part in (layer, *_operations(layer)))
+    with TRACING, contextlib.ExitStack() as restore:
+        for part in parts:
+            if part.__dict__.get("_remat_mode") is not None:
+                wrap(part, "_remat_mode", lambda _: None, restore)
+        yield
+
+
+def _operations(layer: Any) -> Sequence[Any]:
+    """What a Functional model runs: its layers, and functions such as `keras.ops.relu`."""
+    functional = getattr(layer, "_functional", None) or layer
+    return getattr(functional, "operations", None) or ()
+
+
+STAYING = (losses_stay, attributes_stay, variables_stay, sizes_stay_open, nothing_recomputed)  # outermost first

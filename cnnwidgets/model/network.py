@@ -1,0 +1,659 @@
+"""A Keras model plus what pictures mean to it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cnnwidgets import pictures as pictures_
+from cnnwidgets.errors import BadModel, BadPicture, BadTarget, CnnWidgetsError, nearest, quoted
+from cnnwidgets.frame import Array
+from cnnwidgets.model import first_call, keras_internals, picture_size
+from cnnwidgets.model import inputs as inputs_
+from cnnwidgets.model import layers as layers_
+from cnnwidgets.model.arguments import is_list, whole_number
+from cnnwidgets.model.backend import check_eager, compiled, keras, start_device, tf
+from cnnwidgets.model.dense_gradients import dense_gradients
+from cnnwidgets.model.fingerprint import fingerprint
+from cnnwidgets.model.inputs import InputInfo
+from cnnwidgets.model.layers import LayerInfo
+from cnnwidgets.model.outputs import OutputInfo, behind, describe
+from cnnwidgets.model.outputs import find as find_output
+from cnnwidgets.model.picture_size import PICTURE, Size
+from cnnwidgets.model.preprocessing.modes import Preprocess, preprocess_of
+from cnnwidgets.model.preprocessing.preprocess import resolve
+from cnnwidgets.model.random_networks import Randomness, randomness_of
+from cnnwidgets.model.safe_files.model_file import load_model
+from cnnwidgets.model.tracing.graph_cache import Traces
+
+SMALL = 128  # pixels: any network takes pictures of this size
+NAME_IN_A_GRAPH = re.compile(r"[A-Za-z0-9_.\\/>-]+")
+
+
+class Prediction(NamedTuple):
+    """One line of `net.predict`: class index, name, and probability 0..1.
+
+    Of a dense output [H, W, C] of class scores, `probability` is the share of pixels whose top class this is. Of an
+    output that is not class scores, `name` says what the number is ("value of output 'distance'", "value 3 of output
+    'embedding'") and `probability` is that number itself; the lines are in the output's own order.
+    """
+
+    index: int  # type: ignore[assignment]  # a tuple's own method of that name is not missed
+    name: str
+    probability: float
+
+
+class Network:
+    """A Keras model plus what pictures mean to it: preprocessing, class names, inputs.
+
+    Args:
+        model: any built Keras 3 model on the tensorflow backend that takes a picture. It is never changed.
+        preprocess: a function on a float32 0..255 RGB batch [N, H, W, C], or one of
+            "auto" "none" "unit" "tf" "caffe" "torch"; "auto" finds what becomes of pictures before the first weights.
+            For several picture inputs also a dict of those by input name.
+        class_names: one name for each class, in order.
+        name: how it is called in recipes and captions; the model's own name if not given.
+        synonyms: for each class every name that it may be called by.
+        shape: (height, width), or (height, width, channels), of the pictures of a model without a channel axis, which
+            takes them as [H, W] or as one list of numbers; square gray ones, such as (28, 28) and (784,), need none.
+        size: the one that it was trained at, for a network of any size: pixels of the longer side, or (height, width)
+            into which photographs fit, from 1 to 4096; or "picture", each picture's own, up to 1,024 px. Bundled
+            networks and those built on `keras.applications` know theirs.
+
+    Attributes:
+        size: at which the network looks at photographs, their aspect kept; `None` where nothing is known, and each
+            picture's own size is used, up to 1,024 px.
+        size_note: which size that is, and how it is known.
+
+    Raises:
+        BadModel: for what is no built Keras model, or takes no picture.
+        BadTarget: for an unknown preprocessing, a size that does not exist, or a number of class names or a
+            shape that does not fit.
+
+    Example:
+        >>> net = Network(keras.applications.VGG16(weights=None))
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        preprocess: str | Preprocess = "auto",
+        class_names: Sequence[str] | None = None,
+        *,
+        name: str | None = None,
+        synonyms: Sequence[Sequence[str]] | None = None,
+        shape: tuple[int, ...] | None = None,
+        size: Size | None = None,
+    ) -> None:
+        """See the class."""
+        start_device()
+        self.model = model
+        self.inputs, self._nesting = inputs_.of_model(model, shape)
+        self.shape = shape
+        self.class_names = None if class_names is None else _checked_names(class_names)
+        if not isinstance(name, str | None):
+            raise BadTarget(f"name must be text, or None for the model's own, got {quoted(name)}.")
+        self.name = name or model.name
+        self.picture_inputs = tuple(i for i, info in enumerate(self.inputs) if info.is_picture)
+        self.layers_by_path = dict(layers_.walk(model))
+        self._check_names()
+        self.preprocess, self.preprocess_note = resolve(preprocess, model, self.layers_by_path, self.inputs, self._nest)
+        self.file_note = ""
+        self.traces = Traces(context=self.read_by_graphs)
+        self._sees: dict[tuple[str, int], tuple[int, ...]] = {}
+        self.size, self.size_note = self._sized(size)
+        self._synonyms = synonyms
+        classes = self.outputs[0].classes
+        if self.class_names is not None and classes and len(self.class_names) != classes:
+            raise BadTarget(f"class_names must have {classes} names, one for each class, got {len(self.class_names)}.")
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | PathLike[str],
+        preprocess: str | Preprocess = "auto",
+        class_names: Sequence[str] | None = None,
+        *,
+        shape: tuple[int, ...] | None = None,
+        size: Size | None = None,
+    ) -> Network:
+        """The network in a `.keras` or `.h5` file; nothing in it is executed, and what it declares is checked first.
+
+        The content counts, whatever the file is called. Files of Keras 2 are translated; `file_note` says what was
+        changed for that. What only training needs (losses, metrics, optimizers) is left out.
+
+        Args:
+            path: the file.
+            preprocess: as for a Network.
+            class_names: one name for each class, in order.
+            shape: of the pictures of a model without a channel axis, as for a Network.
+            size: the one that it was trained at, as for a Network.
+
+        Raises:
+            BadModel: why the file cannot be read, or must not be.
+            BadTarget: for an unknown preprocessing, a size that does not exist, or a number of class names that does
+                not fit.
+
+        Example:
+            >>> net = Network.from_file("model.keras")
+        """
+        loaded = load_model(path)
+        net = cls(loaded.model, preprocess, class_names, shape=shape, size=size)
+        net.file_note = loaded.note
+        return net
+
+    def _sized(self, given: object) -> tuple[Size | None, str]:
+        """The size for photographs, and how it is known; the size of a first call is kept only where it has to be."""
+        remembered = None
+        if first_call.keeps_first_shape(self.model):
+            remembered = self.inputs[self.picture_inputs[0]].size
+            self.inputs = first_call.of_any_size(self.inputs, self._run)
+        is_training_size = remembered is not None and None not in remembered and first_call.was_trained(self.model)
+        return picture_size.network_size(
+            given,
+            self.model,
+            [self.inputs[i] for i in self.picture_inputs],
+            remembered if is_training_size and len(self.outputs[0].shape) < 3 else None,
+        )
+
+    def __repr__(self) -> str:
+        """One line: what it takes and how many layers it has."""
+        takes = ", ".join(" x ".join("any" if n is None else str(n) for n in info.shape) for info in self.inputs)
+        return f"Network({self.name!r}, takes {takes}, {len(self.layers_by_path)} layers)"
+
+    @functools.cached_property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """Every layer as a LayerInfo, outer before inner, in the model's own order."""
+        return self._survey[0]
+
+    @functools.cached_property
+    def outputs(self) -> tuple[OutputInfo, ...]:
+        """The outputs in the model's own order; those of a dict by name, sorted."""
+        first, *others = self._survey[1]
+        return (first.named_by(len(self.class_names)) if self.class_names else first, *others)
+
+    def random_note(self, layer: str | None = None, output: int | None = None) -> str:
+        """Which layers draw random numbers at inference, and whether two calls differ; "" where none does.
+
+        Args:
+            layer: a full path: only where what this layer puts out depends on them.
+            output: an index: only where this output does; any output if neither is given.
+        """
+        found = self._survey[3]
+        if layer is not None:
+            return found.note if layer in found.layers else ""
+        return found.note if (found.outputs if output is None else output in found.outputs) else ""
+
+    @property
+    def returns_one_tensor(self) -> bool:
+        """Whether the model returns a tensor, rather than a list or dict of them."""
+        return not keras.tree.is_nested(self._survey[2])
+
+    def as_returned(self, flat: Sequence[Any]) -> Any:
+        """Flat outputs in the structure that the model itself returns: a tensor, or a list or dict of them."""
+        return keras.tree.pack_sequence_as(self._survey[2], list(flat))
+
+    @functools.cached_property
+    def _survey(self) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...], Any, Randomness]:
+        """Layers, outputs, their nesting and what is random, from one recorded run that is traced, not executed."""
+        try:
+            return self._surveyed(None)
+        except CnnWidgetsError:
+            raise
+        except Exception as error:  # whatever a layer raises, such as one that asks for the size as a number
+            if self._runs_at_one_size():
+                raise BadModel(
+                    f"The model {quoted(self.name)} takes pictures of any size, but a layer in it must know the size "
+                    "beforehand. Rebuild it for one size, such as keras.Input((224, 224, 3))."
+                ) from error
+            raise BadModel(
+                f"The model {quoted(self.name)} cannot be run as a TensorFlow graph ({quoted(_reason(error), 200)}). "
+                "Use only TensorFlow or keras.ops operations on tensors in its layers."
+            ) from error
+
+    def _runs_at_one_size(self) -> bool:
+        """Whether a model that takes any size runs where the size is known."""
+        if all(self.inputs[i].is_fixed for i in self.picture_inputs):
+            return False
+        try:
+            self._surveyed(SMALL)
+        except Exception:  # size is not what is wrong
+            return False
+        return True
+
+    def _check_names(self) -> None:
+        """Refuse a model that cannot be run because of what its parts are called.
+
+        Before anything is traced: Keras never leaves the name scope that TensorFlow refuses to enter, and whatever
+        the user builds afterwards would carry that name.
+        """
+        called = (layer for layer in self.layers_by_path.values() if not isinstance(layer, keras.layers.InputLayer))
+        for name in (self.model.name, *(layer.name for layer in called)):
+            if not NAME_IN_A_GRAPH.fullmatch(name):
+                raise BadModel(
+                    f"TensorFlow cannot run a layer or model called {quoted(name)}. Build the model with names of "
+                    "letters, digits, '_', '-' and '.' only."
+                )
+
+    def _surveyed(self, side: int | None) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...], Any, Randomness]:
+        """As `_survey`, with pictures of this side where the network takes any."""
+        found: list[Any] = []
+
+        def run() -> None:
+            shapes = [
+                [None, *(n or (side if info.is_picture else n) for n in info.model_shape)] for info in self.inputs
+            ]
+            feed = [
+                tf.raw_ops.Placeholder(dtype=info.dtype, shape=shape)
+                for info, shape in zip(self.inputs, shapes, strict=True)
+            ]
+            with layers_.record(self.layers_by_path, self.layers_by_path, activations=True) as recording:
+                outputs = self._run(feed)
+                found[:] = (
+                    layers_.describe(self.layers_by_path, recording),
+                    describe(self.model, outputs, self.layers_by_path, recording),
+                )
+                found.append(keras.tree.map_structure(lambda _: 0, outputs))
+            found.append(randomness_of(recording, outputs, self.layers_by_path))
+
+        compiled(run).get_concrete_function()
+        return found[0], found[1], found[2], found[3]
+
+    def layer(self, path: object) -> LayerInfo:
+        """The layer that a path, or an unambiguous last part of one, means.
+
+        Raises:
+            BadTarget: where there is none, with the nearest paths.
+        """
+        full = layers_.find(path, self.layers_by_path)
+        return next(info for info in self.layers if info.path == full)
+
+    def class_index(self, target: object, output: int = 0) -> int:
+        """The index of a class given by index, name or any synonym, whatever the case.
+
+        Raises:
+            BadTarget: for an unknown class, with the nearest names, or an ambiguous one, with the indices.
+        """
+        classes = self.outputs[find_output(output, self.outputs)].classes
+        if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
+            if 0 <= target < (classes or 2**31):
+                return int(target)
+            kind = "class" if self.outputs[output].is_class_scores else "value"
+            raise BadTarget(f"There is no {kind} {quoted(target)}. Choose an index from 0 to {classes - 1}.")
+        if self.class_names is None or not self._is_named(output):
+            raise BadTarget(f"This network has no class names, so there is no class {quoted(target)}. Give an index.")
+        found = self._classes_called(target) if isinstance(target, str) else []
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise BadTarget(f"{quoted(target)} is ambiguous. Give one of the indices {', '.join(map(str, found))}.")
+        raise BadTarget(
+            f"There is no class {quoted(target)}. Give an index or a name ({nearest(target, self.class_names)})."
+        )
+
+    def _classes_called(self, name: str) -> list[int]:
+        assert self.class_names is not None
+        wanted = name.strip().casefold()
+        names = self._synonyms or [[n] for n in self.class_names]
+        return [i for i, every in enumerate(names) if any(wanted == n.casefold() for n in every)]
+
+    def class_name(self, index: int, output: int = 0) -> str:
+        """The name of a class; "class 7" where there are none, "value 7 of output 'box'" where it is not a class."""
+        info = self.outputs[output]
+        if not info.is_class_scores:
+            return info.unit_name(index)
+        return self.class_names[index] if self.class_names and self._is_named(output) else f"class {index}"
+
+    def _is_named(self, output: int) -> bool:
+        """Whether the class names are those of this output: another head may have other classes."""
+        info = self.outputs[output]
+        return info.is_class_scores and info.classes in (0, len(self.class_names or ()))
+
+    def read_by_graphs(self) -> tuple[object, ...]:
+        """What graphs read of a network besides its variables."""
+        return self.preprocess, vars(self).get("class_names")
+
+    def fingerprint(self) -> str:
+        """A sha256 of all that changes a pixel, as it is now: weights, architecture and preprocessing; 64 digits."""
+        return fingerprint(self.model, self.preprocess)
+
+    def spoiled_weights(self) -> str:
+        """The path of the first weights that hold NaN or infinity; "" where all are finite.
+
+        Minus infinity in a constant is allowed: attention masks hold it.
+        """
+        for weight in self.model.weights:
+            value = np.asarray(weight, np.float32)
+            if not np.isfinite(value).all() and (weight.trainable or np.isnan(value).any() or value.max() == np.inf):
+                return str(weight.path)
+        return ""
+
+    def check_weights(self) -> None:
+        """Refuse weights that are not finite: a ReLU or a softmax turns NaN into 0, so the output does not show them.
+
+        Raises:
+            BadModel: with the weights.
+        """
+        if self.spoiled_weights():
+            raise BadModel(self.why_not_finite())
+
+    def why_not_finite(self) -> str:
+        """What to say of a network whose numbers are not finite: which weight is spoiled, or what else to check."""
+        if path := self.spoiled_weights():
+            return f"The weights {quoted(path)} of {quoted(self.name)} hold NaN or infinity. Load or train them again."
+        return f"The output of {quoted(self.name)} is not finite, although its weights are. Check its preprocessing."
+
+    def _nest(self, flat: Sequence[Any]) -> Any:
+        return keras.tree.pack_sequence_as(self._nesting, list(flat))
+
+    def call(self, feed: Sequence[Any]) -> list[Any]:
+        """Run the model on inputs as users know them, in inference mode.
+
+        Args:
+            feed: a float tensor for each input, in the model's own order: pictures [N, H, W, C] in 0..1, tables as
+                they are.
+
+        Returns:
+            The outputs, flat, in the model's own order.
+        """
+        prepared = [self._prepared(i, tensor) for i, tensor in enumerate(feed)]
+        floats_stay = keras_internals.floats_stay(self.model) if self._takes_whole_numbers else contextlib.nullcontext()
+        with floats_stay:
+            return list(keras.tree.flatten(self._run(prepared)))
+
+    def _run(self, flat: Sequence[Any]) -> Any:
+        """What the model itself puts out, at rest."""
+        with contextlib.ExitStack() as stack:
+            for staying in keras_internals.STAYING:
+                stack.enter_context(staying(self.model))
+            stack.enter_context(dense_gradients(self.model))
+            return self.model(self._nest(flat), training=False)
+
+    def logits(self, feed: Sequence[Any], output: int = 0) -> Any:
+        """What stands before the softmax or sigmoid of an output, float32 [N, ..., classes], inside a graph."""
+        with layers_.record(self.layers_by_path, (), activations=True) as recording:
+            return tf.cast(behind(self.call(feed)[output], recording)[0], tf.float32)
+
+    @property
+    def _takes_whole_numbers(self) -> bool:
+        return any(self.inputs[i].is_whole_numbers for i in self.picture_inputs)
+
+    def _prepared(self, which: int, tensor: Any) -> Any:
+        """What the model itself takes: preprocessed, in its order of axes and its type."""
+        info = self.inputs[which]
+        if not info.is_picture:
+            return tf.cast(tensor, info.dtype)
+        x = preprocess_of(self.preprocess, which)(tensor * 255.0)  # [N, H, W, C] 0..1 -> what the network expects
+        x = tf.transpose(x, [0, 3, 1, 2]) if info.channels_first else info.without_channels(x)
+        return x if info.is_whole_numbers else tf.cast(x, info.dtype)
+
+    def feed(self, pictures: Any, which: int, held: Mapping[int, Any] | None = None) -> list[Any]:
+        """Inputs for a batch of pictures at one input; the others hold still.
+
+        Args:
+            pictures: a float tensor [N, H, W, C], 0..1.
+            which: the index of the input that they are for.
+            held: tensors [1, ...] for other inputs; mid-grey pictures and zeros where there is none.
+        """
+        count, height, width = tf.unstack(tf.shape(pictures)[:3])
+        feed = []
+        for i, info in enumerate(self.inputs):
+            if i == which:
+                feed.append(pictures)
+            elif held and i in held:
+                feed.append(tf.repeat(tf.cast(held[i], tf.float32), count, 0))
+            elif info.is_picture:
+                rows, columns = info.size
+                feed.append(tf.fill([count, rows or height, columns or width, info.channels], 0.5))
+            else:
+                feed.append(tf.zeros([count, *(n or 1 for n in info.shape)]))
+        return feed
+
+    def arrays(self, pictures: object, size: Size | None = None) -> list[Array]:
+        """A picture, or one for each input, as the batches of one that `call` takes.
+
+        A network of one fixed size gets a picture stretched to that size; any other gets it at the network's `size`,
+        the aspect kept, enlarged where it is smaller.
+
+        Args:
+            pictures: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict
+                by input name. Inputs that are no pictures are given as arrays; they are zero where they are left out.
+            size: another size than the network's: pixels of the longer side, (height, width) into which the picture
+                fits, or "picture" for the picture's own, up to 1,024 px.
+
+        Raises:
+            BadPicture: for what is no picture.
+            BadModel: for too many or too few inputs, or pictures of channels that the network does not take.
+            BadTarget: for a size that does not exist, or that the network does not take.
+        """
+        return self.fitted(self.opened(pictures), size)
+
+    def opened(self, pictures: object) -> dict[int, Array]:
+        """What was given, by the index of its input: pictures [H, W, C] in 0..1 at their own size, and tables."""
+        return self.opened_with_notes(pictures)[0]
+
+    def opened_with_notes(self, pictures: object) -> tuple[dict[int, Array], dict[int, str]]:
+        """As `opened`, and what is to be said of each picture, such as "dark: ...", where there is something to say."""
+        read = {i: inputs_.opened(value, self.inputs[i]) for i, value in self._by_input(pictures).items()}
+        return {i: array for i, (array, _) in read.items()}, {i: note for i, (_, note) in read.items() if note}
+
+    def fitted(self, opened: Mapping[int, Array], size: Size | None = None) -> list[Array]:
+        """What `opened` gave, as the batches of one that `call` takes, pictures at a size or the network's."""
+        return self._at(self.checked_size(size), opened)
+
+    def at_own_size(self, opened: Mapping[int, Array]) -> list[Array]:
+        """As `fitted`, but each picture at its own size, up to 1,024 px, where the network takes it."""
+        return self._at(PICTURE, opened)
+
+    def _at(self, size: Size | None, opened: Mapping[int, Array]) -> list[Array]:
+        return [
+            self._fitted(opened[i], i, size) if i in opened else inputs_.blank(info)
+            for i, info in enumerate(self.inputs)
+        ]
+
+    def checked_size(self, size: object) -> Size | None:
+        """The size at which pictures are looked at: the one that is asked for, or the network's.
+
+        Raises:
+            BadTarget: for a size that does not exist, or that the network does not take.
+        """
+        return picture_size.checked_size(size, self.size, [self.inputs[i] for i in self.picture_inputs])
+
+    def recorded_size(self, size: object) -> Size | None:
+        """As `checked_size`, for a recipe: the size is written out, so that it does not depend on the network's."""
+        return picture_size.recorded_size(size, self.size, [self.inputs[i] for i in self.picture_inputs])
+
+    def _by_input(self, pictures: object) -> dict[int, object]:
+        names = [info.name for info in self.inputs]
+        if isinstance(pictures, Mapping):
+            for name in pictures:
+                if name not in names:
+                    raise BadModel(f"There is no input {quoted(name)}. The inputs of this model: {', '.join(names)}.")
+            given = {names.index(name): value for name, value in pictures.items()}
+        elif isinstance(pictures, (list, tuple)) and len(self.inputs) > 1:
+            if len(pictures) not in (len(names), len(self.picture_inputs)):
+                raise BadModel(f"{len(pictures)} inputs were given. This model takes {len(names)}: {', '.join(names)}.")
+            places = range(len(names)) if len(pictures) == len(names) else self.picture_inputs
+            given = dict(zip(places, pictures, strict=True))
+        else:
+            given = {self.picture_inputs[0]: pictures}
+        missing = [names[i] for i in self.picture_inputs if i not in given]
+        if missing:
+            raise BadModel(f"No picture was given for {', '.join(missing)}. Give one for each of: {', '.join(names)}.")
+        return given
+
+    def array(self, value: object, which: int) -> Array:
+        """What one input gets, as a batch of one: a picture in 0..1 at its own size where that is taken, or a table."""
+        return self._fitted(inputs_.opened(value, self.inputs[which])[0], which, PICTURE)
+
+    def _fitted(self, array: Array, which: int, size: Size | None) -> Array:
+        info = self.inputs[which]
+        if not info.is_picture:
+            return array[None]
+        height, width = array.shape[:2]
+        fed = picture_size.fed_size((height, width), info, size)
+        if fed != (height, width):
+            array = pictures_.resize(array, fed)
+        return array[None]  # [H, W, C] -> [1, H, W, C]
+
+    def sees(self, path: str, call: int = 0) -> tuple[int, ...]:
+        """Which picture inputs a layer's call depends on, found by gradient; () where none can be traced."""
+
+        def find() -> tuple[int, ...]:
+            seen: list[int] = []
+
+            def run() -> None:
+                feed = [tf.zeros([1, *(n or SMALL for n in info.shape)]) for info in self.inputs]
+                feed = [_channels_last(info, x) for info, x in zip(self.inputs, feed, strict=True)]
+                with tf.GradientTape(watch_accessed_variables=False) as tape:
+                    tape.watch(feed)
+                    with layers_.record(self.layers_by_path, [path], until=[(path, call)]) as recording:
+                        self.call(feed)
+                    output = tf.cast(keras.tree.flatten(recording.calls[path][call])[0], tf.float32)
+                try:
+                    gradients = tape.gradient(output, feed)
+                except LookupError:  # an operation for which TensorFlow knows no gradient
+                    return
+                seen.extend(i for i in self.picture_inputs if gradients[i] is not None)
+
+            compiled(run).get_concrete_function()
+            return tuple(seen)
+
+        if (path, call) not in self._sees:  # not among the traces: an answer so small should not drive a graph out
+            self._sees[path, call] = find()
+        return self._sees[path, call]
+
+    def check_room(self, feed: Sequence[Any]) -> None:
+        """Refuse pictures that are too small, by shapes alone: a pooling of less than it pools ends the process."""
+        shapes = [tuple(tensor.shape) for tensor in feed]
+        sizes = [shapes[i][1:3] for i in self.picture_inputs if not self.inputs[i].is_fixed]
+        height, width = min(sizes, key=min, default=(SMALL, SMALL))
+
+        def trace() -> bool:
+            with enough_room(height, width, BadPicture):
+                compiled(lambda: self.call([tf.zeros(shape) for shape in shapes])).get_concrete_function()
+            return True
+
+        if min(height, width) < SMALL:
+            self.traces.get(trace)
+
+    def first_cut(self) -> str:
+        """The path of the first layer, in the order of the calls, that no gradient leaves; "" where there is none."""
+        found: list[str] = []
+
+        def run() -> None:
+            feed = [_channels_last(info, tf.zeros([1, *(n or SMALL for n in info.shape)])) for info in self.inputs]
+            with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+                tape.watch(feed)
+                with layers_.record(self.layers_by_path, self.layers_by_path) as recording:
+                    self.call(feed)
+            for path, output in recording.order:
+                first = keras.tree.flatten(output)[0]
+                if all(gradient is None for gradient in tape.gradient(first, feed)):
+                    found.append(path)
+
+        compiled(run).get_concrete_function()
+        return found[0] if found else ""
+
+    def predict(
+        self, picture: object, top: int = 5, output: int | str | None = None, *, size: Size | None = None
+    ) -> list[Prediction]:
+        """The most probable classes of a picture, best first.
+
+        Args:
+            picture: a path, bytes, a PIL image, or an array [H, W] or [H, W, C], uint8 or float 0..1; for a model of
+                several inputs a list or dict of them.
+            top: how many classes, at most.
+            output: of a model with several, its index or name.
+            size: at which the network looks, if not its own: pixels of the longer side, (height, width) into which the
+                picture fits, or "picture" for the picture's own, up to 1,024 px.
+
+        Raises:
+            BadPicture: for what is no picture.
+            BadTarget: for an output or a size that does not exist, or a `top` below 1.
+            BadModel: for a network whose output is not finite.
+        """
+        top = whole_number("top", top, 1)
+        return self.predictions(self.arrays(picture, size), top, output)
+
+    def predictions(self, arrays: Sequence[Array], top: int, output: int | str | None = None) -> list[Prediction]:
+        """As `predict`, of what `arrays` gives."""
+        check_eager()
+        index = find_output(output, self.outputs)
+        feed = [tf.constant(array) for array in arrays]
+        forward = self.traces.get(lambda: compiled(self.call))
+        self.check_room(feed)
+        self.check_weights()
+        scores = np.asarray(forward(feed)[index], np.float64)[0]
+        if not np.isfinite(scores).all():
+            raise BadModel(self.why_not_finite())
+        numbers = _shown(scores, self.outputs[index])
+        best = np.argsort(-numbers, kind="stable") if self.outputs[index].is_class_scores else np.arange(len(numbers))
+        return [Prediction(int(i), self.class_name(int(i), index), float(numbers[i])) for i in best[:top]]
+
+
+def _checked_names(names: object) -> tuple[str, ...]:
+    """The names of classes."""
+    if is_list(names):
+        every = tuple(names)
+        if all(isinstance(name, str) for name in every):
+            return every
+    raise BadTarget(f"class_names must be a list of names, one for each class, got {quoted(names)}.")
+
+
+def _shown(scores: Array, output: OutputInfo) -> Array:
+    """A number for each class or value of an output [..., K]: see `Prediction`."""
+    rows = scores.reshape(-1, scores.shape[-1] if scores.ndim else 1)  # [positions, K]
+    if output.kind == "classes" and scores.ndim == 3 and output.squashed_by != "sigmoid":
+        return np.bincount(rows.argmax(1), minlength=rows.shape[1]) / len(rows)
+    mean = rows.mean(0)
+    return _probabilities(mean, output) if output.is_class_scores else np.asarray(mean)
+
+
+def _probabilities(scores: Array, output: OutputInfo) -> Array:
+    """Softmax of logits; what is a distribution already stays as it is, and so does a plain number."""
+    if output.is_decision:
+        return np.array([1 - scores[0], scores[0]])
+    if output.squashed_by == "log_softmax":
+        return np.asarray(np.exp(scores))
+    is_distribution = scores.min() >= 0 and abs(scores.sum() - 1) < 1e-2
+    if output.squashed_by or scores.size == 1 or is_distribution:
+        return scores
+    powers = np.exp(scores - scores.max())
+    return np.asarray(powers / powers.sum())
+
+
+def _reason(error: Exception) -> str:
+    """The line of an error that says most: the first that Keras did not put in front."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if not line.startswith("Exception encountered")), type(error).__name__)
+
+
+def _channels_last(info: InputInfo, x: Any) -> Any:
+    return tf.transpose(x, [0, 2, 3, 1]) if info.is_picture and info.channels_first else x
+
+
+@contextlib.contextmanager
+def enough_room(height: int, width: int, error: type[BadPicture | BadTarget]) -> Iterator[None]:
+    """Say in one sentence that pictures of this size have no rows or columns left somewhere inside the model."""
+    try:
+        yield
+    except (ValueError, tf.errors.InvalidArgumentError) as inner:
+        if "negative" not in str(inner).casefold():  # Keras and TensorFlow: "Negative dimension size", "... negative"
+            raise
+        raise error(
+            f"Pictures of {height} x {width} pixels are too small for this network: no rows or columns are "
+            "left inside it. Give larger ones, or look at them at a larger size=."
+        ) from inner
+
+
+def as_network(net: Network | Any) -> Network:
+    """A bare Keras model is taken for a Network with `preprocess="auto"`."""
+    check_eager()
+    return net if isinstance(net, Network) else Network(net)

@@ -1,0 +1,60 @@
+"""Networks that draw random numbers at inference: which layers do, what depends on it, and whether two calls differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from cnnwidgets.errors import quoted
+from cnnwidgets.model.backend import keras, tf
+from cnnwidgets.model.layers import Recording
+from cnnwidgets.model.tracing.effects import draws_in
+
+
+class Randomness(NamedTuple):
+    """What depends on random numbers.
+
+    Attributes:
+        layers: the paths of layers whose output does.
+        outputs: the indices of outputs that do.
+        note: which layers draw, and whether two calls differ; "" where none does.
+    """
+
+    layers: frozenset[str] = frozenset()
+    outputs: frozenset[int] = frozenset()
+    note: str = ""
+
+
+def randomness_of(recording: Recording, outputs: Any, layers: Mapping[str, Any]) -> Randomness:
+    """The randomness of one recorded run, inside its graph."""
+    if tf.executing_eagerly():  # where all functions run eagerly there is no graph to look at
+        return Randomness()
+    draws = draws_in(tf.compat.v1.get_default_graph())
+    if not draws.names:
+        return Randomness()
+    made = [(path, tensor) for path, output in recording.order for tensor in keras.tree.flatten(output)[:1]]
+    reached = frozenset(path for path, tensor in made if tensor.op in draws.reached)
+    flat = keras.tree.flatten(outputs)
+    random_outputs = frozenset(index for index, tensor in enumerate(flat) if tensor.op in draws.reached)
+    return Randomness(reached, random_outputs, _note(_drawing(draws.names, layers), draws.are_repeated))
+
+
+def _drawing(names: Iterable[str], layers: Mapping[str, Any]) -> list[str]:
+    """The layers that draw, by the scopes in the names of operations: the innermost of each."""
+    known = {layer.name for layer in layers.values()}
+    found = (next((part for part in reversed(name.split("/")) if _plain(part, known)), "") for name in names)
+    return [quoted(_plain(part, known)) for part in dict.fromkeys(found) if part]
+
+
+def _plain(scope: str, known: set[str]) -> str:
+    """The layer that a scope is of: TensorFlow numbers scopes that come again."""
+    stem, _, number = scope.rpartition("_")
+    return scope if scope in known else stem if number.isdigit() and stem in known else ""
+
+
+def _note(layers: list[str], is_repeated: bool) -> str:
+    who = f"the layer {layers[0]} draws" if len(layers) == 1 else f"the layers {', '.join(layers)} draw"
+    who = who if layers else "the model draws"
+    if is_repeated:
+        return f"random: {who} random numbers at inference; the generator is put back, so each call draws the same"
+    return f"random: {who} other random numbers at each call, so two calls differ"

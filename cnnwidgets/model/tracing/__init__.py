@@ -1,0 +1,1 @@
+"""Compiled graphs, kept under what they were built from."""

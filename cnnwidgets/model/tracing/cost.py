@@ -1,0 +1,73 @@
+"""What a picture-step costs, and so how many pictures share one device call."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.errors import BadTarget
+from cnnwidgets.model import layers as layers_
+from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.canvas import Canvas
+from cnnwidgets.model.network import Network, enough_room
+
+LARGEST_BATCH = 8
+SIDE_BY_SIDE = 2  # batches in one device call
+STEP_FLOPS = 12e9  # what one device call may cost: well under .25 s on two CPU cores
+
+
+def batch_size(net: Network, path: str, canvas: Canvas) -> int:
+    """How many pictures are computed as one: a power of two from 1 to 8, by what a picture-step costs.
+
+    It depends on network, layer and size alone, never on how many units are asked for.
+    """
+    cost = 2 * forward_flops(net, path, canvas)  # the gradient of the picture costs a forward pass again
+    batch = LARGEST_BATCH
+    while batch > 1 and SIDE_BY_SIDE * batch * cost > STEP_FLOPS:
+        batch //= 2
+    return batch
+
+
+def forward_flops(net: Network, path: str, canvas: Canvas) -> float:
+    """Floating point operations from the picture to the first call of a layer.
+
+    Args:
+        net: the network.
+        path: the layer; "" for the output.
+        canvas: where pictures are painted.
+    """
+    spent: dict[str, float] = net.traces.get(functools.partial(_spent, net, canvas.structure))
+    return spent[path]
+
+
+def _spent(net: Network, canvas: Canvas) -> dict[str, float]:
+    """What is spent when each layer was first called, and under "" in all.
+
+    From one run that is traced and never executed: a pooling that gets less than it pools would end the process.
+    """
+    spent = {"": 0.0}
+
+    def run() -> None:
+        room = enough_room(*canvas.shape[:2], BadTarget)
+        with room, layers_.record(net.layers_by_path, net.layers_by_path) as recording:
+            net.call(canvas.feed(net, tf.zeros([1, *canvas.shape]), {}))
+        for called, output in recording.order:
+            spent[""] += _flops(net.layers_by_path[called], keras.tree.flatten(output)[0])
+            spent.setdefault(called, spent[""])
+
+    compiled(run).get_concrete_function()
+    return spent
+
+
+def _flops(layer: Any, output: Any) -> float:
+    """Two operations for each weight at each place of the output."""
+    if isinstance(layer, keras.Model):
+        return 0.0  # its layers are counted themselves
+    first = getattr(layer, "data_format", "") == "channels_first"
+    places = int(np.prod([n or 1 for n in (output.shape[2:] if first else output.shape[1:-1])]))
+    # The layers inside a custom layer count themselves.
+    inner = {id(w) for part in layer._flatten_layers(include_self=False) for w in part.weights}
+    own = [w for w in layer.weights if len(w.shape) > 1 and id(w) not in inner]
+    return 2.0 * places * sum(int(np.prod(w.shape)) for w in own)

@@ -1,0 +1,54 @@
+"""Traced functions, kept so that nothing is traced twice, and bounded so that they do not pile up."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from cnnwidgets.model.tracing.content import live
+from cnnwidgets.model.tracing.source import Unreadable
+
+
+class Traces:
+    """The least recently used of at most `limit` traced functions are forgotten.
+
+    What a function is kept under is derived from the function that builds it: its code and everything that it took
+    along, by content. So another function, another number or a changed array is another key, and nobody lists them.
+    What may change without another graph (units, weights, pictures) must come to the graph as a tensor, and must not be
+    taken along by what builds it.
+
+    Args:
+        limit: how many are kept.
+        context: what every graph depends on besides, asked each time.
+    """
+
+    def __init__(self, limit: int = 32, context: Callable[[], object] = lambda: None) -> None:
+        """Start empty."""
+        self._limit, self._context = limit, context
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def get(self, build: Callable[[], Any]) -> Any:
+        """What `build` returns, from the last time that it was asked with the same content; else built now."""
+        try:
+            key = live((build, self._context()))
+        except Unreadable:  # it may act differently each time, so it is not kept
+            return build()
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = build()
+                while len(self._kept) > self._limit:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        with self._lock:
+            self._kept.clear()
+
+    def __len__(self) -> int:
+        """How many functions are kept."""
+        return len(self._kept)

@@ -1,0 +1,1 @@
+"""A photograph perturbed until the network predicts something else."""

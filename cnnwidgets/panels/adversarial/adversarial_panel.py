@@ -1,0 +1,298 @@
+"""A network is fooled: a nudge too small to see changes what it says."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import traitlets
+
+from cnnwidgets import pictures
+from cnnwidgets.errors import BadTarget, JobFailed
+from cnnwidgets.jobs import Job, worker
+from cnnwidgets.model.network import Prediction, as_network
+from cnnwidgets.model.outputs import find as find_output
+from cnnwidgets.model.picture_size import Size
+from cnnwidgets.panels.adversarial import captions
+from cnnwidgets.panels.adversarial.controls import AFTER, BEFORE, NudgeControls
+from cnnwidgets.panels.adversarial.second_opinion import QUALITY, Opinion, OtherNetwork, SecondOpinion, of_jpeg
+from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.class_menu import ClassMenu
+from cnnwidgets.panels.base.panel import BUSY
+from cnnwidgets.panels.base.photograph_panel import PhotographPanel, as_shown
+from cnnwidgets.panels.heatmaps.captions import class_chosen, unasked
+from cnnwidgets.visualize.adversarial import AdversarialFrame, adversarial, plan_nudge
+
+STRONGER = 20  # times that a difference is shown
+AWAY = "away from the top class"
+
+
+class AdversarialPanel(PhotographPanel):
+    """A picture is nudged, within a budget, until the network says what it is told to; its probabilities live.
+
+    After the first Start another budget, target or method begins again at once.
+
+    Args:
+        net: a Network or a bare Keras model.
+        picture: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict.
+        target: a class index or name; away from the top class, if not given.
+        epsilon: how much any pixel may change, in units of 0..1; the slider counts grey levels of 255.
+        steps: 1 to 2048.
+        method: "momentum_sign", or "random_search", the baseline.
+        output: of a model with several, its index or name.
+        size: at which the network looks, as in `adversarial`; the network's own if not given.
+        seed: of the random search.
+
+    Attributes:
+        picture, target, ... seed: as given; set one to change it.
+        result: the last AdversarialFrame.
+
+    Raises:
+        BadTarget, BadModel, BadPicture: what `adversarial` would raise.
+
+    Example:
+        >>> AdversarialPanel(net, "cat.jpg", target="goldfish", epsilon=2 / 255)
+    """
+
+    target = traitlets.Any(None, allow_none=True)
+    epsilon = traitlets.Any(2 / 255)
+    steps = traitlets.Any(10)
+    method = traitlets.Any("momentum_sign")
+    output = traitlets.Any(None, allow_none=True)
+    size = traitlets.Any(None, allow_none=True)
+    seed = traitlets.Any(0)
+
+    _curve_name = "objective: log-odds of the target"
+
+    def __init__(
+        self,
+        net: Any,
+        picture: object,
+        target: int | str | None = None,
+        epsilon: float = 2 / 255,
+        steps: int = 10,
+        *,
+        method: str = "momentum_sign",
+        output: int | str | None = None,
+        size: Size | None = None,
+        seed: int = 0,
+    ) -> None:
+        network = as_network(net)
+        plan = plan_nudge(network, picture, target, epsilon, steps, method=method, output=output, size=size, seed=seed)
+        self._original = plan.original  # [1, H, W, C], as the network takes it
+        self._believed: Sequence[Prediction] = ()  # what the network says to the photograph
+        self._other = OtherNetwork(network.name)
+        self.controls = NudgeControls(self._set, network)
+        self.classes = ClassMenu(lambda index: self._set("target", index), AWAY)
+        self.opinion = SecondOpinion(
+            functools.partial(self._guarded, self._save_jpeg),
+            functools.partial(self._guarded, self._begin_other),
+            self._other.name,
+            self._answered,
+        )
+        settings = {"target": target, "epsilon": epsilon, "steps": steps, "method": method, "output": output}
+        super().__init__(network, picture, {**settings, "size": size, "seed": seed})
+
+    def _side(self) -> Sequence[widgets.Widget]:
+        self._bars = markup.markup("")
+        says, wanted, lasts = (
+            markup.markup(markup.title(heading))
+            for heading in ("What the network says", "Target class", "Does it survive?")
+        )
+        return [says, self._bars, wanted, self.classes, lasts, self.opinion]
+
+    # What runs.
+
+    def _check(self) -> None:
+        # Which class is the top one is asked by the run itself, not in a callback: any class will do here.
+        target = 0 if self.target is None else self.target
+        named = {"method": self.method, "output": self.output, "size": self.size, "seed": self.seed}
+        plan = plan_nudge(self.net, self._held.given, target, self.epsilon, self.steps, **named)
+        self._original = plan.original
+
+    def _frames(self) -> Iterator[AdversarialFrame]:
+        self._made = self._asked()
+        named = {"method": self.method, "output": self.output, "size": self.size, "seed": self.seed}
+        arguments = self.net, self._held.given, self.target, self.epsilon, self.steps
+        return self._nudged(functools.partial(adversarial, *arguments, **named))
+
+    def _nudged(self, begin: Any) -> Iterator[AdversarialFrame]:
+        """Nudge, and ask the network at each step: runs on the worker's thread."""
+        for frame in begin():
+            if frame.step == 1:
+                self._believed = frame.predict(frame.original)
+            frame.predictions  # noqa: B018 - the network runs when this is first read: here, where the device is
+            yield frame
+
+    def _begin(self) -> None:
+        self.opinion.forget()
+        super()._begin()
+
+    def _is_busy_beside(self) -> bool:
+        return self.opinion.is_busy
+
+    def _ask_to_stop(self) -> None:
+        super()._ask_to_stop()
+        if self.opinion.is_busy:
+            self.opinion.forget()
+
+    # What is shown.
+
+    def _photograph(self) -> np.ndarray:
+        photograph: np.ndarray = self._original[0]
+        return photograph
+
+    def _picture(self, frame: AdversarialFrame) -> np.ndarray:
+        picture: np.ndarray = frame.pictures[0]
+        return picture
+
+    def _paint(self, frame: AdversarialFrame) -> np.ndarray:
+        view, picture, original = self.controls.view, frame.pictures[0], frame.original[0]
+        if view in (AFTER, BEFORE):
+            return as_shown(picture if view == AFTER else original)
+        return as_shown(np.clip(0.5 + STRONGER * (picture - original), 0, 1))
+
+    def _describe(self, frame: AdversarialFrame | None) -> None:
+        if frame is None:
+            self._caption.value = markup.progress_text("The photograph")
+            self._bars.value = markup.progress_text("Start asks the network at each step.")
+            return
+        view = self.controls.view
+        text = captions.after(frame) if view == AFTER else captions.difference(frame)
+        self._caption.value = markup.progress_text(captions.before(self._believed) if view == BEFORE else text)
+        self._bars.value = captions.bars(frame, self._believed)
+
+    def _doing(self, frame: AdversarialFrame) -> str:
+        return f"Nudging: the network now predicts {captions.top(frame.predictions)}."
+
+    def _rest(self) -> None:
+        self._believed = ()
+        super()._rest()
+
+    def _invitation(self) -> str:
+        chosen = class_chosen(self.net, self.target, self.output)
+        which = find_output(self.output, self.net.outputs)
+        goal = AWAY if chosen is None else f"towards {self.net.class_name(chosen, which)}"
+        return (
+            f"Start nudges the photograph {goal}, no pixel by more than {captions.levels(self.epsilon)} of 255: "
+            "a few seconds. Watch the bars turn over while the picture looks the same."
+        )
+
+    def _conclusion(self) -> str:
+        note = " ".join(self._last.notes)
+        said = note or captions.conclusion(self._last, self._believed, self._made["epsilon"])
+        return f"{said} {self._held.looked_at(self.net, self._made['size'])}"
+
+    def _ended(self, frame: AdversarialFrame) -> None:
+        self._fill_controls()  # the classes with their probabilities
+
+    # What is changed.
+
+    def _set(self, name: str, value: Any) -> None:
+        if name == "view":
+            self._guarded(self._repaint)
+        else:
+            super()._set(name, value)
+
+    def _apply(self, name: str) -> None:
+        if self.state in BUSY or (self._last is not None and name != "picture"):
+            self._begin_again()
+        else:
+            self.opinion.forget()
+            self._begin_anew()
+
+    def _fill_controls(self) -> None:
+        self.controls.show({name: getattr(self, name) for name in ("epsilon", "method", "steps", "seed", "size")})
+        offered = self._believed or unasked(self.net, self.output)
+        self.classes.offer(offered, class_chosen(self.net, self.target, self.output))
+
+    def _show_state(self) -> None:
+        super()._show_state()
+        self.opinion.allow(self._last is not None and self.state not in BUSY)
+
+    # Does it last?
+
+    def ask_jpeg(self, quality: int = QUALITY) -> list[Prediction]:
+        """What the network says when the picture has been through a JPEG file; waits for it.
+
+        Args:
+            quality: 1 to 95.
+
+        Raises:
+            BadTarget: before anything was nudged.
+            JobFailed: when the network cannot be asked.
+        """
+        return self._answer(self._jpeg_question(quality))
+
+    def ask_other(self) -> list[Prediction]:
+        """What the other bundled network says to the same picture; waits for it.
+
+        Raises:
+            BadTarget: before anything was nudged, or where there is no other network.
+            JobFailed: when it cannot be asked.
+        """
+        return self._answer(self._other_question())
+
+    def _answer(self, job: Job[Opinion]) -> list[Prediction]:
+        worker().run(job)
+        if self.opinion.opinion is None:
+            raise JobFailed(self.opinion.words)
+        return list(self.opinion.opinion.predictions)
+
+    def _save_jpeg(self) -> None:
+        job = self._jpeg_question(QUALITY)
+        if self.may_save:
+            data = pictures.to_jpeg(pictures.displayable(self._picture(self._last)), QUALITY)
+            path = pictures.write_file(pictures.free_path(Path.cwd(), self._name(), ".jpg"), data)
+            self._say(f"Saved as {path.name} in the notebook's folder.")
+        self._ask(job)
+
+    def _begin_other(self) -> None:
+        self._ask(self._other_question())
+
+    def _ask(self, job: Job[Opinion]) -> None:
+        worker().submit(job)
+        self._show_state()
+
+    def _jpeg_question(self, quality: int) -> Job[Opinion]:
+        frame = self._shown_frame()
+        return self.opinion.ask("Asking the network about the JPEG.", lambda: of_jpeg(frame, quality))
+
+    def _other_question(self) -> Job[Opinion]:
+        frame = self._shown_frame()
+        self._other.check()
+        return self.opinion.ask(f"Loading and asking {self._other.name}.", lambda: self._other.of(frame))
+
+    def _shown_frame(self) -> AdversarialFrame:
+        frame: AdversarialFrame | None = self._last
+        if frame is None:
+            raise BadTarget("There is no perturbed picture yet. Press Start, or call run(), first.")
+        return frame
+
+    def _answered(self) -> None:
+        if self.opinion.traceback:
+            self.traceback = self.opinion.traceback
+        self._show_state()
+
+    # What is taken away.
+
+    def _asked(self) -> dict[str, Any]:
+        named = {name: getattr(self, name) for name in ("target", "epsilon", "steps", "method", "output", "seed")}
+        return {**named, "size": self.net.recorded_size(self.size), "picture": self._held.digest}
+
+    def _settings(self) -> tuple[str, dict[str, Any]]:
+        return "adversarial", {**(self._made or self._asked()), **self._until(self._last)}
+
+    def _name(self) -> str:
+        wanted = self._made.get("target")
+        return f"{self.net.name}-nudged-{'away' if wanted is None else wanted}"
+
+    def close(self) -> None:
+        """Stop, and free every widget of the panel."""
+        if self.comm is not None:
+            self.opinion.forget()
+        super().close()

@@ -1,0 +1,75 @@
+"""The controls of an AdversarialPanel: the budget, the method, what is shown; the rest under More."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ipywidgets as widgets
+
+from cnnwidgets.model.network import Network
+from cnnwidgets.panels.base.controls import Controls, named, wide
+from cnnwidgets.panels.base.size_menu import SizeMenu, chosen
+from cnnwidgets.visualize.ascent import MOST_STEPS
+
+LARGEST_BUDGET = 16  # grey levels of 255, unless a budget is larger
+BEFORE, AFTER, DIFFERENCE = VIEWS = ("Before", "After", "Difference × 20")
+METHODS = {"momentum_sign": "along the gradient", "random_search": "random search"}
+
+
+class NudgeControls(Controls):
+    """Sliders and menus that say what they want by name, and show what they are told.
+
+    Args:
+        on_set: called with (name, value) when the reader has moved a control; "view" chooses what is shown, the other
+            names are the verb's.
+        net: the network.
+    """
+
+    def __init__(self, on_set: Callable[[str, Any], object], net: Network) -> None:
+        self._sizes = SizeMenu(net)
+        inputs = {
+            "epsilon": widgets.IntSlider(
+                min=1, max=LARGEST_BUDGET, description="Budget", continuous_update=False, layout=wide("250px"),
+                style=named("52px"), tooltip="Gray levels of 255 by which any pixel may change: epsilon",
+            ),
+            "method": widgets.Dropdown(
+                options=[(words, name) for name, words in METHODS.items()], description="Method", layout=wide("215px"),
+                style=named("52px"), tooltip="Along the gradient (momentum sign), or the baseline",
+            ),
+            "view": widgets.ToggleButtons(
+                options=VIEWS, value=AFTER, tooltips=[
+                    "The photograph", "The nudged photograph", "What was added, 20 times stronger; gray is none"
+                ], style={"button_width": "auto"},
+            ),
+            "steps": widgets.BoundedIntText(
+                min=1, max=MOST_STEPS, description="Steps", tooltip="More help where the budget is small",
+                layout=wide("130px"), style=named("52px"),
+            ),
+            "seed": widgets.IntText(
+                description="Seed", tooltip="Of the random search", layout=wide("130px"), style=named("52px")
+            ),
+            "size": self._sizes,
+        }  # fmt: skip
+        super().__init__(on_set, inputs, 3, "Steps, seed and size")
+
+    def __repr__(self) -> str:
+        return f"NudgeControls({self._inputs['epsilon'].value} of 255, {self.view!r})"
+
+    @property
+    def view(self) -> str:
+        """One of `VIEWS`."""
+        return str(self._inputs["view"].value)
+
+    def show(self, values: Mapping[str, Any]) -> None:
+        """Let the controls say this."""
+        levels = max(1, round(255 * values["epsilon"]))
+        with self._filled():
+            self._inputs["epsilon"].max = max(self._inputs["epsilon"].max, levels)
+            size = self._sizes.offer(values["size"])
+        self._fill({**values, "epsilon": levels, "size": size})
+
+    def _moved(self, name: str, value: Any) -> None:
+        if name == "epsilon":
+            value = value / 255
+        super()._moved(name, chosen(value) if name == "size" else value)

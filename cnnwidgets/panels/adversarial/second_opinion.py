@@ -1,0 +1,170 @@
+"""What is left of a nudge: the same network asked about the JPEG, or another network asked about the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import ipywidgets as widgets
+
+from cnnwidgets import pictures
+from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.jobs import Job
+from cnnwidgets.jobs.failure import Failure
+from cnnwidgets.model.network import Network, Prediction
+from cnnwidgets.panels.adversarial import captions
+from cnnwidgets.panels.base import markup
+from cnnwidgets.provenance.snippets import BUNDLED
+from cnnwidgets.visualize.adversarial import AdversarialFrame
+from cnnwidgets.zoo import load_network
+
+QUALITY = 75  # of a JPEG, as web pages have it
+ALL = 10**9  # classes
+
+
+class Opinion(NamedTuple):
+    """What was asked, and what came of it.
+
+    Attributes:
+        predictions: all classes, the most probable first.
+        words: the same in a sentence or two.
+    """
+
+    predictions: tuple[Prediction, ...]
+    words: str
+
+
+def of_jpeg(frame: AdversarialFrame, quality: int) -> Opinion:
+    """What the network says to a nudged picture that has been through a JPEG file."""
+    data = pictures.to_jpeg(pictures.displayable(frame.pictures[0]), quality)
+    predictions = tuple(frame.predict(pictures.load_picture(data)[None]))
+    return Opinion(predictions, captions.after_jpeg(predictions, frame, quality))
+
+
+class OtherNetwork:
+    """The other bundled network, loaded when it is first asked.
+
+    Args:
+        name: of the network that was fooled.
+
+    Attributes:
+        name: "" for a network of the user's own: there is no other one for its pictures.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = next((other for other in BUNDLED if other != name), "") if name in BUNDLED else ""
+        self._fooled = name
+        self._net: Network | None = None
+
+    def __repr__(self) -> str:
+        return f"OtherNetwork({self.name!r})"
+
+    def check(self) -> None:
+        """Raise BadTarget where there is no other network."""
+        if not self.name:
+            raise BadTarget(
+                f"There is no other network to compare with {quoted(self._fooled)}. Load one and call its predict()."
+            )
+
+    def of(self, frame: AdversarialFrame) -> Opinion:
+        """What it says to a nudged picture: runs on the worker's thread."""
+        self._net = self._net or load_network(self.name)
+        before = self._net.predict(frame.original[0], 1)
+        predictions = tuple(self._net.predict(frame.pictures[0], ALL))
+        return Opinion(predictions, captions.of_another(self.name, before, predictions))
+
+
+class SecondOpinion(widgets.VBox):
+    """Two buttons and a line for what comes of them.
+
+    Attributes:
+        opinion: the last one, `None` before.
+        is_busy: whether a network is being asked.
+        traceback: of what went wrong.
+
+    Args:
+        on_jpeg: called when the reader presses "Save as JPEG".
+        on_other: called when the reader presses "Ask the other network".
+        other: the name of that network; "" where there is none.
+        on_change: called when an answer is there, on whatever thread.
+    """
+
+    def __init__(
+        self,
+        on_jpeg: Callable[[], object],
+        on_other: Callable[[], object],
+        other: str,
+        on_change: Callable[[], object],
+    ) -> None:
+        self._on_change = on_change
+        self._job: Job[Opinion] | None = None
+        self.opinion: Opinion | None = None
+        self.traceback = self.words = ""
+        self._buttons = (
+            _button("Save as JPEG", "Save it with what JPEG loses, and ask the network again", on_jpeg),
+            _button("Ask the other network", f"What {other or 'another network'} says to the same picture", on_other),
+        )
+        self._buttons[1].layout.display = "" if other else "none"
+        self._line = markup.markup(width="100%")
+        row = widgets.HBox(list(self._buttons), layout=widgets.Layout(flex_flow="row wrap"))
+        super().__init__([row, self._line], layout=widgets.Layout(width="100%"))
+        self.forget()
+
+    def __repr__(self) -> str:
+        return f"SecondOpinion({self.words!r})"
+
+    @property
+    def is_busy(self) -> bool:
+        """See the class."""
+        return self._job is not None and not self._job.ended
+
+    def allow(self, is_allowed: bool) -> None:
+        """Let the buttons be pressed, or not."""
+        for button in self._buttons:
+            button.disabled = not is_allowed
+
+    def ask(self, doing: str, question: Callable[[], Opinion]) -> Job[Opinion]:
+        """The unstarted job that answers a question; an earlier one is dropped.
+
+        Args:
+            doing: what the line says meanwhile.
+            question: what is asked, on the worker's thread.
+        """
+        self.forget()
+
+        def frames() -> Iterator[Opinion]:
+            yield question()
+
+        job: Job[Opinion] = Job(frames(), on_change=self._heard)
+        self._job = job
+        self._tell(doing)
+        return job
+
+    def forget(self) -> None:
+        """Say nothing, and drop what is asked."""
+        if self._job is not None:
+            self._job.release()
+        self._job, self.opinion = None, None
+        self._tell("")
+
+    def _heard(self, job: Job[Opinion]) -> None:
+        if job is not self._job or not job.ended:
+            return
+        if job.state == "error":
+            failure = Failure(job.error, job.error_kind, job.error_types, job.traceback)
+            self.traceback = failure.traceback
+            self._tell(markup.complaint(failure), is_error=True)
+        elif job.frame is not None:
+            self.opinion = job.frame
+            self._tell(job.frame.words)
+        self._on_change()
+
+    def _tell(self, text: str, is_error: bool = False) -> None:
+        self.words = text
+        self._line.value = markup.status(text, is_error)
+
+
+def _button(label: str, hint: str, action: Callable[[], object]) -> widgets.Button:
+    button = widgets.Button(description=label, tooltip=hint, disabled=True, layout=widgets.Layout(width="auto"))
+    button.on_click(lambda _: action())
+    return button

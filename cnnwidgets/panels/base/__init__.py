@@ -1,0 +1,1 @@
+"""What do all panels share? Controls, screen, run state, export and cleanup."""

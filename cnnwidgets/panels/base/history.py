@@ -1,0 +1,82 @@
+"""What a run has been through, besides its last frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.panels.base.stopwatch import Stopwatch
+
+MOST_KEPT = 16  # snapshots of a run, for its scrubber and its GIF; each has to be rendered
+KEPT_BYTES = 64_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A moment of a run.
+
+    Attributes:
+        pixels: uint8, as the panel keeps them.
+        step: 1, 2, ...
+        values: the objective before that step, one for each picture.
+    """
+
+    pixels: np.ndarray
+    step: int
+    values: np.ndarray
+
+
+class Record:
+    """The objective at each step, how fast the steps go, and some snapshots, evenly spaced.
+
+    Attributes:
+        objective: the mean over all pictures, at each step.
+        steps: how many steps there will be.
+        snapshots: the first is the first step's; the last step has none, since its frame is at hand.
+        watch: how long the run has really run.
+    """
+
+    def __init__(self) -> None:
+        self.objective: list[float] = []
+        self.steps = 0
+        self.snapshots: list[Snapshot] = []
+        self.watch = Stopwatch()
+        self._first_at = self._latest_at = 0.0
+        self._phase: tuple[str, int, float] = ("", 0, 0.0)  # its name, the step and the time at which it began
+        self._stride = 1
+
+    def add(self, frame: Any, pixels: Callable[[Any], np.ndarray]) -> None:
+        """Note a step; `pixels` is called only where they are kept."""
+        self.steps, self._latest_at = frame.steps, self.watch.seconds
+        self.objective.append(float(np.nanmean(frame.values)))
+        if len(self.objective) == 1:
+            self._first_at = self._latest_at
+            self._keep(frame, pixels)
+            most = max(2, min(MOST_KEPT, KEPT_BYTES // self.snapshots[0].pixels.nbytes))
+            self._stride = -(-frame.steps // most)
+        elif (len(self.objective) - 1) % self._stride == 0 and frame.step < frame.steps:
+            self._keep(frame, pixels)
+
+    def _keep(self, frame: Any, pixels: Callable[[Any], np.ndarray]) -> None:
+        self.snapshots.append(Snapshot(pixels(frame), frame.step, np.asarray(frame.values)))
+
+    @property
+    def pace(self) -> float | None:
+        """Seconds for a step, without what the first one took to be traced; `None` before there are two."""
+        count = len(self.objective) - 1
+        return (self._latest_at - self._first_at) / count if count > 0 else None
+
+    def phase_left(self, phase: str, step: int, steps: int) -> float | None:
+        """At most how long a phase will take from now on; `None` while its pace is not known."""
+        if phase != self._phase[0]:
+            self._phase = (phase, step, self.watch.seconds)
+        _, first, began = self._phase
+        return (self.watch.seconds - began) / (step - first) * (steps - step) if step > first else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the steps that remain will take; `None` while that is not known."""
+        return None if self.pace is None else self.pace * (self.steps - len(self.objective))

@@ -1,0 +1,161 @@
+"""What panels share that change a photograph: it stands there before the run, and beside it for comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import traitlets
+
+from cnnwidgets import pictures
+from cnnwidgets.explain.overlays.held_picture import HeldPicture
+from cnnwidgets.model.network import Network
+from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.panel import SIDE, Panel
+
+LONGEST_SHOWN = 1024  # pixels: twice what the page has room for
+
+
+class PhotographPanel(Panel):
+    """A panel of a verb that takes a picture and gives pictures.
+
+    A subclass makes `controls`, and says `_photograph _check _apply _fill_controls _side _asked` beside what every
+    panel says.
+
+    Attributes:
+        picture: as given.
+        controls: the widgets above the picture.
+    """
+
+    picture = traitlets.Any()
+    controls: widgets.VBox
+
+    def __init__(self, net: Network, picture: object, settings: Mapping[str, Any]) -> None:
+        self._held = HeldPicture(net, picture, settings.get("size"))
+        self._made: dict[str, Any] = {}  # the settings of the run that is shown
+        self._is_taking_back = False
+        super().__init__(net)
+        for name, value in {"picture": picture, **settings}.items():
+            setattr(self, name, value)
+        self.observe(self._setting_changed, ["picture", *settings])
+        self._fill_controls()
+        self._rest()
+
+    def _body(self) -> Sequence[widgets.Widget]:
+        self._caption = markup.markup("")
+        side = widgets.VBox([*self._side(), self._graph], layout=widgets.Layout(**SIDE))
+        main = widgets.VBox([self.screen, self._caption], layout=widgets.Layout(max_width="100%"))
+        stage = widgets.HBox(
+            [main, side], layout=widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="8px 16px")
+        )
+        return [self.controls, stage]
+
+    # What a subclass says.
+
+    def _photograph(self) -> np.ndarray:
+        """What is shown before the run."""
+        return self._held.photos[0]
+
+    def _looks_at(self) -> Any:
+        """The size at which the network looks, where the verb takes one."""
+        return getattr(self, "size", None)
+
+    def _side(self) -> Sequence[widgets.Widget]:
+        """What stands beside the picture."""
+        return []
+
+    def _check(self) -> None:
+        """Raise what the verb would raise for the settings as they are."""
+        raise NotImplementedError
+
+    def _apply(self, name: str) -> None:
+        """Use a setting that has changed."""
+        raise NotImplementedError
+
+    def _fill_controls(self) -> None:
+        """Let the controls say what is set."""
+        raise NotImplementedError
+
+    def _asked(self) -> dict[str, Any]:
+        """The settings for the recipe, as they are now."""
+        raise NotImplementedError
+
+    # The run and what is shown of it.
+
+    def _is_step(self, frame: Any) -> bool:
+        return True
+
+    def _paint_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        return as_shown(pixels)
+
+    def _rest(self) -> None:
+        super()._rest()
+        self._made = {}
+        self._repaint()
+        self._say(self._noted(self._invitation()))
+
+    def _note(self) -> str:
+        return self._held.note
+
+    def _repaint(self) -> None:
+        """Show what is chosen now, without the network."""
+        with self._run.lock:
+            frame = self._last
+            painted = as_shown(self._photograph()) if frame is None else self._paint(frame)
+            self.screen.show(pictures.displayable(painted))
+            self._scrubber.rest()
+            if frame is not None:
+                self.result = self._result(frame)
+            self._describe(frame)
+
+    # What is changed.
+
+    def _set(self, name: str, value: Any) -> None:
+        """Hear a control."""
+        try:
+            self._guarded(setattr, self, name, value)
+        finally:
+            self._fill_controls()  # the old value again, where the new one cannot be
+
+    def _setting_changed(self, change: dict[str, Any]) -> None:
+        if self._is_taking_back:
+            return
+        name, held = change["name"], self._held
+        try:
+            if name == "picture":
+                self._held = HeldPicture(self.net, change["new"], self._looks_at())
+            self._check()
+        except Exception:
+            self._held = held
+            self._take_back(name, change["old"])
+            raise
+        self._apply(name)
+        self._fill_controls()
+
+    def _take_back(self, name: str, value: Any) -> None:
+        self._is_taking_back = True
+        try:
+            setattr(self, name, value)
+        finally:
+            self._is_taking_back = False
+
+    def _begin_anew(self) -> None:
+        """Show the photograph: what was made belongs to another one."""
+        self._run.replace(None)
+        self.state = "idle"
+        self._rest()
+
+    def _until(self, frame: Any) -> dict[str, int]:
+        """The step whose picture is shown, where that is not the run's last."""
+        return {"until": frame.step} if frame is not None and frame.step < frame.steps else {}
+
+
+def as_shown(picture: np.ndarray) -> np.ndarray:
+    """A picture [H, W, C] as large as it is shown at most; what is saved keeps its size."""
+    height, width = picture.shape[:2]
+    scale = LONGEST_SHOWN / max(height, width)
+    if scale >= 1:
+        return picture
+    return pictures.resize(picture, (max(1, round(height * scale)), max(1, round(width * scale))))

@@ -1,0 +1,104 @@
+"""A picture on the page that frames are streamed to, and that answers when the page has got one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as widgets
+from ipyevents import Event
+
+from cnnwidgets import pictures
+from cnnwidgets.panels.base import lifecycle, markup
+
+WINDOW = 1  # frames that may be on their way to the page: a second would replace the first before it is painted
+
+
+class Screen(widgets.VBox):
+    """An image with a layer of HTML over it.
+
+    Live frames travel as JPEG, the last as PNG. Two hidden numbers, linked in the page, tell the kernel what arrived:
+    the page copies `_sent` to `_seen`, so nothing needs JavaScript of our own.
+
+    Args:
+        width: of the picture on the page, in CSS pixels; it shrinks on narrow pages.
+        on_seen: called with the number of a frame that has reached the page.
+        on_click: called with the place (x, y) of a click, each 0..1 of the picture.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        on_seen: Callable[[int], object],
+        on_click: Callable[[float, float], object] | None = None,
+        empty: str = "",
+    ) -> None:
+        self._image = widgets.Image(
+            format="png", layout=widgets.Layout(width="100%", height="auto", margin="0", display="none")
+        )
+        self.over = markup.markup("", "cnnw-over")
+        self._empty = markup.markup(markup.empty(empty), "cnnw-over")
+        hidden = widgets.Layout(display="none")
+        self._sent, self._seen = widgets.IntText(0, layout=hidden), widgets.IntText(0, layout=hidden)
+        self._link = widgets.jslink((self._sent, "value"), (self._seen, "value"))
+        self._seen.observe(lambda change: on_seen(change["new"]), "value")
+        self.is_empty = True
+        parts: list[Any] = [self._image, self.over, self._empty, self._sent, self._seen]
+        self._events: Event | None = None
+        if on_click is not None:
+            self._events = Event(source=self._image, watched_events=["click"])
+            self._events.on_dom_event(lambda event: self._clicked(event, on_click))
+        super().__init__(
+            parts, layout=widgets.Layout(width=f"{width}px", max_width="100%", height=f"{width}px", overflow="visible")
+        )
+        self.add_class("cnnw-stage")
+
+    def __repr__(self) -> str:
+        return f"Screen({'empty' if self.is_empty else 'a picture'})"
+
+    def _clicked(self, event: dict[str, Any], on_click: Callable[[float, float], object]) -> None:
+        # The event's own dataX is wrong while frames stream in, so the place is taken from the box on the page.
+        wide, high = event.get("boundingRectWidth", 0), event.get("boundingRectHeight", 0)
+        if wide > 0 and high > 0:
+            inside = (min(max(event[key] / length, 0.0), 0.999999)
+                      for key, length in (("relativeX", wide), ("relativeY", high)))  # fmt: skip
+            on_click(*inside)
+
+    def explain(self, text: str) -> None:
+        """Say what will stand here, in place of a picture."""
+        self._empty.value = markup.empty(text)
+        self._empty.layout.display = ""
+        self._image.layout.display = "none"
+        self.over.value = ""
+        self.layout.height = self.layout.width
+        self.is_empty = True
+
+    def show(self, picture: Any, number: int | None = None) -> None:
+        """Put a picture [H, W, C] on the page: live with the number of its frame, for good without one."""
+        self.put(pictures.to_png(picture) if number is None else pictures.to_jpeg(picture), number)
+
+    def put(self, data: bytes, number: int | None = None) -> None:
+        """Put a picture that is encoded already on the page, as `show` does: a JPEG with a number, a PNG without."""
+        with self._image.hold_sync():
+            self._image.format = "png" if number is None else "jpeg"
+            self._image.value = data
+        if self.is_empty:
+            self.is_empty = False
+            self.layout.height = "auto"
+            self._image.layout.display = ""
+            self._empty.layout.display = "none"
+        if number is not None:
+            self._sent.value = number
+
+    @property
+    def data(self) -> bytes:
+        """The picture on the page, as a file."""
+        return bytes(self._image.value)
+
+    def close(self) -> None:
+        """Take everything off the page."""
+        lifecycle.stop_counting(self)  # where clicks are heard, the page counts views
+        for part in (self._events, self._link):
+            if part is not None:
+                part.close()
+        super().close()

@@ -1,0 +1,110 @@
+"""A picture with a run of its own, beside what it was chosen from."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ipywidgets as widgets
+
+from cnnwidgets import pictures
+from cnnwidgets.jobs import Job, Publisher, worker
+from cnnwidgets.jobs.failure import Failure
+from cnnwidgets.panels.base import lifecycle, markup
+from cnnwidgets.panels.base.current_run import CurrentRun
+from cnnwidgets.panels.base.screen import WINDOW, Screen
+
+SIZE, STEPS = 192, 64  # of a unit that is climbed large
+
+
+class SideRun(widgets.VBox):
+    """A screen with a run of its own: `begin` replaces whatever it showed.
+
+    Attributes:
+        current: its run, to be paused, resumed and stopped.
+        traceback: of what went wrong.
+
+    Args:
+        on_change: called when it begins or ends to compute, on whatever thread.
+        title: what stands over the empty screen.
+        empty: what the empty screen says.
+        tell: the words for a frame.
+        width: of the picture, in CSS pixels.
+    """
+
+    def __init__(
+        self,
+        on_change: Callable[[], object],
+        title: str = "Enlarged",
+        empty: str = "Click a tile, or choose a unit, to optimize it at a larger size.",
+        tell: Callable[[Any], str] | None = None,
+        width: int = 320,
+    ) -> None:
+        self._on_change = on_change
+        self._heading, self._invitation, self._tell = title, empty, tell or _where
+        self.current = CurrentRun()
+        self.traceback = ""
+        self._title = markup.markup(markup.title(title))
+        self.screen = Screen(width, self.current.acknowledge, empty=empty)
+        self._line = markup.markup(markup.progress_text(""))
+        super().__init__([self._title, self.screen, self._line], layout=widgets.Layout(width="auto", max_width="100%"))
+
+    def __repr__(self) -> str:
+        return f"SideRun({self._heading!r})"
+
+    def begin(self, title: str, frames: Iterator[Any]) -> None:
+        """Begin a run whose frames have one picture; an earlier one is dropped."""
+        job: Job[Any] = Job(frames)
+        publisher = Publisher(job, functools.partial(self._show, job), finished=self._finished, window=WINDOW)
+        publisher.start()
+        self.current.replace(publisher)
+        with self.current.lock:
+            if job is not self.current.job:
+                return
+            self._title.value = markup.title(title)
+            self._line.value = markup.progress_text("preparing")
+            self.traceback = ""
+            worker().submit(job)
+        self._on_change()
+
+    def forget(self) -> None:
+        """Show nothing."""
+        self.current.replace(None)
+        self._title.value, self._line.value = markup.title(self._heading), markup.progress_text("")
+        self.screen.explain(self._invitation)
+        self._on_change()
+
+    def _show(self, job: Job[Any], frame: Any, number: int) -> None:
+        picture = pictures.displayable(frame.pictures[0])
+        with self.current.lock:
+            if job is self.current.job:
+                self.screen.show(picture, number)
+                self._line.value = markup.progress_text(self._tell(frame))
+
+    def _finished(self, job: Job[Any]) -> None:
+        with self.current.lock:
+            if job is not self.current.job:
+                return
+            if job.frame is not None:
+                self.screen.show(pictures.displayable(job.frame.pictures[0]))
+            if job.state == "error":
+                self.traceback = job.traceback
+                failure = Failure(job.error, job.error_kind, job.error_types, job.traceback)
+                self._line.value = markup.status(markup.complaint(failure), is_error=True)
+            elif job.state == "stopped" and job.frame is not None:
+                self._line.value = markup.progress_text(f"stopped at {self._tell(job.frame)}")
+        self._on_change()
+
+    def close(self) -> None:
+        """Stop, and take everything off the page."""
+        if self.comm is None:
+            return
+        self.current.replace(None)
+        self.screen.close()
+        lifecycle.close_all(self)
+        super().close()
+
+
+def _where(frame: Any) -> str:
+    return f"step {frame.step} of {frame.steps} · value {frame.values[0]:.3g}"

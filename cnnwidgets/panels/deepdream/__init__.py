@@ -1,0 +1,1 @@
+"""A photograph that dreams, steered while it runs."""

@@ -1,0 +1,92 @@
+"""The controls of a DeepDreamPanel: what matters in one row, the rest under More."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ipywidgets as widgets
+
+from cnnwidgets.panels.base.controls import Controls, named, wide
+from cnnwidgets.visualize.ascent import MOST_STEPS
+from cnnwidgets.visualize.dream.deepdream import LARGEST_JITTER, LARGEST_SCALE, MOST_OCTAVES
+from cnnwidgets.visualize.dream.layers import DEPTHS
+
+OWN = "own layers"
+STEP = 0.001  # of the slider, in units of 0..1
+LARGEST_STEP = 0.1  # of the slider, unless a step size is larger
+
+
+class DreamControls(Controls):
+    """Menus and sliders that say what they want by name, and show what they are told.
+
+    Args:
+        on_set: called with (name, value) when the reader has moved a control; "octave" and "before" choose what is
+            shown, the other names are the verb's.
+    """
+
+    def __init__(self, on_set: Callable[[str, Any], object]) -> None:
+        self._step_size = 0.0  # as it was shown last
+        inputs = {
+            "layers": widgets.Dropdown(
+                options=[*DEPTHS, OWN], description="Preset", tooltip="Layers that paint well: from edges to fur",
+                layout=wide("160px"), style=named("44px"),
+            ),
+            "step_size": widgets.FloatSlider(
+                min=STEP, max=LARGEST_STEP, step=STEP, description="Step size", readout_format=".3f",
+                tooltip="Change at each step; takes effect at the next step", layout=wide("250px"), style=named("60px"),
+            ),
+            "octave": widgets.IntSlider(
+                min=1, max=4, description="Octave", tooltip="Go back to the picture at the end of an earlier octave",
+                layout=wide("190px"), style=named("48px"),
+            ),
+            "before": widgets.ToggleButton(
+                description="Before", icon="eye", tooltip="Show the photograph, to compare", layout=wide("auto")
+            ),
+            "octaves": _whole("Octaves", 1, MOST_OCTAVES, "How many sizes are dreamed, the smallest first"),
+            "octave_scale": widgets.BoundedFloatText(
+                min=1.01, max=LARGEST_SCALE, step=0.1, description="Scale", layout=wide("134px"), style=named("56px"),
+                tooltip="How many times larger each octave is than the one before",
+            ),
+            "steps": _whole("Steps", 1, MOST_STEPS, "For each octave"),
+            "jitter": _whole("Jitter", 0, LARGEST_JITTER, "Pixels by which the picture is rolled before each step"),
+            "seed": widgets.IntText(
+                description="Seed", tooltip="The same seed gives the same rolls", layout=wide("134px"),
+                style=named("56px"),
+            ),
+        }  # fmt: skip
+        super().__init__(on_set, inputs, 4, "Octaves, scale, steps, jitter and seed")
+
+    def __repr__(self) -> str:
+        return f"DreamControls({self._inputs['layers'].value!r})"
+
+    @property
+    def is_before(self) -> bool:
+        """Whether the photograph is to be shown."""
+        return bool(self._inputs["before"].value)
+
+    def show(self, values: Mapping[str, Any], octave: int, octaves: int) -> None:
+        """Let the controls say this.
+
+        Args:
+            values: by name; "layers" is a preset's name, or `OWN`.
+            octave: the one that is shown, 1 to `octaves`.
+            octaves: how many can be shown.
+        """
+        slider, step_size = self._inputs["octave"], self._inputs["step_size"]
+        with self._filled():
+            slider.max = octaves
+            step_size.max = max(step_size.max, values["step_size"])
+        slider.disabled = octaves < 2
+        self._step_size = values["step_size"]
+        self._fill({**values, "octave": octave})
+
+    def _moved(self, name: str, value: Any) -> None:
+        if name != "step_size" or abs(value - self._step_size) >= STEP / 2:
+            super()._moved(name, value)  # else the page has rounded what it was shown, and sends that back
+
+
+def _whole(name: str, least: int, most: int, hint: str) -> widgets.BoundedIntText:
+    return widgets.BoundedIntText(
+        least, min=least, max=most, description=name, tooltip=hint, layout=wide("134px"), style=named("56px")
+    )

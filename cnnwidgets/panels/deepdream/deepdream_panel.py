@@ -1,0 +1,288 @@
+"""A photograph dreams: what a layer sees in it grows, octave by octave, while the reader steers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import traitlets
+
+from cnnwidgets.model.arguments import now
+from cnnwidgets.model.network import as_network
+from cnnwidgets.model.tracing.cost import forward_flops
+from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.panel import BUSY
+from cnnwidgets.panels.base.photograph_panel import PhotographPanel, as_shown
+from cnnwidgets.panels.base.spatial import spatial_layers
+from cnnwidgets.panels.deepdream.controls import OWN, DreamControls
+from cnnwidgets.panels.deepdream.layer_weights import LayerWeights
+from cnnwidgets.panels.deepdream.steering import Steering
+from cnnwidgets.visualize.dream.deepdream import DreamFrame, DreamPlan, plan_dream
+from cnnwidgets.visualize.dream.layers import DEPTHS, OTHER_NAMES, Layers, preset
+from cnnwidgets.visualize.optimizers import Rate
+
+STEERED = ("layers", "step_size")  # these are heard at the next step
+NOTICE = 4.0  # seconds that a remark about a control stands
+SIDE = 224  # pixels, of the picture by which the cost is told
+ASSUMED_SPEED = 3e10  # floating point operations a second, until a run has shown how fast this machine is
+TRACE = 2.5  # seconds for the first step
+
+
+class DeepDreamPanel(PhotographPanel):
+    """A photograph into which a network paints what it sees, live; the step size and weights are heard at once.
+
+    Args:
+        net: a Network or a bare Keras model.
+        picture: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict.
+        layers: a path, several, {path: weight}, or a preset: "edges" "brush" "eyes" "animals" "fur"; "animals" if not
+            given.
+        octaves: how many sizes, 1 to 16.
+        octave_scale: how many times larger each is than the one before, above 1 and up to 4.
+        steps: for each octave, 1 to 2048.
+        step_size: how far a step goes, in units of 0..1; what suits the preset, if not given.
+        jitter: how far the picture is rolled before each step, in pixels.
+        seed: the same seed gives the same dream.
+
+    Attributes:
+        picture, layers, ... seed: as given; set one to change it. Weights and the step size are heard by a run under
+            way at its next step; anything else lets it begin again.
+        octave: an earlier octave to go back to, or `None` for the newest.
+        result: the last DreamFrame, or the last one of the chosen octave.
+
+    Raises:
+        BadTarget, BadModel, BadPicture: what `deepdream` would raise.
+
+    Example:
+        >>> DeepDreamPanel(net, "cat.jpg", {"mixed3": 1.0, "mixed5": 0.5})
+    """
+
+    layers = traitlets.Any(None, allow_none=True)
+    octaves = traitlets.Any(4)
+    octave_scale = traitlets.Any(1.4)
+    steps = traitlets.Any(10)
+    step_size = traitlets.Any(None, allow_none=True)
+    jitter = traitlets.Any(16)
+    seed = traitlets.Any(0)
+    octave = traitlets.Int(None, allow_none=True)
+
+    _curve_name = "objective, weighted sum of the layers' mean squares"
+    _speed = ASSUMED_SPEED  # of this process, shared by all panels
+
+    def __init__(
+        self,
+        net: Any,
+        picture: object,
+        layers: Layers = None,
+        octaves: int = 4,
+        octave_scale: float = 1.4,
+        steps: int = 10,
+        step_size: Rate | None = None,
+        *,
+        jitter: int = 16,
+        seed: int = 0,
+    ) -> None:
+        network = as_network(net)
+        self._plan = plan_dream(
+            network, picture, layers, octaves, octave_scale, steps, step_size, jitter=jitter, seed=seed
+        )
+        self._steering = Steering(self._plan.step_size, self._plan.layers)
+        self._kept: dict[int, DreamFrame] = {}  # the last frame of each octave
+        self._notice, self._noticed = "", float("-inf")
+        self.controls = DreamControls(self._set)
+        self.weights = LayerWeights(spatial_layers(network), lambda weights: self._set("layers", weights))
+        settings = {"layers": layers, "octaves": octaves, "octave_scale": octave_scale, "steps": steps}
+        super().__init__(network, picture, {**settings, "step_size": step_size, "jitter": jitter, "seed": seed})
+
+    def _side(self) -> Sequence[widgets.Widget]:
+        self._octaves = markup.markup("")
+        return [self.weights, self._octaves]
+
+    # What runs.
+
+    def _check(self) -> None:
+        self._plan = plan_dream(
+            self.net, self._held.given, self.layers, self.octaves, self.octave_scale, self.steps, self.step_size,
+            jitter=self.jitter, seed=self.seed,
+        )  # fmt: skip
+
+    def _frames(self) -> Iterator[DreamFrame]:
+        plan = self._plan
+        self._steering = Steering(plan.step_size, plan.layers)
+        self._kept = {}
+        self.octave = None
+        self._made = self._asked()
+        self._fill_controls()
+        steered = replace(plan, layers=self._steering.layers, step_size=self._steering.step_size)
+        return _keeping(steered, self._kept)
+
+    # What is shown.
+
+    def _chosen(self, frame: DreamFrame) -> DreamFrame:
+        """The frame itself, or the last one of the octave that the reader went back to."""
+        return frame if self.octave is None else self._kept.get(self.octave, frame)
+
+    def _result(self, frame: DreamFrame) -> DreamFrame:
+        return self._chosen(frame)
+
+    def _picture(self, frame: DreamFrame) -> np.ndarray:
+        return self._chosen(frame).pictures[0]
+
+    def _paint(self, frame: DreamFrame) -> np.ndarray:
+        return as_shown(self._photograph() if self.controls.is_before else self._picture(frame))
+
+    def _photograph(self) -> np.ndarray:
+        photograph: np.ndarray = self._plan.picture[0]
+        return photograph
+
+    def _rest(self) -> None:
+        self._kept = {}
+        super()._rest()
+
+    def _describe(self, frame: DreamFrame | None) -> None:
+        sizes = [octave.size for octave in self._plan.octaves]
+        shown = None if frame is None else self._chosen(frame)
+        rows = [f"{width} × {height}" for height, width in sizes]
+        current = shown.octave - 1 if shown is not None and shown.octaves == len(sizes) else None
+        self._octaves.value = markup.octaves(rows, current, f"{self._plan.steps_each} steps each")
+        if shown is None or self.controls.is_before:
+            words = "The photograph"
+        else:
+            height, width = shown.pictures.shape[1:3]
+            words = f"Octave {shown.octave} of {shown.octaves} · {width} × {height} pixels · step {shown.step}"
+        self._caption.value = markup.progress_text(words)
+
+    def _doing(self, frame: DreamFrame) -> str:
+        if time.monotonic() - self._noticed < NOTICE:
+            return self._notice
+        return f"Octave {frame.octave} of {frame.octaves}: each step makes more of what the layers see in the picture."
+
+    def _invitation(self) -> str:
+        paths = " and ".join(self._plan.layers)
+        return (
+            f"Start lets {paths} paint what it sees into the photograph: {self._plan.steps} steps, about "
+            f"{self._estimate()} here. Watch it grow from the smallest octave. {' '.join(self._plan.notes)}"
+        )
+
+    def _conclusion(self) -> str:
+        back = "the Octave slider goes back to an earlier one, and " if len(self._kept) > 1 else ""
+        words = f"The dream is done: {back}Before shows the photograph. Then try another preset or layer."
+        return f"{words} {' '.join(self._plan.notes)}"
+
+    def _estimate(self) -> str:
+        seconds = TRACE + self._cost() / DeepDreamPanel._speed
+        return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+    def _cost(self) -> float:
+        """Floating point operations of the whole run: a gradient costs two passes."""
+        plan = self._plan
+        info = self.net.inputs[plan.canvas.which]
+        side = info.full_size(SIDE, SIDE)
+        canvas = replace(plan.canvas, shape=(*side, info.channels))
+        one = 2 * max(forward_flops(self.net, path, canvas) for path in plan.layers)
+        pixels = sum(height * width for height, width in (octave.size for octave in plan.octaves))
+        return one * plan.steps_each * max(pixels / (side[0] * side[1]), len(plan.octaves) / 8)
+
+    def _ended(self, frame: DreamFrame) -> None:
+        if self._record.pace:
+            DeepDreamPanel._speed = self._cost() / (self._record.pace * frame.steps)
+
+    # What is changed.
+
+    def _set(self, name: str, value: Any) -> None:
+        """Hear a control."""
+        if name == "before":
+            self._guarded(self._repaint)
+        elif name == "octave":
+            super()._set("octave", value if value < len(self._plan.octaves) else None)
+        elif name != "layers" or value != OWN:
+            super()._set(name, value)
+
+    @traitlets.observe("octave")
+    def _octave_changed(self, _change: object) -> None:
+        if self._kept:
+            self._repaint()
+
+    def _apply(self, name: str) -> None:
+        plan = self._plan
+        if self.state not in BUSY:
+            self._prepare(name)
+        elif name in STEERED and list(plan.layers) == list(self._steering.weights):
+            self._steering.turn(plan.step_size, plan.layers)
+            self._remark(f"The new {_words(name)} takes effect at the next step.")
+        else:
+            self._begin_again()
+            self._remark(f"With the new {_words(name)} the dream begins again.")
+
+    def _prepare(self, name: str) -> None:
+        """Nothing runs: a finished dream of this photograph stays, and Start will use what was set."""
+        if name == "picture" or self._last is None:
+            self._begin_anew()
+        else:
+            self._describe(self._last)
+            self._say(f"Start dreams again with the new {_words(name)}; the picture is still the one made before.")
+
+    def _remark(self, text: str) -> None:
+        self._notice, self._noticed = text, time.monotonic()
+        self._say(text)
+
+    def _fill_controls(self) -> None:
+        plan, many = self._plan, len(self._plan.octaves)
+        values = {"step_size": now("step size", plan.step_size), "layers": self._preset(), "octaves": self.octaves}
+        values |= {"octave_scale": self.octave_scale, "steps": self.steps, "jitter": self.jitter, "seed": self.seed}
+        self.controls.show(values, min(self.octave or many, many), many)
+        self.weights.show({path: now(f"weight of {path}", weight) for path, weight in plan.layers.items()})
+
+    def _preset(self) -> str:
+        """The preset of the layers that are set."""
+        name = OTHER_NAMES.get(self.layers, self.layers) if isinstance(self.layers, str) else self.layers
+        name = "animals" if name is None else name
+        known = isinstance(name, str) and name in DEPTHS and name not in self.net.layers_by_path
+        return name if known and dict(preset(self.net, name).weights) == dict(self._plan.layers) else OWN
+
+    # What is taken away.
+
+    def _asked(self) -> dict[str, Any]:
+        # Those that stay the same while it runs.
+        return {
+            "octaves": len(self._plan.octaves),
+            "octave_scale": self.octave_scale,
+            "steps": self._plan.steps_each,
+            "jitter": self._plan.jitter,
+            "seed": self._plan.seed,
+            "picture": self._held.digest,
+        }
+
+    def _settings(self) -> tuple[str, dict[str, Any]]:
+        steering = self._steering if self._made else Steering(self._plan.step_size, self._plan.layers)
+        settings = {"layers": steering.weights, "step_size": steering.step_size(), **(self._made or self._asked())}
+        settings |= self._until(None if self._last is None else self._chosen(self._last))
+        if steering.was_turned:
+            settings["steered"] = True
+        return "deepdream", settings
+
+    def snippet(self) -> str:
+        """The Python that makes the same dream without a widget; one that was steered is told to be another."""
+        verb, settings = self._settings()
+        if not settings.get("steered"):
+            return super().snippet()
+        return super().snippet() + "# The step size or the weights were turned while it ran: these are the last ones.\n"
+
+    def _name(self) -> str:
+        return f"{self.net.name}-dream-{'-'.join(self._steering.weights)}"
+
+
+def _keeping(plan: DreamPlan, kept: dict[int, DreamFrame]) -> Iterator[DreamFrame]:
+    """Dream, and keep the last frame of each octave: runs on the worker's thread."""
+    for frame in plan.frames():
+        if frame.step % plan.steps_each == 0:
+            frame.pictures  # noqa: B018 - read here, where the device is at hand
+            kept[frame.octave] = frame
+        yield frame
+
+
+def _words(name: str) -> str:
+    return "weight or layer" if name == "layers" else name.replace("_", " ")

@@ -1,1 +1,0 @@
-"""What a network paints into a photograph."""

@@ -1,0 +1,121 @@
+"""The tabs of an Explorer: which panel each one has, and what it takes from and gives to the shared choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cnnwidgets.panels.adversarial.adversarial_panel import AdversarialPanel
+from cnnwidgets.panels.base.panel import Panel
+from cnnwidgets.panels.base.spatial import spatial_layers
+from cnnwidgets.panels.deepdream.deepdream_panel import DeepDreamPanel
+from cnnwidgets.panels.explorer.choice import Choice
+from cnnwidgets.panels.feature_maps.feature_map_panel import FeatureMapPanel
+from cnnwidgets.panels.galleries.class_gallery import ClassGallery
+from cnnwidgets.panels.galleries.filter_gallery import PAGE, FilterGallery
+from cnnwidgets.panels.heatmaps.heatmap_panel import HeatmapPanel
+
+FIRST_CLASSES = ("goldfish", "tabby", "cheeseburger", "volcano")  # where a network knows them
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A tab.
+
+    Attributes:
+        title: of the tab.
+        make: the panel for a choice.
+        follow: brings the panel up to date with the choice.
+        gives: the traits of the panel, by the names of the choices that they change.
+    """
+
+    title: str
+    make: Callable[[Choice], Panel]
+    follow: Callable[[Any, Choice], None]
+    gives: Mapping[str, str]
+
+
+def _follow_filters(panel: FilterGallery, choice: Choice) -> None:
+    _set(panel, "layer", choice.layer)
+    unit = choice.unit
+    if unit is None or unit == panel.unit:
+        return
+    if unit not in panel.units:
+        first = unit // PAGE * PAGE
+        panel.units = tuple(range(first, min(first + PAGE, panel.net.layer(panel.layer).units)))
+    panel.unit = unit
+
+
+def _maps(choice: Choice) -> FeatureMapPanel:
+    seen = spatial_layers(choice.net)
+    return FeatureMapPanel(choice.net, choice.picture, choice.layer if choice.layer in seen else None)
+
+
+def _follow_maps(panel: FeatureMapPanel, choice: Choice) -> None:
+    _set(panel, "picture", choice.picture)
+    if choice.layer in panel.layers:
+        _set(panel, "layer", choice.layer)
+        if choice.unit is not None:
+            _set(panel, "unit", choice.unit)
+
+
+def _heat(choice: Choice) -> HeatmapPanel:
+    panel = HeatmapPanel(choice.net, choice.picture, target=choice.target)
+    _follow_heat(panel, choice)
+    return panel
+
+
+def _follow_heat(panel: HeatmapPanel, choice: Choice) -> None:
+    _set(panel, "picture", choice.picture)
+    if choice.layer in spatial_layers(choice.net):
+        _set(panel, "layer", choice.layer)
+    _set(panel, "target", choice.target)
+
+
+def _follow_dream(panel: DeepDreamPanel, choice: Choice) -> None:
+    _set(panel, "picture", choice.picture)
+    panel.weights.suggest(choice.layer)
+
+
+def _classes(choice: Choice) -> ClassGallery:
+    net = choice.net
+    known = [i for i in range(net.outputs[0].classes) if net.class_names and net.class_name(i) in FIRST_CLASSES]
+    first = known or list(range(min(4, net.outputs[0].classes)))
+    wanted = [] if choice.target is None else [choice.target]
+    return ClassGallery(net, list(dict.fromkeys(wanted + first)))
+
+
+def _follow_classes(panel: ClassGallery, choice: Choice) -> None:
+    if choice.target is None:
+        return
+    if choice.target not in panel.classes:
+        panel.classes = (*panel.classes, choice.target)
+    _set(panel, "unit", choice.target)
+
+
+def _follow_nudge(panel: AdversarialPanel, choice: Choice) -> None:
+    _set(panel, "picture", choice.picture)
+    _set(panel, "target", choice.target)
+
+
+def _set(panel: Panel, name: str, value: Any) -> None:
+    """Set what differs; arrays are the same only where they are one."""
+    old = getattr(panel, name)
+    if old is not value and (name == "picture" or old != value):
+        setattr(panel, name, value)
+
+
+KINDS = (
+    Kind(
+        "Filters",
+        lambda c: FilterGallery(c.net, c.layer, atlas=c.atlas),
+        _follow_filters,
+        {"layer": "layer", "unit": "unit"},
+    ),
+    Kind("Feature maps", _maps, _follow_maps, {"layer": "layer", "unit": "unit"}),
+    Kind("Where it looks", _heat, _follow_heat, {"layer": "layer", "target": "target"}),
+    Kind("DeepDream", lambda c: DeepDreamPanel(c.net, c.picture), _follow_dream, {}),
+    Kind("Classes", _classes, _follow_classes, {"target": "unit"}),
+    Kind("Fool it", lambda c: AdversarialPanel(c.net, c.picture, c.target), _follow_nudge, {"target": "target"}),
+)

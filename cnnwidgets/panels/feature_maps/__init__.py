@@ -1,0 +1,1 @@
+"""The feature maps of a photograph, and what one position of them sees."""

@@ -1,0 +1,146 @@
+"""What a network takes for the most typical goldfish: a gallery over its logits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+import traitlets
+
+from cnnwidgets.errors import BadTarget
+from cnnwidgets.frame import Frame
+from cnnwidgets.model.network import as_network
+from cnnwidgets.panels.galleries.tile_gallery import TileGallery
+from cnnwidgets.visualize.classes import ClassesPlan, plan_classes
+from cnnwidgets.visualize.presets import CLASS_RECIPES
+
+LARGE = 160  # pixels of the enlarged picture: larger ones show several small subjects
+MOST_CLASSES = 16
+
+
+class ClassGallery(TileGallery):
+    """A live gallery: one tile for each class, the picture that maximises it; click one to climb it large.
+
+    Args:
+        net: a Network or a bare Keras model.
+        classes: indices or names.
+        size: of a tile in pixels; 128, or a fixed network's own size, if not given.
+        steps: 1 to 2048.
+        seed: the same seed gives the same pictures.
+        recipe: "fourier", "natural" or "textbook".
+        output: of a model with several, its index or name.
+
+    Attributes:
+        classes, size, steps, seed, recipe, output: as given; set one to change it, a run under way begins again.
+        unit: the chosen tile's class, or `None`; choosing one climbs it large.
+
+    Raises:
+        BadTarget, BadModel: what `visualize_classes` would raise.
+
+    Example:
+        >>> ClassGallery(net, ["goldfish", "cheeseburger"])
+    """
+
+    classes = traitlets.Tuple()
+    output = traitlets.Any(None, allow_none=True)
+    steps = traitlets.Int(64)
+
+    _word = "Class"
+    _plan: ClassesPlan
+
+    def __init__(
+        self,
+        net: Any,
+        classes: Iterable[int | str],
+        size: int | tuple[int, int] | None = None,
+        steps: int = 64,
+        seed: int = 0,
+        recipe: str = "fourier",
+        output: int | str | None = None,
+    ) -> None:
+        network = as_network(net)
+        plan = plan_classes(network, classes, size, steps, recipe, output=output, seed=seed)
+        names = network.class_names or ()
+        self._add = widgets.Combobox(
+            options=list(dict.fromkeys(names)), placeholder="add a class by name", ensure_option=False,
+            tooltip="A class by name or index",
+        )  # fmt: skip
+        self._add.layout.width = "210px"
+        self._remove = self._button("Remove", "times", self._remove_chosen, "Take the chosen class out of the gallery")
+        super().__init__(network, plan, tuple(CLASS_RECIPES), size)
+        self.classes, self.output = plan.units, output
+        self._quiet = False
+        self._choice.layout.width = "220px"
+        self._fill_controls()
+        self._add.observe(lambda change: self._guarded(self._add_class, change["new"]), "value")
+        self._rest()
+
+    def _row(self) -> Sequence[widgets.Widget]:
+        return [self._add, self._remove]
+
+    def _planned(self) -> ClassesPlan:
+        return plan_classes(
+            self.net, self.classes, self.size, self.steps, self.recipe, output=self.output, seed=self.seed
+        )
+
+    def _large(self, unit: int) -> tuple[str, Iterator[Frame]]:
+        size = None if self.net.inputs[self._plan.canvas.which].is_fixed else LARGE
+        plan = plan_classes(self.net, [unit], size, self.steps, self.recipe, output=self.output, seed=self.seed)
+        return self._label(unit), plan.frames()
+
+    def _label(self, unit: int) -> str:
+        return self.net.class_name(unit, self._plan.output)
+
+    def _settings(self) -> tuple[str, dict[str, Any]]:
+        own: dict[str, Any] = {"classes": list(self._plan.units)}
+        if self.output is not None:
+            own["output"] = self.output
+        return "visualize_classes", own | self._shared_settings()
+
+    def _name(self) -> str:
+        return f"{self.net.name}-classes-{'-'.join(map(str, self._plan.units[:4]))}"
+
+    def _invitation(self) -> str:
+        count = len(self._plan.units)
+        tiles = f"{count} pictures" if count > 1 else "one picture"
+        return (
+            f"Start paints {tiles} out of noise, each the picture that maximizes its class's logit. "
+            f"About {self._estimate()} here. Watch for the parts by which the network knows the class."
+        )
+
+    def _doing(self, frame: Any) -> str:
+        return "Optimizing: each step makes the pictures more of their class, and less of its rivals."
+
+    def _conclusion(self) -> str:
+        failed = sum(bool(note) for note in self.result.notes)
+        words = f"{failed} of {len(self.result.units)} are seen as something else. " if failed else ""
+        advice = "The numbers are logits. Click a tile to optimize it at a larger size; add another class by name."
+        return f"{super()._conclusion()}{words}{advice}"
+
+    def _add_class(self, name: str) -> None:
+        if not name.strip():
+            return
+        wanted = int(name) if name.strip().isdigit() else name
+        index = self.net.class_index(wanted, self._plan.output)
+        if len(self.classes) >= MOST_CLASSES:
+            raise BadTarget(f"At most {len(self.classes)} classes are shown together. Remove one first.")
+        if index not in self.classes:
+            self.classes = (*self.classes, index)
+        self._add.value = ""
+
+    def _remove_chosen(self) -> None:
+        if self.unit is None:
+            raise BadTarget("No class is chosen. Click its tile, or choose it in the menu, first.")
+        left = tuple(c for c in self.classes if c != self.unit)
+        if not left:
+            raise BadTarget("This is the last class. Add another one before you remove it.")
+        self.classes = left
+
+    @traitlets.validate("classes")
+    def _as_indices(self, proposal: Any) -> tuple[int, ...]:
+        return tuple(self.net.class_index(one, self._plan.output) for one in proposal["value"])
+
+    @traitlets.observe("classes", "output")
+    def _classes_changed(self, change: dict[str, Any]) -> None:
+        self._apply(change["name"], change["old"])

@@ -1,0 +1,260 @@
+"""What the units of a layer look for, painting themselves out of noise side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import traitlets
+
+from cnnwidgets import pictures
+from cnnwidgets.atlas.atlas import Atlas
+from cnnwidgets.errors import BadTarget
+from cnnwidgets.frame import Frame
+from cnnwidgets.model.network import as_network
+from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.side_run import SIZE, STEPS
+from cnnwidgets.panels.galleries.ready_tiles import NOT_YET, ReadyTiles, checked_atlas, part_of, ready_in
+from cnnwidgets.panels.galleries.tile_gallery import TileGallery
+from cnnwidgets.visualize import objectives
+from cnnwidgets.visualize import units as units_
+from cnnwidgets.visualize.ascent import ascend, check_unit
+from cnnwidgets.visualize.batches import Tiles, UnitsFrame
+from cnnwidgets.visualize.presets import UNIT_RECIPES
+from cnnwidgets.visualize.units import UnitsPlan
+
+PAGE = 16
+
+
+class FilterGallery(TileGallery):
+    """A live gallery: one tile for each unit of a layer, climbed together; click one to climb it large.
+
+    Args:
+        net: a Network or a bare Keras model.
+        layer: a path; the last convolution if not given.
+        units: indices; the first 16 if not given.
+        size: of a tile in pixels; 64, or a fixed network's own size, if not given.
+        steps: 1 to 2048.
+        seed: the same seed gives the same pictures.
+        recipe: "fourier", "natural" or "textbook".
+        atlas: from `open_atlas`: what it holds of this network and these settings is shown at once, and Start climbs
+            only what is missing.
+
+    Attributes:
+        layer, units, size, steps, seed, recipe, atlas: as given; set one to change it, a run under way begins again.
+        unit: the chosen tile's unit, or `None`; choosing one climbs it large.
+
+    Raises:
+        BadTarget, BadModel: what `visualize_units` would raise.
+
+    Example:
+        >>> FilterGallery(net, "fire5_concat", units=range(16), atlas=open_atlas("atlas.zarr"))
+    """
+
+    layer = traitlets.Unicode()
+    units = traitlets.Tuple()
+    atlas = traitlets.Any(None, allow_none=True)
+    _plan: UnitsPlan
+    _ready = ReadyTiles()
+
+    def __init__(
+        self,
+        net: Any,
+        layer: str | None = None,
+        units: Iterable[int] | None = None,
+        size: int | tuple[int, int] | None = None,
+        steps: int = 32,
+        seed: int = 0,
+        recipe: str = "fourier",
+        atlas: Atlas | None = None,
+    ) -> None:
+        network, atlas = as_network(net), checked_atlas(atlas)
+        chosen = network.layer(layer).path if layer is not None else _last_convolution(network)
+        if units is None:
+            units = range(min(PAGE, network.layer(chosen).units))
+        plan = units_.plan_units(network, chosen, units, size, steps, recipe, seed=seed)
+        self._previous = self._button("Previous units", "chevron-left", lambda: self._turn(-1), "Units before these")
+        self._next = self._button("Next units", "chevron-right", lambda: self._turn(1), "Units after these")
+        self._page = markup.markup("")
+        self._page.layout.margin = "0 8px"
+        super().__init__(network, plan, tuple(UNIT_RECIPES), size)
+        self.layer, self.units, self.atlas = chosen, plan.units, atlas
+        self._quiet = False
+        self._adopt(plan)
+        self._fill_controls()
+        self._rest()
+        if self._ready.pictures:
+            self._recall()
+
+    def _row(self) -> Sequence[widgets.Widget]:
+        return [self._previous, self._page, self._next]
+
+    @property
+    def _path(self) -> str:
+        return self._plan.layer.path
+
+    def _planned(self) -> UnitsPlan:
+        return units_.plan_units(self.net, self.layer, self.units, self.size, self.steps, self.recipe, seed=self.seed)
+
+    # What the atlas holds.
+
+    def _adopt(self, plan: Tiles) -> None:
+        super()._adopt(plan)
+        self._ready = ready_in(self.atlas, self._plan)
+
+    @property
+    def _is_mixed(self) -> bool:
+        """Whether a part of the page is in the atlas, and another one must be climbed."""
+        return bool(self._ready.pictures) and bool(self._ready.missing(self._plan.units))
+
+    @property
+    def _climbs(self) -> UnitsPlan:
+        return replace(self._plan, units=self._ready.missing(self._plan.units)) if self._is_mixed else self._plan
+
+    def _frames(self) -> Iterator[UnitsFrame]:
+        frames = super()._frames()
+        ready, units = self._ready, self._plan.units
+        return (ready.beside(frame, units) for frame in frames) if self._is_mixed else frames
+
+    def _key(self) -> str:
+        recipe, units = self.recipe_of(), self._climbs.units
+        own = {"units": list(units), "columns": pictures.columns_for(len(units))}
+        return replace(recipe, settings={**recipe.settings, **own}).key()
+
+    def _remember(self, frame: UnitsFrame) -> None:
+        super()._remember(part_of(frame, self._climbs.units) if self._is_mixed else frame)
+
+    def _found(self) -> tuple[UnitsFrame | None, str]:
+        ready, plan = self._ready, self._plan
+        missing = len(ready.missing(plan.units))
+        if not missing:
+            return ready.blank(plan), "From the atlas. Start paints it again."
+        kept, origin = super()._found()
+        if not ready.pictures:
+            return kept, f"{ready.why_none} {origin}".strip()
+        if kept is not None:
+            return ready.beside(kept, plan.units), "From the atlas, the rest made earlier and kept."
+        words = f"{len(plan.units) - missing} of {len(plan.units)} are from the atlas. Start paints the missing ones."
+        return ready.blank(plan), words
+
+    def _rest(self) -> None:
+        super()._rest()
+        if self._ready.why_none:
+            self._say(self._ready.why_none)
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether what is shown is what its recipe says: no part of it is painted to its end and another not yet."""
+        last = self._last
+        return last is not None and not (self._is_mixed and (not last.notes or NOT_YET in last.notes))
+
+    def save(self, path: str | Path) -> Path:
+        """Save the picture as PNG, its recipe inside, or the run as GIF; nothing is ever half written.
+
+        Raises:
+            BadTarget: for another suffix, when there is nothing to save yet, or a part of the page is missing.
+        """
+        if self._last is not None and not self._is_complete:
+            raise BadTarget("Some of the pictures are not rendered yet. Press Start, or call run(), first.")
+        return super().save(path)
+
+    def _show_state(self) -> None:
+        super()._show_state()
+        for name in ("save", "gif"):
+            self._buttons[name].disabled |= not self._is_complete
+
+    def _large(self, unit: int) -> tuple[str, Iterator[Frame]]:
+        plan = self._plan
+        size = None if self.net.inputs[plan.canvas.which].is_fixed else SIZE
+        objective = objectives.unit(plan.layer.path, unit, call=plan.call)
+        return f"{plan.layer.path} · {unit}", ascend(self.net, objective, size, STEPS, seed=plan.seed)
+
+    def _settings(self) -> tuple[str, dict[str, Any]]:
+        plan = self._plan
+        own = {"layer": plan.layer.path, "units": list(plan.units), "call": plan.call}
+        return "visualize_units", own | self._shared_settings()
+
+    def _name(self) -> str:
+        units = self._plan.units
+        return f"{self.net.name}-{self._plan.layer.path}-{units[0]}-{units[-1]}"
+
+    def _invitation(self) -> str:
+        count = len(self._plan.units)
+        tiles = f"{count} pictures" if count > 1 else "one picture"
+        return (
+            f"Start paints {tiles} out of noise, one for each unit of {self._plan.layer.path}: "
+            f"the pattern that activates it most. About {self._estimate()} here. Watch for edges and colors in "
+            "early layers, textures in the middle, parts of things in late ones."
+        )
+
+    def _phase(self, frame: UnitsFrame) -> str:
+        return frame.phase
+
+    def _doing(self, frame: UnitsFrame) -> str:
+        if frame.phase:
+            return "Some units stayed at zero; retrying with more steps and a different seed."
+        return "Optimizing: each step changes the pictures so that their units activate more."
+
+    def _conclusion(self) -> str:
+        silent = [note for note in self.result.notes if note]
+        words = f"{len(silent)} of {len(self.result.units)} units never fire; see their captions. " if silent else ""
+        advice = f"Click a tile to optimize it at a larger size; Next units shows more of {self._plan.layer.path}."
+        return f"{super()._conclusion()}{words}{advice}"
+
+    def _turn(self, pages: int) -> None:
+        """Turn to the units before or after these, as many as now."""
+        count, last = len(self.units), self._plan.layer.units
+        first = min(max(0, self.units[0] + pages * count), max(0, last - 1) // count * count)
+        self.units = tuple(range(first, min(first + count, last)))
+
+    @traitlets.validate("layer")
+    def _known_layer(self, proposal: Any) -> str:
+        return self.net.layer(proposal["value"]).path
+
+    @traitlets.validate("units")
+    def _as_units(self, proposal: Any) -> tuple[int, ...]:
+        return tuple(proposal["value"])
+
+    @traitlets.validate("unit")
+    def _known_unit(self, proposal: Any) -> int | None:
+        unit = proposal["value"]
+        return None if unit is None else check_unit(self._plan.layer, unit)
+
+    @traitlets.validate("atlas")
+    def _an_atlas(self, proposal: Any) -> Atlas | None:
+        return checked_atlas(proposal["value"])
+
+    @traitlets.observe("atlas")
+    def _atlas_changed(self, change: dict[str, Any]) -> None:
+        self._apply("atlas", change["old"])
+
+    @traitlets.observe("layer", "units")
+    def _page_changed(self, change: dict[str, Any]) -> None:
+        """Other units; a layer that has fewer shows its first ones."""
+        if self._quiet:
+            return
+        units = self.units
+        most = self.net.layer(self.layer).units
+        if change["name"] == "layer" and most <= max(units):
+            self._take("units", tuple(range(min(PAGE, most))))
+        self._apply(change["name"], change["old"], {"units": units})
+
+    def _fill_controls(self) -> None:
+        super()._fill_controls()
+        plan = self._plan
+        first, last = min(plan.units), max(plan.units)
+        self._page.value = markup.title(f"{first} to {last} of {plan.layer.units} in {plan.layer.path}")
+        self._previous.disabled = first == 0
+        self._next.disabled = last >= plan.layer.units - 1
+
+
+def _last_convolution(net: Any) -> str:
+    fitting = [info.path for info in net.layers if info.kind == "conv" and info.is_spatial and info.units]
+    if not fitting:
+        fitting = [info.path for info in net.layers if info.units and info.calls]
+    if not fitting:
+        raise BadTarget(f"{net!r} has no layer with units. Give a convolutional network.")
+    return fitting[-1]

@@ -1,0 +1,1 @@
+"""Heatmaps over a photograph, for any class, layer and method."""

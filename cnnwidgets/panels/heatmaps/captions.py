@@ -1,0 +1,114 @@
+"""What a HeatmapPanel says in words about what it shows: captions, legend, bars, the conclusion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets import pictures
+from cnnwidgets.explain.class_activation_map import Heatmap
+from cnnwidgets.explain.overlays import method_guide
+from cnnwidgets.explain.overlays.comparison import Look, Question
+from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles, Tile
+from cnnwidgets.model.network import Network, Prediction
+from cnnwidgets.model.outputs import find as find_output
+from cnnwidgets.panels.base import markup
+
+LIKELY = 5  # classes that are shown as bars
+
+
+def target_name(question: Question, frame: Look) -> str:
+    """The class that is explained, by name."""
+    if callable(question.target):
+        return "your function"
+    if question.target is None:
+        return frame.predictions[0].name
+    if isinstance(question.target, str):
+        return question.target
+    return question.net.class_name(int(question.target), find_output(question.output, question.net.outputs))
+
+
+def rather_than(question: Question) -> str:
+    """The classes that it is compared with; "" for none."""
+    against = question.against
+    if against is None:
+        return ""
+    every = against if isinstance(against, (list, tuple, range)) else [against]
+    return "rather than " + ", ".join(one if isinstance(one, str) else question.net.class_name(one) for one in every)
+
+
+def class_chosen(net: Network, target: Any, output: int | str | None) -> int | None:
+    """The index of a class that was named; `None` for the top class and for functions."""
+    if target is None or callable(target):
+        return None
+    return net.class_index(target, find_output(output, net.outputs))
+
+
+def unasked(net: Network, output: int | str | None) -> tuple[Prediction, ...]:
+    """All classes before the network is asked."""
+    which = find_output(output, net.outputs)
+    every = range(net.outputs[which].classes)
+    return tuple(Prediction(index, net.class_name(index, which), float("nan")) for index in every)
+
+
+def captions(tiles: HeatTiles) -> list[tuple[str, str, str]]:
+    """For each cell of the grid its name, its words and, where there is something to note, words with the note."""
+    by_cell = {tile.cell: _caption(tiles.look, tile) for tile in tiles.tiles}
+    return [by_cell.get(cell, ("", "", "")) for cell in range(tiles.columns * tiles.rows)]
+
+
+def _caption(frame: Look, tile: Tile) -> tuple[str, str, str]:
+    question, heat, method = tile.question, tile.heat, method_guide.label(tile.question.method)
+    place = [(heat.input or "all pictures") if len(question.net.picture_inputs) > 1 else ""]
+    place.append(f"call {heat.call}" if heat.path and len(frame.columns[tile.number]) > 1 else "")
+    name = " · ".join(filter(None, place))
+    words = [method if name else "", target_name(question, frame), rather_than(question)]
+    words.append("log-odds" if question.of == "log_odds" else "")
+    words.append(question.net.name if question.net is not frame.questions[0].net else "")
+    words.append("shuffled weights" if question.is_shuffled else "")
+    text = " · ".join(filter(None, words))
+    return name or method, text, f"{text} · {heat.note.partition(':')[0]}" if heat.note else ""
+
+
+def legend(tiles: HeatTiles, brush: Brush) -> str:
+    """The color scale as HTML."""
+    table = pictures.to_uint8(pictures.colormap(brush.colormap)[::17])
+    colors = [(int(r), int(g), int(b)) for r, g, b in table]
+    largest = f"{tiles.largest(0, brush.is_signed):.3g}" if tiles.shares_scale else "each map's largest"
+    if brush.is_signed:
+        return markup.legend(
+            colors, 0, f"-{largest}", largest, "Blue is evidence against the class, red is evidence for it."
+        )
+    is_fine = tiles.tiles[0].question.method in method_guide.FINE
+    what = "How strongly the class depends on each pixel" if is_fine else "Evidence for the class"
+    words = f"{what}; where there is little, the picture shows through."
+    return markup.legend(colors, brush.threshold, "0", largest, words)
+
+
+def bars(frame: Look) -> str:
+    """The most probable classes, and the one that is explained, as HTML."""
+    question = frame.questions[0]
+    wanted = class_chosen(question.net, question.target, question.output)
+    if question.target is None:
+        wanted = frame.predictions[0].index
+    shown = [line for rank, line in enumerate(frame.predictions) if rank < LIKELY or line.index == wanted]
+    at = next((n for n, line in enumerate(shown) if line.index == wanted), None)
+    return markup.bars([(line.name, line.probability) for line in shown], at, "The most probable classes")
+
+
+def conclusion(frame: Look, remark: str) -> str:
+    """What is seen, in a sentence or two; what is to be noted comes first."""
+    question, heat = frame.questions[0], frame.columns[0][0]
+    note = next((one.note for one in frame.columns[0] if one.note), "")
+    if note:
+        return f"{remark} {note[:1].upper()}{note[1:]}.".strip()
+    closing = "" if remark else " Click the picture to hide a part of it from the network."
+    return f"{remark} {_peak(heat, question, frame)}{closing}".strip()
+
+
+def _peak(heat: Heatmap, question: Question, frame: Look) -> str:
+    row, column = np.unravel_index(int(np.argmax(heat.map)), heat.map.shape)
+    where = f" at {heat.path}" if heat.path else ""
+    name = target_name(question, frame)
+    return f"{method_guide.label(question.method)} for {name}{where}: strongest at x {column}, y {row}."

@@ -1,0 +1,155 @@
+"""A place of the picture that is hidden from the network: chosen by a click or by numbers, answered in a sentence."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ipywidgets as widgets
+
+from cnnwidgets.errors import JobFailed
+from cnnwidgets.explain.hidden_region import Hidden, hide_place
+from cnnwidgets.explain.overlays.comparison import Question
+from cnnwidgets.explain.overlays.overlay_tiles import HeatTiles, Place
+from cnnwidgets.jobs import Job, worker
+from cnnwidgets.jobs.failure import Failure
+from cnnwidgets.model.network import Network
+from cnnwidgets.panels.base import markup
+from cnnwidgets.pictures.cells import Square
+
+HINT = "Click the picture: the evidence at that position, and what the network predicts without it."
+
+
+class HiddenPlace(widgets.VBox):
+    """Numbers that say where, and what came of hiding that place.
+
+    Attributes:
+        hidden: what changed, `None` before.
+        words: what is said about it.
+        traceback: of what went wrong.
+
+    Args:
+        on_ask: called with (x, y, tile), in the picture's pixels, when the reader presses the button.
+        on_change: called when an answer is there or forgotten, on whatever thread.
+        shuffled: gives a copy of a network that knows nothing, for a seed.
+    """
+
+    def __init__(
+        self,
+        on_ask: Callable[[int, int, int], object],
+        on_change: Callable[[], object],
+        shuffled: Callable[[Network, int], Network],
+    ) -> None:
+        self._on_change, self._shuffled = on_change, shuffled
+        self._job: Job[Hidden] | None = None
+        self._tile = 0
+        self._is_told = threading.Event()
+        self.hidden: Hidden | None = None
+        self.words = HINT
+        self.traceback = ""
+        narrow, slim = {"width": "78px"}, {"description_width": "16px"}
+        self._which = widgets.Dropdown(options=[("map 1", 0)], layout=widgets.Layout(width="200px", display="none"))
+        self._x = widgets.BoundedIntText(0, description="x", layout=widgets.Layout(**narrow), style=slim)
+        self._y = widgets.BoundedIntText(0, description="y", layout=widgets.Layout(**narrow), style=slim)
+        self._button = widgets.Button(
+            description="Hide this place",
+            tooltip="Cover the place with a grey square, and ask the network again",
+            layout=widgets.Layout(width="auto"),
+        )
+        self._button.on_click(lambda _: on_ask(self._x.value, self._y.value, self._which.value))
+        self._line = markup.markup(markup.status(HINT))
+        row = widgets.HBox([self._which, self._x, self._y, self._button], layout=widgets.Layout(flex_flow="row wrap"))
+        super().__init__([row, self._line])
+
+    def __repr__(self) -> str:
+        return f"HiddenPlace({self.words!r})"
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the network is being asked."""
+        return self._job is not None and not self._job.ended
+
+    @property
+    def marked(self) -> tuple[int, Square] | None:
+        """The tile and the place on it that is hidden."""
+        return None if self.hidden is None else (self._tile, self.hidden.square)
+
+    def offer(self, names: list[str], sizes: list[tuple[int, int]]) -> None:
+        """Let places on these tiles be chosen, on pictures of (height, width)."""
+        options = [(name, index) for index, name in enumerate(names)]
+        if list(self._which.options) != options:
+            self._which.options = options
+        self._which.layout.display = "" if len(names) > 1 else "none"
+        self._y.max, self._x.max = (max(lengths) - 1 for lengths in zip(*sizes, strict=True))
+
+    def begin(self, tiles: HeatTiles, place: Place) -> Job[Hidden]:
+        """Let the worker ask the network without a place, and do not wait; an earlier question is dropped."""
+        self.forget()
+        evidence = tiles.evidence(place)
+        tile = tiles.tiles[place.tile]
+        ask = self._frames(tile.question, tiles.look.picture.given, tile.which, (place.x, place.y))
+        self._is_told.clear()
+        self._job = job = Job(ask, on_change=lambda job: self._heard(job, place.tile, evidence))
+        self._which.value, (self._x.value, self._y.value) = place.tile, tiles.pixel(place)
+        self._tell(f"{evidence} Asking the network without it.")
+        worker().submit(job)
+        return job
+
+    def answer(self, job: Job[Hidden]) -> Hidden:
+        """Wait for what changes.
+
+        Raises:
+            JobFailed: when the network cannot be asked.
+        """
+        worker().run(job)
+        self._is_told.wait()
+        if self.hidden is None:
+            raise JobFailed(self.words)
+        return self.hidden
+
+    def forget(self) -> None:
+        """Show no place."""
+        if self._job is not None:
+            self._job.release()
+        self._is_told.set()
+        shown, self._job, self.hidden = self.hidden, None, None
+        self._tell(HINT)
+        if shown is not None:
+            self._on_change()
+
+    def _frames(self, question: Question, picture: object, which: int, place: tuple[float, float]) -> Iterator[Hidden]:
+        net = self._shuffled(question.net, question.seed) if question.is_shuffled else question.net
+        index = net.picture_inputs[which]
+        yield hide_place(net, picture, place, question.target, output=question.output, which=index, size=question.size)
+
+    def _heard(self, job: Job[Any], tile: int, evidence: str) -> None:
+        if job is self._job and job.ended:
+            self._take(job, tile, evidence)
+            self._on_change()
+            self._is_told.set()
+
+    def _take(self, job: Job[Any], tile: int, evidence: str) -> None:
+        answer = job.frame
+        if job.state == "error":
+            failure = Failure(job.error, job.error_kind, job.error_types, job.traceback)
+            self.traceback = failure.traceback
+            self._tell(markup.complaint(failure), is_error=True)
+        elif answer is not None:
+            self.hidden, self._tile = answer, tile
+            self._tell(f"{evidence} {told(answer)}")
+
+    def _tell(self, text: str, is_error: bool = False) -> None:
+        self.words = text
+        self._line.value = markup.status(text, is_error)
+
+
+def told(hidden: Hidden) -> str:
+    """What hiding a place changes, in a sentence."""
+    if not hidden.name:
+        return f"Without it your target goes from {hidden.before:.3g} to {hidden.after:.3g}."
+    before, after = markup.percent(hidden.before), markup.percent(hidden.after)
+    verb = "falls" if hidden.after < hidden.before else "rises"
+    change = f"stays at {after}" if before == after else f"{verb} from {before} to {after}"
+    other = "" if hidden.top == hidden.name else f" The network then says {hidden.top}."
+    return f"Without it {hidden.name} {change}.{other}"

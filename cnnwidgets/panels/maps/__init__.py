@@ -1,1 +1,0 @@
-"""What a photograph makes a layer answer."""

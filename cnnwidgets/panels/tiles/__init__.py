@@ -1,1 +1,0 @@
-"""Pictures that paint themselves side by side."""

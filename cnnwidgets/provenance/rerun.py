@@ -1,0 +1,164 @@
+"""Make a saved picture again, from the recipe inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets import pictures
+from cnnwidgets.activations.feature_maps import display_maps, feature_maps
+from cnnwidgets.errors import BadModel, BadPicture, BadTarget, quoted
+from cnnwidgets.explain.overlays.comparison import FUNCTION, Question, look
+from cnnwidgets.explain.overlays.held_picture import HeldPicture
+from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles
+from cnnwidgets.explain.sanity_check import randomized
+from cnnwidgets.frame import last_of
+from cnnwidgets.model.network import Network, as_network
+from cnnwidgets.provenance.recipe import Recipe
+from cnnwidgets.provenance.snippets import BUNDLED, VERBS
+from cnnwidgets.visualize import objectives
+from cnnwidgets.visualize.adversarial import adversarial
+from cnnwidgets.visualize.ascent import ascend
+from cnnwidgets.visualize.classes import visualize_classes
+from cnnwidgets.visualize.dream.deepdream import deepdream
+from cnnwidgets.visualize.units import visualize_units
+from cnnwidgets.zoo import load_network
+
+
+def rerun(png: bytes | str | Path, net: Network | Any = None, picture: object = None) -> bytes:
+    """The PNG that a recipe makes: on the same machine and versions the same bytes.
+
+    Args:
+        png: a PNG that a panel saved: its bytes, or its path.
+        net: the network, where it is not one of this package's own.
+        picture: the photograph, or one for each input, where it began with one.
+
+    Raises:
+        BadPicture: for what is no PNG with a recipe, and for another photograph or none where one is needed.
+        BadModel: for a network with other weights.
+        BadTarget: for a recipe that cannot be run again.
+
+    Example:
+        >>> rerun("dream.png", picture="cat.jpg") == open("dream.png", "rb").read()
+        True
+    """
+    recipe = Recipe.from_png(png)
+    network = _network(recipe, net)
+    made = _MAKERS[recipe.verb](network, recipe.settings, _held(recipe, network, picture))
+    return pictures.to_png(pictures.displayable(made), recipe.to_dict())
+
+
+def _network(recipe: Recipe, net: Any) -> Network:
+    if net is None and recipe.network not in BUNDLED:
+        raise BadTarget(f"The network {quoted(recipe.network)} is not in this package. Give it as net.")
+    network = load_network(recipe.network) if net is None else as_network(net)
+    if network.fingerprint() != recipe.fingerprint:
+        raise BadModel(
+            f"{quoted(network.name)} differs from the network of the picture in weights, layers (names count) or "
+            "preprocessing. Give the same network."
+        )
+    return network
+
+
+def _held(recipe: Recipe, net: Network, picture: object) -> Any:
+    """The photograph that it began with; `None` where it began with none."""
+    if "picture" not in VERBS[recipe.verb].first:
+        return None
+    if picture is None:
+        raise BadPicture(f"A picture made by {recipe.verb} needs the photograph it began with. Give it as picture=....")
+    held = HeldPicture(net, picture, recipe.settings.get("size"))
+    if held.digest != recipe.settings.get("picture"):
+        raise BadPicture(
+            f"This is another photograph than the one that {recipe.verb} began with: their pixels differ. "
+            "Give the original file or array, unchanged, as picture=...."
+        )
+    return held
+
+
+def _tiles(verb: Callable[..., Any], first: str) -> Callable[[Network, Mapping[str, Any], Any], Any]:
+    def make(net: Network, settings: Mapping[str, Any], _: Any) -> Any:
+        given = _keywords(verb.__name__, settings)
+        size = given.get("size")
+        given["size"] = tuple(size) if isinstance(size, (list, tuple)) else size
+        made = verb(net, settings[first], **given)
+        return pictures.mosaic(pictures.to_uint8(made.pictures), settings.get("columns"))
+
+    return make
+
+
+def _climbed(net: Network, settings: Mapping[str, Any], _: Any) -> Any:
+    objective = objectives.channel(settings["layer"], settings["unit"])
+    last = last_of(ascend(net, objective, settings.get("size"), settings["steps"], seed=settings["seed"]))
+    return pictures.to_uint8(np.asarray(last.pictures[0]))
+
+
+def _maps(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
+    ((_, maps),) = feature_maps(net, held.given, **_keywords("feature_maps", settings)).items()
+    return pictures.tile_maps(display_maps(maps[..., list(settings["shown"])], settings["how"]), settings["columns"])
+
+
+def _from_photograph(verb: Callable[..., Iterator[Any]]) -> Callable[[Network, Mapping[str, Any], HeldPicture], Any]:
+    def make(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
+        if settings.get("steered"):
+            raise BadTarget(
+                "Its settings were changed while it ran, so they do not show how it was made. "
+                "Run its snippet() for a similar one."
+            )
+        frames = verb(net, held.given, **_keywords(verb.__name__, settings))
+        return _at(frames, settings).pictures[0]
+
+    return make
+
+
+def _heat(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
+    questions = tuple(_question(net, asked) for asked in (settings, *settings["beside"]))
+    seen = _at(look(questions, held, randomized), settings)
+    return HeatTiles(seen).whole(Brush(settings["opacity"], settings["threshold"], settings["colormap"]))
+
+
+_LATER = ("size", "of", "against", "channels")  # settings that older files do not have
+
+
+def _question(net: Network, asked: Mapping[str, Any]) -> Question:
+    if asked["target"] == FUNCTION:
+        raise BadTarget("It explains a function, which is not in the recipe. Run the panel with it as target instead.")
+    named = {name: asked[name] for name in ("target", "method", "output", "seed", *_LATER) if name in asked}
+    return Question(_asked_network(net, asked), asked.get("layer"), is_shuffled=asked.get("shuffled", False), **named)
+
+
+def _asked_network(net: Network, asked: Mapping[str, Any]) -> Network:
+    """The network itself, where the question names no other."""
+    if asked.get("fingerprint", net.fingerprint()) == net.fingerprint():
+        return net
+    other = asked["network"]
+    if other in BUNDLED and (network := load_network(other)).fingerprint() == asked["fingerprint"]:
+        return network
+    raise BadTarget(f"It compares with the network {quoted(other)}. Run the panel with it as second_net instead.")
+
+
+def _keywords(verb: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name in VERBS[verb].keywords}
+
+
+def _at(frames: Iterator[Any], settings: Mapping[str, Any]) -> Any:
+    """The frame whose picture was saved: the last one, or where the run was stopped."""
+    until = settings.get("until")
+    for frame in frames:
+        if frame.step == until:
+            break
+    return frame
+
+
+_MAKERS: dict[str, Callable[[Network, Mapping[str, Any], Any], Any]] = {
+    "visualize_units": _tiles(visualize_units, "layer"),
+    "visualize_classes": _tiles(visualize_classes, "classes"),
+    "ascend": _climbed,
+    "feature_maps": _maps,
+    "class_activation_map": _heat,
+    "attribution": _heat,
+    "deepdream": _from_photograph(deepdream),
+    "adversarial": _from_photograph(adversarial),
+}

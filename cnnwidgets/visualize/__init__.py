@@ -1,0 +1,1 @@
+"""What does it look for? Pictures made by gradient ascent."""

@@ -1,0 +1,267 @@
+"""Nudges too small to see that change what a network says: climbed inside a budget, or drawn at random to compare."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.errors import BadModel, BadTarget, quoted
+from cnnwidgets.frame import Array, Frame
+from cnnwidgets.model.arguments import checked_seed, checked_steps, number
+from cnnwidgets.model.backend import compiled, tf
+from cnnwidgets.model.canvas import Canvas
+from cnnwidgets.model.network import Network, Prediction, as_network
+from cnnwidgets.model.outputs import check_classes
+from cnnwidgets.model.outputs import find as find_output
+from cnnwidgets.model.picture_size import Size
+from cnnwidgets.visualize import ascent as ascent_
+from cnnwidgets.visualize import objectives
+from cnnwidgets.visualize.ascent import Ascent
+from cnnwidgets.visualize.canvas_choice import canvas_around
+from cnnwidgets.visualize.objective_values import checked, read
+from cnnwidgets.visualize.objectives import Objective, Term, numbers_of
+from cnnwidgets.visualize.optimizers import MomentumSign
+from cnnwidgets.visualize.parametrizations import Pixels
+
+SHARE = 0.5  # of the budget, that one step goes: a quarter leaves some targets out of reach in 10 steps
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class AdversarialFrame(Frame):
+    """A Frame of a nudge: an 8-bit picture inside the budget, and what the network says to it.
+
+    `values` are the log-odds, before this step, of what is climbed.
+
+    Attributes:
+        original: [1, H, W, C] float32, the picture before any step, in 8 bits and at the network's size.
+        class_index: the target; where there is none, the class that the picture is pushed away from.
+        is_targeted: whether there is a target.
+        predict: what the network says to pictures, every class, best first.
+    """
+
+    original: Array
+    class_index: int
+    is_targeted: bool
+    predict: Callable[[Array], list[Prediction]]
+
+    @functools.cached_property
+    def predictions(self) -> tuple[Prediction, ...]:
+        """Every class, best first, for this very picture; the network runs when this is first read."""
+        return tuple(self.predict(self.pictures))
+
+    @property
+    def prediction(self) -> Prediction:
+        """The top class of this picture."""
+        return self.predictions[0]
+
+    @property
+    def probability(self) -> float:
+        """Of `class_index`, 0 to 1."""
+        return next(p.probability for p in self.predictions if p.index == self.class_index)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the top class is the target; where there is none, whether it is another than before."""
+        return (self.prediction.index == self.class_index) == self.is_targeted
+
+
+def adversarial(
+    net: Network | Any,
+    picture: object,
+    target: int | str | None = None,
+    epsilon: float = 2 / 255,
+    steps: int = 10,
+    *,
+    method: str = "momentum_sign",
+    output: int | str | None = None,
+    size: Size | None = None,
+    seed: int = 0,
+) -> Iterator[AdversarialFrame]:
+    """Nudge a picture, by at most `epsilon` in any pixel, until the network sees something else.
+
+    What is climbed is the log-odds of the target against all other classes.
+
+    Args:
+        net: a Network or a bare Keras model.
+        picture: a path, bytes, a PIL image or an array; for a model of several inputs a list or dict of them: the first
+            picture is nudged.
+        target: a class index or name; `None` pushes away from the top class.
+        epsilon: the budget, in units of 0..1, rounded to whole grey levels of 255, at least one.
+        steps: 1 to 2048; a run never ends early.
+        method: "momentum_sign" climbs the gradient (Dong et al., arXiv:1710.06081; with one step that of Goodfellow et
+            al., arXiv:1412.6572); "random_search" draws noise of the same size and keeps the best, for comparison.
+        output: of a model with several, its index or name.
+        size: at which the network looks, if not its own: pixels of the longer side, (height, width) into which the
+            picture fits, or "picture" for the picture's own, up to 1,024 px.
+        seed: of the random search; the same seed, machine, versions and settings give the same bytes.
+
+    Yields:
+        AdversarialFrame: one for each step. Its pictures have the size at which the network looks, since a perturbation
+            does not survive being brought to another one: `net.predict(frame.pictures[0])`, at the same `size`, agrees.
+
+    Raises:
+        BadTarget: for a class, method or number that cannot be, or a network that tells no classes; before any
+            computing.
+        BadPicture: for what is no picture, or too small for the network.
+        BadModel: for a network whose output is not finite.
+
+    Example:
+        >>> *_, frame = adversarial(net, "cat.jpg", target="goldfish", epsilon=2 / 255)
+        >>> frame.prediction.name
+        'goldfish'
+    """
+    return plan_nudge(net, picture, target, epsilon, steps, method=method, output=output, size=size, seed=seed).frames()
+
+
+@dataclass(frozen=True, eq=False)
+class NudgePlan:
+    """A checked nudge: what will be done, known before it starts.
+
+    Attributes:
+        net: the network.
+        canvas: the input that is nudged, and what the others get.
+        original: [1, H, W, C] float32, the picture in 8 bits and at the network's size.
+        objective: what is climbed.
+        class_index: the target; where there is none, the top class.
+        is_targeted: whether there is a target.
+        levels: the budget, in grey levels of 255.
+        steps: how many.
+        method: "momentum_sign" or "random_search".
+        seed: of the random search.
+        predict: what the network says to pictures [1, H, W, C], every class, best first.
+    """
+
+    net: Network
+    canvas: Canvas
+    original: Array
+    objective: Objective
+    class_index: int
+    is_targeted: bool
+    levels: int
+    steps: int
+    method: str
+    seed: int
+    predict: Callable[[Array], list[Prediction]]
+
+    def frames(self) -> Iterator[AdversarialFrame]:
+        """Nudge."""
+        for frame in METHODS[self.method](self):
+            yield AdversarialFrame(
+                frame.picture_source,
+                frame.step,
+                frame.steps,
+                frame.value_source,
+                (self._note(frame),) if frame.step == frame.steps else (),
+                original=self.original,
+                class_index=self.class_index,
+                is_targeted=self.is_targeted,
+                predict=self.predict,
+            )
+
+    def _note(self, frame: Frame) -> str:
+        moved = np.abs(frame.pictures - self.original).max() * 255  # in grey levels
+        if self.method == "random_search" or moved > 0.5:
+            return ""
+        return "No gradient reaches the picture, so it did not move: the network is saturated or inactive here."
+
+
+def plan_nudge(
+    net: Network | Any,
+    picture: object,
+    target: int | str | None = None,
+    epsilon: float = 2 / 255,
+    steps: int = 10,
+    *,
+    method: str = "momentum_sign",
+    output: int | str | None = None,
+    size: Size | None = None,
+    seed: int = 0,
+) -> NudgePlan:
+    """Check a nudge; the arguments are those of `adversarial`."""
+    net = as_network(net)
+    index = find_output(output, net.outputs)
+    check_classes(net.outputs[index], "be mistaken for")
+    if net.outputs[index].classes < 2:
+        raise BadTarget(
+            f"The output {quoted(net.outputs[index].name)} has only one class, so there is nothing to misclassify it "
+            "as. Choose another output or network."
+        )
+    wanted = None if target is None else net.class_index(target, index)
+    levels, steps, seed = _checked_levels(epsilon), checked_steps(steps), checked_seed(seed)
+    if not isinstance(method, str) or method not in METHODS:
+        raise BadTarget(f"There is no method {quoted(method)}. Choose one of: {', '.join(METHODS)}.")
+    inputs = net.arrays(picture, size)
+    net.check_room(inputs)
+    canvas = canvas_around(net, objectives.class_logit(0, output=index), inputs)
+    original = _in_eight_bits(inputs[canvas.which]).numpy()
+    predict = functools.partial(_predictions, net, inputs, canvas.which, index)
+    chosen = predict(original)[0].index if wanted is None else wanted
+    climbed = checked(net, _log_odds(net, chosen, index))
+    climbed = -climbed if wanted is None else climbed
+    return NudgePlan(net, canvas, original, climbed, chosen, wanted is not None, levels, steps, method, seed, predict)
+
+
+def _log_odds(net: Network, index: int, output: int) -> Objective:
+    """The logarithm of a class's probability over that of all others together."""
+    logit = objectives.class_logit(index, output=output)
+    return logit if net.outputs[output].is_decision else logit - objectives.rival_logits(index, output=output)
+
+
+def _predictions(net: Network, inputs: Sequence[Array], which: int, output: int, pictures: Array) -> list[Prediction]:
+    given = [pictures if i == which else array for i, array in enumerate(inputs)]
+    return net.predictions(given, net.outputs[output].classes, output)
+
+
+def _momentum_sign(plan: NudgePlan) -> Iterator[Frame]:
+    share = SHARE if plan.steps > 1 else 1.0
+    ascent = Ascent(Pixels(), (), MomentumSign(plan.levels / 255, share), _in_eight_bits)
+    return ascent_.climb(plan.net, plan.objective, plan.canvas, plan.steps, ascent, plan.seed, plan.original)
+
+
+def _random_search(plan: NudgePlan) -> Iterator[Frame]:
+    """Noise of the whole budget's size, a fresh draw each step; the best picture so far is kept."""
+    best, value = tf.constant(plan.original), _value(plan, plan.original)
+    if not np.isfinite(value).all():
+        raise BadModel(plan.net.why_not_finite())
+    for count in range(1, plan.steps + 1):
+        signs = tf.random.stateless_uniform(best.shape, [plan.seed & 0x7FFFFFFF, count], 0, 2, tf.int32) * 2 - 1
+        drawn = _in_eight_bits(plan.original + tf.cast(signs, tf.float32) * (plan.levels / 255))
+        found = _value(plan, drawn)
+        before, (best, value) = value, (drawn, found) if found > value else (best, value)
+        yield Frame(best.numpy, count, plan.steps, before)
+
+
+def _value(plan: NudgePlan, pictures: Any) -> Any:  # [1, H, W, C] -> [1]
+    terms = tuple(term.structure for term in plan.objective.terms)
+    graph = plan.net.traces.get(functools.partial(_value_graph, plan.net, terms, plan.canvas.structure))
+    return graph(pictures, numbers_of(plan.objective), dict(plan.canvas.held))
+
+
+def _value_graph(net: Network, terms: tuple[Term, ...], canvas: Canvas) -> Any:
+    def value(pictures: Any, numbers: Any, held: Any) -> Any:
+        return read(net, terms, canvas.feed(net, pictures, held), numbers)
+
+    return compiled(value)
+
+
+METHODS: dict[str, Callable[[NudgePlan], Iterator[Frame]]] = {
+    "momentum_sign": _momentum_sign,
+    "random_search": _random_search,
+}
+
+
+def _in_eight_bits(pictures: Any) -> Any:
+    """Pictures 0..1, each number the nearest whole grey level of 255."""
+    return tf.round(tf.clip_by_value(pictures, 0.0, 1.0) * 255.0) / 255.0
+
+
+def _checked_levels(epsilon: object) -> int:
+    """The budget in grey levels."""
+    share = number("epsilon", epsilon, 0, 1, above=True)
+    if round(share * 255) < 1:
+        raise BadTarget(f"epsilon must be at least one gray level, 1 / 255, got {quoted(epsilon)}.")
+    return round(share * 255)

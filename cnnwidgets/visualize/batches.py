@@ -1,0 +1,140 @@
+"""Many pictures climbed side by side, in batches of one fixed shape, so that none depends on its neighbours."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cnnwidgets.frame import Array, Frame
+from cnnwidgets.model.backend import tf
+from cnnwidgets.model.canvas import Canvas
+from cnnwidgets.model.network import Network
+from cnnwidgets.model.tracing.cost import SIDE_BY_SIDE
+from cnnwidgets.visualize.ascent import Ascent, climb
+from cnnwidgets.visualize.objectives import Objective
+
+
+@dataclass(frozen=True)
+class UnitPictures:
+    """Pictures of units or classes.
+
+    Attributes:
+        pictures: [n, H, W, C] float32, 0..1.
+        units: the unit (or class) of each.
+        values: [n], the objective that each picture reaches.
+        notes: for each "" or what is wrong: "never fires: weights ~0, bias -1.8".
+    """
+
+    pictures: Array
+    units: tuple[int, ...]
+    values: Array
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """One line, not a screen of numbers."""
+        noted = sum(bool(note) for note in self.notes)
+        return f"UnitPictures({len(self.units)} pictures {self.pictures.shape[1:]}, {noted} with a note)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class UnitsFrame(Frame):
+    """A Frame of units: it can say what the verb would return if the run ended here.
+
+    Attributes:
+        units: the unit of each picture.
+        phase: what is done now, where it is no step of the painting: "retrying 2 inactive units".
+        smaller_batch: where the memory was too short for the usual batch, the one of this second attempt, which gives
+            other bytes; else 0.
+    """
+
+    units: tuple[int, ...] = ()
+    phase: str = ""
+    smaller_batch: int = 0
+
+    def result(self) -> UnitPictures:
+        """The pictures so far."""
+        return UnitPictures(self.pictures, self.units, self.values, self.notes or ("",) * len(self.units))
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles(abc.ABC):
+    """A checked request for many pictures: what will be done, known before it starts.
+
+    Attributes:
+        net: the network.
+        units: the unit, or class, of each picture.
+        canvas: where they are painted.
+        steps: how many.
+        recipe: the name of the way of climbing.
+        ascent: what that name means.
+        seed: of all randomness.
+        batch: how many pictures are computed as one; SIDE_BY_SIDE such batches share a device call.
+    """
+
+    net: Network
+    units: tuple[int, ...]
+    canvas: Canvas
+    steps: int
+    recipe: str
+    ascent: Ascent
+    seed: int
+    batch: int
+
+    @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """What is climbed side by side: so many batches of one fixed length, and fewer at the end.
+
+        The last batch is padded with its own last unit, since another shape changes pixels.
+        """
+        most = SIDE_BY_SIDE * self.batch
+        parts = [self.units[start : start + most] for start in range(0, len(self.units), most)]
+        return tuple(part + part[-1:] * (-len(part) % self.batch) for part in parts)
+
+    @abc.abstractmethod
+    def objective(self, units: Sequence[int]) -> Objective:
+        """What pictures of these units climb."""
+
+    @abc.abstractmethod
+    def whole_run(self) -> Iterator[UnitsFrame]:
+        """The run at this batch; its last frame carries the notes."""
+
+    def frames(self) -> Iterator[UnitsFrame]:
+        """The run; where the memory is too short for it, once more at half the batch, and every frame says so."""
+        try:
+            yield from self.whole_run()
+            return
+        except (tf.errors.ResourceExhaustedError, MemoryError):
+            if self.batch == 1:
+                raise
+        smaller = replace(self, batch=self.batch // 2)  # here, where what the first attempt held is free
+        for frame in smaller.whole_run():
+            yield replace(frame, smaller_batch=smaller.batch)
+
+
+def paint(tiles: Tiles) -> Iterator[UnitsFrame]:
+    """Climb all batches, two at a time, a step each in turn, and yield all pictures after each."""
+    groups = tiles.groups
+    runs = [
+        climb(tiles.net, tiles.objective(units), tiles.canvas, tiles.steps, tiles.ascent, tiles.seed, batch=tiles.batch)
+        for units in groups
+    ]
+    newest: list[Frame | None] = [None] * len(runs)
+    count, total = len(tiles.units), tiles.steps * len(runs)
+
+    def frame(step: int) -> UnitsFrame:
+        frames = tuple(zip(newest, map(len, groups), strict=True))
+
+        def pictures() -> Array:
+            blank = np.float32(0.5)
+            shape = tiles.canvas.shape
+            return np.concatenate([f.pictures if f else np.full((n, *shape), blank) for f, n in frames])[:count]
+
+        values = np.concatenate([f.values if f else np.full(n, np.nan, np.float32) for f, n in frames])
+        return UnitsFrame(pictures, step, total, values[:count], units=tiles.units)
+
+    for step in range(total):
+        newest[step % len(runs)] = next(runs[step % len(runs)])
+        yield frame(step + 1)

@@ -1,0 +1,146 @@
+"""Pictures that maximise a class: what the network takes for the most typical goldfish."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.frame import Array, last_of
+from cnnwidgets.model.arguments import checked_seed, checked_steps, is_list
+from cnnwidgets.model.backend import compiled, tf
+from cnnwidgets.model.network import Network, as_network
+from cnnwidgets.model.outputs import check_classes
+from cnnwidgets.model.outputs import find as find_output
+from cnnwidgets.model.tracing.cost import batch_size
+from cnnwidgets.visualize import objectives
+from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame, paint
+from cnnwidgets.visualize.canvas_choice import canvas_for
+from cnnwidgets.visualize.objective_values import checked
+from cnnwidgets.visualize.presets import CLASS_RECIPES, named
+
+MARGIN = 0.5  # how much of the other classes' logsumexp is taken off: half keeps the subject and drops its rivals
+
+
+def visualize_classes(
+    net: Network | Any,
+    classes: Iterable[int | str],
+    size: int | tuple[int, int] | None = None,
+    steps: int = 64,
+    recipe: str = "fourier",
+    *,
+    output: int | str | None = None,
+    held: Mapping[str, Any] | None = None,
+    resize: bool = False,
+    seed: int = 0,
+) -> UnitPictures:
+    """Paint a picture that maximises each class (Simonyan et al., arXiv:1312.6034; Olah et al., Distill 2017).
+
+    The logit is climbed, wherever the softmax hides, less half the logsumexp of the other logits: the picture becomes
+    more of this class rather than less of the others.
+
+    Args:
+        net: a Network or a bare Keras model.
+        classes: indices or names.
+        size: pixels, or (height, width); 128, or a fixed network's own size, if not given; below 96 little is readable.
+        steps: 1 to 2048; readable at 32, best at 64.
+        recipe: "fourier", "natural" or "textbook".
+        output: of a model with several, its index or name.
+        held: for a model of several inputs, what the others get, by name.
+        resize: paint at `size` although the network takes one other size only; the picture is resized on its way in.
+        seed: the same seed, machine, versions and settings give the same bytes.
+
+    Returns:
+        The pictures; `units` are the classes' indices, `values` their logits, and a note says which class the network
+        sees instead where a picture failed.
+
+    Raises:
+        BadTarget: for a class, size, number of steps or recipe that does not exist; before any computing.
+        JobFailed: when the run diverges.
+
+    Example:
+        >>> pics = visualize_classes(net, ["goldfish", 933], size=128, steps=64)
+    """
+    plan = plan_classes(net, classes, size, steps, recipe, output=output, held=held, resize=resize, seed=seed)
+    return last_of(plan.frames()).result()
+
+
+@dataclass(frozen=True, eq=False)
+class ClassesPlan(Tiles):
+    """A checked request for pictures of classes.
+
+    Attributes:
+        output: the index of the output that tells the classes apart.
+    """
+
+    output: int
+
+    def objective(self, units: Sequence[int]) -> objectives.Objective:
+        """The classes' logits, less what the other classes have where there are several."""
+        logit = objectives.class_logit(units, output=self.output)
+        alone = self.recipe == "textbook" or self.net.outputs[self.output].classes <= 2
+        climbed = logit if alone else logit - MARGIN * objectives.rival_logits(units, output=self.output)
+        return checked(self.net, climbed)
+
+    def whole_run(self) -> Iterator[UnitsFrame]:
+        """Paint, then see what the network says to the pictures as they would be saved."""
+        for frame in paint(self):
+            if frame.step < frame.steps:
+                yield frame
+        values, notes = self._answers(frame.pictures)
+        yield UnitsFrame(frame.pictures, frame.steps, frame.steps, values, notes, self.units)
+
+    def _answers(self, pictures: Array) -> tuple[Array, tuple[str, ...]]:
+        logits = np.concatenate([self._logits(part) for part in _parts(pictures, self.batch)])[: len(self.units)]
+        if self.net.outputs[self.output].is_decision:
+            logits = np.concatenate([-logits, logits], 1)
+        values = logits[np.arange(len(self.units)), self.units]
+        return values, tuple(map(self._note, self.units, logits.argmax(1)))
+
+    def _note(self, wanted: int, best: np.intp) -> str:
+        seen = int(best)
+        return "" if seen == wanted else f"the network sees {self.net.class_name(seen, self.output)} instead"
+
+    def _logits(self, pictures: Array) -> Array:  # [N, H, W, C] -> [N, classes]
+        canvas = self.canvas
+        eight_bit = np.round(pictures * 255).astype(np.float32) / np.float32(255)
+        net, output, still = self.net, self.output, canvas.structure
+        forward = net.traces.get(lambda: compiled(lambda p, held: net.logits(still.feed(net, p, held), output)))
+        logits: Array = forward(tf.constant(eight_bit), dict(canvas.held)).numpy()
+        return np.asarray(logits.reshape(len(logits), -1, logits.shape[-1]).mean(1))
+
+
+def plan_classes(
+    net: Network | Any,
+    classes: Iterable[int | str],
+    size: int | tuple[int, int] | None = None,
+    steps: int = 64,
+    recipe: str = "fourier",
+    *,
+    output: int | str | None = None,
+    held: Mapping[str, Any] | None = None,
+    resize: bool = False,
+    seed: int = 0,
+) -> ClassesPlan:
+    """Check a request for pictures of classes; the arguments are those of `visualize_classes`."""
+    net = as_network(net)
+    index = find_output(output, net.outputs)
+    check_classes(net.outputs[index], "maximize")
+    if not is_list(classes):
+        raise BadTarget(f"classes must be a list of indices or names, such as ['goldfish'], got {quoted(classes)}.")
+    many = tuple(net.class_index(one, index) for one in classes)
+    if not many:
+        raise BadTarget("classes must name at least one class, got none.")
+    ascent = named(recipe, CLASS_RECIPES)
+    steps, seed = checked_steps(steps), checked_seed(seed)
+    canvas = canvas_for(net, objectives.class_logit(many, output=index), size, 128, held, resize)
+    batch = batch_size(net, "", canvas)
+    return ClassesPlan(net, many, canvas, steps, recipe, ascent, seed, batch, index)
+
+
+def _parts(pictures: Array, size: int) -> Iterator[Array]:
+    for start in range(0, len(pictures), size):
+        yield pictures[start : start + size]

@@ -1,0 +1,216 @@
+"""DeepDream: a photograph climbs what a layer already sees in it, from a small size up to its own.
+
+Octaves over the one loop of `ascent.climb`: pixels, jitter, a blurred gradient. One graph serves all octaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.frame import Array, Frame
+from cnnwidgets.model.arguments import checked_seed, checked_steps, now, number, whole_number
+from cnnwidgets.model.backend import tf
+from cnnwidgets.model.canvas import Canvas
+from cnnwidgets.model.inputs import InputInfo
+from cnnwidgets.model.network import Network, as_network
+from cnnwidgets.visualize import ascent as ascent_
+from cnnwidgets.visualize import objectives
+from cnnwidgets.visualize.ascent import Ascent
+from cnnwidgets.visualize.canvas_choice import canvas_around
+from cnnwidgets.visualize.dream.layers import Layers, dream_layers
+from cnnwidgets.visualize.dream.octaves import Octave, held_along, octaves_of, resized
+from cnnwidgets.visualize.objective_values import checked
+from cnnwidgets.visualize.objectives import Objective
+from cnnwidgets.visualize.optimizers import BlurredGradient, Rate
+from cnnwidgets.visualize.parametrizations import Pixels
+from cnnwidgets.visualize.transforms import Jitter
+
+SMALLEST_TILE, LARGEST_TILE = 32, 2048
+MOST_OCTAVES, LARGEST_SCALE, LARGEST_JITTER = 16, 4.0, 512
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DreamFrame(Frame):
+    """A Frame of a dream; its picture has the octave's size, the last one the photograph's.
+
+    Attributes:
+        octave: 1, 2, ... `octaves`, the smallest size first.
+        octaves: how many there are.
+    """
+
+    octave: int = 1
+    octaves: int = 1
+
+
+def deepdream(
+    net: Network | Any,
+    picture: object,
+    layers: Layers = None,
+    octaves: int = 4,
+    octave_scale: float = 1.4,
+    steps: int = 10,
+    step_size: Rate | None = None,
+    *,
+    jitter: int = 16,
+    tile: int | None = None,
+    seed: int = 0,
+) -> Iterator[DreamFrame]:
+    """Let a network paint what it sees into a photograph (Mordvintsev, Olah & Tyka, "Inceptionism", 2015).
+
+    Each octave starts from the one before, enlarged, with the photograph's own detail put back.
+
+    Args:
+        net: a Network or a bare Keras model.
+        picture: a path, bytes, a PIL image or an array; for a model of several inputs a list or dict of them: the first
+            one that the layers see is painted on.
+        layers: what to climb, by its mean square: a path, several, or {path: weight}, where a weight may be a function
+            that is asked before each step; or a preset: "edges" "brush" "ripples" "eyes" "animals" "fur". The preset
+            "animals" if not given.
+        octaves: how many sizes, 1 to 16; those that are too small for the network are dropped, with a note.
+        octave_scale: how many times larger each is than the one before, above 1 and up to 4.
+        steps: for each octave, 1 to 2048.
+        step_size: how far a step goes, in units of 0..1, or a function that is asked before each step; .02, or what
+            suits the preset, if not given.
+        jitter: how far the picture is rolled at random before each step, in pixels, 0 to 512.
+        tile: the side of the tiles by which the picture is read, 32 to 2048 pixels; if not given, 512 for a picture of
+            more than a million pixels. A network of one fixed size is always read by tiles of that size.
+        seed: the same seed, machine, versions and settings give the same bytes.
+
+    Yields:
+        DreamFrame: one for each step of each octave; its notes say what was dropped.
+
+    Raises:
+        BadTarget: for a layer, preset or number that cannot be; before any computing.
+        BadPicture: for what is no picture, or too small for the network.
+        JobFailed: when the run diverges; the last frame before that was finite.
+
+    Example:
+        >>> for frame in deepdream(net, "cat.jpg", {"mixed3": 1.0, "mixed5": 0.5}): ...
+    """
+    plan = plan_dream(
+        net, picture, layers, octaves, octave_scale, steps, step_size, jitter=jitter, tile=tile, seed=seed
+    )
+    return plan.frames()
+
+
+@dataclass(frozen=True, eq=False)
+class DreamPlan:
+    """A checked dream: what will be done, known before it starts.
+
+    Attributes:
+        net: the network.
+        picture: the photograph, [1, H, W, C] float32, 0..1.
+        layers: the weight of each layer's mean square, by full path.
+        canvas: the input that is painted on, and what the others get.
+        octaves: the sizes, smallest first.
+        steps_each: of each octave.
+        step_size: how far a step goes.
+        jitter: in pixels.
+        seed: of the randomness.
+        notes: what the reader should know: which octaves were dropped, how the picture reaches the network.
+    """
+
+    net: Network
+    picture: Array
+    layers: Mapping[str, Rate]
+    canvas: Canvas
+    octaves: tuple[Octave, ...]
+    steps_each: int
+    step_size: Rate
+    jitter: int
+    seed: int
+    notes: tuple[str, ...]
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run."""
+        return self.steps_each * len(self.octaves)
+
+    def frames(self) -> Iterator[DreamFrame]:
+        """Dream."""
+        dream: Any = self.picture
+        for index, octave in enumerate(self.octaves):
+            for frame in self._climb(octave, self._start(dream, index), self.seed + index):
+                yield self._frame(frame, index)
+            dream = frame.pictures
+
+    def _climb(self, octave: Octave, start: Any, seed: int) -> Iterator[Frame]:
+        # A roll by up to half a window either way brings a window's border everywhere in turn.
+        roll = max(octave.windows.height, octave.windows.width) // 2 if octave.windows else 0
+        ascent = Ascent(Pixels(), (Jitter(max(self.jitter, roll)),), BlurredGradient(self.step_size))
+        shape = (None, None, self.canvas.shape[2]) if octave.windows else self.canvas.shape
+        held = held_along(self.net, self.canvas, self.picture.shape[1:3], octave.size)
+        canvas = replace(self.canvas, shape=shape, windows=octave.windows, held=held)
+        return ascent_.climb(self.net, lambda: objective(self.layers), canvas, self.steps_each, ascent, seed, start)
+
+    def _start(self, dream: Any, index: int) -> Any:
+        """What an octave starts from: the dream so far, enlarged, and the detail that a smaller size does not hold."""
+        size = self.octaves[index].size
+        photograph = resized(self.picture, size)
+        if index == 0:
+            return photograph
+        detail = photograph - resized(resized(self.picture, self.octaves[index - 1].size), size)
+        return tf.clip_by_value(resized(dream, size) + detail, 0.0, 1.0)
+
+    def _frame(self, frame: Frame, index: int) -> DreamFrame:
+        step = index * self.steps_each + frame.step
+        notes = self.notes
+        if step == self.steps and not frame.values.any():
+            notes = (*notes, "The layers are zero everywhere for this picture, so there is nothing to maximize.")
+        return DreamFrame(
+            frame.picture_source, step, self.steps, frame.value_source, (" ".join(notes),), index + 1, len(self.octaves)
+        )
+
+
+def plan_dream(
+    net: Network | Any,
+    picture: object,
+    layers: Layers = None,
+    octaves: int = 4,
+    octave_scale: float = 1.4,
+    steps: int = 10,
+    step_size: Rate | None = None,
+    *,
+    jitter: int = 16,
+    tile: int | None = None,
+    seed: int = 0,
+) -> DreamPlan:
+    """Check a dream and find its sizes; the arguments are those of `deepdream`."""
+    net = as_network(net)
+    climbed = dream_layers(net, layers)
+    rate = climbed.step_size if step_size is None else _checked_step_size(step_size)
+    jitter = whole_number("jitter", jitter, 0, LARGEST_JITTER)
+    steps, seed = checked_steps(steps), checked_seed(seed)
+    many = whole_number("octaves", octaves, 1, MOST_OCTAVES)
+    scale = number("octave_scale", octave_scale, 1, LARGEST_SCALE, above=True)
+    side = None if tile is None else whole_number("tile", tile, SMALLEST_TILE, LARGEST_TILE)
+    opened = net.opened(picture)
+    canvas = canvas_around(net, checked(net, objective(climbed.weights)), net.at_own_size(opened))
+    if side is not None:
+        _check_tile(net, net.inputs[canvas.which], side)
+    whole = opened[canvas.which]  # [H, W, C]
+    chosen, notes = octaves_of(net, tuple(climbed.weights), canvas, whole.shape[:2], many, scale, side)
+    if whole.shape[-1] == 1:
+        notes = (*notes, "The network takes gray pictures, so the dream is gray.")
+    return DreamPlan(net, whole[None], climbed.weights, canvas, chosen, steps, rate, jitter, seed, notes)
+
+
+def objective(weights: Mapping[str, Rate]) -> Objective:
+    """The weighted sum of the layers' mean squares, with the weights as they are now."""
+    terms = [now(f"weight of {path}", w) * objectives.layer(path) for path, w in weights.items()]
+    return Objective(tuple(term for one in terms for term in one.terms))
+
+
+def _checked_step_size(step_size: object) -> Rate:
+    return step_size if callable(step_size) else number("step_size", step_size, 0, 1, above=True)
+
+
+def _check_tile(net: Network, info: InputInfo, side: int) -> None:
+    rows, columns = info.size
+    if (rows or side, columns or side) != (side, side):
+        raise BadTarget(
+            f"tile must be left out for {quoted(net.name)}, which takes {rows} x {columns} pixels only, got {side}."
+        )

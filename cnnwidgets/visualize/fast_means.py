@@ -1,0 +1,109 @@
+"""The mean of each channel over a whole map, without computing the map where what makes it is linear.
+
+A mean may change places with anything linear: the mean of a convolution over all its places is its kernel applied once,
+to the means of what each of the kernel's cells sees. So the layer that is climbed costs next to nothing, there and
+back; TensorFlow drops the map itself from the graph, since nothing reads it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.frame import Array
+from cnnwidgets.model.backend import keras, tf
+from cnnwidgets.model.layers import Recording
+
+_L = keras.layers
+Means = Callable[[Any], Any]  # [N, h, w, C] -> [N, C]
+
+
+def channel_means(recording: Recording, activation: Any) -> Any:  # [N, h, w, C] or [N, C] -> [N, C]
+    """The mean of each channel, float32; through linear layers as far as the recording knows them."""
+    layer, inputs = recording.maker_of(activation)
+    if type(layer) in _RULES:
+        means = _RULES[type(layer)](layer, inputs, functools.partial(channel_means, recording))
+        if means is not None:
+            return means
+    axes = list(range(1, activation.shape.rank - 1))
+    activation = tf.cast(activation, tf.float32)
+    return tf.reduce_mean(activation, axes) if axes else activation
+
+
+def _of_convolution(layer: Any, x: Any, _means: Means) -> Any:
+    seen = _seen_by_cells(layer, x) if layer.groups == 1 else None  # [N, k * k, C]
+    if seen is None:
+        return None
+    kernel = tf.cast(tf.convert_to_tensor(layer.kernel), tf.float32)  # [k, k, C, units]
+    means = tf.linalg.matmul(tf.reshape(seen, [tf.shape(x)[0], -1]), tf.reshape(kernel, [-1, kernel.shape[-1]]))
+    return _with_bias(layer, means)
+
+
+def _of_depthwise_convolution(layer: Any, x: Any, _means: Means) -> Any:
+    seen = _seen_by_cells(layer, x)  # [N, k * k, C]
+    if seen is None:
+        return None
+    kernel = tf.cast(tf.convert_to_tensor(layer.kernel), tf.float32)  # [k, k, C, multiplier]
+    each = tf.reshape(kernel, [1, -1, *kernel.shape[2:]])
+    means = tf.reduce_sum(seen[..., None] * each, 1)  # [N, C, multiplier]
+    return _with_bias(layer, tf.reshape(means, [tf.shape(x)[0], -1]))
+
+
+def _with_bias(layer: Any, means: Any) -> Any:
+    return means + tf.cast(tf.convert_to_tensor(layer.bias), tf.float32) if layer.use_bias else means
+
+
+def _seen_by_cells(layer: Any, x: Any) -> Any:  # [N, h, w, C] -> [N, k * k, C]
+    """For each cell of the kernel the mean of what it sees, wherever the kernel stands; `None` where that is open."""
+    height, width, channels = x.shape[1:]
+    if layer.data_format != "channels_last" or layer.padding not in ("same", "valid") or None in (height, width):
+        return None
+    sides = zip((height, width), layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
+    rows, columns = (_seen_along(*side, layer.padding) for side in sides)
+    lines = tf.linalg.matmul(rows, tf.reshape(tf.cast(x, tf.float32), [-1, height, width * channels]))
+    cells = tf.linalg.matmul(columns, tf.reshape(lines, [-1, width, channels]))  # [N * k, k, C]
+    return tf.reshape(cells, [-1, len(rows) * len(columns), channels])
+
+
+@functools.lru_cache(maxsize=256)
+def _seen_along(length: int, cells: int, stride: int, dilation: int, padding: str) -> Array:
+    """How much of its mean each of the kernel's cells takes from each place along one axis, [cells, length]."""
+    reach = (cells - 1) * dilation + 1
+    count = -(-length // stride) if padding == "same" else (length - reach) // stride + 1
+    before = max((count - 1) * stride + reach - length, 0) // 2 if padding == "same" else 0
+    places = np.arange(count) * stride + dilation * np.arange(cells)[:, None] - before  # [cells, count]
+    return np.asarray((places[..., None] == np.arange(length)).sum(1) / count, np.float32)
+
+
+def _of_normalization(layer: Any, x: Any, means: Means) -> Any:
+    if layer.axis not in (-1, 3) or x.shape.rank != 4:
+        return None
+    each = tf.cast(means(x), layer.compute_dtype)[:, None, None, :]
+    return tf.cast(type(layer).call(layer, each, training=False)[:, 0, 0, :], tf.float32)
+
+
+def _of_concatenation(layer: Any, parts: Any, means: Means) -> Any:
+    alone = layer.axis in (-1, parts[0].shape.rank - 1)
+    return tf.concat([means(part) for part in parts], -1) if alone else None
+
+
+def _of_pooling(layer: Any, x: Any, means: Means) -> Any:
+    return means(x) if layer.data_format == "channels_last" and not layer.keepdims else None
+
+
+def _of_sum(_layer: Any, parts: Any, means: Means) -> Any:
+    alike = all(part.shape[1:] == parts[0].shape[1:] for part in parts) and None not in parts[0].shape[1:]
+    return tf.add_n([means(part) for part in parts]) if alike else None
+
+
+_RULES: dict[type, Callable[[Any, Any, Means], Any]] = {
+    _L.Conv2D: _of_convolution,
+    _L.DepthwiseConv2D: _of_depthwise_convolution,
+    _L.BatchNormalization: _of_normalization,
+    _L.Concatenate: _of_concatenation,
+    _L.Add: _of_sum,
+    _L.GlobalAveragePooling2D: _of_pooling,
+}

@@ -1,0 +1,198 @@
+"""How a gradient becomes a step: pure functions of tensors, so that a run carries its own state and shares nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from cnnwidgets.model.arguments import number
+from cnnwidgets.model.backend import tf
+
+Rate = float | Callable[[], float]
+
+
+@runtime_checkable
+class Optimizer(Protocol):
+    """Gradient ascent on variables [N, ...]; each picture by itself.
+
+    Attributes:
+        rate: how far a step goes: a number, or a function that is asked before each step. It reaches the graph as a
+            tensor, so another rate needs no other graph.
+    """
+
+    @property
+    def rate(self) -> Rate:
+        """See the class."""
+
+    def begin(self, variables: Any) -> tuple[Any, ...]:
+        """The state before the first step."""
+
+    def step(
+        self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """The variables and the state after a step uphill; `count` is 1 at the first."""
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam, uphill (Kingma & Ba, arXiv:1412.6980)."""
+
+    rate: Rate = field(default=0.05, compare=False)
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+
+    def begin(self, variables: Any) -> tuple[Any, ...]:
+        """Two moments of zero."""
+        return tf.zeros_like(variables), tf.zeros_like(variables)
+
+    def step(
+        self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """One step."""
+        first, second = state
+        first = self.beta_1 * first + (1 - self.beta_1) * gradient
+        second = self.beta_2 * second + (1 - self.beta_2) * tf.square(gradient)
+        count = tf.cast(count, tf.float32)
+        rate = rate * tf.sqrt(1 - tf.pow(self.beta_2, count)) / (1 - tf.pow(self.beta_1, count))
+        return variables + rate * first / (tf.sqrt(second) + self.epsilon), (first, second)
+
+
+@dataclass(frozen=True)
+class Nadam(Adam):
+    """Adam with Nesterov's momentum, uphill (Dozat 2016)."""
+
+    def step(
+        self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """One step."""
+        first, second = state
+        first = self.beta_1 * first + (1 - self.beta_1) * gradient
+        second = self.beta_2 * second + (1 - self.beta_2) * tf.square(gradient)
+        count = tf.cast(count, tf.float32)
+        ahead = self.beta_1 * first / (1 - tf.pow(self.beta_1, count + 1))
+        ahead += (1 - self.beta_1) * gradient / (1 - tf.pow(self.beta_1, count))
+        spread = tf.sqrt(second / (1 - tf.pow(self.beta_2, count)))
+        return variables + rate * ahead / (spread + self.epsilon), (first, second)
+
+
+@dataclass(frozen=True)
+class NormalizedGradient:
+    """A step of fixed length along the gradient: `rate * g / (rms(g) + epsilon)`, as in the books (Chollet 2016)."""
+
+    rate: Rate = field(default=1 / 255, compare=False)
+    epsilon: float = 1e-5
+
+    def begin(self, variables: Any) -> tuple[Any, ...]:
+        """No state."""
+        return ()
+
+    def step(
+        self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """One step."""
+        axes = list(range(1, gradient.shape.rank))
+        length = tf.sqrt(tf.reduce_mean(tf.square(gradient), axes, keepdims=True))
+        return variables + rate * gradient / (length + self.epsilon), state
+
+
+@dataclass(frozen=True)
+class BlurredGradient:
+    """DeepDream's step: `rate * g / rms(g)`, with g the mean of Gaussian blurs of the gradient; pixels stay in 0..1.
+
+    The blurs keep what an octave paints as large as the octave's own details; without them the picture fills with
+    grain (Mordvintsev, Olah & Tyka, "Inceptionism", 2015). Where others divide by the standard deviation, a network
+    that just likes brightness would burn the picture in one step.
+
+    Attributes:
+        rate: how far a step goes, in units of 0..1.
+        deviations: of the Gaussians, in pixels.
+    """
+
+    rate: Rate = field(default=0.02, compare=False)
+    deviations: tuple[float, ...] = (0.5, 1.0, 2.0)
+
+    def begin(self, variables: Any) -> tuple[Any, ...]:
+        """No state."""
+        return ()
+
+    def step(
+        self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """One step."""
+        kernel = np.mean([_gaussian(d, 3 * max(self.deviations)) for d in self.deviations], 0)  # [k, k]
+        each = tf.constant(np.repeat(kernel[:, :, None, None], gradient.shape[3], 2), tf.float32)  # [k, k, C, 1]
+        blurred = tf.nn.depthwise_conv2d(gradient, each, [1, 1, 1, 1], "SAME")
+        length = tf.sqrt(tf.reduce_mean(tf.square(blurred), [1, 2, 3], keepdims=True))
+        return tf.clip_by_value(variables + rate * tf.math.divide_no_nan(blurred, length), 0.0, 1.0), state
+
+
+def _gaussian(deviation: float, reach: float) -> np.ndarray[Any, Any]:
+    """A Gaussian of two dimensions, `2 * ceil(reach) + 1` wide, whose sum is 1."""
+    line = np.exp(-0.5 * (np.arange(-np.ceil(reach), np.ceil(reach) + 1) / deviation) ** 2)
+    return np.asarray(np.outer(line, line) / line.sum() ** 2)
+
+
+@dataclass(frozen=True)
+class MomentumSign:
+    """Steps of the sign of a gathered gradient, inside a ball: no pixel leaves the start by more than the radius.
+
+    The momentum iterative fast gradient sign method (Dong et al., arXiv:1710.06081); with a share of 1 and one step the
+    fast gradient sign method (Goodfellow et al., arXiv:1412.6572). Pixels stay in 0..1.
+
+    Attributes:
+        rate: the ball's radius in the largest norm, in units of 0..1.
+        share: how much of the radius one step goes.
+        decay: how much of the gradients so far is kept.
+    """
+
+    rate: Rate = field(default=2 / 255, compare=False)
+    share: float = 0.5
+    decay: float = 1.0
+
+    def begin(self, variables: Any) -> tuple[Any, ...]:
+        """No momentum yet, and the ball's centre."""
+        return tf.zeros_like(variables), variables
+
+    def step(
+        self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """One step."""
+        momentum, center = state
+        size = tf.reduce_mean(tf.abs(gradient), list(range(1, gradient.shape.rank)), keepdims=True)
+        momentum = self.decay * momentum + tf.math.divide_no_nan(gradient, size)
+        moved = variables + self.share * rate * tf.sign(momentum)
+        moved = tf.clip_by_value(moved, center - rate, center + rate)
+        return tf.clip_by_value(moved, 0.0, 1.0), (momentum, center)
+
+
+def _checked_rate(rate: object, name: str = "rate") -> Rate:
+    return rate if callable(rate) else number(name, rate, 0)
+
+
+def adam(rate: Rate = 0.05) -> Adam:
+    """Adam with this learning rate."""
+    return Adam(_checked_rate(rate))
+
+
+def nadam(rate: Rate = 0.1) -> Nadam:
+    """Nadam with this learning rate."""
+    return Nadam(_checked_rate(rate))
+
+
+def normalized_gradient(rate: Rate = 1 / 255) -> NormalizedGradient:
+    """Steps of `rate` (in units of 0..1 for pixels) along the gradient, whatever its size."""
+    return NormalizedGradient(_checked_rate(rate))
+
+
+def blurred_gradient(rate: Rate = 0.02) -> BlurredGradient:
+    """DeepDream's steps, `rate` in units of 0..1; for pixels."""
+    return BlurredGradient(_checked_rate(rate))
+
+
+def momentum_sign(radius: Rate = 2 / 255) -> MomentumSign:
+    """Steps that stay within `radius` of the start in every pixel, in units of 0..1; for pixels."""
+    return MomentumSign(_checked_rate(radius, "radius"))

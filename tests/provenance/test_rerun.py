@@ -1,0 +1,207 @@
+"""A saved picture is made again from the recipe inside it: the same bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cnnwidgets as cw
+from cnnwidgets.model.backend import keras
+from cnnwidgets.pictures import read_png_metadata, to_png
+
+L = keras.layers
+
+
+def small(name="small"):
+    x = picture = keras.Input((None, None, 3), name="picture")
+    x = L.Conv2D(6, 3, padding="same", activation="relu", name="conv1")(x)
+    x = L.Conv2D(20, 3, padding="same", activation="relu", name="conv2")(x)
+    x = L.Conv2D(70, 3, 2, activation="relu", name="conv3")(x)
+    model = keras.Model(picture, L.Dense(4, name="logits")(L.GlobalAveragePooling2D(name="gap")(x)), name=name)
+    numbers = np.random.default_rng(0)
+    for weight in model.weights:
+        shape = tuple(weight.shape)
+        weight.assign(numbers.normal(0, (2 / np.prod(shape[:-1])) ** 0.5 if len(shape) > 1 else 0.1, shape))
+    return model
+
+
+@pytest.fixture(scope="module")
+def net():
+    return cw.Network(small(), "unit")
+
+
+@pytest.fixture(scope="module")
+def photo():
+    rows, columns = np.mgrid[:40, :52] / 40
+    picture = np.stack([rows, columns / 1.3, (np.sin(9 * columns) + 1) / 2], -1) + np.random.default_rng(1).random(
+        (40, 52, 3)
+    )
+    return (127 * picture).astype(np.uint8)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """`saved(panel)` is the path of what the panel makes, saved."""
+    panels = []
+
+    def save(panel, run=True):
+        panels.append(panel)
+        if run:
+            panel.run()
+        return panel.save(tmp_path / "picture.png")
+
+    yield save
+    for panel in panels:
+        panel.close()
+
+
+PANELS = {
+    "gallery": lambda net, photo: cw.FilterGallery(net, "conv2", units=range(5), size=32, steps=4, seed=3),
+    "classes": lambda net, photo: cw.ClassGallery(net, [2, 0], size=32, steps=4),
+    "maps": lambda net, photo: cw.FeatureMapPanel(net, photo, "conv3"),
+    "maps, as the books": lambda net, photo: cw.FeatureMapPanel(net, photo, "conv1", order="index", how="books"),
+    "heatmap": lambda net, photo: cw.HeatmapPanel(net, photo, "conv2", opacity=0.4, threshold=0.1, colormap="magma"),
+    "signed": lambda net, photo: cw.HeatmapPanel(net, photo, target=1, method="hirescam", colormap="RdBu_r"),
+    "pixels": lambda net, photo: cw.HeatmapPanel(net, photo, target=2, method="smoothgrad", seed=4),
+    "beside": lambda net, photo: cw.HeatmapPanel(net, photo, second_method="gradient", sanity_check=True, seed=1),
+    "two classes": lambda net, photo: cw.HeatmapPanel(net, photo, target=0, second_target=3),
+    "dream": lambda net, photo: cw.DeepDreamPanel(net, photo, {"conv2": 1.0, "conv1": 0.5}, octaves=2, steps=3, seed=2),
+    "dream of a preset": lambda net, photo: cw.DeepDreamPanel(net, photo, octaves=2, steps=2, step_size=0.01),
+    "nudge": lambda net, photo: cw.AdversarialPanel(net, photo, target=1, steps=3),
+    "away": lambda net, photo: cw.AdversarialPanel(net, photo, epsilon=8 / 255, steps=4),
+    "search": lambda net, photo: cw.AdversarialPanel(net, photo, target=1, steps=5, method="random_search", seed=6),
+}  # fmt: skip
+OF_A_PHOTOGRAPH = [name for name in PANELS if name not in ("gallery", "classes")]
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_what_a_panel_saves_is_made_again_byte_for_byte(net, photo, saved, name):
+    path = saved(PANELS[name](net, photo))
+    assert cw.rerun(path, net, photo) == path.read_bytes()
+
+
+def test_a_dream_of_several_layers_is_the_same_whatever_order_they_were_given_in(net, photo, saved):
+    weights = {"conv3": 0.3, "conv1": 0.7, "conv2": 0.1}
+    path = saved(cw.DeepDreamPanel(net, photo, weights, octaves=1, steps=40))
+    assert cw.rerun(path, net, photo) == path.read_bytes()
+
+
+def test_another_page_of_maps_is_made_again(net, photo, saved):
+    panel = cw.FeatureMapPanel(net, photo, "conv3")
+    panel.run()
+    panel._turn(1)
+    path = saved(panel, run=False)
+    assert len(read_png_metadata(path)["settings"]["shown"]) == 6
+    assert cw.rerun(path, net, photo) == path.read_bytes()
+
+
+def test_another_call_of_a_shared_layer_is_made_again(photo, saved):
+    picture = keras.Input((None, None, 3))
+    conv = L.Conv2D(3, 3, padding="same", name="conv")
+    net = cw.Network(keras.Model(picture, L.Dense(2)(L.GlobalAveragePooling2D()(conv(conv(picture))))), "unit")
+    path = saved(cw.FeatureMapPanel(net, photo, "conv", call=1))
+    assert cw.rerun(path, net, photo) == path.read_bytes()
+
+
+def test_several_pictures_are_given_again_as_they_were(photo, saved):
+    left, right = (keras.Input((24, 24, 3), name=name) for name in ("left", "right"))
+    conv = L.Conv2D(3, 3, name="conv")
+    pooled = [L.GlobalAveragePooling2D()(conv(side)) for side in (left, right)]
+    net = cw.Network(keras.Model([left, right], L.Dense(2)(L.Subtract()(pooled)), name="pair"), "unit")
+    path = saved(cw.HeatmapPanel(net, [photo, 255 - photo], target=1))
+    assert cw.rerun(path, net, [photo, 255 - photo]) == path.read_bytes()
+    with pytest.raises(cw.BadPicture, match="another photograph"):
+        cw.rerun(path, net, [255 - photo, photo])
+
+
+@pytest.mark.parametrize("kind", [cw.DeepDreamPanel, cw.AdversarialPanel])
+def test_an_earlier_step_is_made_again(net, photo, saved, kind):
+    panel = kind(net, photo, steps=500)
+    panel.observe(lambda change: panel._ask_to_stop(), "frames_shown")
+    path = saved(panel)
+    settings = read_png_metadata(path)["settings"]
+    assert panel.state == "stopped" and settings["until"] == panel.result.step < panel.result.steps
+    assert cw.rerun(path, net, photo) == path.read_bytes()
+
+
+def test_a_heatmap_that_was_stopped_is_made_again(net, photo, saved):
+    panel = cw.HeatmapPanel(net, photo, method="occlusion")
+    panel.observe(lambda change: panel._ask_to_stop(), "frames_shown")
+    path = saved(panel)
+    assert panel.state == "stopped" and read_png_metadata(path)["settings"]["until"] >= 1
+    assert cw.rerun(path, net, photo) == path.read_bytes()
+
+
+def test_a_photograph_may_be_the_file_it_came_from(net, photo, saved, tmp_path):
+    file = tmp_path / "photo.png"
+    file.write_bytes(to_png(photo))
+    path = saved(cw.AdversarialPanel(net, str(file), steps=2))
+    assert cw.rerun(path, net, file) == cw.rerun(path, net, photo) == path.read_bytes()
+
+
+# What cannot be made again.
+
+
+@pytest.mark.parametrize("name", OF_A_PHOTOGRAPH)
+def test_without_the_photograph_or_with_another_it_says_what_to_give(net, photo, saved, name):
+    path = saved(PANELS[name](net, photo))
+    with pytest.raises(cw.BadPicture, match=r"needs the photograph it began with\. Give it as picture="):
+        cw.rerun(path, net)
+    other = photo.copy()
+    other[0, 0, 0] ^= 1
+    with pytest.raises(cw.BadPicture, match=r"another photograph .* Give the original"):
+        cw.rerun(path, net, other)
+
+
+def test_other_weights_are_refused(net, photo, saved):
+    path = saved(cw.AdversarialPanel(net, photo, steps=1))
+    other = small()
+    other.weights[0].assign_add(other.weights[0] * 0 + 1e-3)
+    with pytest.raises(cw.BadModel, match="differs from the network of the picture"):
+        cw.rerun(path, other, photo)
+
+
+def test_a_network_of_ones_own_is_asked_for(net, photo, saved):
+    path = saved(cw.AdversarialPanel(net, photo, steps=1))
+    with pytest.raises(cw.BadTarget, match="Give it as net"):
+        cw.rerun(path, picture=photo)
+
+
+def test_a_steered_dream_says_that_its_settings_do_not_tell(net, photo, saved):
+    panel = cw.DeepDreamPanel(net, photo, "conv2", octaves=1, steps=300)
+    once = []
+
+    def steer(_change):
+        if not once:
+            once.append(True)
+            panel.step_size = 0.005
+
+    panel.observe(steer, "frames_shown")
+    path = saved(panel)
+    with pytest.raises(cw.BadTarget, match="changed while it ran"):
+        cw.rerun(path, net, photo)
+
+
+def test_a_function_as_target_says_so(net, photo, saved):
+    path = saved(cw.HeatmapPanel(net, photo, target=lambda output: output[:, 0] - output[:, 1]))
+    with pytest.raises(cw.BadTarget, match="explains a function"):
+        cw.rerun(path, net, photo)
+
+
+def test_another_network_beside_says_so(net, photo, saved):
+    path = saved(cw.HeatmapPanel(net, photo, second_net=cw.Network(small("other"), "unit")))
+    with pytest.raises(cw.BadTarget, match="compares with the network 'other'"):
+        cw.rerun(path, net, photo)
+
+
+def test_another_network_of_the_same_name_beside_is_not_taken_for_the_first(net, photo, saved):
+    other = cw.Network(small(net.name), "unit")
+    other.model.set_weights([2 * weight for weight in other.model.get_weights()])
+    path = saved(cw.HeatmapPanel(net, photo, second_net=other))
+    with pytest.raises(cw.BadTarget, match="compares with"):
+        cw.rerun(path, net, photo)
+
+
+def test_a_picture_without_a_recipe_is_refused(net, photo):
+    with pytest.raises(cw.BadPicture):
+        cw.rerun(to_png(photo), net, photo)
