@@ -21,6 +21,7 @@ from cnnwidgets.model.arguments import is_list, whole_number
 from cnnwidgets.model.backend import check_eager, compiled, keras, start_device, tf
 from cnnwidgets.model.dense_gradients import dense_gradients
 from cnnwidgets.model.fingerprint import fingerprint
+from cnnwidgets.model.finite_weights import FiniteWeights
 from cnnwidgets.model.inputs import InputInfo
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.outputs import OutputInfo, behind, describe
@@ -105,6 +106,7 @@ class Network:
         self._check_names()
         self.preprocess, self.preprocess_note = resolve(preprocess, model, self.layers_by_path, self.inputs, self._nest)
         self.file_note = ""
+        self._finite_weights = FiniteWeights(model)
         self.traces = Traces(context=self.read_by_graphs)
         self._sees: dict[tuple[str, int], tuple[int, ...]] = {}
         self.size, self.size_note = self._sized(size)
@@ -324,15 +326,8 @@ class Network:
         return fingerprint(self.model, self.preprocess)
 
     def spoiled_weights(self) -> str:
-        """The path of the first weights that hold NaN or infinity; "" where all are finite.
-
-        Minus infinity in a constant is allowed: attention masks hold it.
-        """
-        for weight in self.model.weights:
-            value = np.asarray(weight, np.float32)
-            if not np.isfinite(value).all() and (weight.trainable or np.isnan(value).any() or value.max() == np.inf):
-                return str(weight.path)
-        return ""
+        """The path of the first weights that hold NaN or infinity; "" where all are finite."""
+        return self._finite_weights.spoiled()
 
     def check_weights(self) -> None:
         """Refuse weights that are not finite: a ReLU or a softmax turns NaN into 0, so the output does not show them.

@@ -88,6 +88,8 @@ class Reader:
 
     def content(self, value: Any) -> Hashable:
         """The content of a value that is not read yet, by its kind."""
+        if type(value) in _USUAL:
+            return _USUAL[type(value)](self, value)
         if isinstance(value, np.ndarray | np.generic):
             return self.array(value)
         if isinstance(value, tf.Variable | keras.Variable):
@@ -132,6 +134,8 @@ class Reader:
 
     def sequence(self, value: Iterable[Any]) -> Hashable:
         """A list or tuple, or one with names for its places."""
+        if type(value) is tuple and set(map(type, value)) == {str}:  # class names: as many as a thousand
+            return "names", value
         return (type(value).__name__, *map(self.read, value))
 
     def mapping(self, value: Mapping[Any, Any]) -> Hashable:
@@ -229,3 +233,11 @@ _KINDS: tuple[tuple[Any, Callable[[Reader, Any], Hashable]], ...] = (
     (weakref.ref, lambda reader, ref: reader.named("reference", ref())),
     ((types.MemberDescriptorType, types.GetSetDescriptorType), lambda _, d: ("slot", d.__name__)),
 )
+
+# The same by type: what most keys are made of is found without asking for each kind.
+_USUAL: dict[type, Callable[[Reader, Any], Hashable]] = {
+    kind: how
+    for kinds, how in _KINDS
+    for kind in (kinds if isinstance(kinds, tuple) else (kinds,))
+    if kind in {types.FunctionType, types.CodeType, types.MethodType, functools.partial, list, tuple, dict}
+}

@@ -1,0 +1,53 @@
+"""NaN and infinity among the weights of a model, found in one device call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.model.backend import compiled, tf
+
+_SUMMED = {"bfloat16", "float16", "float32", "float64"}  # others are looked at one by one
+
+
+class FiniteWeights:
+    """The check of one model's weights, traced once and asked before each verb: weights change while a model trains."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._variables: list[Any] = []
+        self._total: Any = None
+
+    def spoiled(self) -> str:
+        """The path of the first weights that hold NaN or infinity; "" where all are finite.
+
+        Minus infinity in a constant is allowed: attention masks hold it.
+        """
+        weights = self._model.weights
+        if self._are_finite(weights):
+            return ""
+        for weight in weights:
+            value = np.asarray(weight, np.float32)
+            if not np.isfinite(value).all() and (weight.trainable or np.isnan(value).any() or value.max() == np.inf):
+                return str(weight.path)
+        return ""
+
+    def _are_finite(self, weights: list[Any]) -> bool:
+        variables = [weight for weight in weights if weight.dtype in _SUMMED]
+        if len(variables) != len([weight for weight in weights if "float" in weight.dtype]):
+            return False
+        if not variables:
+            return True
+        if len(variables) != len(self._variables) or any(map(_differ, variables, self._variables)):
+            self._variables, self._total = variables, compiled(lambda: _sum(variables))
+        return bool(np.isfinite(self._total()))
+
+
+def _differ(one: Any, other: Any) -> bool:
+    return one is not other
+
+
+def _sum(variables: list[Any]) -> Any:
+    """Not finite where any number is not: whether it overflowed instead is for the slow way to tell."""
+    return tf.add_n([tf.reduce_sum(tf.cast(variable.value, tf.float32)) for variable in variables])
