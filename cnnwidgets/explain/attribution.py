@@ -91,8 +91,8 @@ def attribution(
 
     Returns:
         Heatmaps whose `raw` is [H, W] at the picture's size, signed, summed over channels. The `map` of methods by
-        gradients is the magnitude |raw|, as the papers show it: the sign of a gradient says whether a pixel should be
-        brighter or darker, not whether it matters. The `map` of "occlusion" and "rise" is the positive evidence.
+        gradients is the magnitude of `raw`, as the papers show it: the sign of a gradient says whether a pixel should
+        be brighter or darker, not whether it matters. The `map` of "occlusion" and "rise" is the positive evidence.
 
     Raises:
         BadTarget: for a class, output, method or number that does not exist; where no gradient comes back to any

@@ -26,7 +26,7 @@ class Heatmap:
 
     Attributes:
         map: [H, W] float32, 0..1, at the picture's own size, divided by its largest value: the positive evidence; for
-            an attribution by gradients the magnitude |raw|.
+            an attribution by gradients the magnitude of `raw`.
         raw: float32, the signed evidence: [h, w] at the layer's own size; for an attribution [H, W] at the picture's.
         path: of the layer; "" for an attribution.
         call: which call of the layer, in the order Keras runs them.

@@ -29,7 +29,7 @@ from cnnwidgets.pictures import load_picture, to_png
 from cnnwidgets.provenance.recipe import Recipe
 from cnnwidgets.zoo.numpy_pickle import read_numpy_pickle
 from cnnwidgets.zoo.torch_archive import read_torch_archive
-from tests.compute import keras2
+from tests.model.safe_files import keras2
 from tests.zoo.test_hostile_weights import NUMPY_FILE, torch_file
 
 TELLING = [
