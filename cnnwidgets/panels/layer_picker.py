@@ -25,8 +25,8 @@ KINDS = {
 }
 _MEANING = {
     "conv": "a convolution: slides small filters over its input",
-    "activation": "an activation function: lets through what is strong enough",
-    "pooling": "a pooling: keeps one number of each neighbourhood",
+    "activation": "an activation function: passes on values above a threshold",
+    "pooling": "a pooling: reduces each neighborhood to one number",
     "normalization": "a normalization: brings channels to a common range",
     "dense": "a dense layer: every output sees every input",
     "merge": "a merge: joins branches",
@@ -130,7 +130,7 @@ class LayerPicker(widgets.VBox):
 
     def _sentence(self, shown: int) -> str:
         if not shown:
-            return "No layer is left. Clear the search, or choose another kind."
+            return "No layer matches. Clear the search, or choose another kind."
         if not self.layer:
             return f"{shown} layers"
         info = self.net.layer(self.layer)

@@ -73,7 +73,7 @@ def test_layers_stand_in_a_tree(page):
 def test_a_click_chooses_a_layer_and_the_gallery_follows(notebook, page):
     page.locator(LIST).select_option(index=1)
     wait_for(notebook, "(picker.layer, gallery.layer)", ("backbone/conv", "backbone/conv"))
-    page.locator(".cnnw", has_text="Start paints 5 pictures").first.wait_for()
+    page.locator(".cnnw", has_text="Start renders 5 pictures").first.wait_for()
     page.locator(".cnnw-status", has_text="backbone/conv: a convolution").first.wait_for()
 
 
@@ -95,7 +95,7 @@ def test_a_kind_is_chosen_and_nothing_left_is_said(notebook, page):
     page.get_by_label("Kind").select_option("dense")
     notebook.wait_for(f"() => document.querySelectorAll('{LIST} option').length === 1", "the kind", 5)
     page.get_by_label("Search", exact=True).fill("zebra")
-    page.locator(".cnnw-status", has_text="No layer is left").first.wait_for()
+    page.locator(".cnnw-status", has_text="No layer matches").first.wait_for()
     assert notebook.kernel_eval("picker.layer") == "after"
 
 

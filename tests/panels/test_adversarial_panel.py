@@ -230,7 +230,7 @@ def test_the_other_network_is_loaded_by_the_worker_and_asked_about_both(build, o
 def test_a_network_of_ones_own_has_no_other_and_says_so(panel):
     panel.run()
     assert panel.opinion._buttons[1].layout.display == "none"
-    with pytest.raises(BadTarget, match="No other network goes with 'small'"):
+    with pytest.raises(BadTarget, match="There is no other network to compare with 'small'"):
         panel.ask_other()
 
 

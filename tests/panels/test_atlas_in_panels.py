@@ -63,7 +63,7 @@ def test_what_the_atlas_holds_is_shown_at_once_as_if_it_had_been_climbed(net, wh
 
 def test_only_what_is_missing_is_climbed(net, atlas, opened, climbed, tmp_path):
     gallery = opened(FilterGallery(net, "conv2", range(12, 20), **SETTINGS, atlas=atlas))
-    assert gallery.status == "4 of 8 are from the atlas. Start paints the missing ones."
+    assert gallery.status == "4 of 8 are from the atlas. Start renders the missing ones."
     assert gallery.screen.over.value.count("not rendered yet") >= 4 and climbed == []
     assert gallery._buttons["save"].disabled
     with pytest.raises(BadTarget, match="not rendered yet"):

@@ -289,7 +289,7 @@ def test_a_page_that_was_finished_is_shown_again(gallery, net):
     gallery._next.click()
     assert gallery.screen.is_empty and gallery.result is None and gallery.state == "idle"
     gallery._previous.click()
-    assert gallery.status.startswith("Made earlier")
+    assert gallery.status.startswith("From the cache")
     assert gallery.screen.data == shown and not gallery.screen.is_empty
     assert gallery.result.pictures.tobytes() == made.pictures.tobytes()
     assert gallery.result.notes == made.notes and gallery.result.values.tobytes() == made.values.tobytes()
@@ -330,7 +330,7 @@ def test_without_a_cache_everything_else_works(gallery, monkeypatch):
 
 def test_an_empty_gallery_says_what_start_will_do(gallery):
     said = gallery.screen._empty.value
-    assert "Start paints 4 pictures" in said and "conv2" in said and " s here" in said
+    assert "Start renders 4 pictures" in said and "conv2" in said and " s here" in said
 
 
 def test_the_estimate_follows_the_machine(net, opened, monkeypatch):

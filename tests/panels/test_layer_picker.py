@@ -129,7 +129,7 @@ def test_enter_takes_the_layer_of_that_very_name(opened):
 
 def test_nothing_left_says_what_to_do(picker):
     picker._search.value = "zebra"
-    assert "No layer is left. Clear the search" in picker._line.value
+    assert "No layer matches. Clear the search" in picker._line.value
 
 
 def test_the_search_is_cleared_and_everything_is_back(picker):

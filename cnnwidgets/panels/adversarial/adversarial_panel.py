@@ -1,4 +1,4 @@
-"""A network is fooled: a nudge too small to see changes what it says."""
+"""The panel for adversarial examples: a change too small to see, and the predictions that it changes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ AWAY = "away from the top class"
 
 
 class AdversarialPanel(PhotographPanel):
-    """A picture is nudged, within a budget, until the network says what it is told to; its probabilities live.
+    """A picture is changed, within a budget, until the network predicts the target class; probabilities are shown live.
 
     After the first Start another budget, target or method begins again at once.
 
@@ -40,7 +40,7 @@ class AdversarialPanel(PhotographPanel):
         net: a Network or a bare Keras model.
         picture: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict.
         target: a class index or name; away from the top class, if not given.
-        epsilon: how much any pixel may change, in units of 0..1; the slider counts grey levels of 255.
+        epsilon: how much any pixel may change, in units of 0..1; the slider counts gray levels of 255.
         steps: 1 to 2048.
         method: "momentum_sign", or "random_search", the baseline.
         output: of a model with several, its index or name.
@@ -100,8 +100,7 @@ class AdversarialPanel(PhotographPanel):
     def _side(self) -> Sequence[widgets.Widget]:
         self._bars = markup.markup("")
         says, wanted, lasts = (
-            markup.markup(markup.title(heading))
-            for heading in ("What the network says", "Target class", "Does it survive?")
+            markup.markup(markup.title(heading)) for heading in ("Predictions", "Target class", "Does it survive?")
         )
         return [says, self._bars, wanted, self.classes, lasts, self.opinion]
 
@@ -121,7 +120,7 @@ class AdversarialPanel(PhotographPanel):
         return self._nudged(functools.partial(adversarial, *arguments, **named))
 
     def _nudged(self, begin: Any) -> Iterator[AdversarialFrame]:
-        """Nudge, and ask the network at each step: runs on the worker's thread."""
+        """Frames with predictions at each step: runs on the worker's thread."""
         for frame in begin():
             if frame.step == 1:
                 self._believed = frame.predict(frame.original)
@@ -159,7 +158,7 @@ class AdversarialPanel(PhotographPanel):
     def _describe(self, frame: AdversarialFrame | None) -> None:
         if frame is None:
             self._caption.value = markup.progress_text("The photograph")
-            self._bars.value = markup.progress_text("Start asks the network at each step.")
+            self._bars.value = markup.progress_text("Start shows the predictions at each step.")
             return
         view = self.controls.view
         text = captions.after(frame) if view == AFTER else captions.difference(frame)
@@ -167,7 +166,7 @@ class AdversarialPanel(PhotographPanel):
         self._bars.value = captions.bars(frame, self._believed)
 
     def _doing(self, frame: AdversarialFrame) -> str:
-        return f"Nudging: the network now predicts {captions.top(frame.predictions)}."
+        return f"Perturbing: the network now predicts {captions.top(frame.predictions)}."
 
     def _rest(self) -> None:
         self._believed = ()
@@ -178,7 +177,7 @@ class AdversarialPanel(PhotographPanel):
         which = find_output(self.output, self.net.outputs)
         goal = AWAY if chosen is None else f"towards {self.net.class_name(chosen, which)}"
         return (
-            f"Start nudges the photograph {goal}, no pixel by more than {captions.levels(self.epsilon)} of 255: "
+            f"Start changes the photograph {goal}, no pixel by more than {captions.levels(self.epsilon)} of 255: "
             "a few seconds. Watch the bars turn over while the picture looks the same."
         )
 
@@ -217,13 +216,13 @@ class AdversarialPanel(PhotographPanel):
     # Does it last?
 
     def ask_jpeg(self, quality: int = QUALITY) -> list[Prediction]:
-        """What the network says when the picture has been through a JPEG file; waits for it.
+        """The predictions after the picture was saved as a JPEG file; waits for them.
 
         Args:
             quality: 1 to 95.
 
         Raises:
-            BadTarget: before anything was nudged.
+            BadTarget: before the first run.
             JobFailed: when the network cannot be asked.
         """
         return self._answer(self._jpeg_question(quality))
@@ -232,7 +231,7 @@ class AdversarialPanel(PhotographPanel):
         """What the other bundled network says to the same picture; waits for it.
 
         Raises:
-            BadTarget: before anything was nudged, or where there is no other network.
+            BadTarget: before the first run, or where there is no other network.
             JobFailed: when it cannot be asked.
         """
         return self._answer(self._other_question())
@@ -260,12 +259,12 @@ class AdversarialPanel(PhotographPanel):
 
     def _jpeg_question(self, quality: int) -> Job[Opinion]:
         frame = self._shown_frame()
-        return self.opinion.ask("Asking the network about the JPEG.", lambda: of_jpeg(frame, quality))
+        return self.opinion.ask("Predicting from the JPEG file.", lambda: of_jpeg(frame, quality))
 
     def _other_question(self) -> Job[Opinion]:
         frame = self._shown_frame()
         self._other.check()
-        return self.opinion.ask(f"Loading and asking {self._other.name}.", lambda: self._other.of(frame))
+        return self.opinion.ask(f"Loading {self._other.name} and predicting.", lambda: self._other.of(frame))
 
     def _shown_frame(self) -> AdversarialFrame:
         frame: AdversarialFrame | None = self._last
@@ -289,7 +288,7 @@ class AdversarialPanel(PhotographPanel):
 
     def _name(self) -> str:
         wanted = self._made.get("target")
-        return f"{self.net.name}-nudged-{'away' if wanted is None else wanted}"
+        return f"{self.net.name}-adversarial-{'away' if wanted is None else wanted}"
 
     def close(self) -> None:
         """Stop, and free every widget of the panel."""

@@ -15,7 +15,7 @@ Lines = Sequence[Prediction]
 
 
 def bars(frame: AdversarialFrame, believed: Lines) -> str:
-    """The most probable classes, the one that the nudge is about, and what the photograph itself is, as HTML."""
+    """The most probable classes, the target, and the top class of the photograph, as HTML bars."""
     wanted = frame.class_index
     kept = {wanted, *(line.index for line in believed[:1])}
     shown = [line for rank, line in enumerate(frame.predictions) if rank < LIKELY or line.index in kept]
@@ -24,25 +24,25 @@ def bars(frame: AdversarialFrame, believed: Lines) -> str:
 
 
 def before(believed: Lines) -> str:
-    """What stands under the photograph: its text equivalent."""
+    """The caption of the photograph: its text equivalent."""
     return f"Before: the network predicts {top(believed)}" if believed else "The photograph"
 
 
 def after(frame: AdversarialFrame) -> str:
-    """What stands under the nudged picture."""
+    """The caption of the perturbed picture."""
     return f"After step {frame.step} of {frame.steps}: the network predicts {top(frame.predictions)}"
 
 
 def difference(frame: AdversarialFrame) -> str:
-    """What stands under the difference."""
+    """The caption of the difference."""
     change = np.abs(frame.pictures - frame.original)
     share = markup.percent(float((change > 0).any(-1).mean()))
     most = levels(float(change.max()))
-    return f"What was added, 20 times stronger, where gray is nothing: at most {most} of 255, in {share} of the pixels"
+    return f"What was added, 20 times stronger; gray means no change: at most {most} of 255, in {share} of the pixels"
 
 
 def levels(epsilon: float) -> str:
-    """A share 0..1 in gray levels, as a person says it."""
+    """A share 0..1 as text, in gray levels."""
     count = round(255 * epsilon)
     return f"{count} gray level" if count == 1 else f"{count} gray levels"
 
@@ -61,34 +61,34 @@ def conclusion(frame: AdversarialFrame, believed: Lines, epsilon: float) -> str:
             "Look at the difference, then save it as JPEG: does it survive?"
         )
     name, share = _of_wanted(frame.predictions, frame.class_index)
-    return f"Not fooled within {budget}: {name} is at {share}. Give a larger budget, more steps or another method."
+    return f"Not fooled within {budget}: {name} is at {share}. Try a larger budget, more steps or another method."
 
 
 def after_jpeg(predictions: Lines, frame: AdversarialFrame, quality: int) -> str:
     """What survives a JPEG file."""
     if not frame.succeeded:
-        verdict = "The network was not fooled before either"
+        result = "The network was not fooled before either"
     elif (predictions[0].index == frame.class_index) == frame.is_targeted:
-        verdict = "The nudge survives"
+        result = "The perturbation survives"
     else:
-        verdict = "The nudge does not survive"
+        result = "The perturbation does not survive"
     name, share_after = _of_wanted(predictions, frame.class_index)
     _, share_before = _of_wanted(frame.predictions, frame.class_index)
     return (
         f"As JPEG of quality {quality} the network predicts {top(predictions)}. "
-        f"{verdict}: {name} goes from {share_before} to {share_after}."
+        f"{result}: {name} goes from {share_before} to {share_after}."
     )
 
 
-def of_another(name: str, photograph: Lines, nudged: Lines) -> str:
-    """What another network says to the same picture."""
-    is_moved = photograph[0].index != nudged[0].index
-    verdict = (
-        f"The nudge moves it too, from {photograph[0].name}"
+def of_another(name: str, photograph: Lines, perturbed: Lines) -> str:
+    """The prediction of another network for the same picture, in two sentences."""
+    is_moved = photograph[0].index != perturbed[0].index
+    result = (
+        f"The perturbation changes its prediction too, from {photograph[0].name}"
         if is_moved
-        else "It is not fooled, it predicted the same before"
+        else "It is not fooled: it predicts the same for the photograph"
     )
-    return f"{name} predicts {top(nudged)}. {verdict}."
+    return f"{name} predicts {top(perturbed)}. {result}."
 
 
 def _of_wanted(predictions: Lines, wanted: int) -> tuple[str, str]:

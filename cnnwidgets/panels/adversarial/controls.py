@@ -12,7 +12,7 @@ from cnnwidgets.panels.base.controls import Controls, named, wide
 from cnnwidgets.panels.base.size_menu import SizeMenu, chosen
 from cnnwidgets.visualize.ascent import MOST_STEPS
 
-LARGEST_BUDGET = 16  # grey levels of 255, unless a budget is larger
+LARGEST_BUDGET = 16  # gray levels of 255, unless a budget is larger
 BEFORE, AFTER, DIFFERENCE = VIEWS = ("Before", "After", "Difference × 20")
 METHODS = {"momentum_sign": "along the gradient", "random_search": "random search"}
 
@@ -39,15 +39,15 @@ class NudgeControls(Controls):
             ),
             "view": widgets.ToggleButtons(
                 options=VIEWS, value=AFTER, tooltips=[
-                    "The photograph", "The nudged photograph", "What was added, 20 times stronger; gray is none"
+                    "The photograph", "The perturbed photograph", "The change, 20 times stronger; gray: no change"
                 ], style={"button_width": "auto"},
             ),
             "steps": widgets.BoundedIntText(
-                min=1, max=MOST_STEPS, description="Steps", tooltip="More help where the budget is small",
+                min=1, max=MOST_STEPS, description="Steps", tooltip="More steps help when the budget is small",
                 layout=wide("130px"), style=named("52px"),
             ),
             "seed": widgets.IntText(
-                description="Seed", tooltip="Of the random search", layout=wide("130px"), style=named("52px")
+                description="Seed", tooltip="Seed of the random search", layout=wide("130px"), style=named("52px")
             ),
             "size": self._sizes,
         }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is left of a nudge: the same network asked about the JPEG, or another network asked about the picture."""
+"""Tests of a perturbed picture: the same network on its JPEG file, and another network."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Opinion(NamedTuple):
 
 
 def of_jpeg(frame: AdversarialFrame, quality: int) -> Opinion:
-    """What the network says to a nudged picture that has been through a JPEG file."""
+    """The predictions for a perturbed picture after a JPEG file."""
     data = pictures.to_jpeg(pictures.displayable(frame.pictures[0]), quality)
     predictions = tuple(frame.predict(pictures.load_picture(data)[None]))
     return Opinion(predictions, captions.after_jpeg(predictions, frame, quality))
@@ -67,7 +67,7 @@ class OtherNetwork:
             )
 
     def of(self, frame: AdversarialFrame) -> Opinion:
-        """What it says to a nudged picture: runs on the worker's thread."""
+        """Its predictions for a perturbed picture: runs on the worker's thread."""
         self._net = self._net or load_network(self.name)
         before = self._net.predict(frame.original[0], 1)
         predictions = tuple(self._net.predict(frame.pictures[0], ALL))
@@ -101,8 +101,8 @@ class SecondOpinion(widgets.VBox):
         self.opinion: Opinion | None = None
         self.traceback = self.words = ""
         self._buttons = (
-            _button("Save as JPEG", "Save it with what JPEG loses, and ask the network again", on_jpeg),
-            _button("Ask the other network", f"What {other or 'another network'} says to the same picture", on_other),
+            _button("Save as JPEG", "Save as JPEG, which loses detail, and let the network predict again", on_jpeg),
+            _button("Ask the other network", f"Predictions of {other or 'another network'}", on_other),
         )
         self._buttons[1].layout.display = "" if other else "none"
         self._line = markup.markup(width="100%")

@@ -76,7 +76,7 @@ class Takeaway(Particulars):
 
     def _save_here(self, suffix: str) -> None:
         if not self.may_save:
-            raise BadTarget("Files are not saved from this page. Right-click the picture to keep it.")
+            raise BadTarget("Files are not saved from this page. Right-click the picture to save it.")
         path = self.save(pictures.free_path(Path.cwd(), self._name(), suffix))
         self._say(f"Saved as {path.name} in the notebook's folder.")
 

@@ -63,12 +63,12 @@ class Panel(Takeaway, widgets.VBox):
         self._is_stop_pressed = False  # so that Stop has the focus
         self._texted = 0.0  # when the words beside the picture were brought up to date
         self._buttons = {
-            "start": self._button("Start", "play", self.start, "Begin, or begin again", "primary"),
-            "pause": self._button("Pause", "pause", self._pause_or_resume, "Hold the run; press again to go on"),
-            "stop": self._button("Stop", "stop", self._press_stop, "End the run and keep the last picture"),
-            "save": self._button("Save", "download", self._save_png, "Save the picture as PNG, its recipe inside"),
+            "start": self._button("Start", "play", self.start, "Start the run, or start it again", "primary"),
+            "pause": self._button("Pause", "pause", self._pause_or_resume, "Pause the run; press again to resume"),
+            "stop": self._button("Stop", "stop", self._press_stop, "Stop the run and keep the last picture"),
+            "save": self._button("Save", "download", self._save_png, "Save the picture as PNG with its recipe"),
             "gif": self._button("Save GIF", "film", self._save_gif, "Save the run as an animation"),
-            "code": self._button("Copy code", "code", self._toggle_code, "Show the Python that makes the same picture"),
+            "code": self._button("Copy code", "code", self._toggle_code, "Show Python code for the same picture"),
         }
         self.screen = Screen(width, self._run.acknowledge, self._clicked)
         self._scrubber = Scrubber(lambda index: self._guarded(self._look_back, index))

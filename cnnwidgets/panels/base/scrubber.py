@@ -22,7 +22,7 @@ class Scrubber(widgets.HBox):
         self._filling = False
         self._words: Sequence[str] = ()
         self._slider = widgets.IntSlider(
-            0, min=0, max=1, description="Look back", readout=False, tooltip="Go through the frames of the last run",
+            0, min=0, max=1, description="Look back", readout=False, tooltip="Frames of the last run",
             layout=widgets.Layout(width="320px", max_width="100%"), style={"description_width": "70px"},
         )  # fmt: skip
         self._line = markup.markup("")

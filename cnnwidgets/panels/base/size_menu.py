@@ -26,7 +26,7 @@ class SizeMenu(widgets.Dropdown):
         super().__init__(
             options=self._options(None),
             description="Looks at",
-            tooltip=f"The size to which photographs are brought before the network looks. {net.size_note}",
+            tooltip=f"The size to which photographs are resized before the network sees them. {net.size_note}",
             layout=widgets.Layout(width="270px", max_width="100%", display="" if can_change else "none"),
             style={"description_width": "62px"},
         )

@@ -29,12 +29,12 @@ class DreamControls(Controls):
         self._step_size = 0.0  # as it was shown last
         inputs = {
             "layers": widgets.Dropdown(
-                options=[*DEPTHS, OWN], description="Preset", tooltip="Layers that paint well: from edges to fur",
+                options=[*DEPTHS, OWN], description="Preset", tooltip="Layers with good pictures: from edges to fur",
                 layout=wide("160px"), style=named("44px"),
             ),
             "step_size": widgets.FloatSlider(
                 min=STEP, max=LARGEST_STEP, step=STEP, description="Step size", readout_format=".3f",
-                tooltip="Change at each step; takes effect at the next step", layout=wide("250px"), style=named("60px"),
+                tooltip="Change per step; takes effect at the next step", layout=wide("250px"), style=named("60px"),
             ),
             "octave": widgets.IntSlider(
                 min=1, max=4, description="Octave", tooltip="Go back to the picture at the end of an earlier octave",
@@ -43,15 +43,15 @@ class DreamControls(Controls):
             "before": widgets.ToggleButton(
                 description="Before", icon="eye", tooltip="Show the photograph, to compare", layout=wide("auto")
             ),
-            "octaves": _whole("Octaves", 1, MOST_OCTAVES, "How many sizes are dreamed, the smallest first"),
+            "octaves": _whole("Octaves", 1, MOST_OCTAVES, "How many sizes the dream goes through, the smallest first"),
             "octave_scale": widgets.BoundedFloatText(
                 min=1.01, max=LARGEST_SCALE, step=0.1, description="Scale", layout=wide("134px"), style=named("56px"),
                 tooltip="How many times larger each octave is than the one before",
             ),
             "steps": _whole("Steps", 1, MOST_STEPS, "For each octave"),
-            "jitter": _whole("Jitter", 0, LARGEST_JITTER, "Pixels by which the picture is rolled before each step"),
+            "jitter": _whole("Jitter", 0, LARGEST_JITTER, "Pixels by which the picture is shifted before each step"),
             "seed": widgets.IntText(
-                description="Seed", tooltip="The same seed gives the same rolls", layout=wide("134px"),
+                description="Seed", tooltip="The same seed gives the same shifts", layout=wide("134px"),
                 style=named("56px"),
             ),
         }  # fmt: skip

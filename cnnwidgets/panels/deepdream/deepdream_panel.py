@@ -33,7 +33,7 @@ TRACE = 2.5  # seconds for the first step
 
 
 class DeepDreamPanel(PhotographPanel):
-    """A photograph into which a network paints what it sees, live; the step size and weights are heard at once.
+    """A photograph in which a network strengthens what it sees, live; step size and weights take effect mid-run.
 
     Args:
         net: a Network or a bare Keras model.
@@ -158,12 +158,12 @@ class DeepDreamPanel(PhotographPanel):
     def _doing(self, frame: DreamFrame) -> str:
         if time.monotonic() - self._noticed < NOTICE:
             return self._notice
-        return f"Octave {frame.octave} of {frame.octaves}: each step makes more of what the layers see in the picture."
+        return f"Octave {frame.octave} of {frame.octaves}: each step strengthens what the layers see in the picture."
 
     def _invitation(self) -> str:
         paths = " and ".join(self._plan.layers)
         return (
-            f"Start lets {paths} paint what it sees into the photograph: {self._plan.steps} steps, about "
+            f"Start changes the photograph to activate {paths} more: {self._plan.steps} steps, about "
             f"{self._estimate()} here. Watch it grow from the smallest octave. {' '.join(self._plan.notes)}"
         )
 
@@ -223,7 +223,7 @@ class DeepDreamPanel(PhotographPanel):
             self._begin_anew()
         else:
             self._describe(self._last)
-            self._say(f"Start dreams again with the new {_words(name)}; the picture is still the one made before.")
+            self._say(f"Start dreams again with the new {_words(name)}; the picture shown is still the earlier one.")
 
     def _remark(self, text: str) -> None:
         self._notice, self._noticed = text, time.monotonic()
@@ -269,7 +269,7 @@ class DeepDreamPanel(PhotographPanel):
         verb, settings = self._settings()
         if not settings.get("steered"):
             return super().snippet()
-        return super().snippet() + "# The step size or the weights were turned while it ran: these are the last ones.\n"
+        return super().snippet() + "# The step size or the weights were changed mid-run: these are the last values.\n"
 
     def _name(self) -> str:
         return f"{self.net.name}-dream-{'-'.join(self._steering.weights)}"

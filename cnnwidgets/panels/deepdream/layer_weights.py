@@ -33,7 +33,7 @@ class LayerWeights(widgets.VBox):
         self._add = widgets.Button(
             icon="plus",
             description="Add",
-            tooltip="Climb this layer too",
+            tooltip="Maximize this layer too",
             layout=widgets.Layout(width="auto", flex="0 0 auto"),
         )
         self._add.on_click(lambda _: self._added())

@@ -195,7 +195,7 @@ class Explorer(Choice, widgets.VBox):
             BadTarget: where this network has no such panel.
         """
         if self._stage.front is None:
-            raise BadTarget(f"{self.tab!r} is not possible with {self.net.name!r}. Choose another tab or network.")
+            raise BadTarget(f"{self.tab!r} does not work with {self.net.name!r}. Choose another tab or network.")
         return self._stage.front
 
     @traitlets.observe("tab")

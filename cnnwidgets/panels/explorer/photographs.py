@@ -120,5 +120,5 @@ class PhotographMenu(widgets.VBox):
 def _decoded(data: bytes) -> tuple[np.ndarray, str]:
     if len(data) > MOST_MEGABYTES * 10**6:
         size = f"{len(data) / 1e6:.0f} MB"
-        raise BadPicture(f"The upload has {size}. Give at most {MOST_MEGABYTES} MB, or the path of a file.")
+        raise BadPicture(f"The upload has {size}. Upload at most {MOST_MEGABYTES} MB, or the path of a file.")
     return pictures.read_picture(data)

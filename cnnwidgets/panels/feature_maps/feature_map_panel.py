@@ -41,7 +41,7 @@ class FeatureMapPanel(Panel):
         picture: anything that `load_picture` takes; for a model of several inputs a list or dict of them.
         layer: a path of a layer with rows and columns; the first convolution if not given.
         call: which call of a shared layer.
-        order: "answer" shows the units that answer most first, "index" keeps the network's own order.
+        order: "answer" shows the units with the strongest activation first, "index" keeps the network's own order.
         how: "range" from each map's lowest to its highest value, "books" by its mean and standard deviation.
         size: at which the network looks, as in `feature_maps`; the network's own if not given.
 
@@ -102,14 +102,15 @@ class FeatureMapPanel(Panel):
     def _make_controls(self, net: Network, layer: str, order: str, how: str) -> None:
         self._menus = {
             "layer": widgets.Dropdown(
-                options=self.layers, value=layer, description="Layer", tooltip="Whose feature maps are shown"
+                options=self.layers, value=layer, description="Layer", tooltip="The layer whose feature maps are shown"
             ),
             "order": widgets.Dropdown(
-                options=ORDERS, value=order, description="Order", tooltip="By the strongest answer, or by index"
+                options=[("activation", "answer"), ("index", "index")], value=order, description="Order",
+                tooltip="By the strongest activation, or by index",
             ),
             "how": widgets.Dropdown(
                 options=WAYS, value=how, description="Contrast",
-                tooltip="Each map from its lowest to its highest value, or by mean and deviation as the books do",
+                tooltip="Each map by its lowest and highest value, or by mean and deviation (textbook)",
             ),
         }  # fmt: skip
         for name, menu in self._menus.items():
@@ -129,7 +130,7 @@ class FeatureMapPanel(Panel):
         self._choice.layout.width, self._choice.style.description_width = "132px", "48px"
         self._choice.observe(lambda change: self._guarded(self._choose, change["new"]), "value")
         self._climb = self._button(
-            "Climb this unit", "arrow-up", self._climb_unit, "Optimize a picture for it, next to its top patches"
+            "Visualize this unit", "arrow-up", self._climb_unit, "Optimize a picture for it, next to its top patches"
         )
 
     def _more_pressed(self, change: dict[str, Any]) -> None:
@@ -185,7 +186,7 @@ class FeatureMapPanel(Panel):
 
     def _invitation(self) -> str:
         return (
-            f"Start shows what the photograph makes each unit of {self.layer or 'a layer'} answer: bright where its "
+            f"Start shows where each unit of {self.layer or 'a layer'} is active in the photograph: bright where its "
             "pattern is, black where it is not. Early maps look like the photograph; deep ones are small and mostly "
             "black, since their patterns are rare."
         )
@@ -194,7 +195,7 @@ class FeatureMapPanel(Panel):
         return self._held.note
 
     def _doing(self, frame: MapsFrame) -> str:
-        return "Measuring what a cell of these maps sees of the photograph."
+        return "Measuring how much of the photograph a cell of these maps sees."
 
     def _conclusion(self) -> str:
         frame = self._last

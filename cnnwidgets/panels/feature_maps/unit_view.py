@@ -33,7 +33,7 @@ class Excitement(widgets.HBox):
 
     def __init__(self, on_change: Callable[[], object]) -> None:
         self.climbed = SideRun(
-            on_change, "What it looks for", "Climb this unit paints what the chosen unit looks for.", width=300
+            on_change, "What it responds to", "Visualize this unit shows what the chosen unit responds to.", width=300
         )
         self.patches = SideRun(
             on_change, "Top patches", "The parts of photographs that activate it most.", _told, width=300
@@ -63,8 +63,8 @@ class Excitement(widgets.HBox):
         search = search_patches(
             net, [_smaller(photo) for _, photo in photographs], layer, unit, PATCHES, per_picture=PER_PICTURE, call=call
         )
-        self.climbed.begin(f"What {layer} · {unit} looks for", climb)
-        self.patches.begin("What excites it", _frames(search, [name for name, _ in photographs]))
+        self.climbed.begin(f"What {layer} · {unit} responds to", climb)
+        self.patches.begin("Top patches", _frames(search, [name for name, _ in photographs]))
 
     def stop(self) -> None:
         """End both after the step under way, and keep what they show."""

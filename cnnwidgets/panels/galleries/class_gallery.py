@@ -105,7 +105,7 @@ class ClassGallery(TileGallery):
         count = len(self._plan.units)
         tiles = f"{count} pictures" if count > 1 else "one picture"
         return (
-            f"Start paints {tiles} out of noise, each the picture that maximizes its class's logit. "
+            f"Start renders {tiles} from noise, each optimized for the logit of its class. "
             f"About {self._estimate()} here. Watch for the parts by which the network knows the class."
         )
 
@@ -114,7 +114,7 @@ class ClassGallery(TileGallery):
 
     def _conclusion(self) -> str:
         failed = sum(bool(note) for note in self.result.notes)
-        words = f"{failed} of {len(self.result.units)} are seen as something else. " if failed else ""
+        words = f"{failed} of {len(self.result.units)} are predicted as another class. " if failed else ""
         advice = "The numbers are logits. Click a tile to optimize it at a larger size; add another class by name."
         return f"{super()._conclusion()}{words}{advice}"
 

@@ -131,13 +131,13 @@ class FilterGallery(TileGallery):
         ready, plan = self._ready, self._plan
         missing = len(ready.missing(plan.units))
         if not missing:
-            return ready.blank(plan), "From the atlas. Start paints it again."
+            return ready.blank(plan), "From the atlas. Start renders it again."
         kept, origin = super()._found()
         if not ready.pictures:
             return kept, f"{ready.why_none} {origin}".strip()
         if kept is not None:
-            return ready.beside(kept, plan.units), "From the atlas, the rest made earlier and kept."
-        words = f"{len(plan.units) - missing} of {len(plan.units)} are from the atlas. Start paints the missing ones."
+            return ready.beside(kept, plan.units), "From the atlas, the rest from the cache."
+        words = f"{len(plan.units) - missing} of {len(plan.units)} are from the atlas. Start renders the missing ones."
         return ready.blank(plan), words
 
     def _rest(self) -> None:
@@ -185,7 +185,7 @@ class FilterGallery(TileGallery):
         count = len(self._plan.units)
         tiles = f"{count} pictures" if count > 1 else "one picture"
         return (
-            f"Start paints {tiles} out of noise, one for each unit of {self._plan.layer.path}: "
+            f"Start renders {tiles} from noise, one for each unit of {self._plan.layer.path}: "
             f"the pattern that activates it most. About {self._estimate()} here. Watch for edges and colors in "
             "early layers, textures in the middle, parts of things in late ones."
         )

@@ -52,7 +52,7 @@ class ReadyTiles:
         )
 
     def blank(self, plan: UnitsPlan) -> UnitsFrame:
-        """A frame in which what is missing is grey, and says so."""
+        """A frame in which missing pictures are gray tiles with a note."""
         missing = self.missing(plan.units)
         pictures = np.full((len(missing), *plan.canvas.shape), 0.5, np.float32)
         values, notes = np.full(len(missing), np.nan, np.float32), (NOT_YET,) * len(missing)

@@ -23,10 +23,10 @@ from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame
 
 SIZES = (48, 64, 96, 128, 160)
 HINTS = {
-    "size": "Of a tile, in pixels",
-    "steps": "How often each picture is changed a little; more make it clearer",
+    "size": "Size of a tile in pixels",
+    "steps": "Gradient steps for each picture; more make it clearer",
     "recipe": "How a picture is made: its parametrization, transforms and optimizer",
-    "seed": "Where the noise begins; the same seed gives the same pictures",
+    "seed": "Seed of the starting noise; the same seed gives the same pictures",
 }
 NONE = -1  # in the menu of units: none is chosen
 ASSUMED_SPEED = 3e10  # floating point operations a second, until a run has shown how fast this machine is
@@ -61,7 +61,7 @@ class TileGallery(Panel):
         self._plan = plan
         self._quiet = True  # while traits are set together
         self.enlarged = SideRun(self._enlarged_changed)
-        self._choice = widgets.Dropdown(description=self._word, tooltip="What is optimized at a larger size")
+        self._choice = widgets.Dropdown(description=self._word, tooltip="The one optimized at a larger size")
         self._more = widgets.ToggleButton(description="More", icon="sliders", tooltip="Size, steps, recipe and seed")
         self._more.layout.width = "auto"
         fixed = network.inputs[plan.canvas.which].is_fixed
@@ -369,7 +369,7 @@ class TileGallery(Panel):
         arrays, notes = entry.arrays, tuple(entry.metadata["notes"])
         steps = plan.steps * len(plan.groups)
         frame = UnitsFrame(arrays["pictures"], steps, steps, arrays["values"], notes, plan.units)
-        return frame, "Made earlier, and kept. Start paints it again."
+        return frame, "From the cache. Start renders it again."
 
     def _recall(self) -> None:
         frame, origin = self._found()

@@ -43,7 +43,7 @@ class HeatControls(widgets.VBox):
             ),
             "method": widgets.Dropdown(
                 options=every, description="Method", layout=menu(width="250px"), style=slim,
-                tooltip="How the evidence is found",
+                tooltip="How the evidence is computed",
             ),
             "opacity": _share("Opacity", "How much the heat covers the picture"),
             "threshold": _share("Threshold", "Heat below this share of the largest is not shown"),

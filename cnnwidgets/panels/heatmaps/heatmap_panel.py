@@ -147,12 +147,12 @@ class HeatmapPanel(HeatView):
     # What is said.
 
     def _doing(self, frame: Look) -> str:
-        return "Looking: the map gets better with each step."
+        return "Computing: the map gets better with each step."
 
     def _invitation(self) -> str:
         where = f"at {self.layer}" if self.layer and method_guide.is_map(self.method) else "pixel by pixel"
         return (
-            f"Start asks {self.net.name} what it sees, and paints where it looks, {where}: warm regions are evidence "
+            f"Start shows what {self.net.name} predicts, and where it looks, {where}: warm regions are evidence "
             "for the class. A moment for most methods. Then choose another class and see the warm regions move."
         )
 
@@ -204,7 +204,7 @@ class HeatmapPanel(HeatView):
         finally:
             self._quiet = False
         place = "the last layer" if is_last else "a layer this early"
-        self._remark = f"The method is now {method_guide.label(right)}, which is right at {place}."
+        self._remark = f"The method is now {method_guide.label(right)}, which is right for {place}."
 
     # A place.
 
@@ -227,7 +227,7 @@ class HeatmapPanel(HeatView):
         return self.place.hidden
 
     def hide(self, x: int, y: int, tile: int = 0) -> Hidden:
-        """Hide a place from the network, as a click does, and wait for what changes.
+        """Hide a region from the network, like a click does, and wait for the change.
 
         Args:
             x: pixels from the picture's left.

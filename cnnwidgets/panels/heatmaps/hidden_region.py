@@ -53,8 +53,8 @@ class HiddenPlace(widgets.VBox):
         self._x = widgets.BoundedIntText(0, description="x", layout=widgets.Layout(**narrow), style=slim)
         self._y = widgets.BoundedIntText(0, description="y", layout=widgets.Layout(**narrow), style=slim)
         self._button = widgets.Button(
-            description="Hide this place",
-            tooltip="Cover the place with a grey square, and ask the network again",
+            description="Hide this region",
+            tooltip="Cover the region with a gray square, and predict again",
             layout=widgets.Layout(width="auto"),
         )
         self._button.on_click(lambda _: on_ask(self._x.value, self._y.value, self._which.value))
@@ -92,7 +92,7 @@ class HiddenPlace(widgets.VBox):
         self._is_told.clear()
         self._job = job = Job(ask, on_change=lambda job: self._heard(job, place.tile, evidence))
         self._which.value, (self._x.value, self._y.value) = place.tile, tiles.pixel(place)
-        self._tell(f"{evidence} Asking the network without it.")
+        self._tell(f"{evidence} Predicting without it.")
         worker().submit(job)
         return job
 
@@ -151,5 +151,5 @@ def told(hidden: Hidden) -> str:
     before, after = markup.percent(hidden.before), markup.percent(hidden.after)
     verb = "falls" if hidden.after < hidden.before else "rises"
     change = f"stays at {after}" if before == after else f"{verb} from {before} to {after}"
-    other = "" if hidden.top == hidden.name else f" The network then says {hidden.top}."
+    other = "" if hidden.top == hidden.name else f" The network then predicts {hidden.top}."
     return f"Without it {hidden.name} {change}.{other}"

@@ -161,7 +161,7 @@ def spatial(net: Network, layer: object) -> str:
     info = net.layer(layer)
     is_shown = info.is_spatial or (info.is_of_tokens and has_rows(net, info.path))
     if not is_shown or not info.calls:
-        exist = ", ".join(spatial_layers(net)[-5:]) or "there is none; take a method of attribution"
+        exist = ", ".join(spatial_layers(net)[-5:]) or "there is none; use an attribution method"
         raise BadTarget(
             f"The layer {quoted(info.path)} has no rows and columns, so there is no map. Choose one that has: {exist}."
         )

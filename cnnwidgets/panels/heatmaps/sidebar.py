@@ -10,7 +10,7 @@ from cnnwidgets.panels.base.class_menu import ClassMenu
 from cnnwidgets.panels.heatmaps import captions as captions_
 from cnnwidgets.panels.heatmaps.hidden_region import HiddenPlace
 
-EMPTY = "Start asks the network."
+EMPTY = "Start shows the predictions."
 
 
 class HeatSide(widgets.HBox):
@@ -24,7 +24,7 @@ class HeatSide(widgets.HBox):
     def __init__(self, classes: ClassMenu, place: HiddenPlace) -> None:
         self._place = place
         self.bars = markup.markup(markup.progress_text(EMPTY))
-        says, hides = (markup.markup(markup.title(text)) for text in ("What the network says", "Hide a place"))
+        says, hides = (markup.markup(markup.title(text)) for text in ("Predictions", "Hide a region"))
         says.layout.margin = hides.layout.margin = "0 0 4px"
         width = "280px"
         groups = [
