@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from cnnwidgets import durations
 from cnnwidgets.errors import CnnWidgetsError
 from cnnwidgets.jobs.failure import Failure
 
@@ -110,15 +111,9 @@ def _client(asked: argparse.Namespace) -> Iterator[Any]:
 
 
 def _line(progress: Any) -> str:
-    left = "" if progress.seconds_left is None else f", about {_duration(progress.seconds_left)} left"
+    left = "" if progress.seconds_left is None else f", about {durations.spoken(progress.seconds_left)} left"
     failed = f", {progress.failed} failed" if progress.failed else ""
     return f"{f'{progress.done} of {progress.total} pictures{left}{failed}':<70}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _say(text: str) -> None:

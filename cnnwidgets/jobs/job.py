@@ -24,8 +24,8 @@ class Job(Generic[F]):
     `pause`, `resume` and `stop` record a wish, from any thread and as often as liked. The worker hears it between two
     steps, so "paused" and "stopped" mean that no device work is left.
 
-    `error` (one line), `error_kind` ("ValueError"), `error_types` (the raised type and its bases, by name) and
-    `traceback` are text: a kept exception would keep every array it passed. They are empty where nothing went wrong.
+    `failure` describes what went wrong as text, since a kept exception would keep every array it passed; it is `None`
+    where nothing went wrong.
 
     Args:
         frames: any iterator; its `close()`, where it has one, is called at the end by the thread that stepped it.
@@ -44,8 +44,7 @@ class Job(Generic[F]):
         self.frame: F | None = None
         self.frames_made = 0
         self.fresh = False  # a frame is there that `take` has not taken yet
-        self.error = self.error_kind = self.traceback = ""
-        self.error_types: tuple[str, ...] = ()
+        self.failure: Failure | None = None
         self.changed = threading.Condition()  # notified when the state changes and when `fresh` becomes true
         self._frames: Iterator[F] | None = frames
         self._on_change = on_change
@@ -180,12 +179,11 @@ class Job(Generic[F]):
     def _record(self, error: BaseException) -> None:
         failure = Failure.of(error)
         with self.changed:
-            if not self.error:
-                self.error, self.error_kind, self.error_types, self.traceback = failure
+            self.failure = self.failure or failure  # the first one counts
 
     def _become(self, state: State) -> None:
         with self.changed:
-            if state in ENDED and self.error:
+            if state in ENDED and self.failure is not None:
                 state = "error"
             if state == self.state:
                 return

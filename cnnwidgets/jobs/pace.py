@@ -24,7 +24,6 @@ class Pace:
     def __init__(self, fps: float = 15.0, window: int = 2) -> None:
         if not fps > 0:
             raise ValueError(f"fps is {fps!r}; it must be above 0 (30 at most are sent)")
-        self.acknowledged_count = 0
         self._interval = 1 / min(fps, MOST_FPS)
         self._window = window
         self._under_way: deque[int] = deque(maxlen=max(64, window))
@@ -41,10 +40,6 @@ class Pace:
             interval = 0.0
         return self._sent_at + max(interval, self._interval) - now
 
-    def may_send(self, now: float) -> bool:
-        """Whether a frame may be sent now."""
-        return self.delay(now) <= 0
-
     def sent(self, now: float) -> int:
         """Note that a frame is sent now; returns its number, which no other frame of this process has."""
         number = next(_numbers)
@@ -59,5 +54,4 @@ class Pace:
             return
         while self._under_way and self._under_way[0] <= number:
             self._under_way.popleft()
-            self.acknowledged_count += 1
         self._unheard_since = now if self._under_way else float("inf")

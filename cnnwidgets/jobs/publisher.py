@@ -57,11 +57,6 @@ class Publisher(threading.Thread, Generic[F]):
         self._told_of_pause = False
         self._calling = threading.RLock()  # held while `show`, `paused` or `finished` runs
 
-    @property
-    def acknowledged_count(self) -> int:
-        """How many of the frames shown have been acknowledged."""
-        return self._pace.acknowledged_count
-
     def acknowledge(self, number: int) -> None:
         """Note, from any thread, that frame `number` has arrived; numbers of other runs are ignored."""
         with self.job.changed:

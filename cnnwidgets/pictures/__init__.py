@@ -3,7 +3,7 @@
 from cnnwidgets.pictures.arrays import MAX_PIXELS
 from cnnwidgets.pictures.colormaps import COLORMAPS, colormap
 from cnnwidgets.pictures.encode import read_png_metadata, to_gif, to_jpeg, to_png
-from cnnwidgets.pictures.grid import GAP, Grid, columns_for, mosaic
+from cnnwidgets.pictures.grid import columns_for, mosaic, tile_at
 from cnnwidgets.pictures.heat import overlay, paint
 from cnnwidgets.pictures.load import load_picture, read_bands, read_picture
 from cnnwidgets.pictures.maps import color_maps, tile_maps
@@ -13,9 +13,7 @@ from cnnwidgets.pictures.still import to_still
 
 __all__ = [
     "COLORMAPS",
-    "GAP",
     "MAX_PIXELS",
-    "Grid",
     "color_maps",
     "colormap",
     "columns_for",
@@ -35,6 +33,7 @@ __all__ = [
     "to_jpeg",
     "to_png",
     "to_still",
+    "tile_at",
     "to_uint8",
     "write_file",
 ]

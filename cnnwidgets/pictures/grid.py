@@ -19,8 +19,8 @@ class Grid:
     """Where `count` tiles of [height, width] pixels lie, row by row; gaps only between them, none around.
 
     Example:
-        >>> Grid(count=5, columns=3, height=10, width=10).tile_at(13, 0)
-        1
+        >>> Grid(count=5, columns=3, height=10, width=10).place(1)
+        (slice(0, 10, None), slice(12, 22, None))
     """
 
     count: int
@@ -53,14 +53,27 @@ class Grid:
         top, left = row * (self.height + self.gap), column * (self.width + self.gap)
         return slice(top, top + self.height), slice(left, left + self.width)
 
-    def tile_at(self, x: float, y: float) -> int | None:
-        """The index of the tile at pixel (x, y) of the mosaic; None in a gap, an empty place or outside."""
-        column, in_column = divmod(math.floor(x), self.width + self.gap)
-        row, in_row = divmod(math.floor(y), self.height + self.gap)
-        index = row * self.columns + column
-        on_tile = in_column < self.width and in_row < self.height
-        inside = 0 <= column < self.columns and row >= 0 and index < self.count
-        return index if on_tile and inside else None
+
+def tile_at(x: float, y: float, count: int, columns: int) -> int | None:
+    """The index of the tile at (x, y) of a mosaic, each a share 0..1 of its size; a gap belongs to the nearest tile.
+
+    Args:
+        x: from the left.
+        y: from the top.
+        count: tiles.
+        columns: tiles in a row.
+
+    Returns:
+        `None` outside the mosaic and where a last row has no more tiles.
+
+    Example:
+        >>> tile_at(0.5, 0.1, count=5, columns=3)
+        1
+    """
+    if not (0 <= x < 1 and 0 <= y < 1):
+        return None
+    index = int(y * math.ceil(count / columns)) * columns + int(x * columns)
+    return index if index < count else None
 
 
 def columns_for(count: int) -> int:

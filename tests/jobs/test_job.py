@@ -81,9 +81,9 @@ def test_an_error_is_kept_as_text_with_its_family() -> None:
     job.advance()
     job.advance()
     assert job.state == "error" and job.frame == 1
-    assert job.error == "one by nothing" and job.error_kind == "ZeroDivisionError"
-    assert job.error_types[:2] == ("ZeroDivisionError", "ArithmeticError")
-    assert "in broken" in job.traceback and "and more" in job.traceback
+    assert job.failure.line == "one by nothing" and job.failure.kind == "ZeroDivisionError"
+    assert job.failure.types[:2] == ("ZeroDivisionError", "ArithmeticError")
+    assert "in broken" in job.failure.traceback and "and more" in job.failure.traceback
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(), MemoryError()])
@@ -97,7 +97,7 @@ def test_whatever_a_step_raises_is_an_error_and_raises_nothing(error: BaseExcept
 
     job = Job(Broken())
     job.advance()
-    assert job.state == "error" and job.error_kind == type(error).__name__ and job.error
+    assert job.state == "error" and job.failure.kind == type(error).__name__ and job.failure.line
 
 
 def test_an_interrupt_that_reaches_a_step_stops_the_job() -> None:
@@ -108,7 +108,7 @@ def test_an_interrupt_that_reaches_a_step_stops_the_job() -> None:
     job = Job(interrupted())
     job.advance()
     job.advance()
-    assert job.state == "stopped" and not job.error
+    assert job.state == "stopped" and job.failure is None
 
 
 def test_an_error_while_closing_is_told() -> None:
@@ -121,7 +121,7 @@ def test_an_error_while_closing_is_told() -> None:
     job = Job(clinging())
     job.advance()
     job.stop()
-    assert job.state == "error" and job.error == "cannot let go"
+    assert job.state == "error" and job.failure.line == "cannot let go"
 
 
 def test_an_error_in_on_change_ends_the_job_as_an_error_and_the_end_is_told() -> None:
@@ -133,7 +133,7 @@ def test_an_error_in_on_change_ends_the_job_as_an_error_and_the_end_is_told() ->
 
     job = Job(numbers(3), on_change=on_change)
     job.advance()
-    assert job.wait(0) and job.state == "error" and job.error == "nobody home"
+    assert job.wait(0) and job.state == "error" and job.failure.line == "nobody home"
     assert told == ["running", "error"]
 
 
@@ -141,7 +141,7 @@ def test_the_first_of_two_errors_is_told() -> None:
     job = Job(numbers(3))
     job.fail(ValueError("first"))
     job.fail(ValueError("second"))
-    assert job.state == "error" and job.error == "first"
+    assert job.state == "error" and job.failure.line == "first"
 
 
 def test_failing_after_the_end_turns_it_into_an_error() -> None:
@@ -149,7 +149,7 @@ def test_failing_after_the_end_turns_it_into_an_error() -> None:
     job = Job(numbers(0), on_change=lambda job: seen.append(job.state))
     job.advance()
     job.fail(ValueError("could not be shown"))
-    assert seen == ["running", "done", "error"] and job.error == "could not be shown"
+    assert seen == ["running", "done", "error"] and job.failure.line == "could not be shown"
 
 
 class Big:

@@ -190,7 +190,7 @@ def test_a_failing_job_leaves_the_worker_to_the_next(own: Worker, counter, finis
     own.submit(good)
     finish(bad)
     finish(good)
-    assert bad.state == "error" and bad.error == "enough" and good.state == "done"
+    assert bad.state == "error" and bad.failure.line == "enough" and good.state == "done"
 
 
 def test_twenty_failures_do_not_pile_up_memory(own: Worker, finish) -> None:
@@ -262,7 +262,7 @@ def test_run_on_the_workers_own_thread_is_refused(own: Worker, counter, finish) 
     job = Job(frames())
     own.submit(job)
     finish(job)
-    assert job.state == "error" and "submit" in job.error and inner.state == "waiting"
+    assert job.state == "error" and "submit" in job.failure.line and inner.state == "waiting"
 
 
 def test_close_stops_all_and_a_later_submit_starts_anew(own: Worker, counter, finish) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnnwidgets.errors import BadPicture, BadTarget
-from cnnwidgets.pictures import Grid, columns_for, mosaic
+from cnnwidgets.pictures import columns_for, mosaic, tile_at
 
 
 def test_tiles_lie_row_by_row_with_gaps_between() -> None:
@@ -38,22 +38,25 @@ def test_columns_are_nearly_square(count: int, columns: int) -> None:
     assert columns_for(count) == columns
 
 
-@pytest.mark.parametrize(("count", "columns", "gap"), [(5, 3, 2), (16, 4, 0), (1, 1, 5), (7, 10, 1)])
-def test_each_pixel_tells_its_tile(count: int, columns: int, gap: int) -> None:
-    tiles = np.arange(count, dtype=np.uint8).reshape(-1, 1, 1) * np.ones((count, 4, 6), np.uint8)
+@pytest.mark.parametrize(("count", "columns"), [(5, 3), (16, 4), (1, 1), (7, 10)])
+@pytest.mark.parametrize("gap", [0, 1, 2])
+def test_each_pixel_of_a_mosaic_belongs_to_the_tile_that_is_painted_there(count: int, columns: int, gap: int) -> None:
+    tiles = np.arange(count, dtype=np.uint8).reshape(-1, 1, 1) * np.ones((count, 24, 36), np.uint8)
     picture = mosaic(tiles, columns, gap)  # each pixel holds its tile's index, or 255
-    grid = Grid(count, columns, 4, 6, gap)
-    assert picture.shape == grid.shape
-    for y in range(-3, grid.shape[0] + 8):
-        for x in range(-3, grid.shape[1] + 8):
-            inside = 0 <= y < grid.shape[0] and 0 <= x < grid.shape[1]
-            index = int(picture[y, x]) if inside else 255
-            assert grid.tile_at(x, y) == (None if index == 255 else index)
+    height, width = picture.shape
+    for y in range(0, height, 3):
+        for x in range(0, width, 5):
+            found = tile_at((x + 0.5) / width, (y + 0.5) / height, count, columns)
+            if gap == 0:
+                assert found == (None if picture[y, x] == 255 else picture[y, x])
+            elif picture[y, x] != 255:  # a gap belongs to the nearest tile
+                assert found == picture[y, x]
 
 
-def test_a_click_between_pixels_counts_for_the_pixel_it_is_in() -> None:
-    grid = Grid(4, 2, 10, 10, gap=2)
-    assert [grid.tile_at(x, 0.5) for x in (9.99, 10.0, 11.99, 12.0, -0.01)] == [0, None, None, 1, None]
+def test_a_position_between_two_tiles_belongs_to_the_second_and_one_outside_to_none() -> None:
+    assert [tile_at(x, 0.1, 4, 2) for x in (0, 0.499999, 0.5, 0.999999, 1.0, -0.01)] == [0, 0, 1, 1, None, None]
+    assert [tile_at(0.1, y, 4, 2) for y in (0, 0.499999, 0.5, 0.999999, 1.0, -0.01)] == [0, 0, 2, 2, None, None]
+    assert tile_at(0.9, 0.9, 5, 3) is None  # the last row has two
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (0, 4, 4, 3), (2, 0, 4, 3), (1, 1, 2, 2, 3)])

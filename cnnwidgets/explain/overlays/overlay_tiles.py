@@ -165,7 +165,7 @@ class HeatTiles:
     def place_at(self, x: float, y: float) -> Place | None:
         """The place on a photograph at (x, y), shares 0..1 of the whole; `None` beside the photographs."""
         across, down = x * self.columns, y * self.rows
-        cell = int(down) * self.columns + int(across)
+        cell = pictures.tile_at(x, y, self.rows * self.columns, self.columns)
         for index, (tile, photo) in enumerate(zip(self.tiles, self._shown, strict=True)):
             if tile.cell == cell:
                 (height, width), (high, wide) = self._cell, photo.shape[:2]

@@ -245,7 +245,7 @@ class AdversarialPanel(PhotographPanel):
     def _save_jpeg(self) -> None:
         job = self._jpeg_question(QUALITY)
         if self.may_save:
-            data = pictures.to_jpeg(pictures.displayable(self._picture(self._last)), QUALITY)
+            data = pictures.to_jpeg(self._picture(self._last), QUALITY)
             path = pictures.write_file(pictures.free_path(Path.cwd(), self._name(), ".jpg"), data)
             self._say(f"Saved as {path.name} in the notebook's folder.")
         self._ask(job)

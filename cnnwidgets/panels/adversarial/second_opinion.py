@@ -10,7 +10,6 @@ import ipywidgets as widgets
 from cnnwidgets import pictures
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.jobs import Job
-from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.network import Network, Prediction
 from cnnwidgets.panels.adversarial import captions
 from cnnwidgets.panels.base import markup
@@ -36,7 +35,7 @@ class Opinion(NamedTuple):
 
 def of_jpeg(frame: AdversarialFrame, quality: int) -> Opinion:
     """The predictions for a perturbed picture after a JPEG file."""
-    data = pictures.to_jpeg(pictures.displayable(frame.pictures[0]), quality)
+    data = pictures.to_jpeg(frame.pictures[0], quality)
     predictions = tuple(frame.predict(pictures.load_picture(data)[None]))
     return Opinion(predictions, captions.after_jpeg(predictions, frame, quality))
 
@@ -150,10 +149,9 @@ class SecondOpinion(widgets.VBox):
     def _heard(self, job: Job[Opinion]) -> None:
         if job is not self._job or not job.ended:
             return
-        if job.state == "error":
-            failure = Failure(job.error, job.error_kind, job.error_types, job.traceback)
-            self.traceback = failure.traceback
-            self._tell(markup.complaint(failure), is_error=True)
+        if job.failure is not None:
+            self.traceback = job.failure.traceback
+            self._tell(markup.complaint(job.failure), is_error=True)
         elif job.frame is not None:
             self.opinion = job.frame
             self._tell(job.frame.words)

@@ -60,12 +60,12 @@ class Takeaway(Particulars):
         frame = self._last
         if frame is None:
             raise BadTarget("There is no picture to save yet. Press Start, or call run(), first.")
-        picture = pictures.displayable(self._picture(frame))
+        picture = self._picture(frame)
         if kind == ".png":
             data = pictures.to_png(picture, self.recipe_of().to_dict())
         else:
             earlier = [self._picture_of_pixels(moment.pixels) for moment in self._record.snapshots]
-            data = pictures.to_gif([*map(pictures.displayable, earlier), pictures.to_uint8(picture)], GIF_FPS)
+            data = pictures.to_gif([*earlier, pictures.to_uint8(picture)], GIF_FPS)
         return pictures.write_file(target, data)
 
     def _save_png(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
+from importlib import resources
 
 import ipywidgets as widgets
 
@@ -13,64 +14,7 @@ from cnnwidgets.jobs.failure import Failure
 LONGEST_STATUS = 300
 MOST_POINTS = 200  # of a curve
 
-STYLE = """<style>
-.cnnw { color: var(--jp-ui-font-color1, #222); font-family: var(--jp-ui-font-family, sans-serif); max-width: 100%; }
-.cnnw .widget-html-content, .cnnw .widget-html > .widget-html-content { line-height: 1.35; }
-.cnnw .cnnw-status { font-size: 12px; color: var(--jp-ui-font-color2, #555); min-height: 17px;
-  overflow-wrap: anywhere; }
-.cnnw .cnnw-bar { height: 4px; border-radius: 2px; margin: 2px 0 4px; overflow: hidden;
-  background: var(--jp-layout-color3, #ddd); }
-.cnnw .cnnw-bar > div { height: 100%; background: var(--jp-brand-color1, #1976d2); }
-.cnnw .cnnw-error { color: var(--jp-error-color1, #b00020); }
-.cnnw .cnnw-stage { position: relative; line-height: 0; overflow: visible; }
-.cnnw .cnnw-stage > * { margin: 0; }
-.cnnw .cnnw-stage img { width: 100%; height: 100%; display: block; margin: 0; cursor: pointer; }
-.cnnw .cnnw-over { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; pointer-events: none; }
-.cnnw .cnnw-over > .widget-html-content { height: 100%; }
-.cnnw .cnnw-grid { display: grid; width: 100%; height: 100%; }
-.cnnw .cnnw-tile { position: relative; box-sizing: border-box; min-width: 0; min-height: 0;
-  border: 3px solid var(--jp-layout-color0, #fff); border-bottom: 0; }
-.cnnw .cnnw-caption { position: absolute; left: 0; right: 0; bottom: 0; display: flex; align-items: center;
-  background: var(--jp-layout-color0, #fff); color: var(--jp-ui-font-color1, #222); font-size: 11px; line-height: 1.1;
-  overflow: hidden; white-space: nowrap; text-overflow: ellipsis; font-variant-numeric: tabular-nums; }
-.cnnw .cnnw-caption b { font-weight: 600; margin-right: 4px; }
-.cnnw .cnnw-chosen::after { content: ""; position: absolute; inset: -3px -3px 0; z-index: 1;
-  border: 3px solid var(--jp-brand-color1, #1976d2); border-radius: 2px; }
-.cnnw .cnnw-chosen .cnnw-caption { color: var(--jp-brand-color1, #1976d2); padding-left: 4px; }
-.cnnw .cnnw-note { white-space: normal; font-size: 10px; color: var(--jp-ui-font-color2, #555); }
-.cnnw .cnnw-empty { position: absolute; inset: 0; display: flex; align-items: center; justify-content: center;
-  text-align: center; padding: 12%; line-height: 1.5; font-size: 13px; box-sizing: border-box;
-  color: var(--jp-ui-font-color1, #222); background: var(--jp-layout-color2, #eee); border-radius: 3px; }
-.cnnw .cnnw-curve { color: var(--jp-brand-color1, #1976d2); display: block; width: 100%; }
-.cnnw .cnnw-code { user-select: all; white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; padding: 8px;
-  font-family: var(--jp-code-font-family, monospace); font-size: var(--jp-code-font-size, 12px); line-height: 1.4;
-  color: var(--jp-content-font-color1, #222); background: var(--jp-cell-editor-background, #f5f5f5);
-  border: 1px solid var(--jp-border-color2, #ddd); border-radius: 3px; }
-.cnnw .cnnw-mono select { font-family: var(--jp-code-font-family, monospace); font-size: 12px; }
-.cnnw .cnnw-mono .widget-label { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-.cnnw .cnnw-title { font-weight: 600; font-size: 13px; }
-.cnnw .cnnw-bars { display: grid; grid-template-columns: minmax(0, 40%) 1fr 52px; gap: 3px 8px; align-items: center;
-  font-size: 12px; font-variant-numeric: tabular-nums; }
-.cnnw .cnnw-bars > div { display: contents; }
-.cnnw .cnnw-bars span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; line-height: 1.4; }
-.cnnw .cnnw-bars span:last-child { text-align: right; }
-.cnnw .cnnw-track { height: 8px; border-radius: 2px; overflow: hidden; background: var(--jp-layout-color3, #ddd); }
-.cnnw .cnnw-track > div { height: 100%; background: var(--jp-ui-font-color3, #888); }
-.cnnw .cnnw-wanted span { font-weight: 600; }
-.cnnw .cnnw-wanted .cnnw-track > div { background: var(--jp-brand-color1, #1976d2); }
-.cnnw .cnnw-legend { display: flex; gap: 8px; align-items: center; font-size: 11px; line-height: 1.4;
-  font-variant-numeric: tabular-nums; }
-.cnnw .cnnw-legend > div { flex: 1; height: 8px; border-radius: 2px; }
-.cnnw .cnnw-octaves { display: flex; flex-wrap: wrap; gap: 4px; list-style: none; margin: 2px 0; padding: 0;
-  font-size: 12px; line-height: 1.4; font-variant-numeric: tabular-nums; }
-.cnnw .cnnw-octaves li { padding: 1px 6px; border-radius: 3px; border: 1px solid var(--jp-border-color2, #ccc); }
-.cnnw .cnnw-octaves li[aria-current] { font-weight: 600; border-color: var(--jp-brand-color1, #1976d2);
-  color: var(--jp-brand-color1, #1976d2); }
-.cnnw .lm-TabBar-content { flex-wrap: wrap; }
-.cnnw .lm-TabBar .lm-TabBar-tab { flex: 0 0 auto; }
-.cnnw button:focus-visible, .cnnw select:focus-visible, .cnnw input:focus-visible {
-  outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
-</style>"""
+STYLE = f"<style>\n{resources.files(__package__).joinpath('panels.css').read_text('utf-8')}</style>"
 
 
 def escape(text: object) -> str:

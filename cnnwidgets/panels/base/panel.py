@@ -17,6 +17,7 @@ import ipywidgets as widgets
 import traitlets
 
 from cnnwidgets import pictures
+from cnnwidgets.durations import spoken
 from cnnwidgets.errors import JobFailed
 from cnnwidgets.jobs import Job, Publisher, worker
 from cnnwidgets.jobs.failure import Failure
@@ -213,7 +214,7 @@ class Panel(Takeaway, widgets.VBox):
 
     def _show(self, job: Job[Any], frame: Any, number: int) -> None:
         """Put a frame on the page."""
-        picture = pictures.displayable(self._paint(frame))
+        picture = self._paint(frame)
         with self._run.lock:
             if job is not self._run.job:
                 return
@@ -232,10 +233,10 @@ class Panel(Takeaway, widgets.VBox):
         phase, left = self._phase(frame), self._record.seconds_left
         if phase:
             most = self._record.phase_left(phase, frame.step, frame.steps)
-            at_most = "" if most is None else f" · at most {_seconds(most)} left"
-            self._tell_progress(f"{phase} · {_seconds(self._record.watch.seconds)} so far{at_most}")
+            at_most = "" if most is None else f" · at most {spoken(most, tenths=True)} left"
+            self._tell_progress(f"{phase} · {spoken(self._record.watch.seconds, tenths=True)} so far{at_most}")
         else:
-            time_left = "" if left is None else f" · {_seconds(left)} left"
+            time_left = "" if left is None else f" · {spoken(left, tenths=True)} left"
             self._tell_progress(f"step {frame.step} of {frame.steps}{time_left}")
         self._draw_curve()
         self._describe(frame)
@@ -255,7 +256,7 @@ class Panel(Takeaway, widgets.VBox):
 
     def _conclude(self, job: Job[Any]) -> None:
         self._record.watch.hold()
-        spent = _seconds(self._record.watch.seconds)
+        spent = spoken(self._record.watch.seconds, tenths=True)
         frame = job.frame
         if frame is not None:
             self._keep(frame)
@@ -270,9 +271,9 @@ class Panel(Takeaway, widgets.VBox):
         elif job.state == "stopped":
             self._tell_progress(f"{_where(job)} · stopped after {spent}")
             self._say(f"Stopped at {_where(job)}. The last picture is kept; Start begins again.")
-        else:
+        elif job.failure is not None:
             self._tell_progress(f"{_where(job)} · ended after {spent}")
-            self._complain(Failure(job.error, job.error_kind, job.error_types, job.traceback))
+            self._complain(job.failure)
         self.state = job.state
 
     def _give_up(self, failure: Failure) -> None:
@@ -304,12 +305,12 @@ class Panel(Takeaway, widgets.VBox):
             if index >= len(moments) or moments[index].step == self._last.step:
                 self._keep(self._last)
                 return
-            self.screen.show(pictures.displayable(self._paint_pixels(moments[index].pixels)), 0)
+            self.screen.show(self._paint_pixels(moments[index].pixels), 0)
             self._describe_moment(moments[index])
 
     def _keep(self, frame: Any) -> None:
         """Show a frame for good."""
-        self.screen.show(pictures.displayable(self._paint(frame)))
+        self.screen.show(self._paint(frame))
         self._last = frame
         self.result = self._result(frame)
         self._describe(frame)
@@ -404,13 +405,6 @@ class Panel(Takeaway, widgets.VBox):
         lifecycle.close_whole(self._graph)  # which not every panel shows
         lifecycle.close_all(self)
         super().close()
-
-
-def _seconds(seconds: float) -> str:
-    """A duration as a person says it."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def _where(job: Job[Any]) -> str:

@@ -104,7 +104,7 @@ class PhotographPanel(Panel):
         with self._run.lock:
             frame = self._last
             painted = as_shown(self._photograph()) if frame is None else self._paint(frame)
-            self.screen.show(pictures.displayable(painted))
+            self.screen.show(painted)
             self._scrubber.rest()
             if frame is not None:
                 self.result = self._result(frame)

@@ -8,9 +8,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from cnnwidgets import pictures
 from cnnwidgets.jobs import Job, Publisher, worker
-from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.current_run import CurrentRun
 from cnnwidgets.panels.base.screen import WINDOW, Screen
@@ -76,7 +74,7 @@ class SideRun(widgets.VBox):
         self._on_change()
 
     def _show(self, job: Job[Any], frame: Any, number: int) -> None:
-        picture = pictures.displayable(frame.pictures[0])
+        picture = frame.pictures[0]
         with self.current.lock:
             if job is self.current.job:
                 self.screen.show(picture, number)
@@ -87,11 +85,10 @@ class SideRun(widgets.VBox):
             if job is not self.current.job:
                 return
             if job.frame is not None:
-                self.screen.show(pictures.displayable(job.frame.pictures[0]))
-            if job.state == "error":
-                self.traceback = job.traceback
-                failure = Failure(job.error, job.error_kind, job.error_types, job.traceback)
-                self._line.value = markup.status(markup.complaint(failure), is_error=True)
+                self.screen.show(job.frame.pictures[0])
+            if job.failure is not None:
+                self.traceback = job.failure.traceback
+                self._line.value = markup.status(markup.complaint(job.failure), is_error=True)
             elif job.state == "stopped" and job.frame is not None:
                 self._line.value = markup.progress_text(f"stopped at {self._tell(job.frame)}")
         self._on_change()

@@ -11,6 +11,7 @@ import ipywidgets as widgets
 import numpy as np
 import traitlets
 
+from cnnwidgets import durations
 from cnnwidgets.model.arguments import now
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.tracing.cost import forward_flops
@@ -174,7 +175,7 @@ class DeepDreamPanel(PhotographPanel):
 
     def _estimate(self) -> str:
         seconds = TRACE + self._cost() / DeepDreamPanel._speed
-        return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+        return durations.spoken(seconds)
 
     def _cost(self) -> float:
         """Floating point operations of the whole run: a gradient costs two passes."""

@@ -89,8 +89,8 @@ class NetworkMenu(widgets.VBox):
         if job is not self._job:
             return
         self._job = None
-        if job.state == "error":
-            self.refuse(Failure(job.error, job.error_kind, job.error_types, job.traceback))
+        if job.failure is not None:
+            self.refuse(job.failure)
         elif job.frame is not None:
             self._line.value = markup.status(job.frame.file_note)
             self._on_choose(job.frame)

@@ -10,7 +10,7 @@ import numpy as np
 import traitlets
 
 from cnnwidgets import pictures
-from cnnwidgets.activations.feature_maps import display_maps
+from cnnwidgets.activations.feature_maps import display_maps, silent_share
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.passes import Probe
@@ -199,10 +199,9 @@ class FeatureMapPanel(Panel):
 
     def _conclusion(self) -> str:
         frame = self._last
-        silent = float((frame.maps.max((0, 1)) <= 0).mean())
         sees = f"Here {frame.field}. " if frame.field is not None else ""
         looked = frame.picture.looked_at(self.net, frame.size)
-        dead = f"{silent:.0%} of the units are zero everywhere."
+        dead = f"{silent_share(frame.maps):.0%} of the units are zero everywhere."
         return f"{dead} {looked} {sees}Click a map to see it large, then a position."
 
     def _draw_curve(self) -> None:
@@ -218,7 +217,7 @@ class FeatureMapPanel(Panel):
 
     def _rest(self) -> None:
         super()._rest()
-        self.photograph.show(pictures.displayable(self._held.photos[0]))
+        self.photograph.show(self._held.photos[0])
 
     def _is_busy_beside(self) -> bool:
         return self.excitement.is_busy
@@ -238,9 +237,8 @@ class FeatureMapPanel(Panel):
         if frame is None:
             return
         shown = self._units_shown(frame)
-        rows = -(-len(shown) // COLUMNS)
-        index = int(y * rows) * COLUMNS + int(x * COLUMNS)
-        if index < len(shown):
+        index = pictures.tile_at(x, y, len(shown), COLUMNS)
+        if index is not None:
             self._guarded(self._choose, shown[index])
 
     def _choose(self, unit: int) -> None:

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 import numpy as np
 import traitlets
 
-from cnnwidgets import pictures
+from cnnwidgets import durations, pictures
 from cnnwidgets.frame import Frame
 from cnnwidgets.jobs import Cache
 from cnnwidgets.model.network import Network
@@ -188,7 +188,7 @@ class TileGallery(Panel):
     def _estimate(self) -> str:
         step = self._step_cost() / TileGallery._speed + STEP_OVERHEAD
         seconds = step * self._plan.steps * len(self._climbs.groups) + TRACE
-        return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+        return durations.spoken(seconds)
 
     def _ended(self, frame: UnitsFrame) -> None:
         if self._record.pace and self._step_cost() > TELLING_STEP:
@@ -220,11 +220,10 @@ class TileGallery(Panel):
     # Choosing.
 
     def _clicked(self, x: float, y: float) -> None:
-        columns = pictures.columns_for(len(self._plan.units))
-        rows = -(-len(self._plan.units) // columns)
-        index = int(y * rows) * columns + int(x * columns)
-        if index < len(self._plan.units):
-            self._guarded(self._choose, self._plan.units[index])
+        units = self._plan.units
+        index = pictures.tile_at(x, y, len(units), pictures.columns_for(len(units)))
+        if index is not None:
+            self._guarded(self._choose, units[index])
 
     def _choose(self, unit: int) -> None:
         if self.unit == unit:

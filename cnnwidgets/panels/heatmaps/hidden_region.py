@@ -13,7 +13,6 @@ from cnnwidgets.explain.hidden_region import Hidden, hide_place
 from cnnwidgets.explain.overlays.comparison import Question
 from cnnwidgets.explain.overlays.overlay_tiles import HeatTiles, Place
 from cnnwidgets.jobs import Job, worker
-from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base import markup
 from cnnwidgets.pictures.cells import Square
@@ -131,10 +130,9 @@ class HiddenPlace(widgets.VBox):
 
     def _take(self, job: Job[Any], tile: int, evidence: str) -> None:
         answer = job.frame
-        if job.state == "error":
-            failure = Failure(job.error, job.error_kind, job.error_types, job.traceback)
-            self.traceback = failure.traceback
-            self._tell(markup.complaint(failure), is_error=True)
+        if job.failure is not None:
+            self.traceback = job.failure.traceback
+            self._tell(markup.complaint(job.failure), is_error=True)
         elif answer is not None:
             self.hidden, self._tile = answer, tile
             self._tell(f"{evidence} {told(answer)}")
