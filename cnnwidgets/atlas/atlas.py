@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,15 @@ class Atlas:
     def fingerprint(self) -> str:
         """Of the network's weights, architecture and preprocessing, as `net.fingerprint()` says it."""
         return self.settings.fingerprint
+
+    def path_of(self, path: str, paths: Sequence[str]) -> str | None:
+        """What a layer of the same network is called here, or `None` where it is not here.
+
+        Args:
+            path: of the layer in the network as it is now.
+            paths: of all its layers, in the order of `net.layers`.
+        """
+        return next((own for own, place in self._places.items() if place.path_in(paths) == path), None)
 
     def __contains__(self, path: object) -> bool:
         return path in self._places

@@ -6,7 +6,7 @@ An atlas may come from anyone: nothing that it says of itself is believed before
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.pictures import slug
 
 FORMAT = 1
-MOST_LAYERS, MOST_UNITS, LARGEST_SIDE, LARGEST_BATCH, LONGEST_TEXT = 10_000, 2**20, 1024, 64, 1_000
+MOST_LAYERS, MOST_PARTS, MOST_UNITS, LARGEST_SIDE, LARGEST_BATCH, LONGEST_TEXT = 10_000, 2**20, 2**20, 1024, 64, 1_000
 SLUG = re.compile(r"[0-9]{4,5}-[A-Za-z0-9._-]{1,64}")
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
@@ -74,6 +74,8 @@ class Place:
         units: how many the layer has.
         batch: how many were painted together, and lie in one chunk.
         shape: of a picture, (height, width, channels).
+        position: of the layer in `net.layers`, which tells it where the same network has other names; `None` in older
+            atlases.
     """
 
     path: str
@@ -81,6 +83,15 @@ class Place:
     units: int
     batch: int
     shape: tuple[int, int, int]
+    position: int | None = None
+
+    def path_in(self, paths: Sequence[str]) -> str:
+        """The path of the layer in the atlas' network, whose layers may have other names now.
+
+        Args:
+            paths: of all its layers, in the order of `net.layers`.
+        """
+        return self.path if self.position is None or self.position >= len(paths) else paths[self.position]
 
     def to_attributes(self) -> dict[str, Any]:
         """JSON values, as they stand in the attributes."""
@@ -177,4 +188,5 @@ class _Reader:
             units=self.number(values, "units", 1, MOST_UNITS),
             batch=self.number(values, "batch", 1, LARGEST_BATCH),
             shape=(height, width, channels),
+            position=None if values.get("position") is None else self.number(values, "position", 0, MOST_PARTS),
         )

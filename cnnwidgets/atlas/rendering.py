@@ -160,7 +160,7 @@ class Rendering:
     def _made_here(self, batches: Sequence[Batch], group: Any) -> Iterator[tuple[Place, Outcome] | None]:
         """Each batch, climbed here; `None` after each step of it."""
         for place, units in batches:
-            making = Making(self.request.plans[place.path], units)
+            making = Making(self.request.plan_of(place), units)
             for _ in making:
                 yield None
             try:

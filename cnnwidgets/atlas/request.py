@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cnnwidgets.atlas.attributes import MOST_UNITS, Place, Settings, slug_for
@@ -40,21 +40,29 @@ class Request:
         Raises:
             BadTarget: where a layer lies there in another shape.
         """
-        known = {place.path: place for place in there}
+        paths = list(self.net.layers_by_path)
+        known = {place.path_in(paths): place for place in there}
+        taken = {place.path for place in there}
         numbers = itertools.count(1 + max((int(place.slug.partition("-")[0]) for place in there), default=-1))
         places = []
         for path, plan in self.plans.items():
-            place = Place(path, "", len(plan.units), side_by_side(plan), plan.canvas.shape)
+            place = Place("", "", len(plan.units), side_by_side(plan), plan.canvas.shape, paths.index(path))
             old = known.get(path)
-            if old is None:
-                old = Place(**{**vars(place), "slug": slug_for(path, next(numbers))})
-            if vars(old) | {"slug": ""} != vars(place):
+            if old is None:  # where another layer of that name is there, this one has another
+                free = next(f"{path}{end}" for end in _endings() if f"{path}{end}" not in taken)
+                old = replace(place, path=free, slug=slug_for(free, next(numbers)))
+                taken.add(free)
+            if (old.units, old.batch, old.shape) != (place.units, place.batch, place.shape):
                 raise BadTarget(
                     f"The atlas {quoted(where)} has {quoted(path)} in batches of {old.batch} pictures of shape "
                     f"{list(old.shape)}, not {place.batch} of {list(place.shape)}. Choose another path."
                 )
             places.append(old)
         return tuple(places)
+
+    def plan_of(self, place: Place) -> UnitsPlan:
+        """The plan of the layer that lies there."""
+        return self.plans[place.path_in(list(self.net.layers_by_path))]
 
     def batches(self, place: Place) -> Iterator[tuple[int, ...]]:
         """The batches of a layer that hold a unit that is asked for.
@@ -65,6 +73,10 @@ class Request:
             units = tuple(range(start, min(start + place.batch, place.units)))
             if any(unit in self.units for unit in units):
                 yield units
+
+
+def _endings() -> Iterator[str]:
+    return itertools.chain([""], (f"#{number}" for number in itertools.count(2)))
 
 
 def side_by_side(plan: UnitsPlan) -> int:

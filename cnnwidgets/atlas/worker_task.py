@@ -81,8 +81,8 @@ def _making(order: Order) -> Making:
     if settings.fingerprint not in _networks:
         _networks[settings.fingerprint] = _parcels[settings.fingerprint].unpack()
     net = _networks[settings.fingerprint]
-    shape = place.shape[:2]
-    plan = plan_units(net, place.path, range(place.units), shape, settings.steps, settings.recipe, seed=settings.seed)
+    path, shape = place.path_in(list(net.layers_by_path)), place.shape[:2]
+    plan = plan_units(net, path, range(place.units), shape, settings.steps, settings.recipe, seed=settings.seed)
     if side_by_side(plan) != place.batch:
         raise JobFailed(
             f"This worker does not render {place.batch} pictures side by side, so they would not match. "

@@ -8,23 +8,37 @@ from __future__ import annotations
 import hashlib
 import types
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cnnwidgets.model import layers as layers_
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.lasting_content import LastingReader
+from cnnwidgets.model.nameless_config import nameless
 
 # What a configuration says besides the computation: how training would go on, and how a file is read.
 _ASIDE = {"build_config", "compile_config", "registered_name", "trainable"}
 
 
 _SET_BY_KERAS = {"call", "input_spec", "autocast", "supports_masking"}  # when a layer is called or built
+_OF_TRAINING = {"optimizer", "history", "loss", "stop_training", "stop_evaluating", "stop_predicting"}  # of a model
 
 
-def fingerprint(model: Any, preprocess: Callable[[Any], Any]) -> str:
-    """A sha256 of weights, architecture and preprocessing as they are now, 64 hexadecimal digits.
+class Identity(NamedTuple):
+    """What a network is told from others by.
+
+    Attributes:
+        digest: a sha256, 64 hexadecimal digits.
+        is_complete: whether everything that changes a pixel is in it; not where something reads a file or the clock.
+    """
+
+    digest: str
+    is_complete: bool
+
+
+def identity(model: Any, preprocess: Callable[[Any], Any]) -> Identity:
+    """The identity of weights, architecture and preprocessing as they are now; names of layers are no part of it.
 
     A model that was saved and loaded again has the same, as far as its layers tell their settings by `get_config`.
     Nothing is refused: of what cannot be told, such as an object that a function holds, the kind alone is told.
@@ -36,18 +50,24 @@ def fingerprint(model: Any, preprocess: Callable[[Any], Any]) -> str:
         digest.update(value.tobytes())
     configuration = _configuration(model)
     told = [configuration, list(_untold(model, configuration is None)), preprocess]
-    digest.update(repr(LastingReader().read(told)).encode())
-    return digest.hexdigest()
+    reader = LastingReader()
+    digest.update(repr(reader.read(told)).encode())
+    return Identity(digest.hexdigest(), not reader.left_out)
+
+
+def fingerprint(model: Any, preprocess: Callable[[Any], Any]) -> str:
+    """The digest of `identity`."""
+    return identity(model, preprocess).digest
 
 
 def _untold(model: Any, everything: bool) -> Iterator[Any]:
     """What the model's configuration keeps to itself: functions, and the insides and code of what is not Keras' own."""
-    for path, part in [("", model), *layers_.walk(model)]:
+    for place, part in enumerate([model, *dict(layers_.walk(model)).values()]):
         functions = [getattr(part, name, None) for name in ("function", "activation")]
-        yield from ((path, f) for f in functions if isinstance(f, types.FunctionType) and not _is_of_keras(f))
+        yield from ((place, f) for f in functions if isinstance(f, types.FunctionType) and not _is_of_keras(f))
         if everything or not _is_of_keras(type(part)):
             inner = part.layers if isinstance(part, keras.Model) else part._layers
-            yield path, type(part), _attributes(part), [_configuration(layer) for layer in inner]
+            yield place, type(part), _attributes(part), [_configuration(layer) for layer in inner]
 
 
 def _attributes(part: Any) -> dict[str, Any]:
@@ -58,7 +78,7 @@ def _attributes(part: Any) -> dict[str, Any]:
     mine = {name: one for name, one in vars(part).items() if name not in usual and not _is_aside(name)}
     kept = {name: one for name, one in mine.items() if not isinstance(one, keras.Variable)}  # these are the weights
     if isinstance(part, keras.Model):
-        return {name: one for name, one in kept.items() if not name.startswith("_")}
+        return {name: one for name, one in kept.items() if not name.startswith("_") and name not in _OF_TRAINING}
     return {name: one for name, one in kept.items() if not isinstance(one, keras.random.SeedGenerator)}
 
 
@@ -71,7 +91,7 @@ def _configuration(layer: Any) -> Any:
     if any(getattr(getattr(one, "activation", None), "__name__", "") == "<lambda>" for one in layer._flatten_layers()):
         return None  # Keras would warn the reader that such a model is unsafe to save
     try:
-        return type(layer).__name__, _without_aside(layer.get_config())
+        return type(layer).__name__, _without_aside(nameless(layer.get_config()))
     except Exception:  # whatever a custom layer's get_config raises
         return None
 

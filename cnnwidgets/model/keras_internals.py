@@ -92,8 +92,9 @@ def attributes_stay(model: Any) -> Iterator[None]:
 
 
 def _contents(attributes: dict[str, Any]) -> list[tuple[Any, Any]]:
-    """(container, copy) of each list, dict and set among attributes."""
-    return [(one, one.copy()) for one in attributes.values() if isinstance(one, (list, dict, set))]
+    """(container, copy) of each list, dict and set among attributes; TensorFlow puts a proxy around some dicts."""
+    held = [getattr(one, "__wrapped__", one) for one in attributes.values() if isinstance(one, (list, dict, set))]
+    return [(one, one.copy()) for one in held]
 
 
 def _put_back(now: dict[str, Any], attributes: dict[str, Any], contents: list[tuple[Any, Any]]) -> None:

@@ -20,7 +20,7 @@ from cnnwidgets.model import layers as layers_
 from cnnwidgets.model.arguments import is_list, whole_number
 from cnnwidgets.model.backend import check_eager, compiled, keras, start_device, tf
 from cnnwidgets.model.dense_gradients import dense_gradients
-from cnnwidgets.model.fingerprint import fingerprint
+from cnnwidgets.model.fingerprint import Identity, identity
 from cnnwidgets.model.finite_weights import FiniteWeights
 from cnnwidgets.model.inputs import InputInfo
 from cnnwidgets.model.layers import LayerInfo
@@ -322,8 +322,15 @@ class Network:
         return self.preprocess, vars(self).get("class_names")
 
     def fingerprint(self) -> str:
-        """A sha256 of all that changes a pixel, as it is now: weights, architecture and preprocessing; 64 digits."""
-        return fingerprint(self.model, self.preprocess)
+        """A sha256 of all that changes a pixel, as it is now: weights, architecture and preprocessing; 64 digits.
+
+        Names of layers are no part of it: Keras counts them through a session.
+        """
+        return self.identity().digest
+
+    def identity(self) -> Identity:
+        """The fingerprint, and whether everything that changes a pixel is in it."""
+        return identity(self.model, self.preprocess)
 
     def spoiled_weights(self) -> str:
         """The path of the first weights that hold NaN or infinity; "" where all are finite."""

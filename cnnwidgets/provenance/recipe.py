@@ -22,8 +22,8 @@ from cnnwidgets.provenance.snippets import VERBS, write
 
 # What changes a picture, or is needed to make its file again, but is no keyword of a verb.
 FACTS = (
-    "batch", "beside", "columns", "colormap", "how", "jit", "onednn", "opacity", "picture", "rescued",
-    "shown", "steered", "threads", "threshold", "until",
+    "batch", "beside", "columns", "colormap", "how", "jit", "onednn", "opacity", "output_position", "picture",
+    "positions", "rescued", "shown", "steered", "threads", "threshold", "until",
 )  # fmt: skip
 
 MAX_TEXT = 2**18  # characters of JSON

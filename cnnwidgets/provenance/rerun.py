@@ -17,6 +17,7 @@ from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles
 from cnnwidgets.explain.sanity_check import randomized
 from cnnwidgets.frame import last_of
 from cnnwidgets.model.network import Network, as_network
+from cnnwidgets.provenance.positions import renamed
 from cnnwidgets.provenance.recipe import Recipe
 from cnnwidgets.provenance.snippets import BUNDLED, VERBS
 from cnnwidgets.visualize import objectives
@@ -47,7 +48,7 @@ def rerun(png: bytes | str | Path, net: Network | Any = None, picture: object = 
     """
     recipe = Recipe.from_png(png)
     network = _network(recipe, net)
-    made = _MAKERS[recipe.verb](network, recipe.settings, _held(recipe, network, picture))
+    made = _MAKERS[recipe.verb](network, renamed(recipe.settings, network), _held(recipe, network, picture))
     return pictures.to_png(pictures.displayable(made), recipe.to_dict())
 
 
@@ -57,8 +58,8 @@ def _network(recipe: Recipe, net: Any) -> Network:
     network = load_network(recipe.network) if net is None else as_network(net)
     if network.fingerprint() != recipe.fingerprint:
         raise BadModel(
-            f"{quoted(network.name)} differs from the network of the picture in weights, layers (names count) or "
-            "preprocessing. Give the same network."
+            f"{quoted(network.name)} differs from the network of the picture in weights, layers or preprocessing. "
+            "Give the same network."
         )
     return network
 
@@ -125,8 +126,10 @@ _LATER = ("size", "of", "against", "channels")  # settings that older files do n
 def _question(net: Network, asked: Mapping[str, Any]) -> Question:
     if asked["target"] == FUNCTION:
         raise BadTarget("It explains a function, which is not in the recipe. Run the panel with it as target instead.")
+    network = _asked_network(net, asked)
+    asked = renamed(asked, network)
     named = {name: asked[name] for name in ("target", "method", "output", "seed", *_LATER) if name in asked}
-    return Question(_asked_network(net, asked), asked.get("layer"), is_shuffled=asked.get("shuffled", False), **named)
+    return Question(network, asked.get("layer"), is_shuffled=asked.get("shuffled", False), **named)
 
 
 def _asked_network(net: Network, asked: Mapping[str, Any]) -> Network:

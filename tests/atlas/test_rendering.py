@@ -15,8 +15,11 @@ import cnnwidgets as cw
 from cnnwidgets.atlas import records
 from cnnwidgets.atlas.rendering import plan_rendering
 from cnnwidgets.errors import BadModel, BadTarget
+from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
+from cnnwidgets.panels.galleries.ready_tiles import ready_in
 from cnnwidgets.pictures import to_uint8
+from cnnwidgets.visualize.units import plan_units
 from tests.atlas.conftest import SETTINGS
 from tests.panels.conftest import small
 
@@ -41,7 +44,9 @@ def test_what_was_stopped_goes_on_to_the_same_bytes(net, tmp_path, same, steps_h
 KILLED = """
 import sys
 from cnnwidgets.atlas.rendering import plan_rendering
+from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
+from cnnwidgets.panels.galleries.ready_tiles import ready_in
 from tests.atlas.conftest import SETTINGS
 from tests.panels.conftest import small
 for progress in plan_rendering(Network(small()), sys.argv[1], **SETTINGS).frames():
@@ -252,3 +257,31 @@ def test_another_zarr_group_is_refused_and_left_alone(net, tmp_path):
 def test_an_empty_folder_will_do(net, tmp_path):
     (tmp_path / "empty").mkdir()
     assert cw.render_atlas(net, tmp_path / "empty", layers=["conv1"], **SETTINGS).layers == ("conv1",)
+
+
+def test_a_network_under_other_names_finds_its_layers_in_an_atlas_and_goes_on_with_it(tmp_path):
+    def unnamed(*names):
+        keras.utils.set_random_seed(1)
+        x = picture = keras.Input((16, 16, 3))
+        for name in names or (None, None):
+            x = keras.layers.Conv2D(2, 3, padding="same", name=name)(x)
+        model = keras.Model(picture, keras.layers.GlobalAveragePooling2D()(x))
+        return cw.Network(model, "unit"), [layer.name for layer in model.layers[1:3]]
+
+    net, (first, second) = unnamed()
+    asked = {"size": 16, "steps": 2}
+    atlas = cw.render_atlas(net, tmp_path / "a.zarr", [second], **asked)
+    again, (their_first, their_second) = unnamed()
+    paths = [info.path for info in again.layers]
+    assert (atlas.path_of(their_second, paths), atlas.path_of(their_first, paths)) == (second, None)
+    whole = cw.render_atlas(again, tmp_path / "a.zarr", **asked)
+    assert whole.layers == (second, their_first)
+    ready = ready_in(whole, plan_units(again, their_second, range(2), 16, 2))
+    assert np.array_equal(np.uint8(np.round(ready.pictures[0] * 255)), whole[second][0])
+    swapped, _ = unnamed(second, "other")  # another layer has that name now
+    other = cw.render_atlas(net, tmp_path / "b.zarr", [second], **asked)
+    both = cw.render_atlas(swapped, tmp_path / "b.zarr", **asked)
+    assert both.layers == (second, f"{second}#2")
+    assert np.array_equal(both[second][:], other[second][:]) and np.array_equal(
+        both[f"{second}#2"][:], whole[their_first][:]
+    )

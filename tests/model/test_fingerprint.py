@@ -5,14 +5,17 @@ from __future__ import annotations
 import functools
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cnnwidgets.model.backend import keras, tf
-from cnnwidgets.model.fingerprint import fingerprint
+from cnnwidgets.model.fingerprint import fingerprint, identity
+from cnnwidgets.model.lasting_content import LastingReader
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.preprocessing.modes import ByInput, Scale
 
 L = keras.layers
 
@@ -152,21 +155,15 @@ def test_no_model_and_no_function_is_too_strange(build):
             assert fingerprint(made, preprocess) == fingerprint(made, preprocess)
 
 
-def test_another_process_finds_the_same(build, tmp_path):
+def test_another_process_finds_the_same(build):
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import conftest\n"
+        "from tests import tiny_networks\n"
         "from cnnwidgets.model.network import Network\n"
-        "print([Network(conftest._build(n), lambda x: x / 7).fingerprint() for n in ('nested', 'subclassed')])\n"
+        "print([Network(tiny_networks._build(n), lambda x: x / 7).fingerprint() for n in ('nested', 'subclassed')])\n"
     )
     here = [Network(build(n), lambda x: x / 7).fingerprint() for n in ("nested", "subclassed")]
     root = Path(__file__).parents[2]
-    told = subprocess.run(
-        [sys.executable, "-c", program, str(Path(__file__).parent)],
-        capture_output=True,
-        text=True,
-        cwd=root,
-        check=True,
-    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root, check=True)
     assert told.stdout.strip() == str(here)
 
 
@@ -223,3 +220,72 @@ def test_private_arrays_of_a_layer_count():
 
     one, again, other = (model(end=Shifted(by, name="shifted")) for by in (1, 1, 2))
     assert Network(one).fingerprint() == Network(again).fingerprint() != Network(other).fingerprint()
+
+
+def unnamed(precision="float32", crossed=False):
+    """A model that leaves its names to Keras: a sum, a nested model, operations, a wrapper, two inputs of one shape."""
+    keras.utils.set_random_seed(0)
+    one, other = keras.Input((8, 8, 3)), keras.Input((8, 8, 3))
+    x = L.Conv2D(3, 3, padding="same")(one / 255.0)
+    y = L.Conv2D(3, 3, padding="same", dtype=precision)(other)
+    z = L.Subtract()([y, x] if crossed else [x, y])
+    rows = L.TimeDistributed(L.Dense(2))(L.Reshape((8, 24))(z))
+    head = keras.Sequential([L.GlobalAveragePooling1D(), L.Dense(2)])
+    return keras.Model([one, other], [head(rows), L.Flatten()(z)])
+
+
+def test_names_of_layers_count_nothing():
+    first, second = unnamed(), unnamed()
+    assert [layer.name for layer in first.layers] != [layer.name for layer in second.layers]
+    assert Network(first).fingerprint() == Network(second).fingerprint()
+    assert Network(model(name="one")).fingerprint() == Network(model(name="other")).fingerprint()
+
+
+@pytest.mark.parametrize("change", [{"precision": "mixed_float16"}, {"crossed": True}])
+def test_which_layer_another_follows_counts_whatever_they_are_called(change):
+    assert Network(unnamed()).fingerprint() != Network(unnamed(**change)).fingerprint()
+
+
+def test_training_a_model_of_ones_own_class_changes_its_weights_alone():
+    @keras.saving.register_keras_serializable("tests")
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.conv = L.Conv2D(2, 3)
+
+        def call(self, x):
+            return tf.reduce_mean(self.conv(x), (1, 2))
+
+    trained, fresh = Own(), Own()
+    pictures = np.ones((1, 8, 8, 3), np.float32)
+    trained(pictures), fresh(pictures)
+    trained.compile("sgd", "mse")
+    trained.fit(pictures, np.zeros((1, 2)), verbose=0)
+    trained.predict(pictures, verbose=0)
+    fresh.set_weights(trained.get_weights())
+    assert Network(trained, "unit").fingerprint() == Network(fresh, "unit").fingerprint()
+
+
+def test_own_classes_are_told_by_name_and_fields_wherever_their_code_lies(monkeypatch):
+    def content(thing):
+        return LastingReader().read(thing)
+
+    before = content(ByInput(((0, Scale(2.0)),)))
+    assert before == content(ByInput(((0, Scale(2.0, meaning="doubled")),)))
+    assert before != content(ByInput(((0, Scale(3.0)),)))
+    monkeypatch.setattr(Scale, "__module__", "cnnwidgets.elsewhere")
+    monkeypatch.setattr(Scale, "__call__", lambda self, x: self.factor * x)
+    assert before == content(ByInput(((0, Scale(2.0)),)))
+
+
+def test_a_preprocessing_that_reads_the_clock_or_a_file_is_not_told_whole():
+    def by_clock(x):
+        return x * (time.time() > 0)
+
+    def from_file(x):
+        return x * np.load("mean.npy")
+
+    made = model()
+    assert identity(made, half).is_complete
+    assert not identity(made, by_clock).is_complete
+    assert not identity(made, from_file).is_complete

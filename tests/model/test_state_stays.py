@@ -230,3 +230,20 @@ def test_only_the_outputs_that_depend_on_chance_say_so():
     assert net.random_note(output=0) == "" != net.random_note(output=1) == net.random_note()
     assert "random" not in cw.attribution(net, PICTURE, 1, "gradient", output=0)[0].note
     assert "random" in cw.attribution(net, PICTURE, 1, "gradient", output=1)[0].note
+
+
+def test_a_model_of_ones_own_class_that_was_fitted_opens():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.conv = keras.layers.Conv2D(2, 3)
+
+        def call(self, x):
+            return keras.ops.mean(self.conv(x), (1, 2))
+
+    made, pictures = Own(), np.zeros((1, 8, 8, 3), np.float32)
+    made.compile("sgd", "mse")
+    made.fit(pictures, np.zeros((1, 2)), verbose=0)
+    trainable = dict(made._compiled_trainable_state)
+    assert len(Network(made, "unit").predict(pictures[0])) == 2
+    assert dict(made._compiled_trainable_state) == trainable

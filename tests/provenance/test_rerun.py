@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 import cnnwidgets as cw
 from cnnwidgets.model.backend import keras
@@ -189,7 +192,7 @@ def test_a_function_as_target_says_so(net, photo, saved):
 
 
 def test_another_network_beside_says_so(net, photo, saved):
-    path = saved(cw.HeatmapPanel(net, photo, second_net=cw.Network(small("other"), "unit")))
+    path = saved(cw.HeatmapPanel(net, photo, second_net=cw.Network(small("other"), "tf")))
     with pytest.raises(cw.BadTarget, match="compares with the network 'other'"):
         cw.rerun(path, net, photo)
 
@@ -205,3 +208,65 @@ def test_another_network_of_the_same_name_beside_is_not_taken_for_the_first(net,
 def test_a_picture_without_a_recipe_is_refused(net, photo):
     with pytest.raises(cw.BadPicture):
         cw.rerun(to_png(photo), net, photo)
+
+
+def unnamed(names=(None, None)):
+    """Two convolutions of one shape, and two outputs, that leave their names to Keras."""
+    keras.utils.set_random_seed(2)
+    x = picture = keras.Input((32, 32, 3))
+    for name in names:
+        x = L.Conv2D(3, 3, padding="same", activation="elu", name=name)(x)
+    pooled = L.GlobalAveragePooling2D()(x)
+    return cw.Network(keras.Model(picture, [L.Dense(2)(pooled), L.Dense(2)(pooled)], name="unnamed"), "unit")
+
+
+def pixels(png):
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def convolutions(net):
+    return [info.path for info in net.layers if info.kind == "conv"]
+
+
+def of_the_second(net, photo):
+    """Panels of the second convolution, which in the next network of this kind has another name."""
+    first, second = convolutions(net)
+    output = net.outputs[1].name
+    yield cw.FilterGallery(net, second, units=range(2), size=32, steps=2)
+    yield cw.HeatmapPanel(net, photo, second, target=0, output=output, second_method="hirescam")
+    yield cw.DeepDreamPanel(net, photo, {first: 0.5, second: 1.0}, octaves=1, steps=2)
+    yield cw.FeatureMapPanel(net, photo, second)
+
+
+def test_the_same_network_under_other_names_makes_the_same_bytes(photo, saved):
+    net = unnamed()
+    for panel in of_the_second(net, photo):
+        path = saved(panel)
+        again = unnamed()
+        assert not set(convolutions(again)) & set(convolutions(net))
+        assert cw.rerun(path, again, photo) == path.read_bytes()
+
+
+def test_a_name_that_another_layer_has_now_never_means_that_layer(photo, saved):
+    net = unnamed()
+    swapped = unnamed(convolutions(net)[::-1])
+    assert convolutions(swapped) == convolutions(net)[::-1]
+    for panel in of_the_second(net, photo):
+        path = saved(panel)
+        assert cw.rerun(path, swapped, photo) == path.read_bytes()
+
+
+def test_a_recipe_without_positions_goes_by_the_names(net, photo, saved):
+    path = saved(cw.FeatureMapPanel(net, photo, "conv3"))
+    recipe = read_png_metadata(path)
+    assert recipe["settings"].pop("positions") == {"conv3": [i.path for i in net.layers].index("conv3")}
+    again = cw.rerun(to_png(np.zeros((1, 1, 3), np.uint8), recipe), net, photo)
+    assert np.array_equal(pixels(again), pixels(path.read_bytes()))
+
+
+@pytest.mark.parametrize("positions", [{"conv3": 99}, {"conv3": "1"}, {"conv3": -1}, 3])
+def test_positions_that_the_network_does_not_have_are_refused(net, photo, saved, positions):
+    recipe = read_png_metadata(saved(cw.FeatureMapPanel(net, photo, "conv3")))
+    recipe["settings"]["positions"] = positions
+    with pytest.raises(cw.BadTarget, match="positions"):
+        cw.rerun(to_png(np.zeros((1, 1, 3), np.uint8), recipe), net, photo)

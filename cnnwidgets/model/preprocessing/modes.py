@@ -6,7 +6,7 @@ The named ones are those of `keras.applications`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cnnwidgets.model.backend import tf
@@ -26,7 +26,7 @@ class Affine:
 
     matrix: tuple[tuple[float, ...], ...]
     offset: tuple[float, ...]
-    meaning: str = ""
+    meaning: str = field(default="", compare=False)
 
     def __call__(self, pictures: Any) -> Any:  # [N, H, W, C] 0..255 -> [N, H, W, C]
         """Apply it to a batch."""
@@ -39,7 +39,7 @@ class Scale:
 
     factor: float
     offset: float = 0.0
-    meaning: str = ""
+    meaning: str = field(default="", compare=False)
 
     def __call__(self, pictures: Any) -> Any:
         """Apply it to a batch."""

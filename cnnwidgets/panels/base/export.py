@@ -16,6 +16,7 @@ from cnnwidgets.panels.base.history import Record
 from cnnwidgets.panels.base.hooks import Particulars
 from cnnwidgets.paths import checked_path
 from cnnwidgets.provenance import snippets
+from cnnwidgets.provenance.positions import with_positions
 from cnnwidgets.provenance.recipe import Recipe, installed_versions
 
 GIF_FPS = 8
@@ -40,7 +41,8 @@ class Takeaway(Particulars):
     def recipe_of(self) -> Recipe:
         """The recipe of what is shown: everything that changes a pixel."""
         verb, settings = self._settings()
-        return Recipe(verb, self.net.name, self.net.fingerprint(), settings, installed_versions(), device_kind())
+        told, fingerprint = with_positions(settings, self.net), self.net.fingerprint()
+        return Recipe(verb, self.net.name, fingerprint, told, installed_versions(), device_kind())
 
     def snippet(self) -> str:
         """The Python that makes the same picture without a widget."""

@@ -93,13 +93,15 @@ def ready_in(atlas: Atlas | None, plan: UnitsPlan) -> ReadyTiles:
 
 
 def _why_not(atlas: Atlas, plan: UnitsPlan) -> str:
-    settings, path = atlas.settings, plan.layer.path
-    if path not in atlas:
-        return f"it has no layer {quoted(path)}"
+    settings, path, identity = atlas.settings, _path_in(atlas, plan), plan.net.identity()
+    if settings.fingerprint != identity.digest:
+        return f"its network differs from {quoted(plan.net.name)} in weights, layers or preprocessing"
+    if not identity.is_complete:
+        return f"{quoted(plan.net.name)} reads a file or the clock, so that nobody can tell whether it is the same"
+    if path is None:
+        return f"it has no layer {quoted(plan.layer.path)}"
     if plan.call:
         return f"it is of call 0, not {plan.call}"
-    if settings.fingerprint != plan.net.fingerprint():
-        return f"its network differs from {quoted(plan.net.name)} in weights, layers (names count) or preprocessing"
     sizes = tuple(" x ".join(map(str, shape[:2])) for shape in (atlas[path].shape[1:], plan.canvas.shape))
     asked = {
         "size": sizes,
@@ -110,8 +112,14 @@ def _why_not(atlas: Atlas, plan: UnitsPlan) -> str:
     return "; ".join(f"its {name} is {its}, not {ours}" for name, (its, ours) in asked.items() if its != ours)
 
 
+def _path_in(atlas: Atlas, plan: UnitsPlan) -> str | None:
+    return atlas.path_of(plan.layer.path, list(plan.net.layers_by_path))
+
+
 def _read(atlas: Atlas, plan: UnitsPlan) -> ReadyTiles:
-    path, there = plan.layer.path, set(atlas.units(plan.layer.path))
+    path = _path_in(atlas, plan)
+    assert path is not None  # or `_why_not` has said so
+    there = set(atlas.units(path))
     units = [unit for unit in dict.fromkeys(plan.units) if unit in there]
     if not units:
         return ReadyTiles()

@@ -355,6 +355,8 @@ class TileGallery(Panel):
         return self.recipe_of().key()
 
     def _remember(self, frame: UnitsFrame) -> None:
+        if not self.net.identity().is_complete:
+            return  # tomorrow the same key may be of another network
         Cache.default().put(
             self._key(), {"pictures": frame.pictures, "values": frame.values}, {"notes": list(frame.notes)}
         )

@@ -26,6 +26,7 @@ from cnnwidgets.panels.heatmaps.hidden_region import HiddenPlace
 from cnnwidgets.panels.heatmaps.settings import ASKING, PAINTING, last_layer, spatial
 from cnnwidgets.panels.heatmaps.view import HeatView
 from cnnwidgets.provenance import snippets
+from cnnwidgets.provenance.positions import with_positions
 
 
 class HeatmapPanel(HeatView):
@@ -254,7 +255,7 @@ class HeatmapPanel(HeatView):
         is_new = self._last is None or self.state in BUSY
         asked, picture = (self.questions(), self._held) if is_new else (self._last.questions, self._last.picture)
         verb, settings = asked[0].settings()
-        beside = [{**q.settings()[1], **_which(q)} for q in asked[1:]]
+        beside = [{**with_positions(q.settings()[1], q.net), **_which(q)} for q in asked[1:]]
         facts = {name: getattr(self, name) for name in PAINTING}
         if not is_new and self._last.step < self._last.steps:
             facts["until"] = self._last.step
