@@ -532,7 +532,7 @@ def test_a_call_that_leads_elsewhere_says_so(noise):
         ({"target": lambda output: output[0]}, "3 numbers for 1 picture"),
         ({"target": lambda output: "high"}, "one number for each picture"),
         ({"target": lambda output: None}, "None, which is not a number"),
-        ({"target": lambda output: tf.cast(tf.argmax(output, -1), tf.float32)}, "cut behind the last layer, by argmax"),
+        ({"target": lambda output: tf.cast(tf.argmax(output, -1), tf.float32)}, "blocked behind the last layer, by ar"),
     ],
 )
 def test_a_setting_that_does_not_exist_is_refused_in_a_sentence(noise, keywords, told):
@@ -566,14 +566,14 @@ def test_a_layer_off_the_path_is_named_with_the_output(noise):
 @pytest.mark.parametrize(
     "cut, told",
     [
-        (lambda x: L.Lambda(tf.stop_gradient, name="wall")(x), "cut at the layer 'wall'.*stop_gradient"),
-        (ops.stop_gradient, "cut at the layer 'gap' or right before it, by stop_gradient"),
-        (lambda x: ops.round(x), "cut at the layer 'gap' or right before it, by rounding"),
+        (lambda x: L.Lambda(tf.stop_gradient, name="wall")(x), "blocked at or just before .* 'wall'.*stop_gradient"),
+        (ops.stop_gradient, "blocked at or just before the layer 'gap', by stop_gradient"),
+        (lambda x: ops.round(x), "blocked at or just before the layer 'gap', by rounding"),
     ],
 )
 def test_a_cut_gradient_names_the_place(noise, cut, told):
     net = Network(small(lambda x: pooled(3)(cut(x))))
-    with pytest.raises(BadTarget, match=f"back to the layer 'conv'.*{told}.*score_cam"):
+    with pytest.raises(BadTarget, match=f"to the layer 'conv'.*{told}.*score_cam"):
         class_activation_map(net, noise(16, 16, 3), "conv")
     for method in ("score_cam", "ablation_cam", "eigen_cam"):
         assert class_activation_map(net, noise(16, 16, 3), "conv", method=method)[0].raw.any()
@@ -582,7 +582,7 @@ def test_a_cut_gradient_names_the_place(noise, cut, told):
 def test_where_no_layer_has_a_gradient_the_last_one_is_taken_and_the_cut_told(noise):
     net = Network(small(lambda x: pooled(3)(ops.stop_gradient(x))))
     assert class_activation_map(net, noise(16, 16, 3), method="score_cam")[0].path == "conv"
-    with pytest.raises(BadTarget, match="back to the layer 'conv': it is cut"):
+    with pytest.raises(BadTarget, match="to the layer 'conv': it is blocked"):
         class_activation_map(net, noise(16, 16, 3))
 
 
