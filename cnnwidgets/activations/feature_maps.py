@@ -10,9 +10,8 @@ import numpy as np
 
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget, quoted
 from cnnwidgets.frame import Array
-from cnnwidgets.model import layers as layers_
 from cnnwidgets.model.arguments import check_call, choice, is_list, whole_number
-from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.backend import compiled, tf
 from cnnwidgets.model.geometry.locations import locate, seen_input
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.picture_size import Size
@@ -107,9 +106,9 @@ def answers(net: Network, paths: tuple[str, ...], call: int, arrays: Sequence[Ar
 
 def _maps_graph(net: Network, paths: tuple[str, ...], call: int) -> Any:
     def run(feed: list[Any]) -> tuple[list[Any], Any]:
-        with layers_.record(net.layers_by_path, paths, until=[(path, call) for path in paths]) as recording:
+        with net.record(paths, until=[(path, call) for path in paths]) as recording:
             net.call(feed)
-        maps = [_channels_last(net, path, recording.calls[path][call]) for path in paths]
+        maps = [recording.activation(path, call) for path in paths]
         return maps, tf.stack([tf.reduce_sum(tf.abs(one)) for one in maps])  # here, where it costs least
 
     return compiled(run).get_concrete_function([tf.TensorSpec(shape) for shape in shapes(net)])
@@ -128,12 +127,6 @@ def _in_rows(net: Network, path: str, call: int, answer: Array, arrays: Sequence
 def _is_finite(values: Array) -> bool:
     with np.errstate(all="ignore"):
         return bool(np.isfinite(values.sum()) or np.isfinite(values).all())  # a sum is faster, but may overflow
-
-
-def _channels_last(net: Network, path: str, output: Any) -> Any:
-    answer = tf.cast(keras.tree.flatten(output)[0], tf.float32)
-    first = net.layer(path).channel_axis == 1 and answer.shape.rank == 4
-    return tf.transpose(answer, [0, 2, 3, 1]) if first else answer
 
 
 def shapes(net: Network) -> list[tuple[int | None, ...]]:

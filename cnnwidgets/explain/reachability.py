@@ -11,7 +11,6 @@ from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain import targets
 from cnnwidgets.explain.targets import Target
 from cnnwidgets.explain.traced_passes import OTHER_METHODS
-from cnnwidgets.model import layers as layers_
 from cnnwidgets.model.backend import compiled, keras, tf
 from cnnwidgets.model.geometry.locations import GRID, SPREAD, USUAL, leads_from_tokens, locate, seen_input
 from cnnwidgets.model.graph import ancestors, descendants
@@ -134,13 +133,13 @@ def _look(net: Network, target: Target, look: Callable[[_Run], Any]) -> Any:
 
     def run() -> None:
         feed = [tf.raw_ops.Placeholder(dtype=tf.float32, shape=[None, *info.fed_shape]) for info in net.inputs]
-        with layers_.record(net.layers_by_path, net.layers_by_path, activations=True) as recording:
+        with net.record(net.layers_by_path, activations=True) as recording:
             outputs = net.call(feed)
             value = targets.read(net, target, outputs, recording, tf.constant(np.maximum(target.classes, 0))).value
-        firsts = [(path, keras.tree.flatten(output)[0]) for path, output in recording.order]
-        calls = {path: [keras.tree.flatten(o)[0] for o in outputs] for path, outputs in recording.calls.items()}
         last = outputs[target.output] if target.function is None else value
-        found.append(look(_Run({i: feed[i] for i in net.picture_inputs}, firsts, calls, value, last)))
+        found.append(
+            look(_Run({i: feed[i] for i in net.picture_inputs}, recording.order, recording.calls, value, last))
+        )
 
     compiled(run).get_concrete_function()
     return found[0]

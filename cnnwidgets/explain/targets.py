@@ -12,9 +12,9 @@ from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain import target_function
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.layers import Recording
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs import behind, find
+from cnnwidgets.model.recording import Recording
 
 TOP = -1  # a unit that stands for the top class
 OF = ("logit", "log_odds")  # what of a class is explained

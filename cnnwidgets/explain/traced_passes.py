@@ -14,7 +14,6 @@ from cnnwidgets.errors import BadModel, BadTarget, quoted
 from cnnwidgets.explain import guided_relu as guided_relu_
 from cnnwidgets.explain import targets
 from cnnwidgets.explain.targets import Reading, Target
-from cnnwidgets.model import layers as layers_
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network
 
@@ -26,13 +25,13 @@ def activations(net: Network, path: str) -> Pass:
     """`f(feed)`: what each call of a layer puts out, float32 [N, h, w, C], or [N, tokens, C]."""
 
     def run(feed: Any) -> Any:
-        with layers_.record(net.layers_by_path, [path]) as recording:
+        with net.record([path]) as recording:
             net.call(feed)
-        found = [keras.tree.flatten(output)[0] for output in recording.calls[path]]
+        found = [recording.activation(path, call) for call in range(len(recording.calls[path]))]
         for one in found:
             if one.shape.rank not in (3, 4):
                 raise BadTarget(no_rows(net, path, tuple(one.shape)[1:]))
-        return [tf.cast(_channels_last(net, path, one), tf.float32) for one in found]
+        return found
 
     return run
 
@@ -41,7 +40,7 @@ def values(net: Network, target: Target) -> Pass:
     """`f(feed, classes)`: the target's Reading."""
 
     def run(feed: Any, classes: Any) -> Reading:
-        with layers_.record(net.layers_by_path, (), activations=True) as recording:
+        with net.record(activations=True) as recording:
             return targets.read(net, target, net.call(feed), recording, classes)
 
     return run
@@ -108,7 +107,7 @@ def _from(
         leaves[0] = _in_tokens(leaves[0], cells, tokens) if tokens else cells
         return keras.tree.pack_sequence_as(output, leaves)
 
-    with layers_.record(net.layers_by_path, [path], True, {(path, call): put}) as recording:
+    with net.record([path], True, {(path, call): put}) as recording:
         return targets.read(net, target, net.call(feed), recording, classes)
 
 
@@ -123,10 +122,6 @@ def _gradients(read: Any, sources: Sequence[Any], scale: Any, comes_through: lis
         tf.zeros_like(source) if gradient is None else tf.cast(tf.convert_to_tensor(gradient), tf.float32) / scale
         for source, gradient in zip(sources, found, strict=True)
     ]
-
-
-def _channels_last(net: Network, path: str, x: Any) -> Any:  # as the layer has it -> [N, h, w, C]
-    return tf.transpose(x, [0, 2, 3, 1]) if net.layer(path).channel_axis == 1 else x
 
 
 def _as_layer_has_it(net: Network, path: str, x: Any) -> Any:  # [N, h, w, C] -> as the layer has it

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cnnwidgets.model.backend import keras, tf
-from cnnwidgets.model.layers import TRACING, wrap
+from cnnwidgets.model.keras_internals import TRACING, wrap
 
 MOST_CHANNELS = 4
 

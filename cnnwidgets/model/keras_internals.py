@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from cnnwidgets.model.backend import keras, tf
-from cnnwidgets.model.layers import TRACING, wrap
+
+TRACING = threading.RLock()  # one at a time: a cell's verb may run during a panel's gradient ascent
+
+
+def wrap(owner: Any, name: str, wrapper: Callable[[Any], Any], restore: contextlib.ExitStack) -> None:
+    """Shadow an attribute on the instance, behind Keras' own bookkeeping, and put back exactly what was there."""
+    had, old = name in owner.__dict__, owner.__dict__.get(name)
+    owner.__dict__[name] = wrapper(getattr(owner, name))
+
+    def put_back() -> None:
+        if had:
+            owner.__dict__[name] = old
+        else:
+            del owner.__dict__[name]
+
+    restore.callback(put_back)
 
 
 @contextlib.contextmanager

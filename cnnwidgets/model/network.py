@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ from cnnwidgets.model.picture_size import PICTURE, Size
 from cnnwidgets.model.preprocessing.modes import Preprocess, preprocess_of
 from cnnwidgets.model.preprocessing.preprocess import resolve
 from cnnwidgets.model.random_networks import Randomness, randomness_of
+from cnnwidgets.model.recording import Call, Instead, Recording, record
 from cnnwidgets.model.safe_files.model_file import load_model
 from cnnwidgets.model.tracing.graph_cache import Traces
 
@@ -255,7 +256,7 @@ class Network:
                 tf.raw_ops.Placeholder(dtype=info.dtype, shape=shape)
                 for info, shape in zip(self.inputs, shapes, strict=True)
             ]
-            with layers_.record(self.layers_by_path, self.layers_by_path, activations=True) as recording:
+            with self.record(self.layers_by_path, activations=True) as recording:
                 outputs = self._run(feed)
                 found[:] = (
                     layers_.describe(self.layers_by_path, recording),
@@ -377,9 +378,22 @@ class Network:
             stack.enter_context(dense_gradients(self.model))
             return self.model(self._nest(flat), training=False)
 
+    def record(
+        self,
+        watch: Iterable[str] = (),
+        activations: bool = False,
+        instead: Instead | None = None,
+        until: Iterable[Call] = (),
+    ) -> contextlib.AbstractContextManager[Recording]:
+        """Record the outputs of layers while the body calls the network: see `recording.record`."""
+        return record(self.layers_by_path, watch, activations, instead, until, self._is_channels_first)
+
+    def _is_channels_first(self, path: str) -> bool:
+        return self.layer(path).channel_axis == 1
+
     def logits(self, feed: Sequence[Any], output: int = 0) -> Any:
         """What stands before the softmax or sigmoid of an output, float32 [N, ..., classes], inside a graph."""
-        with layers_.record(self.layers_by_path, (), activations=True) as recording:
+        with self.record(activations=True) as recording:
             return tf.cast(behind(self.call(feed)[output], recording)[0], tf.float32)
 
     @property
@@ -515,9 +529,9 @@ class Network:
                 feed = [_channels_last(info, x) for info, x in zip(self.inputs, feed, strict=True)]
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch(feed)
-                    with layers_.record(self.layers_by_path, [path], until=[(path, call)]) as recording:
+                    with self.record([path], until=[(path, call)]) as recording:
                         self.call(feed)
-                    output = tf.cast(keras.tree.flatten(recording.calls[path][call])[0], tf.float32)
+                    output = recording.activation(path, call)
                 try:
                     gradients = tape.gradient(output, feed)
                 except LookupError:  # an operation for which TensorFlow knows no gradient
@@ -553,11 +567,10 @@ class Network:
             feed = [_channels_last(info, tf.zeros([1, *(n or SMALL for n in info.shape)])) for info in self.inputs]
             with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
                 tape.watch(feed)
-                with layers_.record(self.layers_by_path, self.layers_by_path) as recording:
+                with self.record(self.layers_by_path) as recording:
                     self.call(feed)
             for path, output in recording.order:
-                first = keras.tree.flatten(output)[0]
-                if all(gradient is None for gradient in tape.gradient(first, feed)):
+                if all(gradient is None for gradient in tape.gradient(output, feed)):
                     found.append(path)
 
         compiled(run).get_concrete_function()

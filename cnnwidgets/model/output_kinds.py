@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnwidgets.model.backend import keras
-from cnnwidgets.model.layers import Recording
+from cnnwidgets.model.recording import Recording
 
 # Words in the names of outputs, which decide where nothing else does.
 _SCORES = re.compile(r"logit|score|class|pred|prob|label|categor|softmax|head|species|digit")
@@ -72,7 +72,7 @@ def _numbers(tensor: Any) -> int:
 
 def _layer_that_returned(tensor: Any, recording: Recording) -> str:
     """The path of the innermost layer that returned this tensor; "" where an operation did."""
-    found = [path for path, output in recording.order if keras.tree.flatten(output)[0] is tensor]
+    found = [path for path, output in recording.order if output is tensor]
     return max(found, key=lambda path: path.count("/"), default="")
 
 

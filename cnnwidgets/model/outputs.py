@@ -11,8 +11,8 @@ import numpy as np
 
 from cnnwidgets.errors import BadModel, BadTarget, nearest, quoted
 from cnnwidgets.model.backend import keras, tf
-from cnnwidgets.model.layers import Recording
 from cnnwidgets.model.output_kinds import kind_of, losses_of
+from cnnwidgets.model.recording import Recording
 
 SQUASHING = {"softmax": "Softmax", "sigmoid": "Sigmoid", "log_softmax": "LogSoftmax"}  # Keras' and TensorFlow's names
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from cnnwidgets.errors import quoted
 from cnnwidgets.model.backend import keras, tf
-from cnnwidgets.model.layers import Recording
+from cnnwidgets.model.recording import Recording
 from cnnwidgets.model.tracing.effects import draws_in
 
 
@@ -32,8 +32,7 @@ def randomness_of(recording: Recording, outputs: Any, layers: Mapping[str, Any])
     draws = draws_in(tf.compat.v1.get_default_graph())
     if not draws.names:
         return Randomness()
-    made = [(path, tensor) for path, output in recording.order for tensor in keras.tree.flatten(output)[:1]]
-    reached = frozenset(path for path, tensor in made if tensor.op in draws.reached)
+    reached = frozenset(path for path, tensor in recording.order if tensor.op in draws.reached)
     flat = keras.tree.flatten(outputs)
     random_outputs = frozenset(index for index, tensor in enumerate(flat) if tensor.op in draws.reached)
     return Randomness(reached, random_outputs, _note(_drawing(draws.names, layers), draws.are_repeated))

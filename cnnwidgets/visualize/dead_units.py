@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.frame import Array, Frame
-from cnnwidgets.model import layers as layers_
-from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.backend import compiled, tf
 from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import Network
@@ -109,14 +108,10 @@ def constants(answers: Sequence[Answer], measured: Callable[[Any], list[Answer]]
 
 
 def _answers(net: Network, layer: LayerInfo, call: int, feed: Sequence[Any]) -> Any:  # -> [7, N, units]
-    with layers_.record(net.layers_by_path, [layer.path], activations=True) as recording:
+    with net.record([layer.path], activations=True) as recording:
         net.call(feed)
-        after = keras.tree.flatten(recording.calls[layer.path][call])[0]
-        before = recording.before_activation(after)
-    is_linear = float(before is after)
-    if layer.channel_axis == 1:
-        after, before = (tf.transpose(t, [0, 2, 3, 1]) for t in (after, before))
-    after, before = tf.cast(after, tf.float32), tf.cast(before, tf.float32)
+    after, before = (recording.activation(layer.path, call, before) for before in (False, True))
+    is_linear = float(not recording.activation_of(recording.calls[layer.path][call]))
     axes = list(range(1, after.shape.rank - 1))
     rows, lowest = [after, before, after, before], after
     if axes:

@@ -15,7 +15,7 @@ import numpy as np
 
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import keras, tf
-from cnnwidgets.model.layers import Recording
+from cnnwidgets.model.recording import Recording
 
 _L = keras.layers
 Means = Callable[[Any], Any]  # [N, h, w, C] -> [N, C]

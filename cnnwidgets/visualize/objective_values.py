@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from cnnwidgets.errors import BadTarget, quoted
-from cnnwidgets.model import layers as layers_
 from cnnwidgets.model.arguments import check_call, check_unit, whole_number
-from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.backend import compiled, tf
 from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network, enough_room
 from cnnwidgets.model.outputs import behind
 from cnnwidgets.model.outputs import find as find_output
+from cnnwidgets.model.recording import Recording
 from cnnwidgets.visualize.fast_means import channel_means
 from cnnwidgets.visualize.objectives import CENTER, OF_MEANS, VALUES, Numbers, Objective, Term
 
@@ -83,7 +83,7 @@ def _cells(net: Network, term: Term, canvas: Canvas, held: Mapping[int, tuple[in
     sizes: list[tuple[int, int]] = []
 
     def run() -> None:
-        with layers_.record(net.layers_by_path, [term.layer]) as recording, enough_room(*canvas.shape[:2], BadTarget):
+        with net.record([term.layer]) as recording, enough_room(*canvas.shape[:2], BadTarget):
             others = {i: tf.zeros(shape) for i, shape in held.items()}
             net.call(canvas.feed(net, tf.zeros([1, *canvas.shape]), others))
         seen = _seen(net, replace(term, before_activation=False), recording, [])
@@ -109,19 +109,21 @@ def read(net: Network, terms: tuple[Term, ...], feed: Sequence[Any], numbers: Se
     before = any(t.before_activation for t in terms)
     until = {(t.layer, t.call) for t in terms} if all(t.layer for t in terms) else ()
     outputs: list[Any] = []
-    with layers_.record(net.layers_by_path, watch, before, until=until) as recording:
+    with net.record(watch, before, until=until) as recording:
         outputs = net.call(feed)
     each = zip(terms, numbers, strict=True)
     return tf.add_n([own.weight * VALUES[t.kind](_seen(net, t, recording, outputs), own) for t, own in each])
 
 
-def _seen(net: Network, term: Term, recording: layers_.Recording, outputs: list[Any]) -> Any:
+def _seen(net: Network, term: Term, recording: Recording, outputs: list[Any]) -> Any:
     """What a term reads, float32 [N, ..., C]; where it takes the mean of channels, [N, C] will do."""
     if not term.layer:
         seen = behind(outputs[find_output(term.output, net.outputs)], recording)[0]
         return channel_means(recording, seen) if term.kind in OF_MEANS else tf.cast(seen, tf.float32)
-    seen = keras.tree.flatten(recording.calls[term.layer][term.call])[0]
+    if term.kind not in OF_MEANS:
+        return recording.activation(term.layer, term.call, term.before_activation)
+    seen = recording.calls[term.layer][term.call]
     seen = recording.before_activation(seen) if term.before_activation else seen
     if net.layer(term.layer).channel_axis == 1 and seen.shape.rank == 4:
         seen = tf.transpose(seen, [0, 2, 3, 1])
-    return channel_means(recording, seen) if term.kind in OF_MEANS else tf.cast(seen, tf.float32)
+    return channel_means(recording, seen)

@@ -8,6 +8,7 @@ import pytest
 
 from cnnwidgets.model import layers as layers_
 from cnnwidgets.model.backend import compiled, tf
+from cnnwidgets.model.recording import record
 from cnnwidgets.visualize.fast_means import channel_means
 
 L = keras.layers
@@ -39,7 +40,7 @@ def means_both_ways(model):
         def run(x):
             with tf.GradientTape() as tape:
                 tape.watch(x)
-                with layers_.record(layers, [last], activations=True) as recording:
+                with record(layers, [last], activations=True) as recording:
                     model(x, training=False)
                 means = mean(recording, recording.before_activation(recording.calls[last][0]))
                 total = tf.reduce_sum(means * weights)

@@ -19,8 +19,7 @@ import numpy as np
 
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.frame import Array
-from cnnwidgets.model import layers as layers_
-from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.backend import compiled, tf
 from cnnwidgets.model.network import Network
 
 Box = tuple[int, int, int, int]  # top, left, bottom, right: bottom and right are the first pixels outside
@@ -78,11 +77,9 @@ def _followed(net: Network, path: str, call: int, shapes: tuple[tuple[int | None
 
 
 def _output(net: Network, path: str, call: int, feed: list[Any]) -> Any:  # [1, h, w, units], if it has rows and columns
-    with layers_.record(net.layers_by_path, [path]) as recording:
+    with net.record([path]) as recording:
         net.call(feed)
-        output = keras.tree.flatten(recording.calls[path][call])[0]
-    first = net.layer(path).channel_axis == 1 and output.shape.rank == 4
-    return tf.transpose(output, [0, 2, 3, 1]) if first else output
+        return recording.activation(path, call)
 
 
 def _follow_inside(graph: Any) -> None:

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnwidgets.frame import Array
-from cnnwidgets.model import layers as layers_
-from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.backend import compiled, tf
 from cnnwidgets.model.geometry.placement import Edges, Placement, scaled
 from cnnwidgets.model.geometry.trails import EXTENT, KINDS, LOCATION, Trail, Walk, picture_trails
 from cnnwidgets.model.network import Network
@@ -130,9 +129,9 @@ def leads_from_tokens(net: Network, output: int, path: str, call: int, which: in
 
     def build() -> Any:
         def run(feed: Any, chosen: Any) -> Any:
-            with layers_.record(net.layers_by_path, [path]) as recording:
+            with net.record([path]) as recording:
                 result = net.call(feed)[output]
-            tokens = keras.tree.flatten(recording.calls[path][call])[0]
+            tokens = recording.calls[path][call]
             start = tf.repeat(chosen[None, :, None], KINDS, 0)  # [4, T, 1]
             trail = Walk(tokens, result).carry(Trail(start, frozenset({2})), EXTENT)
             return tf.constant(0.0) if trail is None or trail.value is None else tf.reduce_max(trail.value)
@@ -186,9 +185,9 @@ def _followed(net: Network, path: str, number: int, which: int, fed: tuple[int, 
 def _tensor(net: Network, path: str, number: int, feed: Any) -> Any:
     if not path:
         return net.call(feed)[number]
-    with layers_.record(net.layers_by_path, [path], until=[(path, number)]) as recording:
+    with net.record([path], until=[(path, number)]) as recording:
         net.call(feed)
-    return keras.tree.flatten(recording.calls[path][number])[0]
+    return recording.calls[path][number]
 
 
 def _value(trail: Trail | None) -> Any:

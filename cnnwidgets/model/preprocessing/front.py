@@ -18,7 +18,7 @@ from cnnwidgets.frame import Array
 from cnnwidgets.model import keras_internals
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.inputs import InputInfo
-from cnnwidgets.model.layers import TRACING, wrap
+from cnnwidgets.model.keras_internals import TRACING, wrap
 
 SIDE = 128  # pixels of the pictures that are tried where any size is taken
 _MIXING = {  # operations that mix numbers by a kernel

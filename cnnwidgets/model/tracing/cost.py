@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.errors import BadTarget
-from cnnwidgets.model import layers as layers_
 from cnnwidgets.model.backend import compiled, keras, tf
 from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network, enough_room
@@ -51,10 +50,10 @@ def _spent(net: Network, canvas: Canvas) -> dict[str, float]:
 
     def run() -> None:
         room = enough_room(*canvas.shape[:2], BadTarget)
-        with room, layers_.record(net.layers_by_path, net.layers_by_path) as recording:
+        with room, net.record(net.layers_by_path) as recording:
             net.call(canvas.feed(net, tf.zeros([1, *canvas.shape]), {}))
         for called, output in recording.order:
-            spent[""] += _flops(net.layers_by_path[called], keras.tree.flatten(output)[0])
+            spent[""] += _flops(net.layers_by_path[called], output)
             spent.setdefault(called, spent[""])
 
     compiled(run).get_concrete_function()

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnwidgets.errors import BadPicture
-from cnnwidgets.model import layers as layers_
-from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.backend import compiled, tf
 from cnnwidgets.model.canvas import SMALLEST_SIDE, Canvas
 from cnnwidgets.model.inputs import InputInfo
 from cnnwidgets.model.network import SMALL, Network, enough_room
@@ -82,14 +81,14 @@ def _has_room(net: Network, paths: Sequence[str], which: int, size: Size, shapes
 
     def run() -> None:
         held = {i: tf.zeros(shape) for i, shape in shapes.items()}
-        with layers_.record(net.layers_by_path, paths) as recording:
+        with net.record(paths) as recording:
             # What lies behind the layers may have no room; it is not climbed.
             with contextlib.suppress(BadPicture), enough_room(*size, BadPicture):
                 net.call(net.feed(tf.zeros([1, *size, net.inputs[which].channels]), which, held))
             maps.update(recording.calls)
 
     compiled(run).get_concrete_function()
-    return all(path in maps and 0 not in keras.tree.flatten(maps[path][0])[0].shape for path in paths)
+    return all(path in maps and 0 not in maps[path][0].shape for path in paths)
 
 
 def held_along(net: Network, canvas: Canvas, whole: Size, size: Size) -> dict[int, Any]:
