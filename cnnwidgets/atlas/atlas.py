@@ -1,4 +1,4 @@
-"""An atlas, opened for reading: nothing is computed, and no network is needed."""
+"""Atlases opened for reading; nothing is computed, and no network is needed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnwidgets.atlas.attributes import Place, Settings, from_attributes
+from cnnwidgets.atlas.attributes import Settings, StoredLayer, from_attributes
 from cnnwidgets.atlas.html import page_of
-from cnnwidgets.atlas.records import Entries
+from cnnwidgets.atlas.records import LayerRecord
 from cnnwidgets.atlas.store import address, array_of, damaged, open_group
 from cnnwidgets.errors import BadTarget, nearest, quoted
 from cnnwidgets.paths import checked_path
@@ -20,13 +20,13 @@ from cnnwidgets.pictures import write_file
 
 
 def open_atlas(path: str | os.PathLike[str]) -> Atlas:
-    """Open what `render_atlas` made; needs neither TensorFlow nor the network, and reads pictures when they are asked.
+    """Open an atlas made by `render_atlas`; needs neither TensorFlow nor the network, and reads pictures lazily.
 
     Args:
         path: a folder, or any fsspec address.
 
     Raises:
-        BadTarget: where there is no atlas, or a damaged one, with the reason.
+        BadTarget: if there is no atlas, or it is damaged, with the reason.
 
     Example:
         >>> open_atlas("atlas.zarr")["fire5_concat"][:16].shape
@@ -34,15 +34,15 @@ def open_atlas(path: str | os.PathLike[str]) -> Atlas:
     """
     where = address(path)
     group = open_group(where)
-    settings, places = from_attributes(group.attrs, where)
-    return Atlas(where, group, settings, places)
+    settings, stored_layers = from_attributes(group.attrs, where)
+    return Atlas(where, group, settings, stored_layers)
 
 
 class Atlas:
     """A network's pictures: `atlas["conv1"]` is a lazy array [units, H, W, C] uint8. Made by `open_atlas`.
 
     Attributes:
-        settings: what all pictures have in common: network, fingerprint, recipe, size, steps, seed, versions, device.
+        settings: of all pictures: network, fingerprint, recipe, size, steps, seed, versions, device.
         layers: the paths of its layers, in the order in which they were added.
 
     Example:
@@ -50,17 +50,17 @@ class Atlas:
         >>> atlas.units("conv1"), atlas["conv1"][0], atlas.notes("conv1")[0]
     """
 
-    def __init__(self, where: str, group: Any, settings: Settings, places: tuple[Place, ...]) -> None:
+    def __init__(self, where: str, group: Any, settings: Settings, stored_layers: tuple[StoredLayer, ...]) -> None:
         self._where, self._group = where, group
         self.settings = settings
-        self._places = {place.path: place for place in places}
+        self._stored_layers = {stored.path: stored for stored in stored_layers}
         self._arrays: dict[str, Any] = {}
-        self._entries: dict[str, Entries] = {}
+        self._entries: dict[str, LayerRecord] = {}
 
     def __repr__(self) -> str:
-        """One line: what it is of."""
+        """One line: network, layers, units, size and steps."""
         settings = self.settings
-        pictures = sum(place.units for place in self._places.values())
+        pictures = sum(stored.units for stored in self._stored_layers.values())
         size = " x ".join(map(str, settings.size))
         return (
             f"Atlas({quoted(settings.network)}, {len(self.layers)} layers, {pictures} units, {size} px, "
@@ -69,8 +69,8 @@ class Atlas:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """See the class."""
-        return tuple(self._places)
+        """The paths of its layers, in the order in which they were added."""
+        return tuple(self._stored_layers)
 
     @property
     def network(self) -> str:
@@ -79,23 +79,23 @@ class Atlas:
 
     @property
     def fingerprint(self) -> str:
-        """Of the network's weights, architecture and preprocessing, as `net.fingerprint()` says it."""
+        """The network's `net.fingerprint()`: of weights, architecture and preprocessing."""
         return self.settings.fingerprint
 
     def path_of(self, path: str, paths: Sequence[str]) -> str | None:
-        """What a layer of the same network is called here, or `None` where it is not here.
+        """The path in this atlas of a layer of the same network, or `None` if it is not in the atlas.
 
         Args:
             path: of the layer in the network as it is now.
             paths: of all its layers, in the order of `net.layers`.
         """
-        return next((own for own, place in self._places.items() if place.path_in(paths) == path), None)
+        return next((own for own, stored in self._stored_layers.items() if stored.path_in(paths) == path), None)
 
     def __contains__(self, path: object) -> bool:
-        return path in self._places
+        return path in self._stored_layers
 
     def __getitem__(self, path: str) -> LazyPictures:
-        """The pictures of a layer, all of its units; those that are not there yet are black.
+        """The pictures of a layer, for all of its units; missing ones are black.
 
         Raises:
             BadTarget: for a layer that is not in it.
@@ -103,51 +103,51 @@ class Atlas:
         return LazyPictures(self._array(path), self._where, path)
 
     def units(self, path: str) -> tuple[int, ...]:
-        """The units of a layer whose pictures are there."""
+        """The units of a layer that have a picture."""
         return self._known(path).units
 
     def values(self, path: str) -> NDArray[np.float32]:
-        """What each picture of a layer reaches, [units]; NaN where there is none."""
+        """The activation that each picture of a layer reaches, [units]; NaN if there is no picture."""
         values = self._known(path).values
         return np.array([np.nan if value is None else value for value in values], np.float32)
 
     def notes(self, path: str) -> tuple[str, ...]:
-        """For each unit of a layer "" or what is wrong: "never fires: weights ~0, bias -1.8"."""
+        """For each unit of a layer "" or a note: "never fires: weights ~0, bias -1.8"."""
         notes = self._known(path).notes
-        return tuple(notes.get(unit, "") for unit in range(self._place(path).units))
+        return tuple(notes.get(unit, "") for unit in range(self._stored_layer(path).units))
 
     def failed(self, path: str) -> dict[int, str]:
-        """The units of a layer that could not be painted, and why."""
+        """The units of a layer that could not be rendered, and why."""
         return dict(self._known(path).failed)
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
-        """Write all that is there as one page, to be opened anywhere: no kernel, no network, no server is needed.
+        """Write the atlas as one HTML page that opens anywhere, without kernel, network or server.
 
         Args:
             path: of the file, which is replaced.
 
         Raises:
-            BadTarget: where it cannot be written.
+            BadTarget: if it cannot be written.
         """
         return write_file(checked_path("path", path), page_of(self).encode())
 
-    def _place(self, path: str) -> Place:
-        if path not in self._places:
+    def _stored_layer(self, path: str) -> StoredLayer:
+        if path not in self._stored_layers:
             raise BadTarget(
                 f"The atlas has no layer {quoted(path)}. Choose one of its own ({nearest(path, self.layers)})."
             )
-        return self._places[path]
+        return self._stored_layers[path]
 
     def _array(self, path: str) -> Any:
-        place = self._place(path)
+        stored = self._stored_layer(path)
         if path not in self._arrays:
-            self._arrays[path] = array_of(self._group, place, self._where)
+            self._arrays[path] = array_of(self._group, stored, self._where)
         return self._arrays[path]
 
-    def _known(self, path: str) -> Entries:
+    def _known(self, path: str) -> LayerRecord:
         array = self._array(path)
         if path not in self._entries:
-            self._entries[path] = Entries.read(array, self._place(path), self._where)
+            self._entries[path] = LayerRecord.read(array, self._stored_layer(path), self._where)
         return self._entries[path]
 
 
@@ -172,16 +172,16 @@ class LazyPictures:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> NDArray[np.uint8]:
-        """As numpy's own: a number, a slice, a list of units, or a tuple of them.
+        """Index like a numpy array: a number, a slice, a list of units, or a tuple of them.
 
         Raises:
-            BadTarget: where what lies there is damaged.
+            BadTarget: if the data are damaged.
         """
         try:
             return np.asarray(self._array[key])
         except (IndexError, TypeError):
             raise
-        except Exception as error:  # a file that others wrote fails in as many ways as Zarr knows
+        except Exception as error:  # Zarr can raise anything for a file that others wrote
             raise damaged(self._where, self._path, type(error).__name__) from error
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:

@@ -1,6 +1,6 @@
-"""What all pictures of an atlas have in common, and where each layer lies; written to its attributes and read back.
+"""The attributes of an atlas: settings of all its pictures, and the array of each layer; written, read and checked.
 
-An atlas may come from anyone: nothing that it says of itself is believed before it is checked.
+An atlas may come from anyone, so every attribute is checked before it is used.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Settings:
-    """What all pictures of an atlas have in common.
+    """Settings that all pictures of an atlas share.
 
     Attributes:
         network: its name.
         fingerprint: of its weights, architecture and preprocessing, 64 hexadecimal digits.
-        recipe: the name of the way of climbing.
+        recipe: the preset of the optimization, such as "fourier".
         size: (height, width) in pixels.
-        steps: how many.
+        steps: number of steps.
         seed: of all randomness.
         versions: of the packages that change pixels.
-        device: the kind of device that paints.
+        device: the kind of device that renders.
     """
 
     network: str
@@ -44,35 +44,35 @@ class Settings:
     device: str
 
     def to_attributes(self) -> dict[str, Any]:
-        """JSON values, as they stand in the attributes."""
+        """JSON values for the attributes."""
         return {**vars(self), "size": list(self.size), "versions": dict(self.versions)}
 
     def differences(self, other: Settings) -> list[str]:
-        """Where another one differs, in words: "steps 32, not 64"; [] where nothing does.
+        """Differences from other settings as text: "steps 32, not 64"; [] if there are none.
 
-        The network's name is not compared: two names may stand for the same weights.
+        The network's name is not compared: two names may mean the same weights.
         """
-        ours, theirs = _told(self), _told(other)
+        ours, theirs = _as_text(self), _as_text(other)
         return [f"{name} {ours[name]}, not {theirs[name]}" for name in ours if ours[name] != theirs.get(name)]
 
 
-def _told(settings: Settings) -> dict[str, str]:
-    told = {"fingerprint": settings.fingerprint[:12] + "..."} | {
+def _as_text(settings: Settings) -> dict[str, str]:
+    text = {"fingerprint": settings.fingerprint[:12] + "..."} | {
         name: str(getattr(settings, name)) for name in ("recipe", "steps", "seed", "device")
     }
-    told["size"] = " x ".join(map(str, settings.size))
-    return told | {package: settings.versions[package] for package in sorted(settings.versions)}
+    text["size"] = " x ".join(map(str, settings.size))
+    return text | {package: settings.versions[package] for package in sorted(settings.versions)}
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the pictures of a layer lie.
+class StoredLayer:
+    """The array of a layer's pictures.
 
     Attributes:
-        path: of the layer, whatever it may hold.
-        slug: the name of its array, made by us.
-        units: how many the layer has.
-        batch: how many were painted together, and lie in one chunk.
+        path: of the layer; may contain any characters.
+        slug: the name of its array, which we made.
+        units: number of units in the layer.
+        batch: number of pictures rendered together and stored in one chunk.
         shape: of a picture, (height, width, channels).
         position: of the layer in `net.layers`, which tells it where the same network has other names; `None` in older
             atlases.
@@ -94,26 +94,26 @@ class Place:
         return self.path if self.position is None or self.position >= len(paths) else paths[self.position]
 
     def to_attributes(self) -> dict[str, Any]:
-        """JSON values, as they stand in the attributes."""
+        """JSON values for the attributes."""
         return {**vars(self), "shape": list(self.shape)}
 
 
 def slug_for(path: str, index: int) -> str:
-    """The name of a layer's array: a number, which no two have in common, and what can be told of its path."""
+    """The name of a layer's array: a unique number, and the readable part of its path."""
     return f"{index:04d}-{slug(path)}"
 
 
-def to_attributes(settings: Settings, places: tuple[Place, ...]) -> dict[str, Any]:
+def to_attributes(settings: Settings, stored_layers: tuple[StoredLayer, ...]) -> dict[str, Any]:
     """The attributes of an atlas."""
-    layers = [place.to_attributes() for place in places]
+    layers = [stored.to_attributes() for stored in stored_layers]
     return {"cnnwidgets_atlas": FORMAT, **settings.to_attributes(), "layers": layers}
 
 
-def from_attributes(attributes: Mapping[str, Any], where: str) -> tuple[Settings, tuple[Place, ...]]:
-    """What the attributes of an atlas say.
+def from_attributes(attributes: Mapping[str, Any], where: str) -> tuple[Settings, tuple[StoredLayer, ...]]:
+    """The settings and layers in the attributes of an atlas, checked.
 
     Raises:
-        BadTarget: for those of anything else, or of an atlas that is damaged.
+        BadTarget: for attributes of anything else, or of a damaged atlas.
     """
     if "cnnwidgets_atlas" not in attributes:
         raise BadTarget(f"{quoted(where)} is a Zarr group, but not an atlas. Give what cw.render_atlas wrote.")
@@ -135,15 +135,15 @@ def from_attributes(attributes: Mapping[str, Any], where: str) -> tuple[Settings
     layers = attributes.get("layers")
     if not isinstance(layers, list) or len(layers) > MOST_LAYERS or not all(isinstance(one, Mapping) for one in layers):
         raise read.damaged("layers", layers)
-    places = tuple(read.place(one) for one in layers)
+    stored_layers = tuple(read.stored(one) for one in layers)
     for name in ("path", "slug"):
-        if len({getattr(place, name) for place in places}) < len(places):
+        if len({getattr(stored, name) for stored in stored_layers}) < len(stored_layers):
             raise read.damaged(name, "the same twice")
-    return settings, places
+    return settings, stored_layers
 
 
 class _Reader:
-    """Takes values out of attributes that others may have written."""
+    """Reads and checks values in attributes that others may have written."""
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -151,7 +151,7 @@ class _Reader:
     def damaged(self, name: str, value: object) -> BadTarget:
         return BadTarget(
             f"The atlas {quoted(self.where)} is damaged: its {name} is {quoted(value)}. "
-            "Render it again at another path, or get it again."
+            "Render it again at another path, or download it again."
         )
 
     def text(self, values: Mapping[str, Any], name: str, pattern: re.Pattern[str] | None = None) -> str:
@@ -178,11 +178,11 @@ class _Reader:
             raise self.damaged(name, found)
         return tuple(self.number({name: one}, name, 1, most) for one in found)
 
-    def place(self, values: Mapping[str, Any]) -> Place:
+    def stored(self, values: Mapping[str, Any]) -> StoredLayer:
         height, width, channels = self.numbers(values, "shape", 3, LARGEST_SIDE)
         if channels > 4:
             raise self.damaged("shape", values["shape"])
-        return Place(
+        return StoredLayer(
             path=self.text(values, "path"),
             slug=self.text(values, "slug", SLUG),
             units=self.number(values, "units", 1, MOST_UNITS),

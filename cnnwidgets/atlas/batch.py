@@ -1,4 +1,4 @@
-"""One batch of an atlas: the same pictures as `visualize_units` makes, and a reason for each that cannot be made."""
+"""One batch of an atlas: the pictures of `visualize_units`, and a reason for each one that fails."""
 
 from __future__ import annotations
 
@@ -8,26 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from cnnwidgets.atlas.records import Outcome
+from cnnwidgets.atlas.records import BatchResult
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.backend import tf
 from cnnwidgets.pictures import to_uint8
 from cnnwidgets.visualize.batches import UnitPictures
 from cnnwidgets.visualize.units import UnitsPlan
 
-# At another batch the bytes would be others, so memory that is too short is a failure of the whole batch.
+# Another batch size would give other bytes, so running out of memory fails the whole batch.
 _MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
 
 
-class Making:
-    """A batch in the making: iterate to climb it step by step; then `write` puts it into its array.
+class BatchRun:
+    """The rendering of a batch: iterate to run its steps, then `write` the pictures.
 
     Args:
         plan: of the batch's layer.
         units: of the batch, in order, without gaps.
-
-    Attributes:
-        outcome: what became of it, once it is written.
     """
 
     def __init__(self, plan: UnitsPlan, units: Sequence[int]) -> None:
@@ -38,18 +35,18 @@ class Making:
         self._failed: dict[int, str] = {}
 
     def __iter__(self) -> Iterator[None]:
-        """Climb; yields after each step."""
+        """Optimize; yields after each step."""
         return self._attempt(self._units)
 
     def _attempt(self, units: tuple[int, ...]) -> Iterator[None]:
-        """Make these together; where that fails, each alone, to find out which of them is to blame."""
+        """Render these together; if that fails, each alone, to find out which one fails."""
         try:
             for frame in replace(self._plan, units=units).whole_run():
                 last = frame
                 yield
             self._take(last.result())
             return
-        except Exception as error:  # a network of the user's may raise anything; the others must go on
+        except Exception as error:  # the user's network may raise anything; other units continue
             failure = Failure.of(error)
             alone = len(units) == 1 or isinstance(error, _MEMORY)
         if alone:
@@ -69,7 +66,7 @@ class Making:
             if made.notes[row]:
                 self._notes[unit] = made.notes[row]
 
-    def write(self, array: Any) -> Outcome:
-        """Write the pictures, and say what became of them."""
+    def write(self, array: Any) -> BatchResult:
+        """Write the pictures and return the result."""
         array[self._units[0] : self._units[-1] + 1] = self._pictures
-        return Outcome(self._units, self._values, self._notes, self._failed)
+        return BatchResult(self._units, self._values, self._notes, self._failed)

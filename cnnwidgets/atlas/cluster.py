@@ -17,21 +17,21 @@ from urllib.parse import urlsplit
 
 from distributed import CancelledError, Client, KilledWorker, LocalCluster, WorkerPlugin, as_completed
 
-from cnnwidgets.atlas.payload import Parcel
-from cnnwidgets.atlas.records import Outcome
-from cnnwidgets.atlas.worker_task import Order, conditions, deliver, fulfil, take_back
+from cnnwidgets.atlas.payload import Payload
+from cnnwidgets.atlas.records import BatchResult
+from cnnwidgets.atlas.worker_task import BatchTask, environment, forget_network, keep_network, render_batch
 from cnnwidgets.errors import BadTarget, JobFailed, quoted
 
-WAITING = 2  # tasks at the scheduler for each thread of a worker: one is painted while the next one waits
+WAITING = 2  # tasks at the scheduler for each worker thread: one runs while the next one waits
 SAFE_SCHEMES = {"inproc", "tls", "wss"}
 
 
 def local_cluster(workers: int) -> LocalCluster:
-    """Workers on this machine, a process each, that nobody else can reach; no dashboard.
+    """Workers on this machine, one process each, that nobody else can reach; no dashboard.
 
-    A Ctrl-C in the terminal is heard by this process alone: it ends the workers in good order.
+    Only this process receives a Ctrl-C in the terminal: it shuts the workers down.
     """
-    with _deaf_to_interrupts():
+    with _block_interrupts():
         return LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -44,12 +44,12 @@ def local_cluster(workers: int) -> LocalCluster:
 
 
 @contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Threads and processes that are begun in here, and by those, do not hear SIGINT; Windows has no such mask."""
+def _block_interrupts() -> Iterator[None]:
+    """Block SIGINT in threads and processes started in this context and in their children; not on Windows."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # begun later, it would lift the mask again
+    resource_tracker.ensure_running()  # started later, it would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -58,7 +58,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 
 def check_client(client: object, allow_plain_tcp: bool) -> None:
-    """Refuse what is no client, and a scheduler that strangers can reach.
+    """Refuse anything but a client, and a scheduler that strangers can reach.
 
     Raises:
         BadTarget: with what to do instead.
@@ -76,7 +76,7 @@ def check_client(client: object, allow_plain_tcp: bool) -> None:
 
 
 def is_safe(address: str) -> bool:
-    """Whether no stranger can reach a scheduler: it is encrypted, or does not leave this machine."""
+    """Whether strangers cannot reach a scheduler: it is encrypted, or local to this machine."""
     parts = urlsplit(address)
     if parts.scheme in SAFE_SCHEMES:
         return True
@@ -86,14 +86,14 @@ def is_safe(address: str) -> bool:
     return host == "localhost"
 
 
-def conditions_of(client: Client) -> tuple[str, dict[str, str]]:
+def common_environment(client: Client) -> tuple[str, dict[str, str]]:
     """The device and versions that all workers have in common.
 
     Raises:
-        BadTarget: where they have not: their pictures would differ.
+        BadTarget: if they differ: so would their pictures.
     """
-    workers: Sequence[Any] = list(client.nthreads()) or [None]  # none yet: whichever comes first
-    asked = [client.submit(conditions, workers=worker, allow_other_workers=True, pure=False) for worker in workers]
+    workers: Sequence[Any] = list(client.nthreads()) or [None]  # none yet: the first to come
+    asked = [client.submit(environment, workers=worker, allow_other_workers=True, pure=False) for worker in workers]
     try:
         found = client.gather(asked)
     except Exception as error:  # a worker that cannot even import the package, or died of it
@@ -111,26 +111,26 @@ def conditions_of(client: Client) -> tuple[str, dict[str, str]]:
     return device, versions
 
 
-class Delivery(WorkerPlugin):
-    """Brings a network to every worker, those that come later too."""
+class NetworkPlugin(WorkerPlugin):
+    """Sends a network to every worker, including those that join later."""
 
-    def __init__(self, parcel: Parcel) -> None:
-        self.parcel = parcel
-        self.name = f"cnnwidgets-{parcel.fingerprint}"
+    def __init__(self, payload: Payload) -> None:
+        self.payload = payload
+        self.name = f"cnnwidgets-{payload.fingerprint}"
 
     def setup(self, worker: Any) -> None:
-        """Hand it over."""
-        deliver(self.parcel)
+        """Keep the network on this worker."""
+        keep_network(self.payload)
 
     def teardown(self, worker: Any) -> None:
-        """Take it back."""
-        take_back(self.parcel.fingerprint)
+        """Forget the network on this worker."""
+        forget_network(self.payload.fingerprint)
 
 
 @contextlib.contextmanager
-def delivered(client: Client, parcel: Parcel) -> Iterator[None]:
-    """The network is on the workers while the body runs."""
-    plugin = Delivery(parcel)
+def network_on_workers(client: Client, payload: Payload) -> Iterator[None]:
+    """Keep the network on the workers during the context."""
+    plugin = NetworkPlugin(payload)
     _register(client, plugin)
     try:
         yield
@@ -139,8 +139,8 @@ def delivered(client: Client, parcel: Parcel) -> Iterator[None]:
             client.unregister_worker_plugin(plugin.name)
 
 
-def _register(client: Client, plugin: Delivery, attempts: int = 5) -> None:
-    """Register it; a worker that dies meanwhile makes that fail, and a moment later it is forgotten."""
+def _register(client: Client, plugin: NetworkPlugin, attempts: int = 5) -> None:
+    """Register with retries: a worker that dies meanwhile makes it fail until the scheduler has noticed."""
     for attempt in range(1, attempts + 1):
         try:
             client.register_plugin(plugin)
@@ -153,79 +153,79 @@ def _register(client: Client, plugin: Delivery, attempts: int = 5) -> None:
         time.sleep(attempt)
 
 
-def outcomes(
-    client: Client, orders: Sequence[Order], work: Callable[[Order], Outcome] = fulfil
-) -> Iterator[tuple[Order, Outcome]]:
-    """What became of each order, as it becomes known.
+def results(
+    client: Client, tasks: Sequence[BatchTask], work: Callable[[BatchTask], BatchResult] = render_batch
+) -> Iterator[tuple[BatchTask, BatchResult]]:
+    """The result of each task, in order of completion.
 
-    An order whose workers were killed again and again may be to blame, or an innocent neighbour of one that is: it is
-    tried once more at the end, alone.
+    A task whose workers were killed repeatedly may be the cause, or may have shared a worker with the cause: it is
+    retried alone at the end.
 
     Raises:
         JobFailed: when the cluster is lost.
     """
-    suspects: list[Order] = []
-    yield from _shared_out(client, orders, work, suspects, _Room(client))
-    guilty: list[Order] = []
-    yield from _shared_out(client, suspects, work, guilty, lambda: 1)
-    for order in guilty:
-        yield order, Outcome.failure(order.units, "the workers that rendered it were killed; is there enough memory?")
+    to_retry: list[BatchTask] = []
+    yield from _run_on_cluster(client, tasks, work, to_retry, _TaskLimit(client))
+    failed: list[BatchTask] = []
+    yield from _run_on_cluster(client, to_retry, work, failed, lambda: 1)
+    for task in failed:
+        yield task, BatchResult.failure(task.units, "the workers that rendered it were killed; is there enough memory?")
 
 
-def _shared_out(
+def _run_on_cluster(
     client: Client,
-    orders: Sequence[Order],
-    work: Callable[[Order], Outcome],
-    killers: list[Order],
-    room: Callable[[], int],
-) -> Iterator[tuple[Order, Outcome]]:
-    """Keep the cluster busy with a few orders at a time; those that kill their workers are put aside."""
-    waiting, running = iter(orders), {}
+    tasks: Sequence[BatchTask],
+    work: Callable[[BatchTask], BatchResult],
+    killed: list[BatchTask],
+    limit: Callable[[], int],
+) -> Iterator[tuple[BatchTask, BatchResult]]:
+    """Keep the cluster busy with a few tasks at a time; those whose workers are killed go to `killed`."""
+    waiting, running = iter(tasks), {}
     completed = as_completed()
 
     def submit(count: int) -> None:
-        for _, order in zip(range(count), waiting, strict=False):
-            future = client.submit(work, order, pure=False)
-            running[future] = order
+        for _, task in zip(range(count), waiting, strict=False):
+            future = client.submit(work, task, pure=False)
+            running[future] = task
             completed.add(future)
 
     try:
-        submit(room())
+        submit(limit())
         while running:
             future = next(completed)
-            order = running.pop(future)
-            outcome = _outcome(future, order, killers)
-            submit(room() - len(running))
-            if outcome is not None:
-                yield order, outcome
+            task = running.pop(future)
+            result = _result_of(future, task, killed)
+            submit(limit() - len(running))
+            if result is not None:
+                yield task, result
     finally:
         with contextlib.suppress(Exception):  # a cluster that is gone has nothing to cancel
             client.cancel(list(running))
 
 
-class _Room:
-    """How many tasks may be at the scheduler at once; workers come and go, so it is asked again every second."""
+class _TaskLimit:
+    """The number of tasks at the scheduler at once; workers come and go, so it is updated every second."""
 
     def __init__(self, client: Client) -> None:
-        self._client, self._asked, self._room = client, float("-inf"), 1
+        self._client, self._asked, self._limit = client, float("-inf"), 1
 
     def __call__(self) -> int:
         now = time.monotonic()
         if now - self._asked >= 1:
-            self._asked, self._room = now, max(1, WAITING * sum(self._client.nthreads().values()))
-        return self._room
+            self._asked, self._limit = now, max(1, WAITING * sum(self._client.nthreads().values()))
+        return self._limit
 
 
-def _outcome(future: Any, order: Order, killers: list[Order]) -> Outcome | None:
+def _result_of(future: Any, task: BatchTask, killed: list[BatchTask]) -> BatchResult | None:
     try:
-        outcome: Outcome = future.result()
-        return outcome
+        result: BatchResult = future.result()
+        return result
     except KilledWorker:
-        killers.append(order)
+        killed.append(task)
         return None
     except CancelledError as error:
         raise JobFailed(
-            "The cluster was lost. What is done is kept; the same call goes on where it stopped."
+            "The cluster was lost. Finished pictures are kept; the same call continues where it stopped."
         ) from error
-    except Exception as error:  # not of the painting, whose errors are outcomes: of the journey there and back
-        return Outcome.failure(order.units, quoted(str(error), 200))
+    except Exception as error:  # rendering errors are results; this one comes from sending the task or its result
+        return BatchResult.failure(task.units, quoted(str(error), 200))

@@ -1,4 +1,4 @@
-"""An atlas as one page that needs neither kernel nor network: names are data, and nothing but our own script runs."""
+"""An atlas as one HTML page without kernel or network. Names are data; only our own script runs."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PARTS = Path(__file__).parent / "page"
 
 
 def page_of(atlas: Atlas) -> str:
-    """The page."""
+    """The HTML of an atlas."""
     script = (PARTS / "atlas.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     settings = atlas.settings
     units = sum(len(atlas.units(path)) for path in atlas.layers)
     about = (
-        f"What {units} units in {len(atlas.layers)} layers look for, each painted out of noise: "
+        f"Pictures of what {units} units in {len(atlas.layers)} layers respond to, each optimized from noise: "
         f"{settings.steps} steps, {' x '.join(map(str, settings.size))} pixels, recipe {settings.recipe}, "
         f"seed {settings.seed}."
     )
@@ -50,9 +50,9 @@ def page_of(atlas: Atlas) -> str:
 
 def _data(atlas: Atlas) -> Iterator[str]:
     """Blocks that the browser keeps and never runs: the index, and the mosaic of each page."""
-    places = [_place(atlas, path) for path in atlas.layers]
+    layers = [_layer(atlas, path) for path in atlas.layers]
     tile = _tile(atlas)
-    index = json.dumps({"page": PAGE, "columns": COLUMNS, "tile": tile, "layers": places}, ensure_ascii=True)
+    index = json.dumps({"page": PAGE, "columns": COLUMNS, "tile": tile, "layers": layers}, ensure_ascii=True)
     for sign in "<>&":  # so that no name can end the block
         index = index.replace(sign, f"\\u{ord(sign):04x}")
     yield f'<script type="application/json" id="atlas">{index}</script>'
@@ -63,11 +63,11 @@ def _data(atlas: Atlas) -> Iterator[str]:
             yield f'<script type="text/plain" id="m-{number}-{page}">data:image/jpeg;base64,{data}</script>'
 
 
-def _place(atlas: Atlas, path: str) -> dict[str, Any]:
+def _layer(atlas: Atlas, path: str) -> dict[str, Any]:
     units, values = atlas.units(path), atlas.values(path)
     notes = {unit: note for unit, note in enumerate(atlas.notes(path)) if note}
-    told = [f"{values[unit]:.3g}" for unit in units]
-    return {"path": path, "count": len(values), "units": list(units), "values": told, "notes": notes}
+    shown = [f"{values[unit]:.3g}" for unit in units]
+    return {"path": path, "count": len(values), "units": list(units), "values": shown, "notes": notes}
 
 
 def _tile(atlas: Atlas) -> tuple[int, int]:

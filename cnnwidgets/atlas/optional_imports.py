@@ -1,4 +1,4 @@
-"""What only an atlas needs: Zarr to keep it and Dask to share the work, both in the extra `atlas`."""
+"""Imports of Zarr and Dask, which only an atlas needs; both are in the extra `atlas`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ def needed(module: str) -> Any:
     """The module, imported now.
 
     Raises:
-        ImportError: where it is not installed, with what to install.
+        ImportError: if it is not installed, with the command that installs it.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(
-            f'An atlas needs {module}, which is not installed. pip install "cnnwidgets[atlas]" brings it.'
+            f'An atlas needs {module}, which is not installed. Install it with: pip install "cnnwidgets[atlas]"'
         ) from error

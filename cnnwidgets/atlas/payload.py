@@ -1,4 +1,4 @@
-"""A network on its way to other processes: by name where it is bundled, else as a `.keras` file read in safe mode."""
+"""A network as data for other processes: a name if it is bundled, else a `.keras` file read in safe mode."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ HERE = "or leave client out to render here"
 
 
 @dataclass(frozen=True)
-class Parcel:
-    """What makes the same network again, and nothing that could be executed.
+class Payload:
+    """Data to rebuild a network; contains no executable code.
 
     Attributes:
-        fingerprint: that the unpacked network must have.
+        fingerprint: the unpacked network must have the same one.
         name: of a bundled network; "" for any other.
-        data: a `.keras` file, where there is no name.
-        preprocess: numbers to multiply and to add.
+        data: a `.keras` file, if there is no name.
+        preprocess: factors and offsets.
         class_names: one for each class, or `None`.
         shape: of the pictures of a model without a channel axis, or `None`.
     """
@@ -35,10 +35,10 @@ class Parcel:
     shape: tuple[int, ...] | None = None
 
     def unpack(self) -> Network:
-        """The network.
+        """Rebuild the network.
 
         Raises:
-            BadModel: where it is not the same one, or cannot be made.
+            BadModel: if it differs, or cannot be rebuilt.
         """
         net = load_network(self.name) if self.name else self._from_file()
         if net.fingerprint() != self.fingerprint:
@@ -55,26 +55,26 @@ class Parcel:
             return Network.from_file(file, self.preprocess, self.class_names, shape=self.shape)
 
 
-def pack(net: Network) -> Parcel:
-    """A network as it travels, unpacked here once to see whether it can.
+def pack(net: Network) -> Payload:
+    """The payload of a network, unpacked here once as a check.
 
     Raises:
-        BadModel: for what cannot travel: code of the user's, in a Lambda layer or as preprocessing.
+        BadModel: for a network with the user's own code, in a Lambda layer or as preprocessing.
     """
     fingerprint = net.fingerprint()
     if net.name in NETWORKS and load_network(net.name).fingerprint() == fingerprint:
-        return Parcel(fingerprint, net.name)
+        return Payload(fingerprint, net.name)
     if not isinstance(net.preprocess, (Affine, Scale)):
         raise BadModel(
             f"The preprocessing of {quoted(net.name)} is a function, and functions are not sent to other processes. "
             f"Name it (preprocess='tf'), build it into the model as a Rescaling layer, {HERE}."
         )
-    parcel = Parcel(fingerprint, "", _saved(net), net.preprocess, net.class_names, net.shape)
+    payload = Payload(fingerprint, "", _saved(net), net.preprocess, net.class_names, net.shape)
     try:
-        parcel.unpack()
+        payload.unpack()
     except BadModel as error:
         raise BadModel(f"The network {quoted(net.name)} cannot be sent to other processes: {error}") from error
-    return parcel
+    return payload
 
 
 def _saved(net: Network) -> bytes:
@@ -82,9 +82,9 @@ def _saved(net: Network) -> bytes:
         file = Path(folder) / "network.keras"
         try:
             net.model.save(file)
-        except Exception as error:  # whatever a layer of the user's makes of it
+        except Exception as error:  # the user's layers can raise anything
             raise BadModel(
-                f"The network {quoted(net.name)} cannot be saved, and so not be sent to other processes "
+                f"The network {quoted(net.name)} cannot be saved, and so cannot be sent to other processes "
                 f"({quoted(str(error), 120)}). Build it of layers that Keras can save, {HERE}."
             ) from error
         return file.read_bytes()

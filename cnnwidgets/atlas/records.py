@@ -1,6 +1,6 @@
-"""What is done in an atlas: values, notes and failures of each layer, kept in the attributes of its array.
+"""Records of an atlas: values, notes and failures of each layer, stored in the attributes of its array.
 
-Pictures are written before what says that they are done, so that a kill at any moment costs work and never truth.
+Pictures are written before their records, so being killed at any point loses work but never leaves a false record.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cnnwidgets.atlas.attributes import Place
+from cnnwidgets.atlas.attributes import StoredLayer
 from cnnwidgets.atlas.store import array_of, checked_names, damaged
 
-INTERVAL = 1.0  # seconds between two savings of the same layer: more often would cost more than it keeps
+INTERVAL = 1.0  # seconds between two writes of a layer's records; more often would cost more than it saves
 
 
 @dataclass
-class Entries:
-    """What is known of the units of a layer.
+class LayerRecord:
+    """Values, notes and failures of the units of a layer.
 
     Attributes:
-        values: of each unit; `None` where its picture is not there.
-        notes: {unit: what is wrong with it}, for pictures that are there.
-        failed: {unit: why}, for pictures that could not be made.
+        values: of each unit; `None` if it has no picture.
+        notes: {unit: note}, for pictures with one.
+        failed: {unit: reason}, for pictures that could not be rendered.
     """
 
     values: list[float | None]
@@ -32,29 +32,29 @@ class Entries:
     failed: dict[int, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, array: Any, place: Place, where: str) -> Entries:
-        """What the attributes of a layer's array say.
+    def read(cls, array: Any, stored: StoredLayer, where: str) -> LayerRecord:
+        """The record in the attributes of a layer's array.
 
         Raises:
-            BadTarget: for attributes that are not ours.
+            BadTarget: for malformed attributes.
         """
         values = array.attrs.get("values")
-        notes = checked_names(array.attrs.get("notes"), place.units)
-        failed = checked_names(array.attrs.get("failed"), place.units)
-        if not isinstance(values, list) or len(values) != place.units or not all(map(_is_value, values)):
-            raise damaged(where, place.path, "its values are not as an atlas has them")
+        notes = checked_names(array.attrs.get("notes"), stored.units)
+        failed = checked_names(array.attrs.get("failed"), stored.units)
+        if not isinstance(values, list) or len(values) != stored.units or not all(map(_is_value, values)):
+            raise damaged(where, stored.path, "its values are malformed")
         if notes is None or failed is None:
-            raise damaged(where, place.path, "its notes are not as an atlas has them")
+            raise damaged(where, stored.path, "its notes are malformed")
         return cls([None if value is None else float(value) for value in values], notes, failed)
 
     def to_attributes(self, path: str) -> dict[str, Any]:
-        """JSON values, as they stand in the attributes."""
+        """JSON values for the attributes."""
         notes, failed = ({str(unit): text for unit, text in d.items()} for d in (self.notes, self.failed))
         return {"path": path, "values": self.values, "notes": notes, "failed": failed}
 
     @property
     def units(self) -> tuple[int, ...]:
-        """Those whose pictures are there."""
+        """The units that have a picture."""
         return tuple(unit for unit, value in enumerate(self.values) if value is not None)
 
 
@@ -63,14 +63,14 @@ def _is_value(value: object) -> bool:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a batch whose pictures are written.
+class BatchResult:
+    """The result of a batch.
 
     Attributes:
-        units: all of it.
-        values: of those that were made.
+        units: all units of the batch.
+        values: of those that were rendered.
         notes: of those that have one.
-        failed: why, for each of the others.
+        failed: the reason for each of the others.
     """
 
     units: tuple[int, ...]
@@ -79,31 +79,33 @@ class Outcome:
     failed: Mapping[int, str]
 
     @classmethod
-    def failure(cls, units: Sequence[int], why: str) -> Outcome:
-        """None of them was made."""
+    def failure(cls, units: Sequence[int], why: str) -> BatchResult:
+        """The result of a batch that failed as a whole."""
         return cls(tuple(units), {}, {}, dict.fromkeys(units, why))
 
 
-class Ledger:
-    """The one that writes down what is done; nobody else writes attributes.
+class Records:
+    """The records of all layers; the only writer of their attributes.
 
     Args:
         group: the Zarr group, open for writing.
-        places: of its layers.
+        stored_layers: of its layers.
         where: for messages.
     """
 
-    def __init__(self, group: Any, places: Sequence[Place], where: str) -> None:
-        self._arrays = {place.path: array_of(group, place, where) for place in places}
-        self.entries = {place.path: Entries.read(self._arrays[place.path], place, where) for place in places}
-        self._unsaved: dict[str, float] = {}  # path -> since when
+    def __init__(self, group: Any, stored_layers: Sequence[StoredLayer], where: str) -> None:
+        self._arrays = {stored.path: array_of(group, stored, where) for stored in stored_layers}
+        self.entries = {
+            stored.path: LayerRecord.read(self._arrays[stored.path], stored, where) for stored in stored_layers
+        }
+        self._unsaved: dict[str, float] = {}  # path -> time of the first unsaved batch
 
-    def note(self, path: str, outcome: Outcome) -> None:
-        """Note a batch, and save what has waited long enough."""
+    def add(self, path: str, result: BatchResult) -> None:
+        """Add the result of a batch, and save the records that are due."""
         entries = self.entries[path]
-        for unit in outcome.units:
-            entries.values[unit] = outcome.values.get(unit)
-            for kept, new in ((entries.notes, outcome.notes), (entries.failed, outcome.failed)):
+        for unit in result.units:
+            entries.values[unit] = result.values.get(unit)
+            for kept, new in ((entries.notes, result.notes), (entries.failed, result.failed)):
                 kept.pop(unit, None)
                 if unit in new:
                     kept[unit] = new[unit]
@@ -114,7 +116,7 @@ class Ledger:
                 self._save(waiting)
 
     def save(self) -> None:
-        """Save all that is not saved yet."""
+        """Save all unsaved records."""
         for path in list(self._unsaved):
             self._save(path)
 

@@ -1,4 +1,4 @@
-"""Render an atlas: here or on many workers, resumed wherever it stopped."""
+"""Rendering of an atlas, here or on many workers; resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.atlas.atlas import Atlas, open_atlas
-from cnnwidgets.atlas.attributes import Place
-from cnnwidgets.atlas.batch import Making
+from cnnwidgets.atlas.attributes import StoredLayer
+from cnnwidgets.atlas.batch import BatchRun
 from cnnwidgets.atlas.optional_imports import needed
-from cnnwidgets.atlas.payload import Parcel, pack
-from cnnwidgets.atlas.records import Ledger, Outcome
+from cnnwidgets.atlas.payload import Payload, pack
+from cnnwidgets.atlas.records import BatchResult, Records
 from cnnwidgets.atlas.request import Request, checked_request
 from cnnwidgets.atlas.store import add_layers, address, array_of, begin
 from cnnwidgets.errors import JobFailed, quoted
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a rendering has come.
+    """Progress of a rendering.
 
     Attributes:
-        done: pictures that are there, those of earlier renderings too.
-        total: that were asked for, in whole batches.
-        failed: that could not be made.
-        seconds_left: at the pace so far; `None` while that is not known.
+        done: pictures in the atlas, including those of earlier renderings.
+        total: pictures requested, in whole batches.
+        failed: pictures that could not be rendered.
+        seconds_left: at the pace so far; `None` if unknown.
     """
 
     done: int
@@ -53,30 +53,30 @@ def render_atlas(
     *,
     allow_plain_tcp: bool = False,
 ) -> Atlas:
-    """Paint what every unit of a network looks for, and keep it; the pictures are those of `visualize_units`.
+    """Render what every unit of a network responds to, and store it; the pictures are those of `visualize_units`.
 
-    It goes on where it was stopped, or killed: what is done stays done. A unit that cannot be painted is marked with
-    the reason, and tried again the next time. Needs `pip install "cnnwidgets[atlas]"`.
+    Continues where it was stopped or killed: finished pictures are kept. A unit that cannot be rendered is marked with
+    the reason, and retried by the next call. Needs `pip install "cnnwidgets[atlas]"`.
 
     Args:
         net: a Network or a bare Keras model.
-        path: a folder, or any fsspec address; new, or an atlas of the same settings to go on with.
+        path: a folder, or any fsspec address; new, or an atlas with the same settings to continue.
         layers: their paths; all convolutions if not given.
-        units: indices, for each layer as far as it has them; all if not given. Painted in whole batches of up to 16,
-            which cost the same, so that neighbours may come along.
+        units: indices, for each layer that has them; all if not given. Rendered in whole batches of up to 16,
+            which cost the same, so neighboring units may be included.
         size: pixels, or (height, width); 64, or a fixed network's own size, if not given.
         steps: 1 to 2048.
         recipe: "fourier", "natural" or "textbook".
-        client: a `dask.distributed.Client`, to paint on its workers; here if not given.
+        client: a `dask.distributed.Client`, to render on its workers; in this process if not given.
         seed: the same seed, device, versions and settings give the same bytes.
-        allow_plain_tcp: use a scheduler on another machine without encryption, where whoever reaches it can run code.
+        allow_plain_tcp: use an unencrypted scheduler on another machine; anyone who reaches it can run code.
 
     Returns:
         The Atlas, opened for reading.
 
     Raises:
-        BadTarget: for settings that cannot be, or a path that holds anything else; before anything is computed.
-        BadModel: for a network that cannot travel to the workers.
+        BadTarget: for invalid settings, or a path with other contents; before anything is computed.
+        BadModel: for a network that cannot be sent to the workers.
         JobFailed: when the cluster is lost, or the disk is full.
 
     Example:
@@ -111,95 +111,95 @@ def plan_rendering(
     request = checked_request(net, layers, units, size, steps, recipe, seed)
     if client is None:
         return Rendering(request, where)
-    parcel = pack(request.net)
-    device, versions = cluster.conditions_of(client)
+    payload = pack(request.net)
+    device, versions = cluster.common_environment(client)
     settings = replace(request.settings, device=device, versions=versions)
-    return Rendering(replace(request, settings=settings), where, client, parcel)
+    return Rendering(replace(request, settings=settings), where, client, payload)
 
 
-Batch = tuple[Place, tuple[int, ...]]
+Batch = tuple[StoredLayer, tuple[int, ...]]
 
 
 @dataclass(frozen=True, eq=False)
 class Rendering:
-    """A checked rendering: what will be done, known before it starts.
+    """A checked rendering that has not started.
 
     Attributes:
-        request: what is asked for.
+        request: layers, units and settings.
         where: the address of the atlas.
-        client: of a cluster, or `None` to paint here.
-        parcel: the network as it travels to the cluster.
+        client: of a cluster, or `None` to render in this process.
+        payload: the network as data for the workers.
     """
 
     request: Request
     where: str
     client: Client | None = None
-    parcel: Parcel | None = None
+    payload: Payload | None = None
 
     def frames(self) -> Generator[Progress, None, None]:
-        """Render; yields whenever it is worth hearing a Stop. Whenever it ends, what is done is kept."""
+        """Render; yields at each point where it can be stopped. Finished pictures are always kept."""
         settings = self.request.settings
         group, there = begin(self.where, settings)
-        places = self.request.places(there, self.where)
-        add_layers(group, settings, there, tuple(place for place in places if place not in there))
-        ledger = Ledger(group, places, self.where)
-        batches = [(place, units) for place in places for units in self.request.batches(place)]
-        missing = [(place, units) for place, units in batches if _lacks(ledger, place, units)]
+        stored_layers = self.request.stored_layers(there, self.where)
+        add_layers(group, settings, there, tuple(stored for stored in stored_layers if stored not in there))
+        records = Records(group, stored_layers, self.where)
+        batches = [(stored, units) for stored in stored_layers for units in self.request.batches(stored)]
+        missing = [(stored, units) for stored, units in batches if _lacks(records, stored, units)]
         tally = _Tally(total=sum(len(units) for _, units in batches), todo=sum(len(units) for _, units in missing))
         try:
             yield tally.progress()
             for made in self._made_here(missing, group) if self.client is None else self._made_there(missing):
                 if made is not None:
-                    place, outcome = made
-                    ledger.note(place.path, outcome)
-                    tally.count(outcome)
+                    stored, result = made
+                    records.add(stored.path, result)
+                    tally.count(result)
                 yield tally.progress()
         finally:
-            ledger.save()
+            records.save()
 
-    def _made_here(self, batches: Sequence[Batch], group: Any) -> Iterator[tuple[Place, Outcome] | None]:
-        """Each batch, climbed here; `None` after each step of it."""
-        for place, units in batches:
-            making = Making(self.request.plan_of(place), units)
-            for _ in making:
+    def _made_here(self, batches: Sequence[Batch], group: Any) -> Iterator[tuple[StoredLayer, BatchResult] | None]:
+        """The batches, rendered in this process; `None` after each step."""
+        for stored, units in batches:
+            run = BatchRun(self.request.plan_of(stored), units)
+            for _ in run:
                 yield None
             try:
-                outcome = making.write(array_of(group, place, self.where))
+                result = run.write(array_of(group, stored, self.where))
             except OSError as error:
                 raise JobFailed(
-                    f"{quoted(self.where)} cannot be written: {error.strerror}. What is done is kept; make room, and "
-                    "the same call goes on."
+                    f"{quoted(self.where)} cannot be written: {error.strerror}. Finished pictures are kept; free some "
+                    "space, and the same call continues."
                 ) from error
-            yield place, outcome
+            yield stored, result
 
-    def _made_there(self, batches: Sequence[Batch]) -> Iterator[tuple[Place, Outcome]]:
-        """Each batch, as the workers report it."""
+    def _made_there(self, batches: Sequence[Batch]) -> Iterator[tuple[StoredLayer, BatchResult]]:
+        """The batches, in the order in which workers finish them."""
         from cnnwidgets.atlas import cluster
-        from cnnwidgets.atlas.worker_task import Order
+        from cnnwidgets.atlas.worker_task import BatchTask
 
-        assert self.client is not None and self.parcel is not None
-        orders = [Order(self.where, self.request.settings, place, units) for place, units in batches]
-        with cluster.delivered(self.client, self.parcel):
-            for order, outcome in cluster.outcomes(self.client, orders):
-                yield order.place, outcome
+        assert self.client is not None and self.payload is not None
+        tasks = [BatchTask(self.where, self.request.settings, stored, units) for stored, units in batches]
+        with cluster.network_on_workers(self.client, self.payload):
+            for task, result in cluster.results(self.client, tasks):
+                yield task.stored, result
 
 
-def _lacks(ledger: Ledger, place: Place, units: Sequence[int]) -> bool:
-    values = ledger.entries[place.path].values
+def _lacks(records: Records, stored: StoredLayer, units: Sequence[int]) -> bool:
+    values = records.entries[stored.path].values
     return any(values[unit] is None for unit in units)
 
 
 class _Tally:
-    """Counts pictures, and says how long the rest will take."""
+    """Counts pictures and estimates the remaining time."""
 
     def __init__(self, total: int, todo: int) -> None:
         self._total, self._todo = total, todo
         self._made = self._failed = 0
         self._begun = time.monotonic()
 
-    def count(self, outcome: Outcome) -> None:
-        self._made += len(outcome.values)
-        self._failed += len(outcome.failed)
+    def count(self, result: BatchResult) -> None:
+        self._made += len(result.values)
+        self._failed += len(result.failed)
 
     def progress(self) -> Progress:
         ended = self._made + self._failed

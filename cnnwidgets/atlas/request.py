@@ -1,4 +1,4 @@
-"""What is asked of an atlas, checked before anything is computed or written."""
+"""Checked requests for an atlas; checked before anything is computed or written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cnnwidgets.atlas.attributes import MOST_UNITS, Place, Settings, slug_for
+from cnnwidgets.atlas.attributes import MOST_UNITS, Settings, StoredLayer, slug_for
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.model.arguments import is_list, whole_number
 from cnnwidgets.model.device import device_kind
@@ -25,8 +25,8 @@ class Request:
     Attributes:
         net: the network.
         plans: for each layer, the plan of all its units.
-        units: those that are asked for, of any layer.
-        settings: what all pictures have in common; versions and device are those of this process.
+        units: the requested units, for every layer.
+        settings: of all pictures; versions and device are those of this process.
     """
 
     net: Network
@@ -34,43 +34,43 @@ class Request:
     units: Container[int]
     settings: Settings
 
-    def places(self, there: Sequence[Place], where: str) -> tuple[Place, ...]:
-        """Where each layer lies, in the order of `plans`: where it is already, or at a place of its own.
+    def stored_layers(self, there: Sequence[StoredLayer], where: str) -> tuple[StoredLayer, ...]:
+        """The array of each layer, in the order of `plans`: an existing one or a new one.
 
         Raises:
-            BadTarget: where a layer lies there in another shape.
+            BadTarget: if a layer is stored with another shape.
         """
         paths = list(self.net.layers_by_path)
-        known = {place.path_in(paths): place for place in there}
-        taken = {place.path for place in there}
-        numbers = itertools.count(1 + max((int(place.slug.partition("-")[0]) for place in there), default=-1))
-        places = []
+        known = {stored.path_in(paths): stored for stored in there}
+        taken = {stored.path for stored in there}
+        numbers = itertools.count(1 + max((int(stored.slug.partition("-")[0]) for stored in there), default=-1))
+        stored_layers = []
         for path, plan in self.plans.items():
-            place = Place("", "", len(plan.units), side_by_side(plan), plan.canvas.shape, paths.index(path))
+            stored = StoredLayer("", "", len(plan.units), side_by_side(plan), plan.canvas.shape, paths.index(path))
             old = known.get(path)
             if old is None:  # where another layer of that name is there, this one has another
                 free = next(f"{path}{end}" for end in _endings() if f"{path}{end}" not in taken)
-                old = replace(place, path=free, slug=slug_for(free, next(numbers)))
+                old = replace(stored, path=free, slug=slug_for(free, next(numbers)))
                 taken.add(free)
-            if (old.units, old.batch, old.shape) != (place.units, place.batch, place.shape):
+            if (old.units, old.batch, old.shape) != (stored.units, stored.batch, stored.shape):
                 raise BadTarget(
                     f"The atlas {quoted(where)} has {quoted(path)} in batches of {old.batch} pictures of shape "
-                    f"{list(old.shape)}, not {place.batch} of {list(place.shape)}. Choose another path."
+                    f"{list(old.shape)}, not {stored.batch} of {list(stored.shape)}. Choose another path."
                 )
-            places.append(old)
-        return tuple(places)
+            stored_layers.append(old)
+        return tuple(stored_layers)
 
-    def plan_of(self, place: Place) -> UnitsPlan:
+    def plan_of(self, stored: StoredLayer) -> UnitsPlan:
         """The plan of the layer that lies there."""
-        return self.plans[place.path_in(list(self.net.layers_by_path))]
+        return self.plans[stored.path_in(list(self.net.layers_by_path))]
 
-    def batches(self, place: Place) -> Iterator[tuple[int, ...]]:
-        """The batches of a layer that hold a unit that is asked for.
+    def batches(self, stored: StoredLayer) -> Iterator[tuple[int, ...]]:
+        """The batches of a layer that contain a requested unit.
 
-        Always whole ones: a batch costs the same however many of its pictures are wanted, and is written at once.
+        Always whole ones: a batch costs the same for any number of pictures, and is written at once.
         """
-        for start in range(0, place.units, place.batch):
-            units = tuple(range(start, min(start + place.batch, place.units)))
+        for start in range(0, stored.units, stored.batch):
+            units = tuple(range(start, min(start + stored.batch, stored.units)))
             if any(unit in self.units for unit in units):
                 yield units
 
@@ -80,24 +80,24 @@ def _endings() -> Iterator[str]:
 
 
 def side_by_side(plan: UnitsPlan) -> int:
-    """How many pictures a layer's task paints: what is climbed in one graph."""
+    """The number of pictures in a layer's batch: those optimized in one graph."""
     return SIDE_BY_SIDE * plan.batch
 
 
 def checked_request(
     net: Network | Any, layers: object, units: object, size: object, steps: int, recipe: str, seed: int
 ) -> Request:
-    """Check what `render_atlas` was asked for.
+    """Check the arguments of `render_atlas`.
 
     Raises:
-        BadTarget, BadModel: what `visualize_units` would raise, for any of the layers.
+        BadTarget, BadModel: the errors of `visualize_units`, for any of the layers.
     """
     net = as_network(net)
     wanted = _checked_units(units)
     infos = _checked_layers(net, layers)
     infos = [info for info in infos if any(unit in wanted for unit in range(info.units))]
     if not infos:
-        raise BadTarget(f"None of the layers has one of the units {quoted(units)}. Give units that they have.")
+        raise BadTarget(f"None of the layers has one of the units {quoted(units)}. Choose units that they have.")
     plans = {
         info.path: plan_units(net, info.path, range(info.units), size, steps, recipe, seed=seed)  # type: ignore[arg-type]
         for info in infos
@@ -139,7 +139,7 @@ def _checked_units(units: object) -> Container[int]:
         return range(MOST_UNITS)
     if not is_list(units):
         raise BadTarget(f"units must be a list of indices, such as [3, 14] or range(16), got {quoted(units)}.")
-    if isinstance(units, range):  # which may be long, and knows what is in it
+    if isinstance(units, range):  # may be too long for a set
         ends = [*units[:1], *units[-1:]]
         [whole_number("units", unit) for unit in ends]
         found: Container[int] = units

@@ -1,6 +1,6 @@
 """An atlas as a Zarr group: one array [units, H, W, C] uint8 for each layer, a batch in each chunk.
 
-Pictures are not compressed: they grow out of noise, and a chunk of known length cannot swell when it is read.
+Pictures are not compressed: they are made from noise, and a chunk of known length cannot expand when it is read.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from cnnwidgets.atlas.attributes import Place, Settings, from_attributes, to_attributes
+from cnnwidgets.atlas.attributes import Settings, StoredLayer, from_attributes, to_attributes
 from cnnwidgets.atlas.optional_imports import needed
 from cnnwidgets.errors import BadTarget, quoted
 
 
 def address(path: object) -> str:
-    """Where an atlas lies, as text that means the same in every process of this machine.
+    """The absolute address of an atlas, as text that means the same in every process of this machine.
 
     Raises:
-        BadTarget: for what is no path and no address.
+        BadTarget: for anything but a path or an address.
     """
     text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
     if not isinstance(text, str) or not text.strip() or "\0" in text:
@@ -47,15 +47,15 @@ def _found(where: str, mode: str) -> Any:
         return zarr.open_group(where, mode=mode, zarr_format=3, use_consolidated=False)
     except (FileNotFoundError, zarr.errors.GroupNotFoundError):
         return None
-    except Exception as error:  # whatever a file system, or a file that others wrote, makes of it
+    except Exception as error:  # a file system, or a file that others wrote, can raise anything
         raise BadTarget(f"{quoted(where)} cannot be opened: {_line(error)}. Give the path of an atlas.") from error
 
 
-def begin(where: str, settings: Settings) -> tuple[Any, tuple[Place, ...]]:
+def begin(where: str, settings: Settings) -> tuple[Any, tuple[StoredLayer, ...]]:
     """The group to write into, new or that of an atlas of the same settings, and the layers that it has.
 
     Raises:
-        BadTarget: for what holds anything else; nothing in it is touched.
+        BadTarget: if the path has other contents; they are not changed.
     """
     group = _found(where, "r")
     if group is None:
@@ -63,69 +63,69 @@ def begin(where: str, settings: Settings) -> tuple[Any, tuple[Place, ...]]:
         try:
             attributes = to_attributes(settings, ())
             group = needed("zarr").open_group(where, mode="w-", zarr_format=3, attributes=attributes)
-        except Exception as error:  # whatever a file system makes of it
+        except Exception as error:  # a file system can raise anything
             raise BadTarget(
                 f"{quoted(where)} cannot be written: {_line(error)}. Choose a folder that can be written to."
             ) from error
         return group, ()
-    there, places = from_attributes(group.attrs, where)
+    there, stored_layers = from_attributes(group.attrs, where)
     if different := there.differences(settings):
         raise BadTarget(
-            f"{quoted(where)} holds an atlas of other settings: {'; '.join(different[:4])}. "
-            "Ask for the same, or choose another path; nothing in it was changed."
+            f"{quoted(where)} contains an atlas with other settings: {'; '.join(different[:4])}. "
+            "Use the same settings, or choose another path; nothing in it was changed."
         )
-    return open_group(where, "r+"), places
+    return open_group(where, "r+"), stored_layers
 
 
 def _check_empty(where: str) -> None:
-    files, place = needed("fsspec").core.url_to_fs(where)
+    files, folder = needed("fsspec").core.url_to_fs(where)
     try:
-        occupied = files.exists(place) and (not files.isdir(place) or bool(files.ls(place, detail=False)))
-    except Exception as error:  # whatever a file system makes of it
+        occupied = files.exists(folder) and (not files.isdir(folder) or bool(files.ls(folder, detail=False)))
+    except Exception as error:  # a file system can raise anything
         raise BadTarget(f"{quoted(where)} cannot be opened: {_line(error)}. Choose another path.") from error
     if occupied:
         raise BadTarget(
-            f"{quoted(where)} holds something that is not an atlas. Choose another path; nothing in it was changed."
+            f"{quoted(where)} contains something that is not an atlas. Choose another path; nothing in it was changed."
         )
 
 
-def add_layers(group: Any, settings: Settings, old: tuple[Place, ...], new: tuple[Place, ...]) -> None:
-    """Make the arrays of layers, and then say that they are there: a kill in between leaves an array to be replaced."""
-    for place in new:
+def add_layers(group: Any, settings: Settings, old: tuple[StoredLayer, ...], new: tuple[StoredLayer, ...]) -> None:
+    """Create the arrays of layers, then list them: a kill in between leaves an array that is replaced later."""
+    for stored in new:
         group.create_array(
-            place.slug,
-            shape=(place.units, *place.shape),
-            chunks=(place.batch, *place.shape),
+            stored.slug,
+            shape=(stored.units, *stored.shape),
+            chunks=(stored.batch, *stored.shape),
             dtype="uint8",
             compressors=None,
             fill_value=0,
-            attributes={"path": place.path, "values": [None] * place.units, "notes": {}, "failed": {}},
+            attributes={"path": stored.path, "values": [None] * stored.units, "notes": {}, "failed": {}},
             overwrite=True,
         )
     if new:
         group.update_attributes(to_attributes(settings, (*old, *new)))
 
 
-def array_of(group: Any, place: Place, where: str) -> Any:
+def array_of(group: Any, stored: StoredLayer, where: str) -> Any:
     """The array of a layer, checked to be what we write before anything in it is read.
 
     Raises:
         BadTarget: for any other.
     """
     try:
-        array = group[place.slug]
+        array = group[stored.slug]
         codecs = [type(codec).__name__ for codec in array.metadata.codecs]
         is_ours = (
-            tuple(array.shape) == (place.units, *place.shape)
-            and tuple(array.chunks) == (place.batch, *place.shape)
+            tuple(array.shape) == (stored.units, *stored.shape)
+            and tuple(array.chunks) == (stored.batch, *stored.shape)
             and str(array.dtype) == "uint8"
             and codecs == ["BytesCodec"]
             and not array.metadata.storage_transformers
         )
-    except Exception as error:  # a file that others wrote fails in as many ways as Zarr knows
-        raise damaged(where, place.path, _line(error)) from error
+    except Exception as error:  # Zarr can raise anything for a file that others wrote
+        raise damaged(where, stored.path, _line(error)) from error
     if not is_ours:
-        raise damaged(where, place.path, "its array is not as an atlas has it")
+        raise damaged(where, stored.path, "its array does not have the shape and codec of an atlas")
     return array
 
 
@@ -133,12 +133,12 @@ def damaged(where: str, path: str, why: str) -> BadTarget:
     """The refusal of a layer that cannot be read."""
     return BadTarget(
         f"The layer {quoted(path)} of the atlas {quoted(where)} is damaged: {why}. "
-        "Render it again at another path, or get it again."
+        "Render it again at another path, or download it again."
     )
 
 
 def checked_names(value: object, units: int) -> dict[int, str] | None:
-    """{unit: text} from attributes, or `None` for what is none."""
+    """{unit: text} from attributes, or `None` if they are not of that form."""
     if not isinstance(value, Mapping) or len(value) > units:
         return None
     found = {}

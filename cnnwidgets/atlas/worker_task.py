@@ -1,14 +1,14 @@
-"""What a worker does: take a network out of its parcel once, then paint batch after batch into the atlas."""
+"""The task of a worker: unpack a network once, then render batches and write them into the atlas."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
 
-from cnnwidgets.atlas.attributes import Place, Settings, from_attributes
-from cnnwidgets.atlas.batch import Making
-from cnnwidgets.atlas.payload import Parcel
-from cnnwidgets.atlas.records import Outcome
+from cnnwidgets.atlas.attributes import Settings, StoredLayer, from_attributes
+from cnnwidgets.atlas.batch import BatchRun
+from cnnwidgets.atlas.payload import Payload
+from cnnwidgets.atlas.records import BatchResult
 from cnnwidgets.atlas.request import side_by_side
 from cnnwidgets.atlas.store import array_of, open_group
 from cnnwidgets.errors import JobFailed
@@ -18,74 +18,74 @@ from cnnwidgets.model.network import Network
 from cnnwidgets.provenance.recipe import installed_versions
 from cnnwidgets.visualize.units import plan_units
 
-_DEVICE = threading.Lock()  # a process paints one batch at a time, however many threads its worker has
-_parcels: dict[str, Parcel] = {}
+_DEVICE = threading.Lock()  # a process renders one batch at a time, regardless of its worker's threads
+_payloads: dict[str, Payload] = {}
 _networks: dict[str, Network] = {}
 
 
 @dataclass(frozen=True)
-class Order:
-    """A batch to be painted.
+class BatchTask:
+    """A batch to render.
 
     Attributes:
         where: the address of the atlas.
         settings: of the atlas.
-        place: where the layer lies in it.
+        stored: the layer's array.
         units: the batch.
     """
 
     where: str
     settings: Settings
-    place: Place
+    stored: StoredLayer
     units: tuple[int, ...]
 
 
-def deliver(parcel: Parcel) -> None:
-    """Keep a network for this process; it is unpacked when it is first needed."""
-    _parcels[parcel.fingerprint] = parcel
+def keep_network(payload: Payload) -> None:
+    """Keep a network in this process; it is unpacked at first use."""
+    _payloads[payload.fingerprint] = payload
 
 
-def take_back(fingerprint: str) -> None:
+def forget_network(fingerprint: str) -> None:
     """Forget a network."""
-    _parcels.pop(fingerprint, None)
+    _payloads.pop(fingerprint, None)
     _networks.pop(fingerprint, None)
 
 
-def conditions() -> tuple[str, dict[str, str]]:
-    """What, beside the settings, decides the bytes that this process makes: the kind of device, and versions."""
+def environment() -> tuple[str, dict[str, str]]:
+    """The kind of device and the versions of this process, which affect the bytes of pictures."""
     return device_kind(), installed_versions()
 
 
-def fulfil(order: Order) -> Outcome:
-    """Paint a batch and write it; whatever goes wrong becomes a reason for each of its units."""
+def render_batch(task: BatchTask) -> BatchResult:
+    """Render a batch and write it; an error becomes the reason of each unit."""
     try:
         with _DEVICE:
-            making = _making(order)
-            for _ in making:
+            run = _batch_run(task)
+            for _ in run:
                 pass
-        group = open_group(order.where, "r+")
-        if from_attributes(group.attrs, order.where)[0] != order.settings:
+        group = open_group(task.where, "r+")
+        if from_attributes(group.attrs, task.where)[0] != task.settings:
             raise JobFailed("The atlas was replaced by another one meanwhile. Start again.")
-        return making.write(array_of(group, order.place, order.where))
-    except Exception as error:  # it must not end the others' work
-        return Outcome.failure(order.units, Failure.of(error).line)
+        return run.write(array_of(group, task.stored, task.where))
+    except Exception as error:  # must not end other batches
+        return BatchResult.failure(task.units, Failure.of(error).line)
 
 
-def _making(order: Order) -> Making:
-    settings, place = order.settings, order.place
-    if conditions() != (settings.device, settings.versions):
+def _batch_run(task: BatchTask) -> BatchRun:
+    settings, stored = task.settings, task.stored
+    if environment() != (settings.device, settings.versions):
         raise JobFailed(
-            f"This worker's device or versions differ ({conditions()}), so its pictures would not match. "
+            f"This worker's device or versions differ ({environment()}), so its pictures would not match. "
             "Install the same versions everywhere."
         )
     if settings.fingerprint not in _networks:
-        _networks[settings.fingerprint] = _parcels[settings.fingerprint].unpack()
+        _networks[settings.fingerprint] = _payloads[settings.fingerprint].unpack()
     net = _networks[settings.fingerprint]
-    path, shape = place.path_in(list(net.layers_by_path)), place.shape[:2]
-    plan = plan_units(net, path, range(place.units), shape, settings.steps, settings.recipe, seed=settings.seed)
-    if side_by_side(plan) != place.batch:
+    path, shape = stored.path_in(list(net.layers_by_path)), stored.shape[:2]
+    plan = plan_units(net, path, range(stored.units), shape, settings.steps, settings.recipe, seed=settings.seed)
+    if side_by_side(plan) != stored.batch:
         raise JobFailed(
-            f"This worker does not render {place.batch} pictures side by side, so they would not match. "
+            f"This worker does not render {stored.batch} pictures side by side, so they would not match. "
             "Install the same versions everywhere."
         )
-    return Making(plan, order.units)
+    return BatchRun(plan, task.units)

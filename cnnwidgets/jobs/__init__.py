@@ -1,8 +1,8 @@
-"""Runs any iterator off the main thread: knows frames, threads and files, but neither Keras nor widgets.
+"""Background runs of iterators, and a cache of results; knows neither Keras nor widgets.
 
 - `Job`: one run of an iterator: state, pause, stop, error; keeps only the newest frame
 - `Worker`: the one thread that owns the device and steps the jobs; `worker()` is the shared one
-- `Publisher`: carries a job's newest frame to whoever shows it, no faster than it is seen
+- `Publisher`: passes a job's newest frame to its display, no faster than it is acknowledged
 - `Cache`: finished results on disk, crash-safe
 """
 

@@ -1,4 +1,4 @@
-"""Finished results on disk: never half written, never trusted, never more than a given size."""
+"""A cache of results on disk: written atomically, checked when read, limited in size."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _warned = False
 
 
 class CacheWarning(UserWarning):
-    """The cache folder cannot be written; results are computed each time. Given once in a process."""
+    """The cache folder cannot be written; results are computed each time. Issued once per process."""
 
 
 class Cache:
     """A folder of results, shared by any number of threads and processes; damaged entries are misses.
 
     Args:
-        folder: made when first needed; `None` turns caching off.
-        megabytes: what was read longest ago goes when the entries exceed this (a megabyte has 1,000,000 bytes).
+        folder: created at first use; `None` turns caching off.
+        megabytes: size limit (1,000,000 bytes each); the least recently read entries go first.
 
     Example: `Cache.default().put("conv1 seed 0", {"pictures": pictures}, {"steps": 32})`
     """
@@ -48,14 +48,14 @@ class Cache:
 
     @classmethod
     def default(cls) -> Cache:
-        """The cache in `$CNNWIDGETS_CACHE_DIR`, else in the platform's user cache folder; off where that is empty."""
+        """The cache in `$CNNWIDGETS_CACHE_DIR`, else in the user cache folder; off if the variable is empty."""
         folder = os.environ.get(VARIABLE)
         if folder is None:
             folder = platformdirs.user_cache_dir("cnnwidgets", appauthor=False)
         return cls(folder.strip() or None)
 
     def get(self, key: str) -> Entry | None:
-        """What was `put` under `key`: `(arrays, metadata)`, or `None`; a damaged entry is removed."""
+        """The entry stored under `key`: `(arrays, metadata)`, or `None`; a damaged entry is removed."""
         if self.folder is None:
             return None
         path = self._path(self.folder, key)
@@ -67,18 +67,18 @@ class Cache:
             with contextlib.suppress(OSError):
                 path.unlink()
             return None
-        with contextlib.suppress(OSError):  # a read-only folder serves as well, it just forgets what was read last
+        with contextlib.suppress(OSError):  # a read-only folder works too, without the order of reads
             os.utime(path)
         return entry
 
     def put(self, key: str, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> bool:
-        """Keep `arrays` and `metadata` (whatever JSON can hold) under `key`; returns whether that worked.
+        """Store `arrays` and JSON `metadata` under `key`; returns whether that worked.
 
-        A full or read-only disk gives one `CacheWarning` in a process, and no error.
+        A full or read-only disk causes one `CacheWarning` per process, and no error.
 
         Raises:
             ValueError: an array of Python objects.
-            TypeError: metadata that JSON cannot hold.
+            TypeError: metadata that JSON cannot represent.
         """
         if self.folder is None:
             return False
@@ -103,9 +103,9 @@ class Cache:
         return folder / (hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest() + _SUFFIX)
 
     def _tidy(self, folder: Path, newest: Path) -> None:
-        """Delete orphans, then what has not been read for longest until the rest fits."""
-        # The clock is the folder's own: the time stamp it has just given. The distance to it, not the age, counts:
-        # what was written before a clock was set back lies in the future, and is old nonetheless.
+        """Delete orphans, then the least recently read entries until the rest fits."""
+        # Time is taken from the folder: the time stamp of the newest file. Absolute distance counts, because files that
+        # were written before a clock was set back have time stamps in the future, and are old nonetheless.
         try:
             now = newest.stat().st_mtime
         except FileNotFoundError:  # another process has tidied it away already
@@ -126,7 +126,7 @@ class Cache:
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Our own files in the folder; those that another process deletes meanwhile are left out."""
+    """Our files in the folder, except those that another process deletes meanwhile."""
     with os.scandir(folder) as found:
         for item in found:
             with contextlib.suppress(FileNotFoundError):
@@ -135,7 +135,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write all or nothing: a reader, or a kill at any moment, finds the old file or the new one."""
+    """Write atomically: readers find the old file or the new one, even after a kill."""
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=_UNFINISHED, delete=False) as file:
         try:
             file.write(data)
@@ -144,7 +144,7 @@ def _write(path: Path, data: bytes) -> None:
             file.close()
             Path(file.name).replace(path)
         except BaseException:
-            with contextlib.suppress(OSError):  # on a full disk closing writes, and fails, once more
+            with contextlib.suppress(OSError):  # on a full disk, closing writes and fails again
                 file.close()
             with contextlib.suppress(OSError):
                 Path(file.name).unlink()
@@ -156,5 +156,5 @@ def _warn(folder: Path, error: OSError) -> None:
     if not _warned:
         _warned = True
         reason = error.strerror or type(error).__name__
-        what = f"results cannot be kept in {quoted(str(folder))} ({reason})"
-        warnings.warn(f"{what}; set {VARIABLE} to a folder that can be written, or to '' for none", CacheWarning, 3)
+        what = f"results cannot be cached in {quoted(str(folder))} ({reason})"
+        warnings.warn(f"{what}; set {VARIABLE} to a writable folder, or to '' to turn the cache off", CacheWarning, 3)

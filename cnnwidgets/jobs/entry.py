@@ -1,4 +1,4 @@
-"""The bytes of one cache entry: named arrays and metadata behind a checksum, readable without executing anything."""
+"""The file format of a cache entry: named arrays and metadata with a checksum; reading it executes nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def encode(key: str, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, An
 
     Raises:
         ValueError: an array of Python objects.
-        TypeError: metadata that JSON cannot hold.
+        TypeError: metadata that JSON cannot represent.
     """
     body = io.BytesIO()
     head = {"key": key, "names": list(arrays), "metadata": dict(metadata)}
@@ -38,10 +38,10 @@ def encode(key: str, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, An
 
 
 def decode(data: bytes, key: str) -> Entry:
-    """The entry that `encode` made of `key`.
+    """The entry that `encode` wrote for `key`.
 
     Raises:
-        ValueError: anything else: cut off, altered, foreign, or made of another key.
+        ValueError: anything else: truncated, altered, foreign, or for another key.
     """
     start = len(_MAGIC) + _DIGEST_SIZE
     content = data[start:]
@@ -53,6 +53,6 @@ def decode(data: bytes, key: str) -> Entry:
         arrays = {name: np.load(body, allow_pickle=False) for name in head["names"]}
         if head["key"] == key:
             return Entry(arrays, head["metadata"])
-    except Exception as error:  # a checksum is no signature: a made-up content fails in as many ways as numpy knows
-        raise ValueError("a cache entry with an unreadable content") from error
-    raise ValueError("a cache entry of another key")
+    except Exception as error:  # a checksum is not a signature: forged content can make numpy raise anything
+        raise ValueError("a cache entry with unreadable content") from error
+    raise ValueError("a cache entry for another key")

@@ -1,4 +1,4 @@
-"""An exception as text: a kept exception would hold every array of the frames it passed through."""
+"""Exceptions as text: a stored exception would keep alive every array of the frames it passed through."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _WRAPPING = ("Exception encountered when calling", "Detected at node", "Detected
 
 
 class Failure(NamedTuple):
-    """What went wrong, in words that outlive the exception."""
+    """A description of an exception, as plain text."""
 
     line: str  # one line, at most 300 characters, never empty
-    kind: str  # the name of the error that `line` speaks of: "ValueError"
+    kind: str  # the name of the error that `line` describes: "ValueError"
     types: tuple[str, ...]  # the names of the raised type and its bases: which family it belongs to
     traceback: str
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
-        """Describe an exception; where a traced graph wraps it, by the Python error inside."""
+        """Describe an exception; one that a traced graph wraps is described by the Python error inside."""
         name = type(error).__name__
-        kind, line = _telling_line(_message(error), name)
+        kind, line = _cause(_message(error), name)
         types = tuple(base.__name__ for base in type(error).__mro__)
         if _MEMORY & {kind, *types} and OutOfMemory.__name__ not in types:
             line = short_of_memory(line)
@@ -39,12 +39,12 @@ class Failure(NamedTuple):
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # a message that cannot be made must not hide the error itself
+    except Exception:  # a failing __str__ must not hide the error itself
         return ""
 
 
-def _telling_line(message: str, kind: str) -> tuple[str, str]:
-    """The kind and the one line of a message that says what was wrong, without the wrapping of graphs and layers."""
+def _cause(message: str, kind: str) -> tuple[str, str]:
+    """The kind and the informative line of a message, without the lines that graphs and layers add."""
     lines = [clean for line in message.splitlines() if (clean := _clean(line))]
     if lines and lines[0].startswith(_GRAPH):
         kind, lines = _inner_error(lines[1:], kind)

@@ -1,4 +1,4 @@
-"""One run of an iterator of frames: heard, paused and stopped from any thread, stepped by one."""
+"""A run of an iterator of frames: controlled from any thread, stepped by one."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ ENDED: frozenset[State] = frozenset({"stopped", "done", "error"})
 
 
 def _nothing() -> None:
-    """What closes an iterator that has no `close`."""
+    """The `close` of an iterator that has none."""
 
 
 class Job(Generic[F]):
     """One run of `frames`; only the newest frame is kept, and a frame nobody took in time is skipped.
 
-    `pause`, `resume` and `stop` record a wish, from any thread and as often as liked. The worker hears it between two
-    steps, so "paused" and "stopped" mean that no device work is left.
+    `pause`, `resume` and `stop` are requests: callable from any thread, any number of times. They take effect between
+    two steps, so "paused" and "stopped" mean that no device work is left.
 
     `failure` describes what went wrong as text, since a kept exception would keep every array it passed; it is `None`
     where nothing went wrong.
 
     Args:
-        frames: any iterator; its `close()`, where it has one, is called at the end by the thread that stepped it.
+        frames: any iterator; its `close()`, if it has one, is called at the end by the thread that stepped it.
         on_change: called with the job after each change of state, by the thread that changed it, mostly the worker's.
-            The end may be told before its last frame is shown; `Publisher(finished=...)` has the last word.
+            It may report the end before the last frame is shown; `Publisher(finished=...)` comes after both.
         visible: whether somebody can see the result now; visible jobs go first. May be set at any time.
 
     Example: `job = Job(ascend(net, objective)); worker().submit(job); job.wait(); job.frame`
@@ -49,31 +49,31 @@ class Job(Generic[F]):
         self._frames: Iterator[F] | None = frames
         self._on_change = on_change
         self._context = contextvars.copy_context()  # ipykernel 7.0 sends nothing from a thread without its cell
-        self._wish: Literal["go", "pause", "stop"] = "go"
+        self._request: Literal["go", "pause", "stop"] = "go"
         self._wake: Callable[[], None] | None = None
         self._released = False
 
     def __repr__(self) -> str:
         return f"Job({self.state}, {self.frames_made} frames)"
 
-    # For everybody, from any thread.
+    # From any thread.
 
     @property
     def ended(self) -> bool:
-        """Whether the run is over: stopped, done, or broken off by an error."""
+        """Whether the run is over: stopped, done, or failed."""
         return self.state in ENDED
 
     def pause(self) -> None:
         """Make no further frames until `resume`."""
-        self._want("pause")
+        self._set_request("pause")
 
     def resume(self) -> None:
-        """Go on after `pause`, with the very next frame."""
-        self._want("go")
+        """Continue after `pause`, with the next frame."""
+        self._set_request("go")
 
     def stop(self) -> None:
-        """End the run; final, and harmless where it has ended."""
-        self._want("stop")
+        """End the run for good; does nothing if it has ended."""
+        self._set_request("stop")
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the run has ended, at most `timeout` seconds; never on the worker's own thread."""
@@ -87,7 +87,7 @@ class Job(Generic[F]):
             return cast("F", self.frame)
 
     def fail(self, error: BaseException) -> None:
-        """End the run as an error, or turn its end into one; the first error is the one that is told."""
+        """End the run as an error, or turn its end into one; the first error is the one reported."""
         self._record(error)
         if self.ended:
             self._become("error")
@@ -95,7 +95,7 @@ class Job(Generic[F]):
             self.stop()
 
     def release(self) -> None:
-        """Stop, and forget the frame and the callback: for a run that nobody will look at again."""
+        """Stop, and drop the frame and the callback: for a run that will not be shown again."""
         self.stop()
         with self.changed:
             self._released, self._on_change = True, None
@@ -106,37 +106,37 @@ class Job(Generic[F]):
     @property
     def ready(self) -> bool:
         """Whether `advance` has something to do."""
-        return not self.ended and (self._wish != "pause" or self.state != "paused")
+        return not self.ended and (self._request != "pause" or self.state != "paused")
 
     @property
     def priority(self) -> tuple[bool, bool]:
-        """What goes first: a wish to hear, which costs nothing; then what can be seen."""
-        return self._wish != "go", self.visible
+        """Sort key of the worker: pending requests first, which cost nothing; then visible jobs."""
+        return self._request != "go", self.visible
 
     def attach(self, wake: Callable[[], None]) -> None:
-        """Let `wake` be called after each wish, by whoever wishes."""
+        """Call `wake` after each request, on the requesting thread."""
         with self.changed:
             self._wake = wake
 
     def advance(self) -> None:
-        """Hear the wish, then make at most one frame; raises nothing."""
-        if self._wish == "stop":
+        """Apply the request, then make at most one frame; raises nothing."""
+        if self._request == "stop":
             self._end("stopped")
-        elif self._wish == "pause":
+        elif self._request == "pause":
             self._become("paused")
         else:
             self._become("running")
             self._step()
 
-    def _want(self, wish: Literal["go", "pause", "stop"]) -> None:
+    def _set_request(self, request: Literal["go", "pause", "stop"]) -> None:
         with self.changed:
-            if self.ended or self._wish == "stop":
+            if self.ended or self._request == "stop":
                 return
-            self._wish = wish
+            self._request = request
             wake = self._wake
-        if wake is not None:  # outside the lock: the worker has one of its own
+        if wake is not None:  # outside this lock: the worker takes another one
             wake()
-        elif wish == "stop":  # never submitted, so nobody else would end it
+        elif request == "stop":  # never submitted, so nobody else would end it
             self.advance()
 
     def _step(self) -> None:
@@ -148,11 +148,11 @@ class Job(Generic[F]):
             return
         except StopIteration:
             pass
-        except KeyboardInterrupt:  # somebody aimed an interrupt at this thread: that is a Stop
+        except KeyboardInterrupt:  # an interrupt sent to this thread means Stop
             ending = "stopped"
-        except BaseException as error:  # SystemExit too: the thread serves other jobs, and lives on
+        except BaseException as error:  # SystemExit too: the thread has other jobs to run
             self._record(error)
-        self._end(ending)  # here, where the exception and all that it holds is gone already
+        self._end(ending)  # here, where the exception and its references are gone already
 
     def _put(self, frame: F) -> None:
         with self.changed:
@@ -160,7 +160,7 @@ class Job(Generic[F]):
             if self._released:
                 return
             self.frame = frame
-            if not self.fresh:  # whoever has not taken the last one need not be woken again
+            if not self.fresh:  # if the last one was not taken, no need to wake again
                 self.fresh = True
                 self.changed.notify_all()
 
@@ -173,7 +173,7 @@ class Job(Generic[F]):
             getattr(frames, "close", _nothing)()
         except BaseException as error:
             self._record(error)
-        del frames  # gone before anybody is told, so that its memory is free by then
+        del frames  # freed before `on_change` is called
         self._become(state)
 
     def _record(self, error: BaseException) -> None:

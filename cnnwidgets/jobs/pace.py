@@ -1,20 +1,20 @@
-"""When the next frame may be sent: not faster than it is seen, and hardly at all when nobody answers."""
+"""Rate limit for frames: no faster than they are acknowledged, and slow if nobody acknowledges."""
 
 from __future__ import annotations
 
 import itertools
 from collections import deque
 
-MOST_FPS = 30.0  # more than a page paints
-UNANSWERED_INTERVAL = 0.5  # seconds between frames while the window is full
-SILENCE = 10.0  # seconds without an answer after which nobody is taken to look
-SILENT_INTERVAL = 2.0  # seconds between frames from then on
+MOST_FPS = 30.0  # more than a page shows
+FULL_INTERVAL = 0.5  # seconds between frames while the window is full
+ABSENT_AFTER = 10.0  # seconds without an acknowledgement after which nobody is assumed to look
+ABSENT_INTERVAL = 2.0  # seconds between frames from then on
 
-_numbers = itertools.count(1)  # one row for all runs, so that a late answer to an earlier run means nothing to a later
+_numbers = itertools.count(1)  # shared by all runs, so that late acknowledgements of an earlier run are ignored
 
 
 class Pace:
-    """Decides from time stamps alone, in seconds of any steady clock; it neither sleeps nor looks at a clock.
+    """Decides from time stamps alone, in seconds of any steady clock; it neither sleeps nor reads a clock.
 
     Args:
         fps: most frames in a second, above 0, at most 30.
@@ -28,14 +28,14 @@ class Pace:
         self._window = window
         self._under_way: deque[int] = deque(maxlen=max(64, window))
         self._sent_at = float("-inf")
-        self._unheard_since = float("inf")  # since when an answer is due; infinite while none is
+        self._unacknowledged_since = float("inf")  # time of the oldest unacknowledged frame; infinite if none
 
     def delay(self, now: float) -> float:
         """Seconds until the next frame may be sent, if no acknowledgement arrives before; 0 or less: now."""
-        if now - self._unheard_since >= SILENCE:
-            interval = SILENT_INTERVAL
+        if now - self._unacknowledged_since >= ABSENT_AFTER:
+            interval = ABSENT_INTERVAL
         elif len(self._under_way) >= self._window:
-            interval = UNANSWERED_INTERVAL
+            interval = FULL_INTERVAL
         else:
             interval = 0.0
         return self._sent_at + max(interval, self._interval) - now
@@ -45,7 +45,7 @@ class Pace:
         number = next(_numbers)
         self._under_way.append(number)
         self._sent_at = now
-        self._unheard_since = min(self._unheard_since, now)
+        self._unacknowledged_since = min(self._unacknowledged_since, now)
         return number
 
     def acknowledged(self, number: int, now: float) -> None:
@@ -54,4 +54,4 @@ class Pace:
             return
         while self._under_way and self._under_way[0] <= number:
             self._under_way.popleft()
-        self._unheard_since = now if self._under_way else float("inf")
+        self._unacknowledged_since = now if self._under_way else float("inf")

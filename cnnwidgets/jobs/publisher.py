@@ -1,4 +1,4 @@
-"""Carries a job's newest frame to whoever shows it, at a pace at which it is seen."""
+"""The link between a job and its display: passes on the newest frame, at the rate at which frames are seen."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ F = TypeVar("F")
 class Publisher(threading.Thread, Generic[F]):
     """A thread that lives as long as one run; it skips frames and never queues them.
 
-    The first frame, the last, and the last before a pause are shown at once, whatever is under way. What `show`,
-    `paused` or `finished` raises ends the job as an error.
+    The first frame, the last, and the last before a pause are shown at once. An exception in `show`, `paused` or
+    `finished` ends the job as an error.
 
     Args:
         job: the run whose frames are shown.
-        show: called as `show(frame, number)`; it may take its time, and whoever has seen the frame calls
-            `acknowledge(number)`.
+        show: called as `show(frame, number)`; may be slow; call `acknowledge(number)` once the frame is seen.
         finished: called once as `finished(job)` after the end of the run and the last `show`.
-        paused: called as `paused(job)` in each pause, once the last frame before it is shown and all is still.
+        paused: called as `paused(job)` in each pause, once the last frame before it is shown.
         fps: most frames in a second, at most 30.
         window: frames that may be shown and not yet acknowledged.
         clock: seconds, steady.
@@ -54,7 +53,7 @@ class Publisher(threading.Thread, Generic[F]):
         self._clock = clock
         self._pace = Pace(fps, window)
         self._muted = False
-        self._told_of_pause = False
+        self._reported_pause = False
         self._calling = threading.RLock()  # held while `show`, `paused` or `finished` runs
 
     def acknowledge(self, number: int) -> None:
@@ -64,10 +63,10 @@ class Publisher(threading.Thread, Generic[F]):
             self.job.changed.notify_all()
 
     def mute(self, timeout: float = 0.5) -> None:
-        """Show nothing more: for a run that another replaces; `finished` is still called.
+        """Show nothing more, for a run that another one replaces; `finished` is still called.
 
-        A call of `show`, `paused` or `finished` that is under way is waited for, at most `timeout` seconds: it may be
-        waiting for the caller itself.
+        Waits for a running call of `show`, `paused` or `finished`, at most `timeout` seconds: it may itself be waiting
+        for the caller.
         """
         self._muted = True
         if self._calling.acquire(timeout=timeout):
@@ -91,11 +90,11 @@ class Publisher(threading.Thread, Generic[F]):
             self.job.fail(error)
 
     def _turn(self) -> bool:
-        """Show one frame, or tell of a pause; a function of its own, so that a waiting thread holds no frame."""
+        """Show one frame or report a pause; a separate function, so that a waiting thread keeps no frame alive."""
         with self.job.changed:
             if not self._wait_for_turn():
                 return False
-            is_pause = self._told_of_pause = not self.job.fresh  # the next pause comes after another frame
+            is_pause = self._reported_pause = not self.job.fresh  # the next pause comes after another frame
             if not is_pause:
                 frame, number = self.job.take(), self._pace.sent(self._clock())
         with self._calling:
@@ -109,7 +108,7 @@ class Publisher(threading.Thread, Generic[F]):
         return True
 
     def _wait_for_turn(self) -> bool:
-        """Wait until a frame is to be shown or a pause to be told (true), or nothing ever will be (false)."""
+        """Wait for a frame to show or a pause to report (true), or for the end (false)."""
         job = self.job
         while True:
             delay = None
@@ -120,6 +119,6 @@ class Publisher(threading.Thread, Generic[F]):
                     return True
             elif job.ended:
                 return False
-            elif job.state == "paused" and not self._told_of_pause:
+            elif job.state == "paused" and not self._reported_pause:
                 return True
             job.changed.wait(delay)

@@ -1,4 +1,4 @@
-"""The one thread that owns the device, and steps all jobs in turn: what is visible goes first."""
+"""The thread that owns the device and steps all jobs in turn; visible jobs go first."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cnnwidgets.jobs.job import Job
 class Worker:
     """One daemon thread that runs jobs step by step, so that a paused or a long one never blocks another.
 
-    The thread starts with the first job and lives on; idle, it sleeps until it is woken. Between two steps it hears
-    wishes first, then takes the visible jobs in turn, and the hidden ones only while no visible one wants to run.
+    The thread starts with the first job and stays; idle, it sleeps until woken. Between two steps it applies requests
+    first, then takes the visible jobs in turn, and hidden ones only while no visible job is ready.
     """
 
     def __init__(self) -> None:
-        self._jobs: list[Job[Any]] = []  # the one that has waited longest comes first
+        self._jobs: list[Job[Any]] = []  # the longest waiting comes first
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -31,7 +31,7 @@ class Worker:
             return tuple(job for job in self._jobs if not job.ended)
 
     def submit(self, job: Job[Any]) -> None:
-        """Run `job` from now on, beside the others; one that was submitted or has ended is left as it is."""
+        """Run `job` together with the others; does nothing if it was submitted before or has ended."""
         job.attach(self._wake)
         with self._changed:
             if job.ended or job in self._jobs:
@@ -44,7 +44,7 @@ class Worker:
             self._changed.notify_all()
 
     def run(self, job: Job[Any]) -> None:
-        """Submit `job` and wait for its end; an interrupt stops it, waits until it is still, and is raised again.
+        """Submit `job` and wait for its end; an interrupt stops it, waits for its end, and is raised again.
 
         Raises:
             RuntimeError: on the worker's own thread, which would wait for itself.
@@ -60,7 +60,7 @@ class Worker:
             raise
 
     def close(self, timeout: float = 2.0) -> None:
-        """Stop all jobs and end the thread, waiting at most `timeout` seconds; a later `submit` starts anew."""
+        """Stop all jobs and end the thread, waiting at most `timeout` seconds; a later `submit` restarts it."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -79,7 +79,7 @@ class Worker:
             pass
 
     def _turn(self) -> bool:
-        """Advance one job; a function of its own, so that an idle thread holds no job in its variables."""
+        """Advance one job; a separate function, so that an idle thread keeps no job alive."""
         job = self._pick()
         if job is None:
             return False
@@ -91,7 +91,7 @@ class Worker:
         return True
 
     def _pick(self) -> Job[Any] | None:
-        """Wait for the job whose turn it is; `None` once all have ended and the worker is to close."""
+        """Wait for the next job; `None` once all have ended and the worker is closing."""
         with self._changed:
             while True:
                 ready = [job for job in self._jobs if job.ready]
@@ -107,12 +107,12 @@ _shared = Worker()
 
 
 def worker() -> Worker:
-    """The worker that all panels of this process share, as they share the device."""
+    """The worker that all panels of this process share."""
     return _shared
 
 
 def _forget_shared() -> None:
-    """After a fork: the child has the parent's jobs and locks, but not its thread."""
+    """Replace the worker after a fork: the child has the parent's jobs and locks, but not its thread."""
     global _shared
     _shared = Worker()
 
@@ -123,5 +123,5 @@ if sys.platform != "win32":
 
 @atexit.register
 def _close_shared() -> None:
-    """At exit: a thread inside device code while the interpreter goes down can crash the process."""
+    """Close at exit: a thread in device code during interpreter shutdown can crash the process."""
     _shared.close()

@@ -1,4 +1,4 @@
-"""An atlas that nobody painted: any layers and units, at once."""
+"""Synthetic atlases: any layers and units, at once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 import cnnwidgets as cw
 from cnnwidgets.atlas.atlas import Atlas
-from cnnwidgets.atlas.attributes import Place, Settings, slug_for
-from cnnwidgets.atlas.records import Ledger, Outcome
+from cnnwidgets.atlas.attributes import Settings, StoredLayer, slug_for
+from cnnwidgets.atlas.records import BatchResult, Records
 from cnnwidgets.atlas.store import add_layers, array_of, begin
 from cnnwidgets.provenance.recipe import installed_versions
 
@@ -26,18 +26,18 @@ def synthetic(
     """An atlas of smooth noise: so many units for each layer path; unit `noted` of each never fires."""
     where, numbers = str(path), np.random.default_rng(0)
     settings = Settings(network, fingerprint, "fourier", (side, side), 32, 0, installed_versions(), "none")
-    places = tuple(
-        Place(name, slug_for(name, index), units, 16, (side, side, 3))
+    stored_layers = tuple(
+        StoredLayer(name, slug_for(name, index), units, 16, (side, side, 3))
         for index, (name, units) in enumerate(layers.items())
     )
     group, _ = begin(where, settings)
-    add_layers(group, settings, (), places)
-    ledger = Ledger(group, places, where)
-    for place in places:
-        coarse = numbers.integers(0, 256, (place.units, side // 8, side // 8, 3), np.uint8)
-        array_of(group, place, where)[:] = coarse.repeat(8, 1).repeat(8, 2)
-        units = range(place.units)
+    add_layers(group, settings, (), stored_layers)
+    records = Records(group, stored_layers, where)
+    for stored in stored_layers:
+        coarse = numbers.integers(0, 256, (stored.units, side // 8, side // 8, 3), np.uint8)
+        array_of(group, stored, where)[:] = coarse.repeat(8, 1).repeat(8, 2)
+        units = range(stored.units)
         notes = {unit: "never fires: weights ~0, bias -1.8" for unit in units if unit == noted}
-        ledger.note(place.path, Outcome(tuple(units), {unit: unit / 7 for unit in units}, notes, {}))
-    ledger.save()
+        records.add(stored.path, BatchResult(tuple(units), {unit: unit / 7 for unit in units}, notes, {}))
+    records.save()
     return cw.open_atlas(path)

@@ -11,7 +11,7 @@ from distributed import Client, LocalCluster
 
 import cnnwidgets as cw
 from cnnwidgets.atlas import cluster, worker_task
-from cnnwidgets.atlas.records import Outcome
+from cnnwidgets.atlas.records import BatchResult
 from cnnwidgets.atlas.rendering import plan_rendering
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed
 from tests.atlas.conftest import SETTINGS
@@ -45,7 +45,7 @@ def outside() -> Iterator[Client]:
 
 def test_workers_make_the_bytes_of_the_verb(net, tmp_path, same, inside):
     same(cw.render_atlas(net, tmp_path / "a", client=inside, **SETTINGS))
-    assert (worker_task._parcels, worker_task._networks) == ({}, {}), "the network is taken back"
+    assert (worker_task._payloads, worker_task._networks) == ({}, {}), "the network is taken back"
 
 
 def test_what_was_stopped_goes_on_with_workers_and_without(net, tmp_path, same, inside):
@@ -68,30 +68,30 @@ def test_killed_workers_cost_nothing_but_time(net, tmp_path, same, outside):
     same(cw.open_atlas(tmp_path / "a"))
 
 
-def deadly(order):
-    """A stand-in for painting that kills the process where the order says so."""
-    if order == "deadly":
+def deadly(task):
+    """A stand-in for rendering that kills the process if the task says so."""
+    if task == "deadly":
         os.kill(os.getpid(), signal.SIGKILL)
-    return Outcome((), {}, {}, {})
+    return BatchResult((), {}, {}, {})
 
 
 class Named(str):
-    """An order that is only a name."""
+    """An task that is only a name."""
 
     units = (0,)
 
 
 def test_what_kills_its_workers_is_marked_and_its_neighbours_finish(outside, monkeypatch):
     monkeypatch.setattr(outside.cluster.scheduler, "allowed_failures", 0)  # else it takes four deaths each time
-    orders = [Named("a"), Named("b"), Named("deadly"), Named("c"), Named("d")]
-    made = dict(cluster.outcomes(outside, orders, deadly))
-    assert set(made) == set(orders), "each order is answered"
-    assert {order for order, outcome in made.items() if outcome.failed} == {"deadly"}
+    tasks = [Named("a"), Named("b"), Named("deadly"), Named("c"), Named("d")]
+    made = dict(cluster.results(outside, tasks, deadly))
+    assert set(made) == set(tasks), "each task is answered"
+    assert {task for task, result in made.items() if result.failed} == {"deadly"}
     assert "killed" in made["deadly"].failed[0]
 
 
 def test_tasks_are_submitted_in_bounded_numbers(inside):
-    answers = cluster.outcomes(inside, [Named(number) for number in range(50)], deadly)
+    answers = cluster.results(inside, [Named(number) for number in range(50)], deadly)
     next(answers)
     assert 0 < len(inside.futures) <= 2 * cluster.WAITING + 2  # two threads; and two answers not yet forgotten
     assert len(list(answers)) == 49
@@ -103,10 +103,10 @@ def test_an_error_on_the_way_is_a_reason_not_an_end(net, tmp_path, inside, monke
     assert atlas.failed("conv1") == dict.fromkeys(range(6), "no such disk") and atlas.units("conv1") == ()
 
 
-def test_a_worker_that_paints_other_bytes_is_not_used(net, tmp_path, inside, monkeypatch):
-    monkeypatch.setattr(cluster, "conditions_of", lambda client: ("gpu", {"keras": "4"}))
+def test_a_worker_that_renders_other_bytes_is_not_used(net, tmp_path, inside, monkeypatch):
+    monkeypatch.setattr(cluster, "common_environment", lambda client: ("gpu", {"keras": "4"}))
     atlas = cw.render_atlas(net, tmp_path / "a", layers=["conv1"], client=inside, **SETTINGS)
-    assert atlas.units("conv1") == () and "other bytes" in atlas.failed("conv1")[0]
+    assert atlas.units("conv1") == () and "would not match" in atlas.failed("conv1")[0]
 
 
 def test_unlike_workers_are_refused(monkeypatch):
@@ -121,7 +121,7 @@ def test_unlike_workers_are_refused(monkeypatch):
             return futures
 
     with pytest.raises(BadTarget, match="different bytes.*gpu.*cpu"):
-        cluster.conditions_of(Two())
+        cluster.common_environment(Two())
 
 
 # Who may not be connected to.
@@ -176,5 +176,5 @@ def test_a_network_with_code_in_it_is_refused_before_anything_is_written(tmp_pat
 def test_a_lost_cluster_is_said(inside):
     future = inside.submit(deadly, "harmless", pure=False)
     future.cancel()
-    with pytest.raises(JobFailed, match="What is done is kept"):
-        cluster._outcome(future, "harmless", [])
+    with pytest.raises(JobFailed, match="Finished pictures are kept"):
+        cluster._result_of(future, "harmless", [])

@@ -74,7 +74,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(file, tmp_path, same):
         said += process.stderr.read()
     assert process.returncode == 130
     last = said.replace("\r", "\n").strip().splitlines()[-1]
-    assert last == "Stopped. What is done is kept: the same command goes on where it stopped.", said
+    assert last == "Stopped. Finished pictures are kept: the same command continues where it stopped.", said
     assert "Traceback" not in said
     there = cw.open_atlas(tmp_path / "a")
     assert sum(len(there.units(path)) for path in there.layers) >= 6

@@ -69,14 +69,14 @@ def test_a_killed_rendering_goes_on_to_the_same_bytes(net, tmp_path, same):
 
 def test_what_is_not_said_to_be_done_is_written_before_it_is_said(net, tmp_path, monkeypatch):
     seen = []
-    save = records.Ledger._save
+    save = records.Records._save
 
     def look(self, path):
         array = self._arrays[path]
         seen.append(all(array[unit].any() for unit in self.entries[path].units))
         save(self, path)
 
-    monkeypatch.setattr(records.Ledger, "_save", look)
+    monkeypatch.setattr(records.Records, "_save", look)
     monkeypatch.setattr(records, "INTERVAL", 0.0)
     cw.render_atlas(net, tmp_path / "a", **SETTINGS)
     assert len(seen) == 3 and all(seen)  # what is painted at once: all of one layer, two parts of the other
@@ -106,7 +106,7 @@ def test_an_atlas_grows_by_units_and_layers(net, tmp_path, same):
 def test_nothing_is_painted_twice(net, tmp_path, made_once, monkeypatch):
     from cnnwidgets.atlas import rendering
 
-    monkeypatch.setattr(rendering, "Making", None)
+    monkeypatch.setattr(rendering, "BatchRun", None)
     assert (
         repr(cw.render_atlas(net, made_once, **SETTINGS)) == "Atlas('small', 2 layers, 26 units, 16 x 16 px, 4 steps)"
     )

@@ -55,11 +55,11 @@ def shared(path: str, units: int, steps: int, workers: int) -> process.Numbers:
     from distributed import Client
 
     import cnnwidgets as cw
-    from cnnwidgets.atlas.cluster import conditions_of, local_cluster
+    from cnnwidgets.atlas.cluster import common_environment, local_cluster
 
     net = cw.load_network("squeezenet")
     with local_cluster(workers) as cluster, Client(cluster) as client:
-        conditions_of(client)
+        common_environment(client)
         start = time.perf_counter()
         cw.render_atlas(net, path, LAYERS, range(units), 64, steps, client=client)
         return {"seconds": time.perf_counter() - start}
@@ -95,25 +95,25 @@ def opened(path: str) -> process.Numbers:
 
 @dataclass(frozen=True)
 class Nap:
-    """An order for the simulated cluster: sleep as long as a batch takes."""
+    """A task for the simulated cluster: sleep as long as a batch takes."""
 
     seconds: float
     units: tuple[int, ...] = (0,)
 
 
 def sleeping(nap: Nap) -> Any:
-    """Stands in for painting."""
-    from cnnwidgets.atlas.records import Outcome
+    """A stand-in for rendering."""
+    from cnnwidgets.atlas.records import BatchResult
 
     time.sleep(nap.seconds)
-    return Outcome(nap.units, {0: 1.0}, {}, {})
+    return BatchResult(nap.units, {0: 1.0}, {}, {})
 
 
 def scheduled(path: str, seconds: float, tasks: int) -> process.Numbers:
-    """Our own handing out of orders to a scheduler of many workers, all of it in this one process."""
+    """Our own handing out of tasks to a scheduler of many workers, all of it in this one process."""
     from distributed import Client, LocalCluster
 
-    from cnnwidgets.atlas.cluster import outcomes
+    from cnnwidgets.atlas.cluster import results
 
     with (
         LocalCluster(
@@ -121,9 +121,9 @@ def scheduled(path: str, seconds: float, tasks: int) -> process.Numbers:
         ) as cluster,
         Client(cluster) as client,
     ):
-        list(outcomes(client, [Nap(0.0)] * CLUSTER, sleeping))
+        list(results(client, [Nap(0.0)] * CLUSTER, sleeping))
         start = time.perf_counter()
-        assert len(list(outcomes(client, [Nap(seconds)] * tasks, sleeping))) == tasks
+        assert len(list(results(client, [Nap(seconds)] * tasks, sleeping))) == tasks
         spent = time.perf_counter() - start
     return {"rate": tasks / spent, "busy": tasks * seconds / (CLUSTER * spent)}
 

@@ -49,7 +49,7 @@ def test_a_paused_job_makes_no_frames_until_it_resumes() -> None:
     assert job.state == "running" and job.frames_made == 2
 
 
-def test_wishes_may_be_repeated_and_stop_is_final(counter) -> None:
+def test_requests_may_be_repeated_and_stop_is_final(counter) -> None:
     frames, seen = counter(), []
     job = Job(frames, on_change=lambda job: seen.append(job.state))
     job.advance()

@@ -71,7 +71,7 @@ def test_stopped_and_paused_mean_that_no_step_is_under_way(own: Worker, counter,
     assert busy_when_told == [("running", False), ("paused", False), ("running", False), ("stopped", False)]
 
 
-def test_wishing_returns_at_once_while_a_step_is_long_and_stop_is_final(own: Worker, counter, until, finish) -> None:
+def test_requesting_returns_at_once_while_a_step_is_long_and_stop_is_final(own: Worker, counter, until, finish) -> None:
     frames = counter(seconds=0.3)
     job = Job(frames)
     own.submit(job)
