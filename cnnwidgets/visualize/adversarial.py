@@ -11,13 +11,14 @@ import numpy as np
 
 from cnnwidgets.errors import BadModel, BadTarget, quoted
 from cnnwidgets.frame import Array, Frame
-from cnnwidgets.model.arguments import checked_seed, checked_steps, number
+from cnnwidgets.model.arguments import number
 from cnnwidgets.model.backend import compiled, tf
 from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network, Prediction, as_network
 from cnnwidgets.model.outputs import check_classes
 from cnnwidgets.model.outputs import find as find_output
 from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
 from cnnwidgets.visualize import ascent as ascent_
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.ascent import Ascent
@@ -114,7 +115,59 @@ def adversarial(
         >>> frame.prediction.name
         'goldfish'
     """
-    return plan_nudge(net, picture, target, epsilon, steps, method=method, output=output, size=size, seed=seed).frames()
+    return AdversarialSettings.given(locals()).check(net, picture).frames()
+
+
+def _checked_epsilon(name: str, epsilon: object) -> float:
+    share = number(name, epsilon, 0, 1, above=True)
+    if round(share * 255) < 1:
+        raise BadTarget(f"epsilon must be at least one gray level, 1 / 255, got {quoted(epsilon)}.")
+    return share
+
+
+def _checked_method(_name: str, method: object) -> str:
+    if isinstance(method, str) and method in METHODS:
+        return method
+    raise BadTarget(f"There is no method {quoted(method)}. Choose one of: {', '.join(METHODS)}.")
+
+
+@dataclass(frozen=True, eq=False)
+class AdversarialSettings(Settings):
+    """The settings of `adversarial`."""
+
+    target: int | str | None = None
+    epsilon: float = setting(2 / 255, _checked_epsilon)
+    steps: int = setting(10, STEPS)
+    method: str = setting("momentum_sign", _checked_method)
+    output: int | str | None = None
+    size: Size | None = None
+    seed: int = setting(0, SEED)
+
+    def check(self, net: Network | Any, picture: object) -> NudgePlan:
+        """Check a perturbation.
+
+        Raises:
+            BadTarget, BadPicture, BadModel: what `adversarial` raises.
+        """
+        net = as_network(net)
+        index = find_output(self.output, net.outputs)
+        check_classes(net.outputs[index], "be mistaken for")
+        if net.outputs[index].classes < 2:
+            raise BadTarget(
+                f"The output {quoted(net.outputs[index].name)} has only one class, so there is nothing to misclassify "
+                "it as. Choose another output or network."
+            )
+        wanted = None if self.target is None else net.class_index(self.target, index)
+        found = self.checked()
+        inputs = net.arrays(picture, self.size)
+        net.check_room(inputs)
+        canvas = canvas_around(net, objectives.class_logit(0, output=index), inputs)
+        original = _in_eight_bits(inputs[canvas.which]).numpy()
+        predict = functools.partial(_predictions, net, inputs, canvas.which, index)
+        chosen = predict(original)[0].index if wanted is None else wanted
+        climbed = checked(net, _log_odds(net, chosen, index))
+        climbed = -climbed if wanted is None else climbed
+        return NudgePlan(found, net, canvas, original, climbed, chosen, wanted is not None, predict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,34 +175,33 @@ class NudgePlan:
     """A checked nudge: what will be done, known before it starts.
 
     Attributes:
+        settings: as given, each in its range.
         net: the network.
         canvas: the input that is nudged, and what the others get.
         original: [1, H, W, C] float32, the picture in 8 bits and at the network's size.
         objective: what is climbed.
         class_index: the target; where there is none, the top class.
         is_targeted: whether there is a target.
-        levels: the budget, in grey levels of 255.
-        steps: how many.
-        method: "momentum_sign" or "random_search".
-        seed: of the random search.
         predict: what the network says to pictures [1, H, W, C], every class, best first.
     """
 
+    settings: AdversarialSettings
     net: Network
     canvas: Canvas
     original: Array
     objective: Objective
     class_index: int
     is_targeted: bool
-    levels: int
-    steps: int
-    method: str
-    seed: int
     predict: Callable[[Array], list[Prediction]]
+
+    @property
+    def levels(self) -> int:
+        """The budget, in gray levels of 255."""
+        return round(self.settings.epsilon * 255)
 
     def frames(self) -> Iterator[AdversarialFrame]:
         """Nudge."""
-        for frame in METHODS[self.method](self):
+        for frame in METHODS[self.settings.method](self):
             yield AdversarialFrame(
                 frame.picture_source,
                 frame.step,
@@ -164,45 +216,9 @@ class NudgePlan:
 
     def _note(self, frame: Frame) -> str:
         moved = np.abs(frame.pictures - self.original).max() * 255  # in grey levels
-        if self.method == "random_search" or moved > 0.5:
+        if self.settings.method == "random_search" or moved > 0.5:
             return ""
         return "No gradient reaches the picture, so it did not move: the network is saturated or inactive here."
-
-
-def plan_nudge(
-    net: Network | Any,
-    picture: object,
-    target: int | str | None = None,
-    epsilon: float = 2 / 255,
-    steps: int = 10,
-    *,
-    method: str = "momentum_sign",
-    output: int | str | None = None,
-    size: Size | None = None,
-    seed: int = 0,
-) -> NudgePlan:
-    """Check a nudge; the arguments are those of `adversarial`."""
-    net = as_network(net)
-    index = find_output(output, net.outputs)
-    check_classes(net.outputs[index], "be mistaken for")
-    if net.outputs[index].classes < 2:
-        raise BadTarget(
-            f"The output {quoted(net.outputs[index].name)} has only one class, so there is nothing to misclassify it "
-            "as. Choose another output or network."
-        )
-    wanted = None if target is None else net.class_index(target, index)
-    levels, steps, seed = _checked_levels(epsilon), checked_steps(steps), checked_seed(seed)
-    if not isinstance(method, str) or method not in METHODS:
-        raise BadTarget(f"There is no method {quoted(method)}. Choose one of: {', '.join(METHODS)}.")
-    inputs = net.arrays(picture, size)
-    net.check_room(inputs)
-    canvas = canvas_around(net, objectives.class_logit(0, output=index), inputs)
-    original = _in_eight_bits(inputs[canvas.which]).numpy()
-    predict = functools.partial(_predictions, net, inputs, canvas.which, index)
-    chosen = predict(original)[0].index if wanted is None else wanted
-    climbed = checked(net, _log_odds(net, chosen, index))
-    climbed = -climbed if wanted is None else climbed
-    return NudgePlan(net, canvas, original, climbed, chosen, wanted is not None, levels, steps, method, seed, predict)
 
 
 def _log_odds(net: Network, index: int, output: int) -> Objective:
@@ -217,9 +233,9 @@ def _predictions(net: Network, inputs: Sequence[Array], which: int, output: int,
 
 
 def _momentum_sign(plan: NudgePlan) -> Iterator[Frame]:
-    share = SHARE if plan.steps > 1 else 1.0
-    ascent = Ascent(Pixels(), (), MomentumSign(plan.levels / 255, share), _in_eight_bits)
-    return ascent_.climb(plan.net, plan.objective, plan.canvas, plan.steps, ascent, plan.seed, plan.original)
+    steps, seed = plan.settings.steps, plan.settings.seed
+    ascent = Ascent(Pixels(), (), MomentumSign(plan.levels / 255, SHARE if steps > 1 else 1.0), _in_eight_bits)
+    return ascent_.climb(plan.net, plan.objective, plan.canvas, steps, ascent, seed, plan.original)
 
 
 def _random_search(plan: NudgePlan) -> Iterator[Frame]:
@@ -227,12 +243,13 @@ def _random_search(plan: NudgePlan) -> Iterator[Frame]:
     best, value = tf.constant(plan.original), _value(plan, plan.original)
     if not np.isfinite(value).all():
         raise BadModel(plan.net.why_not_finite())
-    for count in range(1, plan.steps + 1):
-        signs = tf.random.stateless_uniform(best.shape, [plan.seed & 0x7FFFFFFF, count], 0, 2, tf.int32) * 2 - 1
+    steps, seed = plan.settings.steps, plan.settings.seed & 0x7FFFFFFF
+    for count in range(1, steps + 1):
+        signs = tf.random.stateless_uniform(best.shape, [seed, count], 0, 2, tf.int32) * 2 - 1
         drawn = _in_eight_bits(plan.original + tf.cast(signs, tf.float32) * (plan.levels / 255))
         found = _value(plan, drawn)
         before, (best, value) = value, (drawn, found) if found > value else (best, value)
-        yield Frame(best.numpy, count, plan.steps, before)
+        yield Frame(best.numpy, count, steps, before)
 
 
 def _value(plan: NudgePlan, pictures: Any) -> Any:  # [1, H, W, C] -> [1]
@@ -257,11 +274,3 @@ METHODS: dict[str, Callable[[NudgePlan], Iterator[Frame]]] = {
 def _in_eight_bits(pictures: Any) -> Any:
     """Pictures 0..1, each number the nearest whole grey level of 255."""
     return tf.round(tf.clip_by_value(pictures, 0.0, 1.0) * 255.0) / 255.0
-
-
-def _checked_levels(epsilon: object) -> int:
-    """The budget in grey levels."""
-    share = number("epsilon", epsilon, 0, 1, above=True)
-    if round(share * 255) < 1:
-        raise BadTarget(f"epsilon must be at least one gray level, 1 / 255, got {quoted(epsilon)}.")
-    return round(share * 255)

@@ -10,7 +10,7 @@ from cnnwidgets.errors import BadModel, BadPicture, BadTarget
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network
 from cnnwidgets.samples import sample
-from cnnwidgets.visualize.adversarial import METHODS, adversarial, plan_nudge
+from cnnwidgets.visualize.adversarial import METHODS, AdversarialSettings, adversarial
 
 L = keras.layers
 
@@ -232,7 +232,7 @@ def test_a_nudge_fools_its_network_but_neither_the_other_one_nor_survives_jpeg()
 
 
 def test_a_plan_knows_its_picture_and_class_beforehand(net, noise):
-    plan = plan_nudge(net("sequential"), noise(32, 32, 1), epsilon=2.4 / 255)
+    plan = AdversarialSettings(epsilon=2.4 / 255).check(net("sequential"), noise(32, 32, 1))
     assert plan.levels == 2
     assert plan.class_index == net("sequential").predict(noise(32, 32, 1))[0].index
     assert plan.predict(plan.original)[0].index == plan.class_index

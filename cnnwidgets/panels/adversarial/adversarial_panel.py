@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
-import traitlets
 
 from cnnwidgets import pictures
 from cnnwidgets.errors import BadTarget, JobFailed
@@ -24,13 +24,15 @@ from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.class_menu import ClassMenu
 from cnnwidgets.panels.base.panel import BUSY
 from cnnwidgets.panels.base.photograph_panel import PhotographPanel, as_shown
+from cnnwidgets.panels.base.settings_traits import settings_of
 from cnnwidgets.panels.heatmaps.captions import class_chosen, unasked
-from cnnwidgets.visualize.adversarial import AdversarialFrame, adversarial, plan_nudge
+from cnnwidgets.visualize.adversarial import AdversarialFrame, AdversarialSettings, NudgePlan
 
 STRONGER = 20  # times that a difference is shown
 AWAY = "away from the top class"
 
 
+@settings_of(AdversarialSettings)
 class AdversarialPanel(PhotographPanel):
     """A picture is changed, within a budget, until the network predicts the target class; probabilities are shown live.
 
@@ -58,14 +60,6 @@ class AdversarialPanel(PhotographPanel):
         >>> AdversarialPanel(net, "cat.jpg", target="goldfish", epsilon=2 / 255)
     """
 
-    target = traitlets.Any(None, allow_none=True)
-    epsilon = traitlets.Any(2 / 255)
-    steps = traitlets.Any(10)
-    method = traitlets.Any("momentum_sign")
-    output = traitlets.Any(None, allow_none=True)
-    size = traitlets.Any(None, allow_none=True)
-    seed = traitlets.Any(0)
-
     _curve_name = "objective: log-odds of the target"
 
     def __init__(
@@ -81,9 +75,9 @@ class AdversarialPanel(PhotographPanel):
         size: Size | None = None,
         seed: int = 0,
     ) -> None:
+        settings = AdversarialSettings.given(locals())
         network = as_network(net)
-        plan = plan_nudge(network, picture, target, epsilon, steps, method=method, output=output, size=size, seed=seed)
-        self._original = plan.original  # [1, H, W, C], as the network takes it
+        self._original = settings.check(network, picture).original  # [1, H, W, C], as the network takes it
         self._believed: Sequence[Prediction] = ()  # what the network says to the photograph
         self._other = OtherNetwork(network.name)
         self.controls = NudgeControls(self._set, network)
@@ -94,8 +88,7 @@ class AdversarialPanel(PhotographPanel):
             self._other.name,
             self._answered,
         )
-        settings = {"target": target, "epsilon": epsilon, "steps": steps, "method": method, "output": output}
-        super().__init__(network, picture, {**settings, "size": size, "seed": seed})
+        super().__init__(network, picture, settings)
 
     def _side(self) -> Sequence[widgets.Widget]:
         self._bars = markup.markup("")
@@ -108,20 +101,17 @@ class AdversarialPanel(PhotographPanel):
 
     def _check(self) -> None:
         # Which class is the top one is asked by the run itself, not in a callback: any class will do here.
-        target = 0 if self.target is None else self.target
-        named = {"method": self.method, "output": self.output, "size": self.size, "seed": self.seed}
-        plan = plan_nudge(self.net, self._held.given, target, self.epsilon, self.steps, **named)
-        self._original = plan.original
+        settings = replace(AdversarialSettings.of(self), target=0 if self.target is None else self.target)
+        self._original = settings.check(self.net, self._held.given).original
 
     def _frames(self) -> Iterator[AdversarialFrame]:
         self._made = self._asked()
-        named = {"method": self.method, "output": self.output, "size": self.size, "seed": self.seed}
-        arguments = self.net, self._held.given, self.target, self.epsilon, self.steps
-        return self._nudged(functools.partial(adversarial, *arguments, **named))
+        settings = AdversarialSettings.of(self)
+        return self._nudged(functools.partial(settings.check, self.net, self._held.given))
 
-    def _nudged(self, begin: Any) -> Iterator[AdversarialFrame]:
+    def _nudged(self, check: Callable[[], NudgePlan]) -> Iterator[AdversarialFrame]:
         """Frames with predictions at each step: runs on the worker's thread."""
-        for frame in begin():
+        for frame in check().frames():
             if frame.step == 1:
                 self._believed = frame.predict(frame.original)
             frame.predictions  # noqa: B018 - the network runs when this is first read: here, where the device is
@@ -205,7 +195,7 @@ class AdversarialPanel(PhotographPanel):
             self._begin_anew()
 
     def _fill_controls(self) -> None:
-        self.controls.show({name: getattr(self, name) for name in ("epsilon", "method", "steps", "seed", "size")})
+        self.controls.show(AdversarialSettings.of(self).recorded())
         offered = self._believed or unasked(self.net, self.output)
         self.classes.offer(offered, class_chosen(self.net, self.target, self.output))
 
@@ -280,7 +270,7 @@ class AdversarialPanel(PhotographPanel):
     # What is taken away.
 
     def _asked(self) -> dict[str, Any]:
-        named = {name: getattr(self, name) for name in ("target", "epsilon", "steps", "method", "output", "seed")}
+        named = AdversarialSettings.of(self).recorded()
         return {**named, "size": self.net.recorded_size(self.size), "picture": self._held.digest}
 
     def _settings(self) -> tuple[str, dict[str, Any]]:

@@ -42,10 +42,10 @@ class Controls(widgets.VBox):
             self._filling = False
 
     def _fill(self, values: Mapping[str, Any]) -> None:
-        """Let the controls say this."""
+        """Show these values, where there is a control for them."""
         with self._filled():
             for name, value in values.items():
-                if self._inputs[name].value != value:
+                if name in self._inputs and self._inputs[name].value != value:
                     self._inputs[name].value = value
 
     def _heard(self, name: str, value: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -12,6 +12,7 @@ import traitlets
 from cnnwidgets import pictures
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.settings import Settings
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.panel import SIDE, Panel
 
@@ -32,14 +33,15 @@ class PhotographPanel(Panel):
     picture = traitlets.Any()
     controls: widgets.VBox
 
-    def __init__(self, net: Network, picture: object, settings: Mapping[str, Any]) -> None:
-        self._held = HeldPicture(net, picture, settings.get("size"))
+    def __init__(self, net: Network, picture: object, settings: Settings) -> None:
+        self._held = HeldPicture(net, picture, getattr(settings, "size", None))
         self._made: dict[str, Any] = {}  # the settings of the run that is shown
         self._is_taking_back = False
         super().__init__(net)
-        for name, value in {"picture": picture, **settings}.items():
+        traits = {"picture": picture, **settings.recorded()}
+        for name, value in traits.items():
             setattr(self, name, value)
-        self.observe(self._setting_changed, ["picture", *settings])
+        self.observe(self._setting_changed, list(traits))
         self._fill_controls()
         self._rest()
 

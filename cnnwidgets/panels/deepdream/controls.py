@@ -8,8 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from cnnwidgets.panels.base.controls import Controls, named, wide
-from cnnwidgets.visualize.ascent import MOST_STEPS
-from cnnwidgets.visualize.dream.deepdream import LARGEST_JITTER, LARGEST_SCALE, MOST_OCTAVES
+from cnnwidgets.visualize.dream.deepdream import DreamSettings
 from cnnwidgets.visualize.dream.layers import DEPTHS
 
 OWN = "own layers"
@@ -43,13 +42,14 @@ class DreamControls(Controls):
             "before": widgets.ToggleButton(
                 description="Before", icon="eye", tooltip="Show the photograph, to compare", layout=wide("auto")
             ),
-            "octaves": _whole("Octaves", 1, MOST_OCTAVES, "How many sizes the dream goes through, the smallest first"),
+            "octaves": _whole("octaves", "How many sizes the dream goes through, the smallest first"),
             "octave_scale": widgets.BoundedFloatText(
-                min=1.01, max=LARGEST_SCALE, step=0.1, description="Scale", layout=wide("134px"), style=named("56px"),
+                min=1.01, max=DreamSettings.allowed("octave_scale").most, step=0.1, description="Scale",
+                layout=wide("134px"), style=named("56px"),
                 tooltip="How many times larger each octave is than the one before",
             ),
-            "steps": _whole("Steps", 1, MOST_STEPS, "For each octave"),
-            "jitter": _whole("Jitter", 0, LARGEST_JITTER, "Pixels by which the picture is shifted before each step"),
+            "steps": _whole("steps", "For each octave"),
+            "jitter": _whole("jitter", "Pixels by which the picture is shifted before each step"),
             "seed": widgets.IntText(
                 description="Seed", tooltip="The same seed gives the same shifts", layout=wide("134px"),
                 style=named("56px"),
@@ -86,7 +86,9 @@ class DreamControls(Controls):
             super()._moved(name, value)  # else the page has rounded what it was shown, and sends that back
 
 
-def _whole(name: str, least: int, most: int, hint: str) -> widgets.BoundedIntText:
+def _whole(name: str, hint: str) -> widgets.BoundedIntText:
+    allowed = DreamSettings.allowed(name)
     return widgets.BoundedIntText(
-        least, min=least, max=most, description=name, tooltip=hint, layout=wide("134px"), style=named("56px")
-    )
+        allowed.least, min=allowed.least, max=allowed.most, description=name.capitalize(), tooltip=hint,
+        layout=wide("134px"), style=named("56px"),
+    )  # fmt: skip

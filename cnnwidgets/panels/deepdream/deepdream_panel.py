@@ -18,11 +18,12 @@ from cnnwidgets.model.tracing.cost import forward_flops
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.panel import BUSY
 from cnnwidgets.panels.base.photograph_panel import PhotographPanel, as_shown
+from cnnwidgets.panels.base.settings_traits import settings_of
 from cnnwidgets.panels.base.spatial import spatial_layers
 from cnnwidgets.panels.deepdream.controls import OWN, DreamControls
 from cnnwidgets.panels.deepdream.layer_weights import LayerWeights
 from cnnwidgets.panels.deepdream.steering import Steering
-from cnnwidgets.visualize.dream.deepdream import DreamFrame, DreamPlan, plan_dream
+from cnnwidgets.visualize.dream.deepdream import DreamFrame, DreamPlan, DreamSettings
 from cnnwidgets.visualize.dream.layers import DEPTHS, OTHER_NAMES, Layers, preset
 from cnnwidgets.visualize.optimizers import Rate
 
@@ -33,6 +34,7 @@ ASSUMED_SPEED = 3e10  # floating point operations a second, until a run has show
 TRACE = 2.5  # seconds for the first step
 
 
+@settings_of(DreamSettings)
 class DeepDreamPanel(PhotographPanel):
     """A photograph in which a network strengthens what it sees, live; step size and weights take effect mid-run.
 
@@ -61,13 +63,6 @@ class DeepDreamPanel(PhotographPanel):
         >>> DeepDreamPanel(net, "cat.jpg", {"mixed3": 1.0, "mixed5": 0.5})
     """
 
-    layers = traitlets.Any(None, allow_none=True)
-    octaves = traitlets.Any(4)
-    octave_scale = traitlets.Any(1.4)
-    steps = traitlets.Any(10)
-    step_size = traitlets.Any(None, allow_none=True)
-    jitter = traitlets.Any(16)
-    seed = traitlets.Any(0)
     octave = traitlets.Int(None, allow_none=True)
 
     _curve_name = "objective, weighted sum of the layers' mean squares"
@@ -86,17 +81,15 @@ class DeepDreamPanel(PhotographPanel):
         jitter: int = 16,
         seed: int = 0,
     ) -> None:
+        settings = DreamSettings.given(locals())
         network = as_network(net)
-        self._plan = plan_dream(
-            network, picture, layers, octaves, octave_scale, steps, step_size, jitter=jitter, seed=seed
-        )
+        self._plan = settings.check(network, picture)
         self._steering = Steering(self._plan.step_size, self._plan.layers)
         self._kept: dict[int, DreamFrame] = {}  # the last frame of each octave
         self._notice, self._noticed = "", float("-inf")
         self.controls = DreamControls(self._set)
         self.weights = LayerWeights(spatial_layers(network), lambda weights: self._set("layers", weights))
-        settings = {"layers": layers, "octaves": octaves, "octave_scale": octave_scale, "steps": steps}
-        super().__init__(network, picture, {**settings, "step_size": step_size, "jitter": jitter, "seed": seed})
+        super().__init__(network, picture, settings)
 
     def _side(self) -> Sequence[widgets.Widget]:
         self._octaves = markup.markup("")
@@ -105,10 +98,7 @@ class DeepDreamPanel(PhotographPanel):
     # What runs.
 
     def _check(self) -> None:
-        self._plan = plan_dream(
-            self.net, self._held.given, self.layers, self.octaves, self.octave_scale, self.steps, self.step_size,
-            jitter=self.jitter, seed=self.seed,
-        )  # fmt: skip
+        self._plan = DreamSettings.of(self).check(self.net, self._held.given)
 
     def _frames(self) -> Iterator[DreamFrame]:
         plan = self._plan
@@ -148,7 +138,7 @@ class DeepDreamPanel(PhotographPanel):
         shown = None if frame is None else self._chosen(frame)
         rows = [f"{width} × {height}" for height, width in sizes]
         current = shown.octave - 1 if shown is not None and shown.octaves == len(sizes) else None
-        self._octaves.value = markup.octaves(rows, current, f"{self._plan.steps_each} steps each")
+        self._octaves.value = markup.octaves(rows, current, f"{self._plan.settings.steps} steps each")
         if shown is None or self.controls.is_before:
             words = "The photograph"
         else:
@@ -185,7 +175,7 @@ class DeepDreamPanel(PhotographPanel):
         canvas = replace(plan.canvas, shape=(*side, info.channels))
         one = 2 * max(forward_flops(self.net, path, canvas) for path in plan.layers)
         pixels = sum(height * width for height, width in (octave.size for octave in plan.octaves))
-        return one * plan.steps_each * max(pixels / (side[0] * side[1]), len(plan.octaves) / 8)
+        return one * plan.settings.steps * max(pixels / (side[0] * side[1]), len(plan.octaves) / 8)
 
     def _ended(self, frame: DreamFrame) -> None:
         if self._record.pace:
@@ -232,9 +222,8 @@ class DeepDreamPanel(PhotographPanel):
 
     def _fill_controls(self) -> None:
         plan, many = self._plan, len(self._plan.octaves)
-        values = {"step_size": now("step size", plan.step_size), "layers": self._preset(), "octaves": self.octaves}
-        values |= {"octave_scale": self.octave_scale, "steps": self.steps, "jitter": self.jitter, "seed": self.seed}
-        self.controls.show(values, min(self.octave or many, many), many)
+        resolved = {"step_size": now("step size", plan.step_size), "layers": self._preset()}
+        self.controls.show({**plan.settings.recorded(), **resolved}, min(self.octave or many, many), many)
         self.weights.show({path: now(f"weight of {path}", weight) for path, weight in plan.layers.items()})
 
     def _preset(self) -> str:
@@ -247,19 +236,12 @@ class DeepDreamPanel(PhotographPanel):
     # What is taken away.
 
     def _asked(self) -> dict[str, Any]:
-        # Those that stay the same while it runs.
-        return {
-            "octaves": len(self._plan.octaves),
-            "octave_scale": self.octave_scale,
-            "steps": self._plan.steps_each,
-            "jitter": self._plan.jitter,
-            "seed": self._plan.seed,
-            "picture": self._held.digest,
-        }
+        made = {"octaves": len(self._plan.octaves), "picture": self._held.digest}
+        return {**self._plan.settings.recorded(), **made}
 
     def _settings(self) -> tuple[str, dict[str, Any]]:
         steering = self._steering if self._made else Steering(self._plan.step_size, self._plan.layers)
-        settings = {"layers": steering.weights, "step_size": steering.step_size(), **(self._made or self._asked())}
+        settings = {**(self._made or self._asked()), "layers": steering.weights, "step_size": steering.step_size()}
         settings |= self._until(None if self._last is None else self._chosen(self._last))
         if steering.was_turned:
             settings["steered"] = True
@@ -279,7 +261,7 @@ class DeepDreamPanel(PhotographPanel):
 def _keeping(plan: DreamPlan, kept: dict[int, DreamFrame]) -> Iterator[DreamFrame]:
     """Dream, and keep the last frame of each octave: runs on the worker's thread."""
     for frame in plan.frames():
-        if frame.step % plan.steps_each == 0:
+        if frame.step % plan.settings.steps == 0:
             frame.pictures  # noqa: B018 - read here, where the device is at hand
             kept[frame.octave] = frame
         yield frame

@@ -11,11 +11,12 @@ from typing import Any
 
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.frame import Array, Frame
-from cnnwidgets.model.arguments import checked_seed, checked_steps, now, number, whole_number
+from cnnwidgets.model.arguments import now, number
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.inputs import InputInfo
 from cnnwidgets.model.network import Network, as_network
+from cnnwidgets.model.settings import SEED, STEPS, Number, Settings, Whole, setting
 from cnnwidgets.visualize import ascent as ascent_
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.ascent import Ascent
@@ -27,9 +28,6 @@ from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.optimizers import BlurredGradient, Rate
 from cnnwidgets.visualize.parametrizations import Pixels
 from cnnwidgets.visualize.transforms import Jitter
-
-SMALLEST_TILE, LARGEST_TILE = 32, 2048
-MOST_OCTAVES, LARGEST_SCALE, LARGEST_JITTER = 16, 4.0, 512
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,10 +88,47 @@ def deepdream(
     Example:
         >>> for frame in deepdream(net, "cat.jpg", {"mixed3": 1.0, "mixed5": 0.5}): ...
     """
-    plan = plan_dream(
-        net, picture, layers, octaves, octave_scale, steps, step_size, jitter=jitter, tile=tile, seed=seed
-    )
-    return plan.frames()
+    return DreamSettings.given(locals()).check(net, picture).frames()
+
+
+def _checked_step_size(name: str, step_size: object) -> Rate | None:
+    return step_size if step_size is None or callable(step_size) else number(name, step_size, 0, 1, above=True)
+
+
+@dataclass(frozen=True, eq=False)
+class DreamSettings(Settings):
+    """The settings of `deepdream`."""
+
+    layers: Layers = None
+    octaves: int = setting(4, Whole(1, 16))
+    octave_scale: float = setting(1.4, Number(1, 4.0, above=True))
+    steps: int = setting(10, STEPS)
+    step_size: Rate | None = setting(None, _checked_step_size)
+    jitter: int = setting(16, Whole(0, 512))
+    tile: int | None = setting(None, Whole(32, 2048, optional=True), recorded=False)
+    seed: int = setting(0, SEED)
+
+    def check(self, net: Network | Any, picture: object) -> DreamPlan:
+        """Check a dream and find its sizes.
+
+        Raises:
+            BadTarget, BadPicture: what `deepdream` raises.
+        """
+        net = as_network(net)
+        layers = dream_layers(net, self.layers)
+        found = self.checked()
+        opened = net.opened(picture)
+        canvas = canvas_around(net, checked(net, objective(layers.weights)), net.at_own_size(opened))
+        if found.tile is not None:
+            _check_tile(net, net.inputs[canvas.which], found.tile)
+        whole = opened[canvas.which]  # [H, W, C]
+        octaves, notes = octaves_of(
+            net, tuple(layers.weights), canvas, whole.shape[:2], found.octaves, found.octave_scale, found.tile
+        )
+        if whole.shape[-1] == 1:
+            notes = (*notes, "The network takes gray pictures, so the dream is gray.")
+        step_size = layers.step_size if found.step_size is None else found.step_size
+        return DreamPlan(found, net, whole[None], layers.weights, step_size, canvas, octaves, notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,50 +136,47 @@ class DreamPlan:
     """A checked dream: what will be done, known before it starts.
 
     Attributes:
+        settings: as given, each in its range.
         net: the network.
         picture: the photograph, [1, H, W, C] float32, 0..1.
         layers: the weight of each layer's mean square, by full path.
-        canvas: the input that is painted on, and what the others get.
-        octaves: the sizes, smallest first.
-        steps_each: of each octave.
         step_size: how far a step goes.
-        jitter: in pixels.
-        seed: of the randomness.
+        canvas: the input that is painted on, and the values of the others.
+        octaves: the sizes, smallest first.
         notes: what the reader should know: which octaves were dropped, how the picture reaches the network.
     """
 
+    settings: DreamSettings
     net: Network
     picture: Array
     layers: Mapping[str, Rate]
+    step_size: Rate
     canvas: Canvas
     octaves: tuple[Octave, ...]
-    steps_each: int
-    step_size: Rate
-    jitter: int
-    seed: int
     notes: tuple[str, ...]
 
     @property
     def steps(self) -> int:
         """Of the whole run."""
-        return self.steps_each * len(self.octaves)
+        return self.settings.steps * len(self.octaves)
 
     def frames(self) -> Iterator[DreamFrame]:
         """Dream."""
         dream: Any = self.picture
         for index, octave in enumerate(self.octaves):
-            for frame in self._climb(octave, self._start(dream, index), self.seed + index):
+            for frame in self._climb(octave, self._start(dream, index), self.settings.seed + index):
                 yield self._frame(frame, index)
             dream = frame.pictures
 
     def _climb(self, octave: Octave, start: Any, seed: int) -> Iterator[Frame]:
         # A roll by up to half a window either way brings a window's border everywhere in turn.
         roll = max(octave.windows.height, octave.windows.width) // 2 if octave.windows else 0
-        ascent = Ascent(Pixels(), (Jitter(max(self.jitter, roll)),), BlurredGradient(self.step_size))
+        ascent = Ascent(Pixels(), (Jitter(max(self.settings.jitter, roll)),), BlurredGradient(self.step_size))
         shape = (None, None, self.canvas.shape[2]) if octave.windows else self.canvas.shape
         held = held_along(self.net, self.canvas, self.picture.shape[1:3], octave.size)
         canvas = replace(self.canvas, shape=shape, windows=octave.windows, held=held)
-        return ascent_.climb(self.net, lambda: objective(self.layers), canvas, self.steps_each, ascent, seed, start)
+        steps = self.settings.steps
+        return ascent_.climb(self.net, lambda: objective(self.layers), canvas, steps, ascent, seed, start)
 
     def _start(self, dream: Any, index: int) -> Any:
         """What an octave starts from: the dream so far, enlarged, and the detail that a smaller size does not hold."""
@@ -156,7 +188,7 @@ class DreamPlan:
         return tf.clip_by_value(resized(dream, size) + detail, 0.0, 1.0)
 
     def _frame(self, frame: Frame, index: int) -> DreamFrame:
-        step = index * self.steps_each + frame.step
+        step = index * self.settings.steps + frame.step
         notes = self.notes
         if step == self.steps and not frame.values.any():
             notes = (*notes, "The layers are zero everywhere for this picture, so there is nothing to maximize.")
@@ -165,47 +197,10 @@ class DreamPlan:
         )
 
 
-def plan_dream(
-    net: Network | Any,
-    picture: object,
-    layers: Layers = None,
-    octaves: int = 4,
-    octave_scale: float = 1.4,
-    steps: int = 10,
-    step_size: Rate | None = None,
-    *,
-    jitter: int = 16,
-    tile: int | None = None,
-    seed: int = 0,
-) -> DreamPlan:
-    """Check a dream and find its sizes; the arguments are those of `deepdream`."""
-    net = as_network(net)
-    climbed = dream_layers(net, layers)
-    rate = climbed.step_size if step_size is None else _checked_step_size(step_size)
-    jitter = whole_number("jitter", jitter, 0, LARGEST_JITTER)
-    steps, seed = checked_steps(steps), checked_seed(seed)
-    many = whole_number("octaves", octaves, 1, MOST_OCTAVES)
-    scale = number("octave_scale", octave_scale, 1, LARGEST_SCALE, above=True)
-    side = None if tile is None else whole_number("tile", tile, SMALLEST_TILE, LARGEST_TILE)
-    opened = net.opened(picture)
-    canvas = canvas_around(net, checked(net, objective(climbed.weights)), net.at_own_size(opened))
-    if side is not None:
-        _check_tile(net, net.inputs[canvas.which], side)
-    whole = opened[canvas.which]  # [H, W, C]
-    chosen, notes = octaves_of(net, tuple(climbed.weights), canvas, whole.shape[:2], many, scale, side)
-    if whole.shape[-1] == 1:
-        notes = (*notes, "The network takes gray pictures, so the dream is gray.")
-    return DreamPlan(net, whole[None], climbed.weights, canvas, chosen, steps, rate, jitter, seed, notes)
-
-
 def objective(weights: Mapping[str, Rate]) -> Objective:
     """The weighted sum of the layers' mean squares, with the weights as they are now."""
     terms = [now(f"weight of {path}", w) * objectives.layer(path) for path, w in weights.items()]
     return Objective(tuple(term for one in terms for term in one.terms))
-
-
-def _checked_step_size(step_size: object) -> Rate:
-    return step_size if callable(step_size) else number("step_size", step_size, 0, 1, above=True)
 
 
 def _check_tile(net: Network, info: InputInfo, side: int) -> None:

@@ -14,7 +14,7 @@ from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
 from cnnwidgets.samples import sample
 from cnnwidgets.visualize import objectives
-from cnnwidgets.visualize.dream.deepdream import deepdream, plan_dream
+from cnnwidgets.visualize.dream.deepdream import DreamSettings, deepdream
 from cnnwidgets.visualize.dream.layers import BUNDLED, PRESETS, dream_layers
 
 L = keras.layers
@@ -140,7 +140,7 @@ def test_a_closed_run_keeps_its_picture_and_the_next_one_starts_anew(build, phot
 
 
 def test_octaves_that_are_too_small_are_dropped_and_it_is_told_beforehand(strided, photo):
-    plan = plan_dream(strided, photo, "conv4", octaves=4, octave_scale=2, steps=3)
+    plan = DreamSettings("conv4", octaves=4, octave_scale=2, steps=3).check(strided, photo)
     assert [octave.size for octave in plan.octaves] == [(60, 84)]  # 30 x 42 leaves 14, 6, 2 and then no row
     assert plan.steps == 3
     assert "3 of 4 octaves" in plan.notes[0]
@@ -186,7 +186,7 @@ def test_tiles_leave_no_seam_and_no_pixel_out():
 
 
 def test_large_photographs_are_read_by_tiles(net, photo):
-    plan = plan_dream(net("plain"), pictures.resize(photo, (1000, 1600)), octaves=2)
+    plan = DreamSettings(octaves=2).check(net("plain"), pictures.resize(photo, (1000, 1600)))
     assert [(octave.size, octave.windows is None) for octave in plan.octaves] == [
         ((714, 1143), True),
         ((1000, 1600), False),
@@ -354,7 +354,7 @@ def test_a_network_that_takes_large_pictures_only(photo):
     picture = keras.Input((None, None, 3))
     x = L.Conv2D(2, 9, strides=8, name="first")(picture)
     net = Network(keras.Model(picture, L.Conv2D(2, 9, name="conv")(x)), preprocess="unit")  # 73 pixels and more
-    plan = plan_dream(net, pictures.resize(photo, (90, 130)), "conv", octaves=3, octave_scale=1.2, steps=1)
+    plan = DreamSettings("conv", octaves=3, octave_scale=1.2, steps=1).check(net, pictures.resize(photo, (90, 130)))
     assert [octave.size for octave in plan.octaves] == [(75, 108), (90, 130)]
     assert len(list(plan.frames())) == 2
 
