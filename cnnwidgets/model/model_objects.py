@@ -56,7 +56,7 @@ def _named(thing: Any) -> str:
     if _is_from(type(thing), OLD_KERAS):
         return _of_old_keras(kind)
     if thing is None:
-        return "Expected a keras.Model, got None. Does the function that builds it return it?"
+        return "Expected a keras.Model, got None. Return the model from the function that builds it."
     if inspect.isclass(thing):
         if _is_from(thing, OLD_KERAS):
             return _of_old_keras(thing.__name__)

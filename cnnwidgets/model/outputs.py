@@ -95,6 +95,19 @@ def describe(model: Any, outputs: Any, layers: Mapping[str, Any], recording: Rec
     return tuple(found)
 
 
+def check_gradient(info: OutputInfo) -> None:
+    """Refuse an output of whole numbers.
+
+    Raises:
+        BadTarget: why it has no gradient, and what else to do.
+    """
+    if not info.has_gradient:
+        raise BadTarget(
+            f"The output {quoted(info.name)} gives whole numbers, as argmax does, so no gradient reaches the picture. "
+            "Choose a layer before it, or give a model that ends in scores."
+        )
+
+
 def check_classes(info: OutputInfo, purpose: str) -> None:
     """Refuse an output whose numbers are not class scores.
 
@@ -103,6 +116,7 @@ def check_classes(info: OutputInfo, purpose: str) -> None:
     """
     if info.is_class_scores or not info.is_sure:
         return
+    check_gradient(info)
     raise BadTarget(
         f"The output {quoted(info.name)} gives {_KINDS[info.kind]}, not class scores, so there is no class to "
         f"{purpose}. Choose another output, use class_activation_map or attribution with target=, or give "

@@ -12,7 +12,7 @@ from cnnwidgets.model.arguments import check_call, check_unit, whole_number
 from cnnwidgets.model.backend import compiled, tf
 from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network, enough_room
-from cnnwidgets.model.outputs import behind
+from cnnwidgets.model.outputs import behind, check_gradient
 from cnnwidgets.model.outputs import find as find_output
 from cnnwidgets.model.recording import Recording
 from cnnwidgets.visualize.fast_means import channel_means
@@ -40,11 +40,7 @@ def _checked_term(net: Network, term: Term) -> Term:
 def _checked_of_output(net: Network, term: Term) -> Term:
     index = find_output(term.output, net.outputs)
     info = net.outputs[index]
-    if not info.has_gradient:
-        raise BadTarget(
-            f"The output {quoted(info.name)} gives whole numbers, as argmax does, so no gradient reaches the picture. "
-            "Choose a layer before it, or give a model that ends in scores."
-        )
+    check_gradient(info)
     for one in term.units:
         net.class_index(one, index)
     return replace(term, output=index, kind="decision" if info.is_decision else term.kind)

@@ -176,11 +176,11 @@ def test_a_gallery_tries_once_more_at_half_the_batch_says_so_and_keeps_nothing(b
     with monkeypatch.context() as patch:
         short_of_memory(patch, times=1)
         made = gallery.run()
-    assert gallery.state == "done" and f"{usual // 2} at a time" in gallery.status and "not kept" in gallery.status
+    assert gallery.state == "done" and f"{usual // 2} at a time" in gallery.status and "not cached" in gallery.status
     assert np.isfinite(made.pictures).all() and gallery.recipe_of().settings["batch"] == usual // 2
     assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").iterdir())
     gallery.run()
-    assert "not kept" not in gallery.status and gallery.recipe_of().settings["batch"] == usual
+    assert "not cached" not in gallery.status and gallery.recipe_of().settings["batch"] == usual
 
 
 # What happens to the model meanwhile.
