@@ -58,6 +58,7 @@ else:
         import keras
         import tensorflow as tf
 
+from cnnwidgets.model.tracing import tapes  # noqa: E402
 from cnnwidgets.model.tracing.effects import Assigned  # noqa: E402  # when TensorFlow is there, quietly
 
 if keras.backend.backend() != "tensorflow":
@@ -108,11 +109,17 @@ class Graph:
             return _with_memory(self._run, arguments)
 
     def _run(self, *arguments: Any) -> Any:
-        """Run the graph, also while `tf.config.run_functions_eagerly(True)` makes functions run their Python code."""
+        """Run the graph, also while `tf.config.run_functions_eagerly(True)` makes functions run their Python code.
+
+        A tape that the user has open does not hear it; tapes inside the graph do, so it is traced first.
+        """
         trace = getattr(self._function, "get_concrete_function", None)  # a function that is traced already has none
-        if trace is not None and tf.config.functions_run_eagerly():
-            return trace(*arguments)(*arguments)
-        return self._function(*arguments)
+        is_heard = tapes.are_open()
+        graph = self._function
+        if trace is not None and (is_heard or tf.config.functions_run_eagerly()):
+            graph = trace(*arguments)
+        with tapes.stopped() if is_heard else contextlib.nullcontext():
+            return graph(*arguments)
 
     def __getattr__(self, name: str) -> Any:
         """What else TensorFlow knows of it."""

@@ -23,7 +23,7 @@ from cnnwidgets.visualize import ascent as ascent_
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.ascent import Ascent
 from cnnwidgets.visualize.canvas_choice import canvas_around
-from cnnwidgets.visualize.objective_values import checked, read
+from cnnwidgets.visualize.objective_values import both, checked, random_note, read
 from cnnwidgets.visualize.objectives import Objective, Term, numbers_of
 from cnnwidgets.visualize.optimizers import MomentumSign
 from cnnwidgets.visualize.parametrizations import Pixels
@@ -217,8 +217,14 @@ class NudgePlan:
     def _note(self, frame: Frame) -> str:
         moved = np.abs(frame.pictures - self.original).max() * 255  # in grey levels
         if self.settings.method == "random_search" or moved > 0.5:
-            return ""
-        return "No gradient reaches the picture, so it did not move: the network is saturated or inactive here."
+            return self.random_note
+        still = "No gradient reaches the picture, so it did not move: the network is saturated or inactive here."
+        return both(still, self.random_note)
+
+    @functools.cached_property
+    def random_note(self) -> str:
+        """What is to be said of a network that draws random numbers: its predictions differ too."""
+        return random_note(self.net, self.objective)
 
 
 def _log_odds(net: Network, index: int, output: int) -> Objective:

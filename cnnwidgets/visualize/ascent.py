@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from cnnwidgets.model.network import Network, as_network, enough_room
 from cnnwidgets.visualize import optimizers, parametrizations, randomness
 from cnnwidgets.visualize import transforms as transforms_
 from cnnwidgets.visualize.canvas_choice import canvas_for, no_gradient
-from cnnwidgets.visualize.objective_values import check_places, checked, read
+from cnnwidgets.visualize.objective_values import check_places, checked, random_note, read
 from cnnwidgets.visualize.objectives import Objective, Term, numbers_of
 
 __all__ = ["FOURIER", "MOST_STEPS", "Ascent", "ascend", "check_unit", "checked_seed", "climb"]
@@ -93,7 +93,16 @@ def ascend(
     canvas = canvas_for(net, objective, size, 128, held, resize)
     check_places(net, objective, canvas)
     picture = None if start is None else net.array(start, canvas.which)
-    return climb(net, objective, canvas, steps, ascent, seed, picture)
+    frames = climb(net, objective, canvas, steps, ascent, seed, picture)
+    note = random_note(net, objective)
+    return _noting(frames, note) if note else frames
+
+
+def _noting(frames: Iterator[Frame], note: str) -> Iterator[Frame]:
+    """The frames, the last one with a note for each picture."""
+    for frame in frames:
+        is_last = frame.step == frame.steps
+        yield replace(frame, notes=(note,) * len(frame.values)) if is_last else frame
 
 
 def _checked_ascent(parametrization: object, transforms: object, optimizer: object) -> Ascent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.tracing.cost import SIDE_BY_SIDE
 from cnnwidgets.visualize.ascent import Ascent, climb
+from cnnwidgets.visualize.objective_values import random_note
 from cnnwidgets.visualize.objectives import Objective
 
 
@@ -96,6 +98,11 @@ class Tiles(abc.ABC):
     @abc.abstractmethod
     def objective(self, units: Sequence[int]) -> Objective:
         """What pictures of these units climb."""
+
+    @functools.cached_property
+    def random_note(self) -> str:
+        """What is to be said of a network that draws random numbers on the way to what is climbed."""
+        return random_note(self.net, self.objective(self.units[:1]))
 
     @abc.abstractmethod
     def whole_run(self) -> Iterator[UnitsFrame]:

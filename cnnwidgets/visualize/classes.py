@@ -19,7 +19,7 @@ from cnnwidgets.model.tracing.cost import batch_size
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame, paint
 from cnnwidgets.visualize.canvas_choice import canvas_for
-from cnnwidgets.visualize.objective_values import checked
+from cnnwidgets.visualize.objective_values import both, checked
 from cnnwidgets.visualize.presets import CLASS_RECIPES, named
 
 MARGIN = 0.5  # how much of the other classes' logsumexp is taken off: half keeps the subject and drops its rivals
@@ -102,7 +102,8 @@ class ClassesPlan(Tiles):
 
     def _note(self, wanted: int, best: np.intp) -> str:
         seen = int(best)
-        return "" if seen == wanted else f"the network sees {self.net.class_name(seen, self.output)} instead"
+        note = "" if seen == wanted else f"the network sees {self.net.class_name(seen, self.output)} instead"
+        return both(note, self.random_note)
 
     def _logits(self, pictures: Array) -> Array:  # [N, H, W, C] -> [N, classes]
         canvas = self.canvas

@@ -33,6 +33,17 @@ def checked(net: Network, objective: Objective) -> Objective:
     return Objective(tuple(_checked_term(net, t) for t in objective.terms))
 
 
+def random_note(net: Network, objective: Objective) -> str:
+    """What is to be said where the network draws random numbers on the way to what is climbed; "" where it does not."""
+    of_terms = (net.random_note(t.layer) if t.layer else net.random_note(output=int(t.output)) for t in objective.terms)
+    return next(filter(None, of_terms), "")
+
+
+def both(note: str, random: str) -> str:
+    """A note and that of a random network, either of which may be empty."""
+    return "; ".join(filter(None, (note, random)))
+
+
 def _checked_term(net: Network, term: Term) -> Term:
     return _checked_of_layer(net, term) if term.layer else _checked_of_output(net, term)
 

@@ -18,6 +18,7 @@ from cnnwidgets.visualize import dead_units, objectives
 from cnnwidgets.visualize.ascent import climb
 from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame, paint
 from cnnwidgets.visualize.canvas_choice import canvas_for
+from cnnwidgets.visualize.objective_values import both
 from cnnwidgets.visualize.presets import BEFORE_ACTIVATION, named
 
 
@@ -158,4 +159,5 @@ def _with_notes(plan: UnitsPlan, painted: UnitsFrame) -> Iterator[UnitsFrame]:
                 "recipe='fourier' does activate the unit"
             )
     values = [a.mean_before if BEFORE_ACTIVATION[plan.recipe] else a.mean for a in answers]
-    yield UnitsFrame(pictures, total, total, np.array(values, np.float32), tuple(notes), plan.units)
+    noted = tuple(both(note, plan.random_note) for note in notes)
+    yield UnitsFrame(pictures, total, total, np.array(values, np.float32), noted, plan.units)

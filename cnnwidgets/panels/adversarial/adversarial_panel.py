@@ -173,7 +173,9 @@ class AdversarialPanel(PhotographPanel):
 
     def _conclusion(self) -> str:
         note = " ".join(self._last.notes)
-        said = note or captions.conclusion(self._last, self._believed, self._made["epsilon"])
+        random = self.net.random_note(output=find_output(self._made["output"], self.net.outputs))
+        said = captions.conclusion(self._last, self._believed, self._made["epsilon"])
+        said = f"{said} The network is {random}." if note and note == random else note or said
         return f"{said} {self._held.looked_at(self.net, self._made['size'])}"
 
     def _ended(self, frame: AdversarialFrame) -> None:

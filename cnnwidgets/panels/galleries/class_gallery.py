@@ -113,10 +113,11 @@ class ClassGallery(TileGallery):
         return "Optimizing: each step makes the pictures more of their class, and less of its rivals."
 
     def _conclusion(self) -> str:
-        failed = sum(bool(note) for note in self.result.notes)
+        random = self._plan.random_note
+        failed = sum(note not in ("", random) for note in self.result.notes)
         words = f"{failed} of {len(self.result.units)} are predicted as another class. " if failed else ""
         advice = "The numbers are logits. Click a tile to optimize it at a larger size; add another class by name."
-        return f"{super()._conclusion()}{words}{advice}"
+        return f"{super()._conclusion()}{words}{f'The network is {random}. ' if random else ''}{advice}"
 
     def _add_class(self, name: str) -> None:
         if not name.strip():

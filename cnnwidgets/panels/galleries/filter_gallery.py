@@ -199,10 +199,11 @@ class FilterGallery(TileGallery):
         return "Optimizing: each step changes the pictures so that their units activate more."
 
     def _conclusion(self) -> str:
-        silent = [note for note in self.result.notes if note]
+        random = self._plan.random_note
+        silent = [note for note in self.result.notes if note not in ("", random)]
         words = f"{len(silent)} of {len(self.result.units)} units never fire; see their captions. " if silent else ""
         advice = f"Click a tile to optimize it at a larger size; Next units shows more of {self._plan.layer.path}."
-        return f"{super()._conclusion()}{words}{advice}"
+        return f"{super()._conclusion()}{words}{f'The network is {random}. ' if random else ''}{advice}"
 
     def _turn(self, pages: int) -> None:
         """Turn to the units before or after these, as many as now."""

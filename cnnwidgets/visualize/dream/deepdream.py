@@ -23,7 +23,7 @@ from cnnwidgets.visualize.ascent import Ascent
 from cnnwidgets.visualize.canvas_choice import canvas_around
 from cnnwidgets.visualize.dream.layers import Layers, dream_layers
 from cnnwidgets.visualize.dream.octaves import Octave, held_along, octaves_of, resized
-from cnnwidgets.visualize.objective_values import checked
+from cnnwidgets.visualize.objective_values import checked, random_note
 from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.optimizers import BlurredGradient, Rate
 from cnnwidgets.visualize.parametrizations import Pixels
@@ -127,6 +127,8 @@ class DreamSettings(Settings):
         )
         if whole.shape[-1] == 1:
             notes = (*notes, "The network takes gray pictures, so the dream is gray.")
+        if random := random_note(net, objective(layers.weights)):
+            notes = (*notes, f"The network is {random}.")
         step_size = layers.step_size if found.step_size is None else found.step_size
         return DreamPlan(found, net, whole[None], layers.weights, step_size, canvas, octaves, notes)
 
