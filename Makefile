@@ -1,12 +1,12 @@
-# make lab     JupyterLab on the first lesson, in an environment of its own (.venv)
-# make test    everything that must pass: lint, unit, notebooks, docs, browser (each is a target too)
-# make docs    the documentation, into build/docs/index.html; a warning is an error
-# make binder  the first lesson in an environment as Binder makes it, in a real browser; some minutes, most of them pip's
-# make bench   measurements beside the peers, some minutes on an idle machine; ARGS=--quick tries whether they run
-# make clean   removes the environment and what builds and tests leave behind
+# make lab     JupyterLab with the first lesson, in a separate environment (.venv)
+# make test    all checks: lint, unit, notebooks, docs, browser (each is a target too)
+# make docs    the documentation in build/docs/index.html; warnings are errors
+# make binder  the first lesson in an environment built like on Binder, in a real browser; takes minutes, mostly pip
+# make bench   benchmarks against other packages, some minutes on an idle machine; ARGS=--quick for a trial run
+# make clean   removes the environment and the files of builds and tests
 #
-# PYTHON=python3.12              which Python the environment is made with
-# TENSORFLOW=tensorflow-cpu      which TensorFlow is installed in it; the one it already has stays
+# PYTHON=python3.12              the Python of the environment
+# TENSORFLOW=tensorflow-cpu      the TensorFlow to install; an installed one is kept
 
 .DEFAULT_GOAL := lab
 .NOTPARALLEL:
@@ -14,13 +14,13 @@
 
 NEW_ENOUGH := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
-# The first Python that starts and is new enough; a name on the PATH is no proof that it starts.
+# The first Python that starts and is new enough; some names on the PATH do not start.
 ifndef PYTHON
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
 	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && { echo $$p; break; }; done)
 endif
 
-# With an NVIDIA card: CUDA too. On a PC without one: the build that is half the download. Else: the plain one.
+# With an NVIDIA card: CUDA too. On Linux x86_64 without one: the CPU build, half the download. Else: the default one.
 ifndef TENSORFLOW
 TENSORFLOW := $(shell if nvidia-smi -L 2>/dev/null | grep -q GPU; then echo 'tensorflow[and-cuda]'; \
 	elif [ "$$(uname -sm)" = 'Linux x86_64' ]; then echo tensorflow-cpu; else echo tensorflow; fi)
@@ -63,7 +63,7 @@ clean:
 	rm -rf .venv .bench build dist docs/lessons .mypy_cache .pytest_cache .ruff_cache
 	find cnnwidgets scripts tests -name __pycache__ -prune -exec rm -rf {} +
 
-# The environment: made once, filled again when what it is made from has changed. The stamps say what it is filled for.
+# The environment: made once, updated when its sources change. The stamp files record what was installed.
 $(IN_LAB): EXTRAS := lab atlas
 $(IN_TEST): EXTRAS := lab test atlas
 $(IN_DOCS): EXTRAS := lab docs atlas
@@ -80,7 +80,7 @@ $(BIN)/python:
 		echo '(Debian: apt-get install python3 python3-venv), or name it: make PYTHON=/path/to/python3.12'; exit 1; } >&2
 	$(PYTHON) -m venv .venv
 
-# The browser tests drive Debian's Chromium, or the one that CHROMIUM names.
+# The browser tests use Debian's Chromium, or the one in CHROMIUM.
 chromium:
 	@{ [ -n "$$CHROMIUM" ] || command -v chromium || command -v chromium-browser || command -v google-chrome || { \
 		[ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -qq && \

@@ -48,5 +48,4 @@ class Frame:
         return np.asarray(self.value_source, np.float32)
 
     def __repr__(self) -> str:
-        """One line."""
         return f"{type(self).__name__}(step {self.step} of {self.steps}, values {np.round(self.values[:4], 3)})"

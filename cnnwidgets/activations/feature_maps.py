@@ -135,7 +135,7 @@ def shapes(net: Network) -> list[tuple[int | None, ...]]:
 
 
 def display_maps(maps: Array, how: str = "books") -> Array:
-    """Feature maps as grey pictures, each channel normalized by itself.
+    """Feature maps as gray pictures, each channel normalized by itself.
 
     Args:
         maps: [h, w, units], finite.
@@ -144,7 +144,7 @@ def display_maps(maps: Array, how: str = "books") -> Array:
             black, highest white.
 
     Returns:
-        uint8 [units, h, w]. A map that is the same everywhere is plain grey, and black where that is 0: the unit is
+        uint8 [units, h, w]. A map that is the same everywhere is plain gray, and black where that is 0: the unit is
         silent.
 
     Raises:

@@ -55,7 +55,6 @@ class Heatmap:
         return 0.0 if cell is None else float(self.raw[cell])
 
     def __repr__(self) -> str:
-        """One line, not a screen of numbers."""
         (h, w), (height, width) = self.raw.shape, self.map.shape
         note = f", {self.note.partition(':')[0]!r}" if self.note else ""
         return f"Heatmap({self.path!r}, call {self.call}, input {self.input!r}, {h} x {w} for {height} x {width}{note})"
@@ -87,7 +86,6 @@ class HeatmapFrame:
         return list(self.heatmaps)
 
     def __repr__(self) -> str:
-        """One line."""
         return f"HeatmapFrame(step {self.step} of {self.steps}, {len(self.heatmaps)} heatmaps)"
 
 

@@ -24,7 +24,7 @@ class Hidden:
 
     Attributes:
         before: of the whole picture: a probability 0..1, or the value of a target function.
-        after: of the picture with the grey square.
+        after: of the picture with the gray square.
         name: of the class; "" for a target function.
         top: what the network says then, by name; "" for a target function.
         square: (left, top, right, bottom) of what was hidden, as shares 0..1 of the picture.
@@ -47,7 +47,7 @@ def hide_place(
     which: int | None = None,
     size: Size | None = None,
 ) -> Hidden:
-    """Cover a place with a grey square, a sixth of the picture's shorter side, and ask the network again.
+    """Cover a place with a gray square, a sixth of the picture's shorter side, and ask the network again.
 
     Args:
         net: a Network or a bare Keras model.

@@ -31,7 +31,7 @@ HALF_SCALES = (1024.0, 1.0, 1 / 1024)
 MOST_COPIES = 16  # of the pictures, in one device call
 MOST_CHANNELS, MOST_NUMBERS = 128, 2**23  # that are switched off in one device call, each in a copy of the layer
 USUAL = (224, 224)  # pixels of the picture that a network is measured with
-GREY = np.float32(0.5)  # what a covered pixel shows
+GRAY = np.float32(0.5)  # what a covered pixel shows
 CLASSES, SCALE = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.float32)
 CHANNELS = tf.TensorSpec([None], tf.int32)
 
@@ -64,7 +64,6 @@ class Probe:
     """
 
     def __init__(self, net: Network | Any, picture: object, size: Size | None = None) -> None:
-        """See the class."""
         self.net = as_network(net)
         opened, self.notes = self.net.opened_with_notes(picture)
         self.sizes: dict[int, tuple[int, int]] = {i: opened[i].shape[:2] for i in self.net.picture_inputs}
@@ -148,7 +147,7 @@ class Probe:
         return every if len(every) == 1 else self.net.sees(path, call) or every
 
     def behind(self, masks: Mapping[int, Array]) -> dict[int, Array]:
-        """Copies [N, H, W, C] of the pictures behind masks [N, h, w] of any size: grey where a mask is 0.
+        """Copies [N, H, W, C] of the pictures behind masks [N, h, w] of any size: gray where a mask is 0.
 
         Pictures without a mask stay as they are.
         """
@@ -157,7 +156,7 @@ class Probe:
         for i, picture in self.pictures.items():
             if i in masks:
                 mask = tf.image.resize(masks[i][..., None], picture.shape[1:3]).numpy()  # [N, H, W, 1]
-                copies[i] = GREY + (picture - GREY) * mask
+                copies[i] = GRAY + (picture - GRAY) * mask
             else:
                 copies[i] = np.repeat(picture, count, 0)
         return copies

@@ -16,7 +16,7 @@ GRID, OPEN = 7, 0.5  # of RISE: cells a side, and how many of them are open
 
 
 def occlusion(ask: Question) -> Iterator[Partial]:
-    """How much the target falls when a grey square covers a place (Zeiler and Fergus, arXiv:1311.2901).
+    """How much the target falls when a gray square covers a place (Zeiler and Fergus, arXiv:1311.2901).
 
     A pixel gets the mean of all squares that cover it, those around it most: so the map shows no blocks.
     """

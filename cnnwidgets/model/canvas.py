@@ -29,7 +29,7 @@ class Canvas:
         shape: of the pictures, (height, width, channels); height and width are `None` where the picture to start from
             decides them, so that one graph serves all sizes (pixels only).
         which: the index of the input that they go to.
-        held: tensors [1, ...] for other inputs; what is not held is mid-grey, or zero for a table.
+        held: tensors [1, ...] for other inputs; what is not held is mid-gray, or zero for a table.
         fed: (height, width) to which pictures are resized on their way into the network, if it takes another size.
         windows: how a picture is read part by part, if it is too large to be read at once.
     """

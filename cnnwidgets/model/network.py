@@ -93,7 +93,6 @@ class Network:
         shape: tuple[int, ...] | None = None,
         size: Size | None = None,
     ) -> None:
-        """See the class."""
         start_device()
         self.model = model
         self.inputs, self._nesting = inputs_.of_model(model, shape)
@@ -166,7 +165,6 @@ class Network:
         )
 
     def __repr__(self) -> str:
-        """One line: what it takes and how many layers it has."""
         takes = ", ".join(" x ".join("any" if n is None else str(n) for n in info.shape) for info in self.inputs)
         return f"Network({self.name!r}, takes {takes}, {len(self.layers_by_path)} layers)"
 
@@ -415,7 +413,7 @@ class Network:
         Args:
             pictures: a float tensor [N, H, W, C], 0..1.
             which: the index of the input that they are for.
-            held: tensors [1, ...] for other inputs; mid-grey pictures and zeros where there is none.
+            held: tensors [1, ...] for other inputs; mid-gray pictures and zeros where there is none.
         """
         count, height, width = tf.unstack(tf.shape(pictures)[:3])
         feed = []

@@ -24,7 +24,7 @@ def common(sizes: list[tuple[int, ...]]) -> tuple[int, int]:
 
 
 def centered(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """In the middle of a larger one, grey around it."""
+    """In the middle of a larger one, gray around it."""
     if picture.shape[:2] == size:
         return picture
     paper = round(255 * PAPER) if picture.dtype == np.uint8 else PAPER
@@ -36,7 +36,7 @@ def centered(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def with_frame(picture: np.ndarray, square: Square) -> np.ndarray:
-    """A place that is hidden from the network: a grey square, framed in black and white to be seen on any ground."""
+    """A place that is hidden from the network: a gray square, framed in black and white to be seen on any ground."""
     height, width = picture.shape[:2]
     left, top, right, bottom = (
         round(share * length) for share, length in zip(square, (width, height, width, height), strict=True)

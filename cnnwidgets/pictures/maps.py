@@ -15,7 +15,7 @@ TILE = 64  # pixels a tile is wide
 
 
 def color_maps(maps: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Grey maps of any shape in viridis, [..., 3]: even steps to the eye, and safe for the color-blind."""
+    """Gray maps of any shape in viridis, [..., 3]: even steps to the eye, and safe for the color-blind."""
     return to_uint8(colormap("viridis"))[maps]
 
 

@@ -41,7 +41,7 @@ def resize(picture: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
 def displayable(pictures: NDArray[Any]) -> NDArray[Any]:
     """Pictures of any number of channels as RGB, in the same dtype and range.
 
-    1 channel is shown grey; 2 as red and green; of more than 3 the first three.
+    1 channel is shown gray; 2 as red and green; of more than 3 the first three.
 
     Args:
         pictures: [H, W], [H, W, C] or [N, H, W, C].

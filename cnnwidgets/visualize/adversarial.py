@@ -91,7 +91,7 @@ def adversarial(
         picture: a path, bytes, a PIL image or an array; for a model of several inputs a list or dict of them: the first
             picture is nudged.
         target: a class index or name; `None` pushes away from the top class.
-        epsilon: the budget, in units of 0..1, rounded to whole grey levels of 255, at least one.
+        epsilon: the budget, in units of 0..1, rounded to whole gray levels of 255, at least one.
         steps: 1 to 2048; a run never ends early.
         method: "momentum_sign" climbs the gradient (Dong et al., arXiv:1710.06081; with one step that of Goodfellow et
             al., arXiv:1412.6572); "random_search" draws noise of the same size and keeps the best, for comparison.
@@ -215,7 +215,7 @@ class NudgePlan:
             )
 
     def _note(self, frame: Frame) -> str:
-        moved = np.abs(frame.pictures - self.original).max() * 255  # in grey levels
+        moved = np.abs(frame.pictures - self.original).max() * 255  # in gray levels
         if self.settings.method == "random_search" or moved > 0.5:
             return self.random_note
         still = "No gradient reaches the picture, so it did not move: the network is saturated or inactive here."
@@ -278,5 +278,5 @@ METHODS: dict[str, Callable[[NudgePlan], Iterator[Frame]]] = {
 
 
 def _in_eight_bits(pictures: Any) -> Any:
-    """Pictures 0..1, each number the nearest whole grey level of 255."""
+    """Pictures 0..1, each number the nearest whole gray level of 255."""
     return tf.round(tf.clip_by_value(pictures, 0.0, 1.0) * 255.0) / 255.0

@@ -72,7 +72,7 @@ def ascend(
         transforms: from `cw.transforms`; a jitter of 8 pixels if not given.
         optimizer: from `cw.optimizers`; Adam with .05 if not given.
         start: a picture to begin from, instead of noise.
-        held: for a model of several inputs, what the others get, by name; grey pictures and zeros if not given.
+        held: for a model of several inputs, what the others get, by name; gray pictures and zeros if not given.
         resize: paint at `size` although the network takes one other size only; the picture is resized on its way in.
         seed: the same seed, machine, versions and settings give the same bytes.
 
@@ -195,7 +195,7 @@ def _traced(net: Network, objective: Objective, canvas: Canvas, ascent: Ascent, 
 def _graphs(
     net: Network, terms: tuple[Term, ...], canvas: Canvas, ascent: Ascent, shares: tuple[int, ...]
 ) -> tuple[Any, Any]:
-    """See `_traced`; `shares` are the lengths of the batches."""
+    """The body of `_traced`; `shares` are the lengths of the batches."""
 
     def render(variables: Any) -> Any:
         return tf.concat([ascent.finish(ascent.parametrization.render(v, canvas.shape)) for v in variables], 0)

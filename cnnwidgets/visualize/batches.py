@@ -1,4 +1,4 @@
-"""Many pictures climbed side by side, in batches of one fixed shape, so that none depends on its neighbours."""
+"""Many pictures climbed side by side, in batches of one fixed shape, so that none depends on its neighbors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ class UnitPictures:
     notes: tuple[str, ...]
 
     def __repr__(self) -> str:
-        """One line, not a screen of numbers."""
         noted = sum(bool(note) for note in self.notes)
         return f"UnitPictures({len(self.units)} pictures {self.pictures.shape[1:]}, {noted} with a note)"
 

@@ -1,4 +1,4 @@
-"""Pictures that maximise a class: what the network takes for the most typical goldfish."""
+"""Pictures that maximize a class: what the network takes for the most typical goldfish."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def visualize_classes(
     resize: bool = False,
     seed: int = 0,
 ) -> UnitPictures:
-    """Paint a picture that maximises each class (Simonyan et al., arXiv:1312.6034; Olah et al., Distill 2017).
+    """Paint a picture that maximizes each class (Simonyan et al., arXiv:1312.6034; Olah et al., Distill 2017).
 
     The logit is climbed, wherever the softmax hides, less half the logsumexp of the other logits: the picture becomes
     more of this class rather than less of the others.

@@ -1,6 +1,6 @@
 """Units that stay silent: measure what each really answers, try again, and say why the hopeless ones never fire.
 
-A picture that is not grey is no proof: only the real network's answer to the delivered 8-bit picture counts.
+A picture that is not gray is no proof: only the real network's answer to the delivered 8-bit picture counts.
 """
 
 from __future__ import annotations

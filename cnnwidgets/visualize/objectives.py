@@ -5,7 +5,7 @@
     channel("conv5", range(16))             sixteen pictures at once, each with its own channel
 
 By default a unit is climbed by what stands BEFORE its activation function: a unit whose ReLU is off passes no gradient
-at all, and its picture would stay grey. Each factory gives one term; a sum keeps its terms apart, so that the layer
+at all, and its picture would stay gray. Each factory gives one term; a sum keeps its terms apart, so that the layer
 structure decides what is traced and the numbers (units, weights, places) stay tensors.
 """
 
@@ -99,7 +99,7 @@ class Objective:
 
 
 def channel(layer: str, unit: int | Iterable[int], *, call: int = 0, before_activation: bool = True) -> Objective:
-    """The mean of one channel of a layer's map (activation maximisation, Erhan et al. 2009; Olah et al. 2017).
+    """The mean of one channel of a layer's map (activation maximization, Erhan et al. 2009; Olah et al. 2017).
 
     Args:
         layer: a path.
@@ -126,7 +126,7 @@ def neuron(
 ) -> Objective:
     """One channel at one place of the map; the middle cell if no place is given.
 
-    . . . .       On an even map the cell right of and below the centre is taken.
+    . . . .       On an even map the cell right of and below the center is taken.
     . . . .
     . . X .
     . . . .

@@ -25,7 +25,7 @@ class Optimizer(Protocol):
 
     @property
     def rate(self) -> Rate:
-        """See the class."""
+        """The learning rate: a number, or one for each step."""
 
     def begin(self, variables: Any) -> tuple[Any, ...]:
         """The state before the first step."""
@@ -154,7 +154,7 @@ class MomentumSign:
     decay: float = 1.0
 
     def begin(self, variables: Any) -> tuple[Any, ...]:
-        """No momentum yet, and the ball's centre."""
+        """No momentum yet, and the ball's center."""
         return tf.zeros_like(variables), variables
 
     def step(

@@ -1,7 +1,7 @@
 """The picture as free variables: what is climbed is not the pixels themselves.
 
 A parametrization has two directions: `begin` makes the variables (from noise, or from a picture), `render` turns them
-into pictures. Which one is used changes the picture more than the optimiser does (Olah, Mordvintsev & Schubert,
+into pictures. Which one is used changes the picture more than the optimizer does (Olah, Mordvintsev & Schubert,
 "Feature Visualization", Distill 2017).
 """
 
@@ -58,7 +58,7 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Fourier:
-    """The real Fourier transform of a picture in decorrelated colours, behind a sigmoid.
+    """The real Fourier transform of a picture in decorrelated colors, behind a sigmoid.
 
     Every frequency is scaled by 1 / f^decay, as in natural pictures, so that a step moves large shapes as easily as
     fine grain. The variables are the real and imaginary parts, [N, H, W // 2 + 1, C, 2].
@@ -80,7 +80,7 @@ class Fourier:
         return tf.stack([tf.math.real(spectrum) / scale, tf.math.imag(spectrum) / scale], 1)
 
     def render(self, variables: Any, shape: tuple[int, int, int]) -> Any:
-        """Inverse transform, correlate the colours, sigmoid."""
+        """Inverse transform, correlate the colors, sigmoid."""
         height, width, _ = shape
         real, imaginary = tf.unstack(variables * tf.constant(_spectrum_scale(height, width, self.decay)), axis=1)
         return tf.sigmoid(correlated(tf.signal.irfft2d(tf.complex(real, imaginary), [height, width]) / 4.0))
@@ -116,7 +116,7 @@ class FixedMagnitude:
         return tf.math.angle(spectrum_of(pictures))
 
     def render(self, variables: Any, shape: tuple[int, int, int]) -> Any:
-        """Inverse transform, correlate the colours, bring to the usual contrast, sigmoid."""
+        """Inverse transform, correlate the colors, bring to the usual contrast, sigmoid."""
         height, width, channels = shape
         size = tf.constant(self.spectrum.resized(height, width, channels))
         waves = tf.complex(size * tf.cos(variables), size * tf.sin(variables))
@@ -131,7 +131,7 @@ def pixels() -> Pixels:
 
 
 def natural(pictures: Sequence[object] | None = None) -> FixedMagnitude:
-    """Free phases, fixed magnitudes (MACO, Fel et al., arXiv:2306.06805): the most natural colours, a flat contrast.
+    """Free phases, fixed magnitudes (MACO, Fel et al., arXiv:2306.06805): the most natural colors, a flat contrast.
 
     Args:
         pictures: photographs to take the magnitudes from, in any form that `load_picture` takes; a spectrum that
@@ -141,7 +141,7 @@ def natural(pictures: Sequence[object] | None = None) -> FixedMagnitude:
 
 
 def fourier(decay: float = 1.0) -> Fourier:
-    """Frequencies in decorrelated colours (Olah et al. 2017).
+    """Frequencies in decorrelated colors (Olah et al. 2017).
 
     Args:
         decay: the exponent of 1 / f, 0 to 4; 1.0 suits channels, 1.25 classes, a higher one gives larger shapes.

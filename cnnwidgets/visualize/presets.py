@@ -18,10 +18,10 @@ def _stretch_contrast(pictures: Any) -> Any:
     return tf.clip_by_value((pictures - mean) / (tf.sqrt(variance) + 1e-5 / 255) * 0.1 + 0.5, 0.0, 1.0)
 
 
-# The books count in grey levels of 0..255: their gradient is 1/255 of ours, and so 255 times nearer to their 1e-5.
-_BY_GREY_LEVELS = optimizers.NormalizedGradient(rate=1 / 255, epsilon=255 * 1e-5)
+# The books count in gray levels of 0..255: their gradient is 1/255 of ours, and so 255 times nearer to their 1e-5.
+_BY_GRAY_LEVELS = optimizers.NormalizedGradient(rate=1 / 255, epsilon=255 * 1e-5)
 
-_TEXTBOOK = Ascent(parametrizations.Pixels(), (), _BY_GREY_LEVELS, finish=_stretch_contrast)
+_TEXTBOOK = Ascent(parametrizations.Pixels(), (), _BY_GRAY_LEVELS, finish=_stretch_contrast)
 
 # A picture that still shows its subject when it is cut, resized and a little noisy has it large and in the middle.
 _SUBJECT = (transforms.Crop(0.55, 0.95), transforms.Noise(0.03))

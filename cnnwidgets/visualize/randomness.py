@@ -1,6 +1,6 @@
 """Random numbers from (seed, picture, step) alone: the user's generators are neither read nor moved.
 
-A picture's numbers never depend on its neighbours in a batch, so a unit's picture is the same wherever it stands.
+A picture's numbers never depend on its neighbors in a batch, so a unit's picture is the same wherever it stands.
 """
 
 from __future__ import annotations

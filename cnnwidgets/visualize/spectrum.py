@@ -1,6 +1,6 @@
-"""Frequencies and colours of photographs: how they vary together, and how strong each frequency is.
+"""Frequencies and colors of photographs: how they vary together, and how strong each frequency is.
 
-The colours are used by every Fourier parametrization; the strengths are what the "natural" recipe holds fixed. The
+The colors are used by every Fourier parametrization; the strengths are what the "natural" recipe holds fixed. The
 spectrum that comes with the package was made once, by `scripts/natural_spectrum.py`, from photographs under CC0, so
 that pictures do not depend on what else is installed.
 """
@@ -30,13 +30,13 @@ COLOR_CORRELATION = _COLOR / np.linalg.norm(_COLOR, axis=0).max()
 
 
 def correlated(planes: Any) -> Any:  # [N, C, H, W] -> [N, H, W, C]
-    """From decorrelated colours to red, green and blue; other numbers of channels stay as they are."""
+    """From decorrelated colors to red, green and blue; other numbers of channels stay as they are."""
     logits = tf.transpose(planes, [0, 2, 3, 1])
     return tf.tensordot(logits, tf.constant(COLOR_CORRELATION.T.copy()), 1) if logits.shape[-1] == 3 else logits
 
 
 def spectrum_of(pictures: Any) -> Any:  # [N, H, W, C] -> [N, C, H, W // 2 + 1]
-    """The real Fourier transform of pictures before the sigmoid, in decorrelated colours."""
+    """The real Fourier transform of pictures before the sigmoid, in decorrelated colors."""
     safe = tf.clip_by_value(pictures, 0.01, 0.99)
     logits = tf.math.log(safe / (1 - safe))
     if logits.shape[-1] == 3:
@@ -62,8 +62,8 @@ class Spectrum:
 @functools.lru_cache(maxsize=32)
 def _resized(data: bytes, height: int, width: int, channels: int) -> np.ndarray[Any, Any]:
     kept = np.frombuffer(data, np.float32).reshape(3, SIZE, SIZE // 2 + 1)
-    centred = np.moveaxis(np.fft.fftshift(kept, 1), 0, -1)  # [SIZE, SIZE // 2 + 1, 3]
-    rows = _between(centred, height, SIZE / height * (np.arange(height) - height // 2) + SIZE // 2, 0)
+    centered = np.moveaxis(np.fft.fftshift(kept, 1), 0, -1)  # [SIZE, SIZE // 2 + 1, 3]
+    rows = _between(centered, height, SIZE / height * (np.arange(height) - height // 2) + SIZE // 2, 0)
     both = _between(rows, width // 2 + 1, SIZE / width * np.arange(width // 2 + 1), 1)
     planes = np.fft.ifftshift(np.moveaxis(both, -1, 0), 1)  # [3, H, W // 2 + 1]
     return np.asarray(planes if channels == 3 else np.repeat(planes[:1], channels, 0), np.float32)
@@ -103,7 +103,7 @@ def _crops(picture: np.ndarray[Any, Any], count: int) -> list[np.ndarray[Any, An
 
 
 def measured(crops: np.ndarray[Any, Any]) -> Spectrum:  # [N, SIZE, SIZE, 3]
-    """The mean size of each frequency of crops, in decorrelated colours, before the sigmoid."""
+    """The mean size of each frequency of crops, in decorrelated colors, before the sigmoid."""
     window = np.hanning(SIZE + 1)[:-1]  # a crop does not go on at its other side: without this, edges make a cross
     faded = 0.5 + (crops - crops.mean((1, 2), keepdims=True)) * np.outer(window, window)[..., None]
     sizes = np.abs(np.asarray(spectrum_of(faded.astype(np.float32)))).mean(0)  # [3, SIZE, SIZE // 2 + 1]

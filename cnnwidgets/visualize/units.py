@@ -48,7 +48,7 @@ def visualize_units(
         steps: 1 to 2048; readable at 32, best at 64.
         recipe: "fourier" or "textbook".
         call: which call of a shared layer.
-        held: for a model of several inputs, what the others get, by name; grey pictures and zeros if not given.
+        held: for a model of several inputs, what the others get, by name; gray pictures and zeros if not given.
         resize: paint at `size` although the network takes one other size only; the picture is resized on its way in.
         seed: the same seed, machine, versions and settings give the same bytes.
 

@@ -98,7 +98,6 @@ class Look:
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """One line."""
         return f"Look(step {self.step} of {self.steps}, {[len(column) for column in self.columns]} heatmaps)"
 
 

@@ -109,7 +109,7 @@ class HeatTiles:
 
     @property
     def size(self) -> tuple[int, int]:
-        """See the class."""
+        """The size in pixels of the tiles."""
         height, width = self._cell
         return self.columns * width, self.rows * (height + BAND)
 

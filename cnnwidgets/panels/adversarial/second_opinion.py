@@ -114,7 +114,7 @@ class SecondOpinion(widgets.VBox):
 
     @property
     def is_busy(self) -> bool:
-        """See the class."""
+        """Whether a prediction is being computed."""
         return self._job is not None and not self._job.ended
 
     def allow(self, is_allowed: bool) -> None:

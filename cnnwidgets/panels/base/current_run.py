@@ -32,7 +32,7 @@ class CurrentRun:
 
     @property
     def is_visible(self) -> bool:
-        """See the class."""
+        """Whether the run can be seen on the page."""
         return self._is_visible
 
     @is_visible.setter

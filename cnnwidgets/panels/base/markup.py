@@ -158,8 +158,8 @@ def legend(colors: Sequence[tuple[int, int, int]], hidden: float, low: str, high
     """
     last = len(colors) - 1
     stops = [f"rgb({r},{g},{b}) {100 * i / last:.0f}%" for i, (r, g, b) in enumerate(colors) if i / last >= hidden]
-    grey = [f"var(--jp-layout-color3, #ddd) 0 {100 * hidden:.0f}%"] if hidden > 0 else []
-    scale = ",".join([*grey, *(stops or ["transparent 100%"])])
+    gray = [f"var(--jp-layout-color3, #ddd) 0 {100 * hidden:.0f}%"] if hidden > 0 else []
+    scale = ",".join([*gray, *(stops or ["transparent 100%"])])
     return (
         f'<div class="cnnw-legend" role="img" aria-label="{escape(f"Color scale from {low} to {high}: {words}")}">'
         f'<span>{escape(low)}</span><div style="background:linear-gradient(to right,{scale})"></div>'

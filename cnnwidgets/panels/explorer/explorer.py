@@ -184,15 +184,15 @@ class Explorer(Choice, widgets.VBox):
 
     @property
     def panels(self) -> dict[str, Panel]:
-        """See the class."""
+        """The panels opened so far, by tab."""
         return dict(self._stage.panels)
 
     @property
     def panel(self) -> Panel:
-        """See the class.
+        """The panel of the front tab.
 
         Raises:
-            BadTarget: where this network has no such panel.
+            BadTarget: if this network has no such panel.
         """
         if self._stage.front is None:
             raise BadTarget(f"{self.tab!r} does not work with {self.net.name!r}. Choose another tab or network.")

@@ -55,7 +55,6 @@ class MapsFrame:
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """One line."""
         return f"MapsFrame({self.layer!r}, {list(self.maps.shape)})"
 
     def seen_by(self, row: int, column: int) -> Box | None:

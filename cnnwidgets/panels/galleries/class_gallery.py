@@ -20,7 +20,7 @@ MOST_CLASSES = 16
 
 
 class ClassGallery(TileGallery):
-    """A live gallery: one tile for each class, the picture that maximises it; click one to climb it large.
+    """A live gallery: one tile for each class, the picture that maximizes it; click one to climb it large.
 
     Args:
         net: a Network or a bare Keras model.

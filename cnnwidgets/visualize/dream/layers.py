@@ -28,7 +28,7 @@ class DreamLayers(NamedTuple):
 
 BUNDLED: Mapping[str, Mapping[str, DreamLayers]] = {
     "squeezenet": {
-        "edges": DreamLayers({"fire3_concat": 1.0}, 0.006),  # early layers move many pixels at once: colours burn
+        "edges": DreamLayers({"fire3_concat": 1.0}, 0.006),  # early layers move many pixels at once: colors burn
         "brush": DreamLayers({"fire4_concat": 1.0}, 0.012),
         "eyes": DreamLayers({"fire6_concat": 1.0}),
         "animals": DreamLayers({"fire9_concat": 1.0}),

@@ -76,7 +76,7 @@ def _fits(net: Network, paths: Sequence[str], canvas: Canvas, whole: Size, size:
 
 
 def _has_room(net: Network, paths: Sequence[str], which: int, size: Size, shapes: dict[int, tuple[int, ...]]) -> bool:
-    """See `_fits`; `shapes` are those of the other inputs."""
+    """The body of `_fits`; `shapes` are those of the other inputs."""
     maps: dict[str, list[Any]] = {}
 
     def run() -> None:
