@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from cnnwidgets.atlas.atlas import Atlas, open_atlas
     from cnnwidgets.atlas.rendering import render_atlas
     from cnnwidgets.errors import BadModel, BadPicture, BadTarget, CnnWidgetsError, JobFailed
+    from cnnwidgets.explain import targets
     from cnnwidgets.explain.attribution import attribution
     from cnnwidgets.explain.class_activation_map import Heatmap, class_activation_map
+    from cnnwidgets.explain.unit_attribution import UnitAttribution, unit_attribution
     from cnnwidgets.frame import Frame
     from cnnwidgets.model.backend import limit_gpu
     from cnnwidgets.model.layers import LayerInfo
@@ -64,6 +66,7 @@ _HOMES = {
     "LayerPicker": "panels.layer_picker",
     "Network": "model.network",
     "Prediction": "model.network",
+    "UnitAttribution": "explain.unit_attribution",
     "UnitPictures": "visualize.batches",
     "adversarial": "visualize.adversarial",
     "ascend": "visualize.ascent",
@@ -82,13 +85,15 @@ _HOMES = {
     "render_atlas": "atlas.rendering",
     "rerun": "provenance.rerun",
     "samples": "samples",
+    "targets": "explain.targets",
     "top_patches": "activations.patches",
     "top_units": "activations.feature_maps",
     "transforms": "visualize.transforms",
+    "unit_attribution": "explain.unit_attribution",
     "visualize_classes": "visualize.classes",
     "visualize_units": "visualize.units",
 }
-_MODULES = {"objectives", "optimizers", "parametrizations", "samples", "transforms"}
+_MODULES = {"objectives", "optimizers", "parametrizations", "samples", "targets", "transforms"}
 
 __all__ = [
     "AdversarialPanel",
@@ -110,6 +115,7 @@ __all__ = [
     "LayerPicker",
     "Network",
     "Prediction",
+    "UnitAttribution",
     "UnitPictures",
     "adversarial",
     "ascend",
@@ -128,9 +134,11 @@ __all__ = [
     "render_atlas",
     "rerun",
     "samples",
+    "targets",
     "top_patches",
     "top_units",
     "transforms",
+    "unit_attribution",
     "visualize_classes",
     "visualize_units",
 ]

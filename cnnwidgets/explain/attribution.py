@@ -125,7 +125,7 @@ def attribution_frames(
 ) -> Iterator[HeatmapFrame]:
     """As `attribution`, but of a Probe, which may be asked again, and yield a HeatmapFrame at each step."""
     check_method(method, tuple(METHODS), "attribution")
-    wanted = targets.named(probe.net, target, output, of, against)
+    wanted = probe.named(target, output, of, against)
     how = METHODS[method]
     count = how.samples if samples is None else whole_number("samples", samples, 1, MOST_SAMPLES)
     noise, seed = number("noise", noise, 0, 1), checked_seed(seed)

@@ -13,7 +13,7 @@ from cnnwidgets.explain import class_activation_maps, reachability, targets
 from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, Sight, finish
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.frame import last_of
-from cnnwidgets.model.arguments import check_call, checked_seed, whole_number
+from cnnwidgets.model.arguments import checked_seed, whole_number
 from cnnwidgets.model.geometry.locations import leads_from_tokens
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.picture_size import Size
@@ -100,22 +100,16 @@ def map_frames(
     check_method(method, MAP_METHODS, "class activation map")
     checked_seed(seed)
     channels = whole_number("channels", channels, 1)
-    wanted = targets.named(probe.net, target, output, of, against)
+    wanted = probe.named(target, output, of, against)
     path = reachability.default_layer(probe.net, wanted) if layer is None else probe.net.layer(layer).path
-    calls = _calls(probe.net, path, call)
+    calls = reachability.calls_of(probe.net, path, call)
     works = [class_activation_maps.METHODS[method](probe, path, number, wanted, channels) for number in calls]
     if all(work is None for work in works):
         raise BadTarget(reachability.why_no_gradient(probe.net, wanted, path, call or 0))
-    sights = [_sight(probe, path, number, wanted) for number in calls]
+    sights = [sight_of(probe, path, number, wanted) for number in calls]
     if layer is None and (note := reachability.branch_note(probe.net, wanted)):
         sights = [sight._replace(notes=(*sight.notes, note)) for sight in sights]
     return _one_by_one([work or class_activation_maps.nothing(probe, path) for work in works], sights)
-
-
-def _calls(net: Network, path: str, call: int | None) -> range:
-    info = net.layer(path)
-    first = check_call(info, 0 if call is None else call)
-    return range(info.calls) if call is None else range(first, first + 1)
 
 
 def _one_by_one(works: list[class_activation_maps.Work], sights: list[Sight]) -> Iterator[HeatmapFrame]:
@@ -131,7 +125,8 @@ def _one_by_one(works: list[class_activation_maps.Work], sights: list[Sight]) ->
         finished += (heat,)
 
 
-def _sight(probe: Probe, path: str, call: int, target: targets.Target) -> Sight:
+def sight_of(probe: Probe, path: str, call: int, target: targets.Target) -> Sight:
+    """What a heatmap of a layer's call is of."""
     seen = probe.sees(path, call)
     name = probe.net.inputs[seen[0]].name if len(seen) == 1 else None
     location = probe.location(path, call)
@@ -142,12 +137,12 @@ def _sight(probe: Probe, path: str, call: int, target: targets.Target) -> Sight:
     return Sight(location.placement(probe.sizes[seen[0]]), path, call, name, notes)
 
 
-def noted(heatmaps: Sequence[Heatmap], probe: Probe) -> list[Heatmap]:
-    """The heatmaps with what is to be said of their pictures ("dark: ...") behind what is said of the maps."""
+def noted(found: Sequence[Any], probe: Probe) -> list[Any]:
+    """Heatmaps, or anything with a `note` and an `input`, with what is to be said of their pictures ("dark: ...")."""
     notes = {probe.net.inputs[i].name: note for i, note in probe.notes.items()}
     return [
-        replace(heat, note="; ".join(filter(None, [heat.note, *(notes[n] for n in notes if heat.input in (n, None))])))
-        for heat in heatmaps
+        replace(one, note="; ".join(filter(None, [one.note, *(notes[n] for n in notes if one.input in (n, None))])))
+        for one in found
     ]
 
 

@@ -237,7 +237,7 @@ def _by_component(probe: Probe, path: str, call: int, _target: Target, _channels
 
     note = "not class-specific: it shows what stands out at the layer, for any class"
     notes = (note, *filter(None, [probe.net.random_note(path)]))
-    return Work(1, maps(), float("nan"), Verdict(notes, _silence(activation), "any class"))
+    return Work(1, maps(), float("nan"), Verdict(notes, silence_of(activation), "any class"))
 
 
 METHODS: dict[str, Callable[[Probe, str, int, Target, int], Work | None]] = {
@@ -251,7 +251,7 @@ METHODS: dict[str, Callable[[Probe, str, int, Target, int], Work | None]] = {
 def _work(probe: Probe, target: Target, reading: Reading, steps: int, maps: Iterator[Array], activation: Array) -> Work:
     about = targets.describe(probe.net, target, int(reading.unit[0]))
     notes, other = targets.notes(probe.net, target, reading), targets.other(probe.net, target)
-    return Work(steps, maps, float(reading.value[0]), Verdict(notes, _silence(activation), about, other))
+    return Work(steps, maps, float(reading.value[0]), Verdict(notes, silence_of(activation), about, other))
 
 
 def nothing(probe: Probe, path: str) -> Work:
@@ -261,7 +261,8 @@ def nothing(probe: Probe, path: str) -> Work:
     return Work(1, iter([np.zeros(shape, np.float32)]), float("nan"), Verdict((), silence, "the target"))
 
 
-def _silence(activation: Array) -> str:
+def silence_of(activation: Array) -> str:
+    """Why a layer has no evidence at all: it is zero, or nothing depends on it."""
     if not activation.any():
         return "dead: the layer is zero everywhere for this picture; choose another layer"
     return "zero: nothing at this layer changes the target, whose gradient here is zero; choose a later layer"

@@ -63,7 +63,7 @@ def hide_place(
     """
     probe = Probe(net, picture, size)
     which = probe.net.picture_inputs[0] if which is None else which
-    wanted = targets.named(probe.net, target, output)
+    wanted = probe.named(target, output)
     mask, square = _with_square(probe.pictures[which].shape[1:3], place)
     copies = probe.behind({which: mask[None]})  # [1, H, W, C] each
     if wanted.function is not None or not probe.net.outputs[wanted.output].is_class_scores:

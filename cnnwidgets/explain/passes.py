@@ -16,7 +16,7 @@ from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
 from cnnwidgets.explain import target_function, targets, traced_passes
 from cnnwidgets.explain.guided_relu import Guidance
 from cnnwidgets.explain.target_function import RETURN_ONE
-from cnnwidgets.explain.targets import Reading, Target
+from cnnwidgets.explain.targets import CHOSEN, Reading, Target
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import compiled, tf
 from cnnwidgets.model.canvas import Canvas
@@ -32,7 +32,7 @@ MOST_COPIES = 16  # of the pictures, in one device call
 MOST_CHANNELS, MOST_NUMBERS = 128, 2**23  # that are switched off in one device call, each in a copy of the layer
 USUAL = (224, 224)  # pixels of the picture that a network is measured with
 GRAY = np.float32(0.5)  # what a covered pixel shows
-CLASSES, SCALE = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.float32)
+SCALE = tf.TensorSpec([], tf.float32)
 CHANNELS = tf.TensorSpec([None], tf.int32)
 
 
@@ -74,6 +74,14 @@ class Probe:
         self.net.check_weights()
         self._seen: dict[str, list[Any]] = {}
 
+    def named(self, target: object, output: int | str | None, of: object = "logit", against: object = None) -> Target:
+        """As `targets.named`, for the size of this picture.
+
+        Raises:
+            BadTarget: also for a region that does not fit the picture.
+        """
+        return targets.named(self.net, target, output, of, against).placed(self.sizes[self.net.picture_inputs[0]])
+
     def location(self, path: str, call: int) -> Location:
         """Where the cells of a layer's call look in the first picture that it sees."""
         which = self.sees(path, call)[0]
@@ -113,31 +121,69 @@ class Probe:
 
     def values(self, target: Target, copies: Mapping[int, Array] | None = None) -> Reading:
         """The target of the pictures, or of copies [N, H, W, C] for each picture input."""
-        ask = self._traced(functools.partial(traced_passes.values, self.net, target.structure), CLASSES)
+        ask = self._traced(functools.partial(traced_passes.values, self.net, target.structure), CHOSEN)
         feed = self._repeated(copies)
-        return self._checked(self._run(ask, target, feed, tf.constant(target.classes)), feed, len(feed[0]), target)
+        return self._checked(self._run(ask, target, feed, target.chosen), feed, len(feed[0]), target)
 
     def slopes(self, target: Target, copies: Mapping[int, Array] | None = None, guided: bool = False) -> Slopes:
         """The target's gradient by each picture input, [N, H, W, C]."""
-        ask = self._traced(functools.partial(traced_passes.slopes, self.net, target.structure, guided), CLASSES, SCALE)
-        return self._scaled(ask, target, self._repeated(copies), tf.constant(target.classes))
+        ask = self._traced(functools.partial(traced_passes.slopes, self.net, target.structure, guided), CHOSEN, SCALE)
+        return self._scaled(ask, target, self._repeated(copies), target.chosen)
 
     def slope_at(self, path: str, call: int, target: Target) -> Slopes:
         """The target's gradient by what one call of a layer puts out, [1, h, w, C]."""
         activation = self.activations(path)[call]
         tokens = self.location(path, call).tokens
         build = functools.partial(traced_passes.slope_at, self.net, path, call, target.structure, tokens)
-        ask = self._traced(build, _like(activation), CLASSES, SCALE)
-        return self._scaled(ask, target, self.feed, activation, tf.constant(target.classes))
+        ask = self._traced(build, _like(activation), CHOSEN, SCALE)
+        return self._scaled(ask, target, self.feed, activation, target.chosen)
+
+    def has_rows(self, path: str) -> bool:
+        """Whether a layer's output has rows and columns on the picture; tokens may have them."""
+        axes = len(self.net.layer(path).output_shape)
+        if axes not in (2, 3):
+            return False
+        location = self.location(path, 0)
+        return location.kind != NOWHERE or (axes == 3 and bool(location.guessed))
+
+    def unit_activations(self, path: str) -> list[Any]:
+        """As `activations`, but of any layer: [1, positions, 1, units] where it has no rows and columns."""
+        if self.has_rows(path):
+            return self.activations(path)
+        if path not in self._seen:
+            found = self._traced(functools.partial(traced_passes.unit_activations, self.net, path))(self.feed)
+            if not all(np.isfinite(one).all() for one in found):
+                raise BadModel(self.net.why_not_finite())
+            self._seen[path] = list(found)
+        return self._seen[path]
+
+    def unit_slopes(self, path: str, call: int, target: Target) -> Slopes:
+        """The target's gradient by what one call of any layer puts out, in the shape of `unit_activations`."""
+        if self.has_rows(path):
+            return self.slope_at(path, call, target)
+        activation = self.unit_activations(path)[call]
+        build = functools.partial(traced_passes.slope_at, self.net, path, call, target.structure)
+        in_a_row = tf.TensorSpec([1, None, 1, activation.shape[-1]], tf.float32)
+        ask = self._traced(build, in_a_row, CHOSEN, SCALE)
+        return self._scaled(ask, target, self.feed, activation, target.chosen)
+
+    def runner_up(self, target: Target) -> int:
+        """The class with the highest logit besides the target's own, where the target is explained."""
+        logits = self._traced(functools.partial(traced_passes.class_scores, self.net, target.output))(self.feed)
+        rows = logits.numpy()[0].reshape(-1, logits.shape[-1])
+        weights = np.ravel(target.where) if target.where.size == len(rows) and target.where.any() else None
+        means = np.average(rows, 0, weights)
+        means[target.unit] = -np.inf
+        return int(means.argmax())
 
     def without(self, path: str, call: int, target: Target, channels: Sequence[int]) -> Array:
         """The target with one channel of a layer's call at zero, for each of the channels: [N]."""
         activation = self.activations(path)[call]
         tokens = self.location(path, call).tokens
         build = functools.partial(traced_passes.without, self.net, path, call, target.structure, tokens)
-        ask = self._traced(build, _like(activation), CHANNELS, CLASSES)
+        ask = self._traced(build, _like(activation), CHANNELS, CHOSEN)
         off = tf.constant(np.asarray(channels, np.int32))
-        read = self._run(ask, target, self.feed, activation, off, tf.constant(target.classes))
+        read = self._run(ask, target, self.feed, activation, off, target.chosen)
         reading = self._checked(read, self.feed, len(channels), target)
         return np.asarray(reading.value)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain import targets
 from cnnwidgets.explain.targets import Target
 from cnnwidgets.explain.traced_passes import OTHER_METHODS
+from cnnwidgets.model.arguments import check_call
 from cnnwidgets.model.backend import compiled, keras, tf
 from cnnwidgets.model.geometry.locations import GRID, SPREAD, USUAL, leads_from_tokens, locate, seen_input
 from cnnwidgets.model.graph import ancestors, descendants
@@ -98,6 +97,17 @@ def _no_map(net: Network) -> str:
     )
 
 
+def calls_of(net: Network, path: str, call: int | None) -> range:
+    """The calls of a layer that are explained: all of them, or the one that the user names.
+
+    Raises:
+        BadTarget: for a call that does not exist.
+    """
+    info = net.layer(path)
+    first = check_call(info, 0 if call is None else call)
+    return range(info.calls) if call is None else range(first, first + 1)
+
+
 def leads_to(net: Network, target: Target, path: str, call: int) -> bool:
     """Whether the target depends on what a layer's call puts out."""
     any_unit = target.structure
@@ -135,7 +145,8 @@ def _look(net: Network, target: Target, look: Callable[[_Run], Any]) -> Any:
         feed = [tf.raw_ops.Placeholder(dtype=tf.float32, shape=[None, *info.fed_shape]) for info in net.inputs]
         with net.record(net.layers_by_path, activations=True) as recording:
             outputs = net.call(feed)
-            value = targets.read(net, target, outputs, recording, tf.constant(np.maximum(target.classes, 0))).value
+            chosen = target.chosen._replace(classes=tf.maximum(target.chosen.classes, 0))
+            value = targets.read(net, target, outputs, recording, chosen).value
         last = outputs[target.output] if target.function is None else value
         found.append(
             look(_Run({i: feed[i] for i in net.picture_inputs}, recording.order, recording.calls, value, last))

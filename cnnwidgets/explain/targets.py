@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain import target_function
+from cnnwidgets.explain.regions import Region, check_dense, region
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.outputs import behind, find
+from cnnwidgets.model.outputs import OutputInfo, behind, find
 from cnnwidgets.model.recording import Recording
+
+__all__ = ["Reading", "Region", "Target", "named", "notes", "read", "region", "settled"]
 
 TOP = -1  # a unit that stands for the top class
 OF = ("logit", "log_odds")  # what of a class is explained
 SURE = 1 - 1e-6  # from here on softmax and sigmoid pass hardly any gradient in float32
 TINY = 1e-30  # of a probability whose logarithm is taken
+NOWHERE = 0.5  # weight of each position where the class is the prediction at none of them
+EVERYWHERE = np.zeros((1, 1), np.float32)  # stands for the pixels whose prediction the class is
+
+
+class Chosen(NamedTuple):
+    """What a graph is told of a target, as tensors.
+
+    Attributes:
+        classes: int32 [1 + k]: the class, or TOP, and the k classes that it is compared with.
+        where: float32 [h, w], how much each position of a dense output counts; zeros for those whose prediction the
+            class is.
+    """
+
+    classes: Any
+    where: Any
+
+
+CHOSEN = Chosen(tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.float32))  # for tracing
 
 
 @dataclass(frozen=True)
@@ -33,6 +54,8 @@ class Target:
         takes_all: whether the function is given all outputs, in the model's own structure.
         of: what of the class: "logit", or "log_odds", its logit less the log-sum-exp of the other logits.
         against: classes whose mean is subtracted.
+        where: [h, w], for a dense output: how much each position counts; zeros for those whose prediction the class is.
+        region: the part of the picture that the user gave; `where` follows from it and from the picture's size.
     """
 
     output: int = 0
@@ -41,16 +64,26 @@ class Target:
     takes_all: bool = False
     of: str = "logit"
     against: tuple[int, ...] = ()
+    where: Array = field(default_factory=lambda: EVERYWHERE, compare=False, repr=False)
+    region: Region | None = field(default=None, compare=False)
 
     @property
     def structure(self) -> Target:
-        """What a graph is traced for; the classes are a tensor in it."""
-        return replace(self, unit=TOP, against=self.against and (TOP,))
+        """What a graph is traced for; classes and positions are tensors in it."""
+        return replace(self, unit=TOP, against=self.against and (TOP,), where=EVERYWHERE, region=None)
 
     @property
-    def classes(self) -> Array:
-        """int32 [1 + classes it is compared with]: what `read` takes."""
-        return np.array([self.unit, *self.against], np.int32)
+    def chosen(self) -> Chosen:
+        """What `read` takes."""
+        return Chosen(tf.constant(np.array([self.unit, *self.against], np.int32)), tf.constant(self.where))
+
+    def placed(self, size: tuple[int, int]) -> Target:
+        """The same target for a picture of (height, width), where a region of it is explained.
+
+        Raises:
+            BadTarget: for a region that does not fit the picture.
+        """
+        return self if self.region is None else replace(self, where=self.region.on(size))
 
 
 class Reading(NamedTuple):
@@ -60,17 +93,19 @@ class Reading(NamedTuple):
         value: the number itself, float32.
         unit: which class it stands for.
         probability: of that class, where a softmax or sigmoid follows; else NaN.
+        where: [N, h, w], how much each position of a dense output counts; [N, 1, 1] for other outputs.
     """
 
     value: Any
     unit: Any
     probability: Any
+    where: Any
 
 
 def named(
     net: Network, target: object, output: int | str | None, of: object = "logit", against: object = None
 ) -> Target:
-    """The target that the user means: a class index or name, a function of the model's output, or `None` for the top.
+    """The target that the user means: a class index or name, a Region, a function of the output, or `None` for the top.
 
     Raises:
         BadTarget: for a class or an output that does not exist, an `of` other than "logit" and "log_odds", an `against`
@@ -79,9 +114,14 @@ def named(
     index = find(output, net.outputs)
     if not isinstance(of, str) or of not in OF:
         raise BadTarget(f'of must be "logit" or "log_odds", got {quoted(of)}.')
+    part = target if isinstance(target, Region) else None
+    if part is not None:
+        check_dense(net.outputs[index])
+        target = part.target
     if not callable(target):
         unit = TOP if target is None else net.class_index(target, index)
-        return _not_against_itself(Target(index, unit, None, False, of, _rivals(net, against, index)))
+        against = _rivals(net, against, index)
+        return _not_against_itself(Target(index, unit, None, False, of, against, region=part))
     if of != OF[0] or against is not None:
         name = "against" if against is not None else "of"
         raise BadTarget(
@@ -125,11 +165,12 @@ def describe(net: Network, target: Target, unit: int) -> str:
     info = net.outputs[target.output]
     name = net.class_name(unit, target.output)
     name = repr(name) if info.is_class_scores else f"the {name}"
+    name = name if target.region is None else f"{name} in the region"
     rivals = ", ".join(repr(net.class_name(one)) for one in target.against[:3])
     return f"{name} rather than {rivals}" if rivals else name
 
 
-def read(net: Network, target: Target, outputs: Sequence[Any], recording: Recording, classes: Any) -> Reading:
+def read(net: Network, target: Target, outputs: Sequence[Any], recording: Recording, chosen: Chosen) -> Reading:
     """The target of each picture, inside a graph.
 
     Args:
@@ -137,30 +178,68 @@ def read(net: Network, target: Target, outputs: Sequence[Any], recording: Record
         target: what is read.
         outputs: what `net.call` gave, under a recording of activations.
         recording: that recording.
-        classes: int32 [1 + k]: the class, or TOP, and the k classes that it is compared with.
+        chosen: the classes and positions, as tensors.
     """
     if target.function is not None:
         one = [outputs[target.output]]
         given, nested = (list(outputs), net.as_returned) if target.takes_all else (one, lambda flat: flat[0])
         value = target_function.values(target.function, given, nested)
-        return Reading(value, tf.fill(tf.shape(value), TOP), tf.fill(tf.shape(value), float("nan")))
+        nothing = tf.fill(tf.shape(value), float("nan"))
+        return Reading(value, tf.fill(tf.shape(value), TOP), nothing, nothing[:, None, None])
+    info = net.outputs[target.output]
     logits, squashed_by = behind(outputs[target.output], recording)
-    logits = _for_each_class(tf.cast(logits, tf.float32), net.outputs[target.output].is_decision)  # [N, K]
-    top = tf.argmax(logits, -1, tf.int32)  # [N]
-    units = tf.where(classes[0] < 0, top, classes[0])
-    value = tf.gather(logits, units, batch_dims=1)
+    rows = _rows(tf.cast(logits, tf.float32), info.is_decision)  # [N, h, w, K]
+    units, where = _units_and_positions(rows, squashed_by, info, chosen)  # [N], [N, h, w]
+    each = tf.repeat(units, tf.shape(rows)[1] * tf.shape(rows)[2])[:, None]  # [N * h * w, 1]
+    flat = tf.reshape(rows, [-1, tf.shape(rows)[-1]])  # [N * h * w, K]
+    value = tf.gather(flat, each, batch_dims=1)
     if squashed_by == "sigmoid":
         probability = tf.sigmoid(value)
     elif squashed_by:
-        probability = tf.gather(tf.nn.softmax(logits), units, batch_dims=1)
+        probability = tf.gather(tf.nn.softmax(flat), each, batch_dims=1)
     else:
         probability = tf.fill(tf.shape(value), float("nan"))
-    if target.of == "log_odds" and squashed_by != "sigmoid" and logits.shape[-1] != 1:
-        value = _log_odds(logits, units[:, None], squashed_by)[:, 0]
+    if target.of == "log_odds" and squashed_by != "sigmoid" and rows.shape[-1] != 1:
+        value = _log_odds(flat, each, squashed_by)
     if target.against:
-        rivals = tf.repeat(classes[None, 1:], tf.shape(logits)[0], 0)  # [N, k]
-        value -= tf.reduce_mean(tf.gather(logits, rivals, batch_dims=1), -1)
-    return Reading(value, units, probability)
+        value -= tf.reduce_mean(tf.gather(flat, chosen.classes[1:], axis=1), -1, keepdims=True)
+    return Reading(_mean(value, where), units, _mean(probability, where), where)
+
+
+def _rows(logits: Any, is_decision: bool) -> Any:  # [N, ..., K] -> [N, h, w, K]
+    """Logits as rows and columns, one of each where the output is not dense, the mean over the positions of a sequence.
+
+    One sigmoid is evidence for its class 1 and against its class 0.
+    """
+    logits = tf.concat([-logits, logits], -1) if is_decision else logits
+    if logits.shape.rank == 4:
+        return logits
+    return tf.reduce_mean(logits, list(range(1, logits.shape.rank - 1)))[:, None, None]
+
+
+def _units_and_positions(rows: Any, squashed_by: str, info: OutputInfo, chosen: Chosen) -> tuple[Any, Any]:
+    """[N] class of each picture, and [N, h, w] how much each position counts: all of them where none predicts it."""
+    given = tf.reduce_max(chosen.where) > 0
+    part = tf.image.resize(chosen.where[None, ..., None], tf.shape(rows)[1:3], "area")[..., 0]  # [1, h, w]
+    part = tf.where(given, tf.repeat(part, tf.shape(rows)[0], 0), 1.0)  # [N, h, w]
+    is_dense = info.is_class_scores and rows.shape.rank == 4 and len(info.shape) == 3
+    if not is_dense:
+        shown = rows
+    elif squashed_by == "sigmoid" and not info.is_decision:
+        shown = tf.cast(rows > 0, tf.float32)  # each class is decided on its own
+    else:
+        shown = tf.one_hot(tf.argmax(rows, -1, tf.int32), rows.shape[-1])
+    top = tf.argmax(tf.einsum("nhwk,nhw->nk", shown, part), -1, tf.int32)
+    units = tf.where(chosen.classes[0] < 0, top, chosen.classes[0])  # [N]
+    if not is_dense:
+        return units, part
+    predicted = tf.gather(tf.transpose(shown, [0, 3, 1, 2]), units, batch_dims=1)  # [N, h, w]
+    is_nowhere = tf.reduce_max(predicted, [1, 2], keepdims=True) <= 0
+    return units, tf.where(given, part, tf.where(is_nowhere, NOWHERE, predicted))
+
+
+def _mean(values: Any, where: Any) -> Any:  # [N * h * w, 1], [N, h, w] -> [N]
+    return tf.einsum("nhw,nhw->n", tf.reshape(values, tf.shape(where)), where) / tf.reduce_sum(where, [1, 2])
 
 
 def _log_odds(logits: Any, units: Any, squashed_by: str) -> Any:  # [N, K], [N, M] -> [N, M]
@@ -173,25 +252,34 @@ def _log_odds(logits: Any, units: Any, squashed_by: str) -> Any:  # [N, K], [N, 
     return tf.gather(logits, units, batch_dims=1) - tf.reduce_logsumexp(others, -1)
 
 
-def _for_each_class(logits: Any, is_decision: bool) -> Any:  # [N, ..., K] -> [N, K]
-    """The mean over positions; one sigmoid speaks for its class 1 and against its class 0."""
-    logits = tf.reduce_mean(logits, list(range(1, logits.shape.rank - 1)))
-    return tf.concat([-logits, logits], -1) if is_decision else logits
-
-
 def settled(target: Target, reading: Reading) -> Target:
-    """The target with its class fixed as it was read: what is the top class of one picture stays so for its copies.
+    """The target with its class and positions fixed as they were read: copies of a picture are asked for the same.
 
     Raises:
         BadTarget: where that class is among those it is compared with.
     """
-    return _not_against_itself(replace(target, unit=int(np.asarray(reading.unit)[0])))
+    unit, where = int(np.asarray(reading.unit)[0]), np.asarray(reading.where)[0]
+    return _not_against_itself(replace(target, unit=unit, where=where if where.size > 1 else EVERYWHERE))
+
+
+def of_class(target: Target, unit: int) -> Target:
+    """The same number of another class."""
+    return replace(target, unit=unit)
 
 
 def notes(net: Network, target: Target, reading: Reading) -> tuple[str, ...]:
     """What is to be known about a number: that it is random, or that its softmax or sigmoid is saturated."""
     random = net.random_note() if target.takes_all else net.random_note(output=target.output)
-    return (*filter(None, [random]), *_certainty(reading, target))
+    return (*filter(None, [random]), *_absence(net, target, reading), *_certainty(reading, target))
+
+
+def _absence(net: Network, target: Target, reading: Reading) -> tuple[str, ...]:
+    """A note where a class of a dense output is predicted at no position."""
+    where = np.asarray(reading.where)[0]
+    if target.region is not None or where.size == 1 or not (where == NOWHERE).all():
+        return ()
+    about = describe(net, target, int(np.asarray(reading.unit)[0]))
+    return (f"not predicted: {about} is the prediction of no pixel, so its mean over all pixels is explained",)
 
 
 def _certainty(reading: Reading, target: Target) -> tuple[str, ...]:

@@ -36,28 +36,44 @@ def activations(net: Network, path: str) -> Pass:
     return run
 
 
-def values(net: Network, target: Target) -> Pass:
-    """`f(feed, classes)`: the target's Reading."""
+def unit_activations(net: Network, path: str) -> Pass:
+    """`f(feed)`: what each call of a layer puts out, whatever its axes, float32 [N, positions, 1, units]."""
 
-    def run(feed: Any, classes: Any) -> Reading:
+    def run(feed: Any) -> Any:
+        with net.record([path]) as recording:
+            net.call(feed)
+        return [_in_positions(recording.activation(path, call)) for call in range(len(recording.calls[path]))]
+
+    return run
+
+
+def class_scores(net: Network, output: int) -> Pass:
+    """`f(feed)`: the logits of an output, [N, ..., K]."""
+    return lambda feed: net.logits(feed, output)
+
+
+def values(net: Network, target: Target) -> Pass:
+    """`f(feed, chosen)`: the target's Reading."""
+
+    def run(feed: Any, chosen: Any) -> Reading:
         with net.record(activations=True) as recording:
-            return targets.read(net, target, net.call(feed), recording, classes)
+            return targets.read(net, target, net.call(feed), recording, chosen)
 
     return run
 
 
 def slopes(net: Network, target: Target, guided: bool) -> tuple[Pass, list[bool]]:
-    """`f(feed, classes, scale)`: the Reading, its gradient by each picture, and what was guided.
+    """`f(feed, chosen, scale)`: the Reading, its gradient by each picture, and what was guided.
 
     Returns:
         The pass, and a list which holds after tracing whether any gradient comes through to each picture.
     """
     comes_through: list[bool] = []
 
-    def run(feed: Any, classes: Any, scale: Any) -> Any:
+    def run(feed: Any, chosen: Any, scale: Any) -> Any:
         graph = tf.compat.v1.get_default_graph()
         with guided_relu_.guided_relus(graph) if guided else contextlib.nullcontext():
-            reading = values(net, target)(feed, classes)
+            reading = values(net, target)(feed, chosen)
         pictures = [feed[i] for i in net.picture_inputs]
         guidance = guided_relu_.survey(graph, pictures, reading.value) if guided else guided_relu_.Guidance()
         return reading, _gradients(reading.value, pictures, scale, comes_through), tf.constant(guidance, tf.int32)
@@ -66,7 +82,7 @@ def slopes(net: Network, target: Target, guided: bool) -> tuple[Pass, list[bool]
 
 
 def slope_at(net: Network, path: str, call: int, target: Target, tokens: Sequence[int] = ()) -> tuple[Pass, list[bool]]:
-    """`f(feed, activation, classes, scale)`: as `slopes`, by what one call of a layer puts out.
+    """`f(feed, activation, chosen, scale)`: as `slopes`, by what one call of a layer puts out.
 
     Args:
         net: the network.
@@ -77,8 +93,8 @@ def slope_at(net: Network, path: str, call: int, target: Target, tokens: Sequenc
     """
     comes_through: list[bool] = []
 
-    def run(feed: Any, activation: Any, classes: Any, scale: Any) -> Any:
-        reading = _from(net, path, call, target, feed, activation, classes, tokens)
+    def run(feed: Any, activation: Any, chosen: Any, scale: Any) -> Any:
+        reading = _from(net, path, call, target, feed, activation, chosen, tokens)
         guidance = tf.constant(guided_relu_.Guidance(), tf.int32)
         return reading, _gradients(reading.value, [activation], scale, comes_through), guidance
 
@@ -86,29 +102,30 @@ def slope_at(net: Network, path: str, call: int, target: Target, tokens: Sequenc
 
 
 def without(net: Network, path: str, call: int, target: Target, tokens: Sequence[int] = ()) -> Pass:
-    """`f(feed, activation, channels, classes)`: the Reading without each channel [N] of the activation [1, ...]."""
+    """`f(feed, activation, channels, chosen)`: the Reading without each channel [N] of the activation [1, ...]."""
 
-    def run(feed: Any, activation: Any, channels: Any, classes: Any) -> Reading:
+    def run(feed: Any, activation: Any, channels: Any, chosen: Any) -> Reading:
         keep = 1.0 - tf.one_hot(channels, tf.shape(activation)[-1])  # [N, C]
         copies = [tf.repeat(tensor, tf.shape(channels)[0], 0) for tensor in feed]
-        return _from(net, path, call, target, copies, activation * keep[:, None, None, :], classes, tokens)
+        return _from(net, path, call, target, copies, activation * keep[:, None, None, :], chosen, tokens)
 
     return run
 
 
 def _from(
-    net: Network, path: str, call: int, target: Target, feed: Any, activation: Any, classes: Any, tokens: Sequence[int]
+    net: Network, path: str, call: int, target: Target, feed: Any, activation: Any, chosen: Any, tokens: Sequence[int]
 ) -> Reading:
     """The target where a layer's call puts out this activation, whatever lies before it."""
 
     def put(output: Any) -> Any:
         leaves = keras.tree.flatten(output)
-        cells = tf.cast(_as_layer_has_it(net, path, activation), leaves[0].dtype)
-        leaves[0] = _in_tokens(leaves[0], cells, tokens) if tokens else cells
+        cells = tf.cast(activation, leaves[0].dtype)
+        has = _as_layer_has_it
+        leaves[0] = _in_tokens(leaves[0], cells, tokens) if tokens else has(net, path, cells, leaves[0])
         return keras.tree.pack_sequence_as(output, leaves)
 
     with net.record([path], True, {(path, call): put}) as recording:
-        return targets.read(net, target, net.call(feed), recording, classes)
+        return targets.read(net, target, net.call(feed), recording, chosen)
 
 
 def _gradients(read: Any, sources: Sequence[Any], scale: Any, comes_through: list[bool]) -> list[Any]:
@@ -124,8 +141,17 @@ def _gradients(read: Any, sources: Sequence[Any], scale: Any, comes_through: lis
     ]
 
 
-def _as_layer_has_it(net: Network, path: str, x: Any) -> Any:  # [N, h, w, C] -> as the layer has it
-    return tf.transpose(x, [0, 3, 1, 2]) if net.layer(path).channel_axis == 1 else x
+def _in_positions(x: Any) -> Any:  # [N, ..., C] -> [N, positions, 1, C]
+    positions = tf.reduce_prod(tf.shape(x)[1:-1])  # 1 for [N, C]
+    return tf.reshape(x, [tf.shape(x)[0], positions, 1, x.shape[-1]])
+
+
+def _as_layer_has_it(net: Network, path: str, x: Any, like: Any) -> Any:  # [N, h, w, C] -> as the layer has it
+    is_first = net.layer(path).channel_axis == 1
+    if x.shape[2] == 1:  # positions that are not in rows and columns: see `unit_activations`
+        shape = tf.gather(tf.shape(like), [0, 2, 3, 1]) if is_first else tf.shape(like)
+        x = tf.reshape(x, tf.concat([tf.shape(x)[:1], shape[1:]], 0))
+    return tf.transpose(x, [0, 3, 1, 2]) if is_first else x
 
 
 def _in_tokens(output: Any, cells: Any, tokens: Sequence[int]) -> Any:  # [N, T, C], [N, h, w, C] -> [N, T, C]

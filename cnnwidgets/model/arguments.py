@@ -22,13 +22,14 @@ def whole_number(name: str, value: object, least: int = 0, most: int | None = No
     Raises:
         BadTarget: for anything else, with the range.
     """
-    if _is_whole(value) and least <= value and (most is None or value <= most):
+    if is_whole(value) and least <= value and (most is None or value <= most):
         return int(value)
     reach = f"from {least} to {most}" if most is not None else f"of at least {least}"
     raise BadTarget(f"{name} must be an integer {reach}, got {quoted(value)}.")
 
 
-def _is_whole(value: object) -> TypeGuard[int]:
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether this is an integer, Python's or numpy's."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
@@ -107,7 +108,7 @@ def checked_seed(seed: object) -> int:
     Raises:
         BadTarget: for what is no whole number.
     """
-    if _is_whole(seed):
+    if is_whole(seed):
         return int(seed)
     raise BadTarget(f"seed must be an integer, got {quoted(seed)}.")
 
@@ -118,7 +119,7 @@ def check_unit(info: LayerInfo, one: object) -> int:
     Raises:
         BadTarget: for what is no unit of this layer.
     """
-    if _is_whole(one) and 0 <= one < info.units:
+    if is_whole(one) and 0 <= one < info.units:
         return int(one)
     if not info.units:
         raise BadTarget(f"The layer {quoted(info.path)} has no units. Choose another layer.")
@@ -133,7 +134,7 @@ def check_call(info: LayerInfo, call: object) -> int:
     """
     if not info.calls:
         raise BadTarget(f"The layer {quoted(info.path)} is never called, so it has no output. Choose another layer.")
-    if _is_whole(call) and 0 <= call < info.calls:
+    if is_whole(call) and 0 <= call < info.calls:
         return int(call)
     raise BadTarget(f"The layer {quoted(info.path)} has no call {quoted(call)}. Its calls are 0 to {info.calls - 1}.")
 

@@ -33,6 +33,7 @@ from cnnwidgets.model.random_networks import Randomness, randomness_of
 from cnnwidgets.model.recording import Call, Instead, Recording, record
 from cnnwidgets.model.safe_files.model_file import load_model
 from cnnwidgets.model.tracing.graph_cache import Traces
+from cnnwidgets.model.without_units import Kept, Without, forward_without, kept_units
 
 SMALL = 128  # pixels: any network takes pictures of this size
 NAME_IN_A_GRAPH = re.compile(r"[A-Za-z0-9_.\\/>-]+")
@@ -575,7 +576,13 @@ class Network:
         return found[0] if found else ""
 
     def predict(
-        self, picture: object, top: int = 5, output: int | str | None = None, *, size: Size | None = None
+        self,
+        picture: object,
+        top: int = 5,
+        output: int | str | None = None,
+        *,
+        size: Size | None = None,
+        without: Without | None = None,
     ) -> list[Prediction]:
         """The most probable classes of a picture, best first.
 
@@ -586,29 +593,40 @@ class Network:
             output: of a model with several, its index or name.
             size: at which the network looks, if not its own: pixels of the longer side, (height, width) into which the
                 picture fits, or "picture" for the picture's own, up to 1,024 px.
+            without: {path: units}: layers whose units are set to zero, in every call of the layer.
 
         Raises:
             BadPicture: for what is no picture.
-            BadTarget: for an output or a size that does not exist, or a `top` below 1.
+            BadTarget: for an output, size, layer or unit that does not exist, or a `top` below 1.
             BadModel: for a network whose output is not finite.
         """
         top = whole_number("top", top, 1)
-        return self.predictions(self.arrays(picture, size), top, output)
+        kept = kept_units(self, without)
+        return self.predictions(self.arrays(picture, size), top, output, kept)
 
-    def predictions(self, arrays: Sequence[Array], top: int, output: int | str | None = None) -> list[Prediction]:
-        """As `predict`, of what `arrays` gives."""
+    def predictions(
+        self, arrays: Sequence[Array], top: int, output: int | str | None = None, kept: Kept | None = None
+    ) -> list[Prediction]:
+        """As `predict`, of what `arrays` gives; `kept` is what `kept_units` gives."""
         check_eager()
         index = find_output(output, self.outputs)
         feed = [tf.constant(array) for array in arrays]
-        forward = self.traces.get(lambda: compiled(self.call))
         self.check_room(feed)
         self.check_weights()
-        scores = np.asarray(forward(feed)[index], np.float64)[0]
+        scores = np.asarray(self._outputs(feed, kept or {})[index], np.float64)[0]
         if not np.isfinite(scores).all():
             raise BadModel(self.why_not_finite())
         numbers = _shown(scores, self.outputs[index])
         best = np.argsort(-numbers, kind="stable") if self.outputs[index].is_class_scores else np.arange(len(numbers))
         return [Prediction(int(i), self.class_name(int(i), index), float(numbers[i])) for i in best[:top]]
+
+    def _outputs(self, feed: list[Any], kept: Kept) -> list[Any]:
+        """What the model puts out for inputs, without the units that are not kept."""
+        if not kept:
+            return self.traces.get(lambda: compiled(self.call))(feed)  # type: ignore[no-any-return]
+        paths = tuple(sorted(kept))
+        forward = self.traces.get(lambda: compiled(forward_without(self, paths)))
+        return forward(feed, [tf.constant(kept[path]) for path in paths])  # type: ignore[no-any-return]
 
 
 def _checked_names(names: object) -> tuple[str, ...]:

@@ -1,0 +1,274 @@
+"""Which units of a layer carried a decision: each unit's activation times the target's gradient, summed over positions.
+
+The channel attribution of Olah et al., "The Building Blocks of Interpretability" (Distill 2018). The sum over units is
+that of HiResCAM (arXiv:2011.08891).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.explain import reachability, targets
+from cnnwidgets.explain.class_activation_map import noted, sight_of
+from cnnwidgets.explain.class_activation_maps import silence_of
+from cnnwidgets.explain.heatmap import ROUNDING, Heatmap, Sight, Verdict, finish
+from cnnwidgets.explain.passes import Probe
+from cnnwidgets.explain.regions import Region
+from cnnwidgets.explain.targets import Reading, Target
+from cnnwidgets.explain.traced_passes import no_rows
+from cnnwidgets.frame import Array
+from cnnwidgets.model.arguments import check_unit, checked_seed
+from cnnwidgets.model.backend import keras
+from cnnwidgets.model.layers import LayerInfo
+from cnnwidgets.model.network import Network
+from cnnwidgets.model.picture_size import Size
+
+SCORES = "scores: this layer's units are the class scores after the softmax or sigmoid; choose an earlier layer"
+MOST_ALIKE = 0.98  # correlation of the shares of two classes from which on they hardly tell them apart
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class UnitAttribution:
+    """How much each unit of a layer speaks for a target.
+
+    Attributes:
+        path: of the layer.
+        call: which call of the layer, in the order Keras runs them.
+        input: the picture input that this call sees; `None` where it sees several.
+        target: the class index that is explained; the function where the target is one.
+        units: [k] int, 0 to k - 1.
+        shares: [k] float32, signed: the sum over positions of activation * gradient.
+        total: the sum of the shares. Where only linear layers follow, total plus their bias is `value`.
+        value: the target, such as the class's logit.
+        note: "" or what to know about these shares, beginning with a keyword: "dead: ...".
+        parts: [h, w, k] float32, each position's activation * gradient; h = w = 1 for a layer without positions.
+    """
+
+    path: str
+    call: int
+    input: str | None
+    target: int | Callable[[Any], Any]
+    units: Array
+    shares: Array
+    total: float
+    value: float
+    note: str
+    parts: Array = field(repr=False)
+    _info: LayerInfo = field(repr=False)
+    _sight: Sight | None = field(repr=False)
+    _about: str = field(repr=False)
+    _why_no_map: str = field(repr=False)
+
+    def top(self, count: int = 8) -> Array:
+        """[count] unit indices by |share|, the largest first; all of them where there are fewer."""
+        return np.asarray(self.units[np.argsort(-np.abs(self.shares), kind="stable")[: max(0, count)]])
+
+    def at(self, row: int, column: int) -> Array:
+        """[k] float32, the share of each unit at a pixel of the picture; zeros where the layer does not see it.
+
+        Raises:
+            BadTarget: for a layer without rows and columns.
+        """
+        cell = self._placed().placement.cell(row, column)
+        return np.zeros_like(self.shares) if cell is None else self.parts[cell]
+
+    def map(self, unit: int) -> Heatmap:
+        """Where a unit speaks for the target: a Heatmap whose `raw` is its activation * gradient, [h, w].
+
+        Raises:
+            BadTarget: for a unit that does not exist, or a layer without rows and columns.
+        """
+        unit = check_unit(self._info, unit)
+        verdict = Verdict((), f"zero: unit {unit} has no part in {self._about}", self._about)
+        return finish(self.parts[..., unit].astype(np.float64), verdict, self._placed())
+
+    def _placed(self) -> Sight:
+        if self._sight is None:
+            raise BadTarget(self._why_no_map)
+        return self._sight
+
+    def __repr__(self) -> str:
+        """One line, with the strongest units."""
+        top = ", ".join(f"{unit}: {self.shares[unit]:+.3g}" for unit in self.top(3))
+        more = ", ..." if len(self.units) > 3 else ""
+        return f"UnitAttribution({self.path!r}, call {self.call}, input {self.input!r}, {self._about}, {top}{more})"
+
+
+def unit_attribution(
+    net: Network | Any,
+    picture: object,
+    layer: str | None = None,
+    target: int | str | Region | Callable[[Any], Any] | None = None,
+    against: object = None,
+    *,
+    output: int | str | None = None,
+    call: int | None = None,
+    of: str = "logit",
+    size: Size | None = None,
+    seed: int = 0,
+) -> list[UnitAttribution]:
+    """Share a decision out among the units of a layer, one UnitAttribution for each call of the layer.
+
+    Args:
+        net: a Network or a bare Keras model.
+        picture: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict.
+        layer: a path of any layer with units, also one without rows and columns; the last layer before the class
+            scores that still has them, if not given.
+        target: a class index or name; the top class (of one sigmoid: the decision taken) if not given. Or a region, or
+            a function of the model's output, as in `class_activation_map`.
+        against: why the target rather than this class, or these: their mean logit is subtracted.
+        output: of a model with several, its index or name.
+        call: only this call of the layer.
+        of: what of a class is explained: "logit", or "log_odds", the logit less the log-sum-exp of the other logits.
+        size: at which the network looks, if not its own: pixels of the longer side, (height, width) into which the
+            picture fits, or "picture" for the picture's own, up to 1,024 px.
+        seed: taken by every function that computes; nothing here is random.
+
+    Raises:
+        BadTarget: for a layer, class, output or call that does not exist; for a layer without units, one that does not
+            lead to the output, or to which no gradient comes back (and where it is cut).
+        BadPicture: for what is not a picture.
+        BadModel: for a network whose numbers are not finite.
+        JobFailed: where only the gradient is not finite.
+
+    Example:
+        >>> found = unit_attribution(net, picture, target="tabby", against="Egyptian cat")[0]
+        >>> [(unit, found.shares[unit]) for unit in found.top(8)]
+    """
+    return units_of(Probe(net, picture, size), layer, target, against, output=output, call=call, of=of, seed=seed)
+
+
+def units_of(
+    probe: Probe,
+    layer: str | None = None,
+    target: int | str | Region | Callable[[Any], Any] | None = None,
+    against: object = None,
+    *,
+    output: int | str | None = None,
+    call: int | None = None,
+    of: str = "logit",
+    seed: int = 0,
+) -> list[UnitAttribution]:
+    """As `unit_attribution`, but of a Probe, which may be asked again."""
+    checked_seed(seed)
+    wanted = probe.named(target, output, of, against)
+    path = default_layer(probe.net, wanted) if layer is None else probe.net.layer(layer).path
+    calls = reachability.calls_of(probe.net, path, call)
+    if not probe.net.layer(path).units:
+        raise BadTarget(f"The layer {quoted(path)} has no units. Choose another layer.")
+    slopes = {number: probe.unit_slopes(path, number, wanted) for number in calls}
+    if all(one.gradients[0] is None for one in slopes.values()):
+        raise BadTarget(reachability.why_no_gradient(probe.net, wanted, path, call or 0))
+    plain = probe.values(wanted)
+    branch = reachability.branch_note(probe.net, wanted) if layer is None and probe.has_rows(path) else ""
+    found = []
+    for number, (reading, (gradient,), _) in slopes.items():
+        activation = np.asarray(probe.unit_activations(path)[number][0], np.float64)
+        scores = [SCORES] if np.isnan(reading.probability[0]) != np.isnan(plain.probability[0]) else []
+        about = _notes(probe, path, number, wanted, plain, activation, gradient)
+        notes = (*scores, *about, *filter(None, [branch]))
+        found.append(_shared_out(probe, path, number, wanted, plain, activation, gradient, notes))
+    return noted(found, probe)
+
+
+def default_layer(net: Network, target: Target) -> str:
+    """The default layer of a heatmap; where none has rows and columns, the last dense one before the class scores.
+
+    Raises:
+        BadTarget: where there is no such layer either.
+    """
+    try:
+        return reachability.default_layer(net, target)
+    except BadTarget:
+        dense = [info for info in net.layers if info.kind == "dense" and info.units and info.calls]
+        leading = [info.path for info in dense if reachability.leads_to(net, target, info.path, 0)]
+        if leading and _is_the_scores(net, target, leading[-1]):
+            leading.pop()
+        if not leading:
+            raise
+        return leading[-1]
+
+
+def _is_the_scores(net: Network, target: Target, path: str) -> bool:
+    """Whether a dense layer's output is the logits; one with a softmax of its own is not on the way to its logits."""
+    is_linear = getattr(net.layers_by_path[path], "activation", None) is keras.activations.linear
+    return is_linear and net.layer(path).units == (net.outputs[target.output].shape[-1:] or (1,))[0]
+
+
+def _shared_out(
+    probe: Probe,
+    path: str,
+    call: int,
+    target: Target,
+    reading: Reading,
+    activation: Array,
+    gradient: Array | None,
+    notes: tuple[str, ...],
+) -> UnitAttribution:
+    parts = np.zeros_like(activation) if gradient is None else activation * np.asarray(gradient[0], np.float64)
+    shares = parts.sum((0, 1)).astype(np.float32)  # [h, w, k] -> [k]
+    unit = int(reading.unit[0])
+    seen, info = probe.sees(path, call), probe.net.layer(path)
+    has_rows = probe.has_rows(path)
+    return UnitAttribution(
+        path=path,
+        call=call,
+        input=probe.net.inputs[seen[0]].name if len(seen) == 1 else None,
+        target=unit if target.function is None else target.function,
+        units=np.arange(len(shares)),
+        shares=shares,
+        total=float(shares.sum()),
+        value=float(reading.value[0]),
+        note="; ".join(notes),
+        parts=parts.astype(np.float32),
+        _info=info,
+        _sight=sight_of(probe, path, call, target) if has_rows else None,
+        _about=targets.describe(probe.net, target, unit),
+        _why_no_map="" if has_rows else no_rows(probe.net, path, info.output_shape),
+    )
+
+
+def _notes(
+    probe: Probe, path: str, call: int, target: Target, reading: Reading, activation: Array, gradient: Array | None
+) -> Iterator[str]:
+    """What is to be known about the shares of one call."""
+    if gradient is None:
+        yield "off the path: this call of the layer does not lead to the target"
+        return
+    shares = (activation * gradient[0]).sum((0, 1))
+    if not shares.any():
+        yield silence_of(activation)
+    elif len(shares) > 1 and np.ptp(shares) <= ROUNDING * np.abs(shares).max():
+        yield "flat: every unit has the same share"
+    elif note := _likeness(probe, path, call, target, reading, activation, shares):
+        yield note
+    yield from targets.notes(probe.net, target, reading)
+    if probe.has_rows(path):
+        sight = sight_of(probe, path, call, target)
+        yield from filter(None, (*sight.notes, sight.placement.note))
+
+
+def _likeness(
+    probe: Probe, path: str, call: int, target: Target, reading: Reading, activation: Array, shares: Array
+) -> str:
+    """A note where the runner-up has nearly the same shares, so that they do not say why it is this class."""
+    info = probe.net.outputs[target.output]
+    if target.function is not None or target.against or not info.is_class_scores or info.classes <= 2:
+        return ""
+    settled = targets.settled(target, reading)
+    second = probe.runner_up(settled)
+    (gradient,) = probe.unit_slopes(path, call, targets.of_class(settled, second)).gradients
+    others = np.zeros_like(shares) if gradient is None else (activation * gradient[0]).sum((0, 1))
+    lengths = np.linalg.norm(shares) * np.linalg.norm(others)
+    if not lengths or shares @ others < MOST_ALIKE * lengths:
+        return ""
+    name = probe.net.class_name(second, target.output)
+    return (
+        f"not class-specific: the runner-up {name!r} has nearly the same shares (cosine "
+        f"{shares @ others / lengths:.3f}); against={name!r} shows what tells them apart"
+    )
