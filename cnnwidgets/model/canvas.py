@@ -52,8 +52,12 @@ class Canvas:
 
     def feed(self, net: Network, pictures: Any, held: Any) -> list[Any]:
         """What `net.call` takes for a batch of pictures."""
+        multiple = net.inputs[self.which].multiple
         if self.fed is not None:
             pictures = tf.image.resize(pictures, self.fed)
+        elif multiple > 1:  # where it fits already, this changes nothing
+            sides = tf.cast(tf.shape(pictures)[1:3], tf.float32) / multiple
+            pictures = tf.image.resize(pictures, tf.cast(tf.maximum(tf.round(sides), 1), tf.int32) * multiple)
         return net.feed(pictures, self.which, held)
 
 

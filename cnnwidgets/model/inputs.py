@@ -29,6 +29,7 @@ class InputInfo:
         channels_first: whether its pictures are [C, H, W] rather than [H, W, C].
         inner_shape: what the model itself takes where that has no channel axis, such as (28, 28) or (784,) for
             pictures of the shape (28, 28, 1); else `None`.
+        multiple: what its rows and columns must be a multiple of, where it takes pictures of any size.
     """
 
     name: str
@@ -36,6 +37,7 @@ class InputInfo:
     dtype: str = "float32"
     channels_first: bool = False
     inner_shape: tuple[int | None, ...] | None = None
+    multiple: int = 1
 
     @property
     def is_picture(self) -> bool:
@@ -82,7 +84,11 @@ class InputInfo:
     def full_size(self, height: int, width: int) -> tuple[int, int]:
         """The size that a picture of this size has when it reaches the network."""
         rows, columns = self.size
-        return rows or height, columns or width
+        return rows or self.nearest(height), columns or self.nearest(width)
+
+    def nearest(self, side: int) -> int:
+        """The side nearest to this one that a network of any size takes."""
+        return max(1, round(side / self.multiple)) * self.multiple
 
 
 def of_model(model: Any, shape: object = None) -> tuple[tuple[InputInfo, ...], Any]:

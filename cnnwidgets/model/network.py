@@ -32,6 +32,7 @@ from cnnwidgets.model.preprocessing.preprocess import resolve
 from cnnwidgets.model.random_networks import Randomness, randomness_of
 from cnnwidgets.model.recording import Call, Instead, Recording, record
 from cnnwidgets.model.safe_files.model_file import load_model
+from cnnwidgets.model.size_multiples import with_multiples
 from cnnwidgets.model.tracing.graph_cache import Traces
 from cnnwidgets.model.without_units import Kept, Without, forward_without, kept_units
 
@@ -111,6 +112,9 @@ class Network:
         self.traces = Traces(context=self.read_by_graphs)
         self._sees: dict[tuple[str, int], tuple[int, ...]] = {}
         self.size, self.size_note = self._sized(size)
+        self.inputs = with_multiples(self.inputs, self.layers_by_path.values(), self._run)
+        if (multiple := max(self.inputs[i].multiple for i in self.picture_inputs)) > 1:
+            self.size_note += f" Sides are rounded to multiples of {multiple}, which this network needs."
         self._synonyms = synonyms
         classes = self.outputs[0].classes
         if self.class_names is not None and classes and len(self.class_names) != classes:

@@ -84,7 +84,8 @@ def _has_room(net: Network, paths: Sequence[str], which: int, size: Size, shapes
         with net.record(paths) as recording:
             # What lies behind the layers may have no room; it is not climbed.
             with contextlib.suppress(BadPicture), enough_room(*size, BadPicture):
-                net.call(net.feed(tf.zeros([1, *size, net.inputs[which].channels]), which, held))
+                info = net.inputs[which]
+                net.call(net.feed(tf.zeros([1, *info.full_size(*size), info.channels]), which, held))
             maps.update(recording.calls)
 
     compiled(run).get_concrete_function()
