@@ -49,6 +49,13 @@ EXECUTES = {  # reading a file with these runs what the file says
 }  # fmt: skip
 NOBODY = EXECUTES | {"matplotlib.pyplot", "pylab", "builtins.print"}
 UNSAFE_KEYWORDS = {"allow_pickle": True, "safe_mode": False}
+INTERNALS = "model/keras_internals.py"
+PRIVATE = {  # names of Keras and TensorFlow that may change without notice, and methods that are patched
+    "_add_function_recursive", "_build_shapes_dict", "_convert_input_args", "_convert_inputs_to_tensors",
+    "_flatten_layers", "_functional", "_get_function", "_gradient_op_type", "_handle_data", "_losses", "_remat_mode",
+    "_resize_images", "_set_attr", "RegisterGradient", "convolution_op", "gradient_override_map",
+}  # fmt: skip
+OTHERS_PRIVATE = {"_closed", "_lru_cache_wrapper", "_replace", "_asdict", "_fields", "_repr_mimebundle_", "_view_count"}
 VAGUE = {"common", "helper", "helpers", "manager", "misc", "util", "utils"}
 
 Use = tuple[int, str]  # line, dotted name
@@ -145,7 +152,47 @@ def misplaced_modules(package: Path) -> list[str]:
     return vague + unplanned
 
 
-CHECKS = [broken_directions, forbidden_names, unsafe_keywords, misplaced_modules]
+def own_names(package: Path) -> set[str]:
+    """The private names that the package itself gives, to functions, fields and attributes of `self`."""
+    found = set()
+    for _, _, tree in source_files(package):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                found.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and of_self(node):
+                found.add(node.attr)
+    return found
+
+
+def of_self(node: ast.Attribute) -> bool:
+    return ast.unparse(node.value) in ("self", "cls", "super()")
+
+
+def private_names(package: Path) -> list[str]:
+    """Private names of Keras and TensorFlow outside of the one module that may use them."""
+    own = own_names(package) | OTHERS_PRIVATE
+    found = []
+    for file, _, tree in source_files(package):
+        if file.relative_to(package).as_posix() == INTERNALS:
+            continue
+        for line, name, _ in imports(tree, file, package):
+            if below(name, {"keras.src", "tensorflow.python"}):
+                found.append(f"{file.relative_to(package)}:{line}: {name} belongs in {INTERNALS}")
+        for node in ast.walk(tree):
+            name = ""
+            if isinstance(node, ast.Attribute) and not of_self(node):
+                is_foreign = re.match("_[a-z]", node.attr) and node.attr not in own
+                name = node.attr if is_foreign or node.attr in PRIVATE | {"_layers"} else ""
+            elif isinstance(node, ast.Constant) and node.value in PRIVATE:
+                name = node.value
+            if name:
+                found.append(f"{file.relative_to(package)}:{node.lineno}: {name} belongs in {INTERNALS}")
+    return found
+
+
+CHECKS = [private_names, broken_directions, forbidden_names, unsafe_keywords, misplaced_modules]
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -194,6 +241,13 @@ BROKEN = [
     ("zoo/a.py", "import numpy\nnumpy.load(f, allow_pickle=True)", "allow_pickle=True"),
     ("zoo/a.py", "import numpy\nnumpy.load(f, allow_pickle=trusted)", "allow_pickle=trusted"),
     ("model/a.py", "import keras\nkeras.models.load_model(f, safe_mode=False)", "safe_mode=False"),
+    ("model/a.py", "for one in model._flatten_layers(): pass", "_flatten_layers belongs in"),
+    ("model/a.py", "inner = layer._layers", "_layers belongs in"),
+    ("explain/a.py", "import tensorflow as tf\ntf.RegisterGradient('mine')", "RegisterGradient belongs in"),
+    ("explain/a.py", "getattr(model, '_functional', None)", "_functional belongs in"),
+    ("model/a.py", "wrap(layer, 'convolution_op', mine, restore)", "convolution_op belongs in"),
+    ("model/a.py", "from tensorflow.python.eager import record", "tensorflow.python.eager.record belongs in"),
+    ("visualize/a.py", "layer._some_new_secret()", "_some_new_secret belongs in"),
     ("panels/tile_utils.py", "", "says nothing by its name"),
     ("common/__init__.py", "", "says nothing by its name"),
     ("kitchen/a.py", "", "no such room"),
@@ -205,6 +259,9 @@ SOUND = [
     ("zoo/a.py", "import pickletools\nfrom cnnwidgets.model.network import Network\nimport keras"),
     ("model/a.py", "import threading\nfrom ..errors import BadTarget\nlock = threading.Lock()"),
     ("model/b.py", "import keras\nimport numpy as np\nmodel.eval()\nnp.load(f, allow_pickle=False)"),
+    ("model/keras_internals.py", "inner = layer._layers\nlayer._some_new_secret()"),
+    ("panels/a.py", "class A:\n    def __init__(self): self._layers = [self._layers, self._of_a_parent]"),
+    ("panels/a.py", "class A:\n    _size: int = 3\n    def is_like(self, other): return other._size"),
     ("jobs/a.py", "import threading\nfrom . import job\nfrom cnnwidgets import pictures\nthreading.Thread()"),
 ]
 

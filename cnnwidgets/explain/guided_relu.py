@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.graph import ancestors, descendants
+from cnnwidgets.model.keras_internals import gradients_by_name, register_gradient
+from cnnwidgets.model.tracing.operations import ancestors, descendants
 
 # What the gradient of each is usually; guided backpropagation gives it positive gradients only.
 _USUAL: dict[str, Callable[[Any, Any], Any]] = {
@@ -56,8 +57,7 @@ def _register(operation: str) -> None:
             return usual(op, g)
         return usual(op, -tf.nn.relu(-g) if _is_mirrored(op) else tf.nn.relu(g))
 
-    with contextlib.suppress(KeyError):  # when this module is loaded a second time
-        tf.RegisterGradient(_NAMES[operation])(guided)
+    register_gradient(_NAMES[operation], guided)
 
 
 for _operation in _USUAL:
@@ -66,7 +66,7 @@ for _operation in _USUAL:
 
 def guided_relus(graph: Any) -> contextlib.AbstractContextManager[None]:
     """Open it while the model is traced into this graph; `tf.gradients` follows it."""
-    return graph.gradient_override_map(_NAMES)  # type: ignore[no-any-return]
+    return gradients_by_name(graph, _NAMES)
 
 
 def survey(graph: Any, pictures: Iterable[Any], value: Any) -> Guidance:

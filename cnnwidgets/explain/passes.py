@@ -18,12 +18,13 @@ from cnnwidgets.explain.guided_relu import Guidance
 from cnnwidgets.explain.target_function import RETURN_ONE
 from cnnwidgets.explain.targets import CHOSEN, Reading, Target
 from cnnwidgets.frame import Array
-from cnnwidgets.model.backend import compiled, tf
+from cnnwidgets.model.backend import tf
 from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.geometry.locations import NOWHERE, Location, locate, seen_by_output
 from cnnwidgets.model.geometry.placement import Edges, scaled
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.model.tracing.cost import STEP_FLOPS, forward_flops
 
 # Half precision has few small numbers: the target is multiplied so that its gradient neither vanishes nor overflows.

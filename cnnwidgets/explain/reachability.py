@@ -10,11 +10,12 @@ from cnnwidgets.explain import targets
 from cnnwidgets.explain.targets import Target
 from cnnwidgets.explain.traced_passes import OTHER_METHODS
 from cnnwidgets.model.arguments import check_call
-from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.geometry.locations import GRID, SPREAD, USUAL, leads_from_tokens, locate, seen_input
-from cnnwidgets.model.graph import ancestors, descendants
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.tracing.compiled import from_shapes
+from cnnwidgets.model.tracing.operations import ancestors, descendants
 
 # Operations that let no gradient pass, and what people call them; the surest causes first.
 _CUTS = {
@@ -139,21 +140,18 @@ def why_no_gradient(net: Network, target: Target, path: str = "", call: int = 0)
 
 def _look(net: Network, target: Target, look: Callable[[_Run], Any]) -> Any:
     """Trace the model with every layer recorded, and look around in the graph."""
-    found = []
 
-    def run() -> None:
+    def run() -> Any:
         feed = [tf.raw_ops.Placeholder(dtype=tf.float32, shape=[None, *info.fed_shape]) for info in net.inputs]
         with net.record(net.layers_by_path, activations=True) as recording:
             outputs = net.call(feed)
             chosen = target.chosen._replace(classes=tf.maximum(target.chosen.classes, 0))
             value = targets.read(net, target, outputs, recording, chosen).value
         last = outputs[target.output] if target.function is None else value
-        found.append(
-            look(_Run({i: feed[i] for i in net.picture_inputs}, recording.order, recording.calls, value, last))
-        )
+        pictures = {i: feed[i] for i in net.picture_inputs}
+        return look(_Run(pictures, recording.order, recording.calls, value, last))
 
-    compiled(run).get_concrete_function()
-    return found[0]
+    return from_shapes(run)
 
 
 def _candidates(net: Network, target: Target, run: _Run) -> tuple[list[str], set[str]]:

@@ -7,15 +7,14 @@ cell. Where this package is the one that imports it, those lines are held back; 
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from cnnwidgets.errors import BadModel, BadTarget, JobFailed, OutOfMemory, quoted, short_of_memory
+from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
 
 _CHATTER = re.compile(
     rb"All log messages before absl::InitializeLog"
@@ -58,9 +57,6 @@ else:
         import keras
         import tensorflow as tf
 
-from cnnwidgets.model.tracing import tapes  # noqa: E402
-from cnnwidgets.model.tracing.effects import Assigned  # noqa: E402  # when TensorFlow is there, quietly
-
 if keras.backend.backend() != "tensorflow":
     raise BadModel(
         f"Keras runs on its {keras.backend.backend()!r} backend here. Set the environment variable "
@@ -94,71 +90,6 @@ def check_eager() -> None:
         )
 
 
-class Graph:
-    """A function that TensorFlow has traced, or will; where it finds no memory, that is said in words.
-
-    Variables that it assigns are put back after each run, also after one that breaks.
-    """
-
-    def __init__(self, function: Any, assigned: Assigned) -> None:
-        self._function, self._assigned = function, assigned
-
-    def __call__(self, *arguments: Any) -> Any:
-        """Run it."""
-        with self._assigned.put_back():
-            return _with_memory(self._run, arguments)
-
-    def _run(self, *arguments: Any) -> Any:
-        """Run the graph, also while `tf.config.run_functions_eagerly(True)` makes functions run their Python code.
-
-        A tape that the user has open does not hear it; tapes inside the graph do, so it is traced first.
-        """
-        trace = getattr(self._function, "get_concrete_function", None)  # a function that is traced already has none
-        is_heard = tapes.are_open()
-        graph = self._function
-        if trace is not None and (is_heard or tf.config.functions_run_eagerly()):
-            graph = trace(*arguments)
-        with tapes.stopped() if is_heard else contextlib.nullcontext():
-            return graph(*arguments)
-
-    def __getattr__(self, name: str) -> Any:
-        """What else TensorFlow knows of it."""
-        return getattr(self._function, name)
-
-    def get_concrete_function(self, *arguments: Any) -> Graph:
-        """Trace it for these arguments, and give that one graph."""
-        graph = _with_memory(self._function.get_concrete_function, arguments)
-        self._assigned.forget_values()
-        return Graph(graph, self._assigned)
-
-
-def _with_memory(call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    try:
-        return call(*arguments)
-    except OutOfMemory:  # a graph inside this one has said it
-        raise
-    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        words = short_of_memory(str(error))
-    raise OutOfMemory(words)  # here, where the error and all that it holds is gone
-
-
-def compiled(function: Callable[..., Any]) -> Graph:
-    """The function as a graph, traced at its first call.
-
-    TensorFlow counts the tracings of all graphs that share one piece of code, and warns in the reader's notebook when
-    the same step is traced for five layers; a partial has no code of its own, so that each graph is counted by itself.
-    """
-    assigned = Assigned()
-
-    def noted(*arguments: Any) -> Any:
-        made = function(*arguments)
-        if not tf.executing_eagerly():
-            assigned.note(tf.compat.v1.get_default_graph())
-        return made
-
-    return Graph(tf.function(functools.partial(noted), autograph=False, reduce_retracing=True), assigned)
-
-
 def limit_gpu(megabytes: int | None = None) -> None:
     """Share a graphics card among kernels: call it before anything is computed.
 
@@ -185,4 +116,4 @@ def limit_gpu(megabytes: int | None = None) -> None:
         ) from error
 
 
-__all__ = ["check_eager", "compiled", "graphics_cards", "keras", "limit_gpu", "start_device", "tf"]
+__all__ = ["check_eager", "graphics_cards", "keras", "limit_gpu", "start_device", "tf"]

@@ -8,32 +8,17 @@ the way back. Written by blocks of stride x stride pixels, its input gradient is
 from __future__ import annotations
 
 import contextlib
-import functools
-from collections.abc import Iterator
 from typing import Any
 
 from cnnwidgets.model.backend import keras, tf
-from cnnwidgets.model.keras_internals import TRACING, wrap
+from cnnwidgets.model.keras_internals import convolving
 
 MOST_CHANNELS = 4
 
 
-@contextlib.contextmanager
-def dense_gradients(model: Any) -> Iterator[None]:
+def dense_gradients(model: Any) -> contextlib.AbstractContextManager[None]:
     """Let a model's strided convolutions of few channels give their input gradient as a dense convolution."""
-
-    def dense(layer: Any, convolve: Any) -> Any:
-        @functools.wraps(convolve)
-        def wrapped(inputs: Any, kernel: Any) -> Any:
-            return _convolved(layer, convolve, inputs, tf.convert_to_tensor(kernel))
-
-        return wrapped
-
-    with TRACING, contextlib.ExitStack() as restore:
-        for layer in model._flatten_layers():
-            if _gains(layer):
-                wrap(layer, "convolution_op", functools.partial(dense, layer), restore)
-        yield
+    return convolving(model, _gains, _convolved)
 
 
 def _gains(layer: Any) -> bool:

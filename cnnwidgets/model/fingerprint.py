@@ -14,6 +14,7 @@ import numpy as np
 
 from cnnwidgets.model import layers as layers_
 from cnnwidgets.model.backend import keras
+from cnnwidgets.model.keras_internals import all_layers, inner_layers
 from cnnwidgets.model.lasting_content import LastingReader
 from cnnwidgets.model.nameless_config import nameless
 
@@ -66,8 +67,8 @@ def _untold(model: Any, everything: bool) -> Iterator[Any]:
         functions = [getattr(part, name, None) for name in ("function", "activation")]
         yield from ((place, f) for f in functions if isinstance(f, types.FunctionType) and not _is_of_keras(f))
         if everything or not _is_of_keras(type(part)):
-            inner = part.layers if isinstance(part, keras.Model) else part._layers
-            yield place, type(part), _attributes(part), [_configuration(layer) for layer in inner]
+            inner = [_configuration(layer) for layer in inner_layers(part)]
+            yield place, type(part), _attributes(part), inner
 
 
 def _attributes(part: Any) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def _is_of_keras(thing: Any) -> bool:
 
 def _configuration(layer: Any) -> Any:
     """What a layer says of itself, without what is aside; `None` where it cannot say."""
-    if any(getattr(getattr(one, "activation", None), "__name__", "") == "<lambda>" for one in layer._flatten_layers()):
+    if any(getattr(getattr(one, "activation", None), "__name__", "") == "<lambda>" for one in all_layers(layer)):
         return None  # Keras would warn the reader that such a model is unsafe to save
     try:
         return type(layer).__name__, _without_aside(nameless(layer.get_config()))

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnwidgets.model.backend import compiled, tf
+from cnnwidgets.model.backend import tf
+from cnnwidgets.model.tracing.compiled import compiled
 
 _SUMMED = {"bfloat16", "float16", "float32", "float64"}  # others are looked at one by one
 

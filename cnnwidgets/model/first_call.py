@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.inputs import InputInfo
+from cnnwidgets.model.tracing.compiled import from_shapes
 
 OTHER = (32, 64)  # rows and columns by which the pictures of a second size are larger
 
@@ -39,19 +40,17 @@ def of_any_size(inputs: Sequence[InputInfo], run: Callable[[list[Any]], Any]) ->
 
 def _takes(inputs: Sequence[InputInfo], shapes: Sequence[Any], run: Callable[[list[Any]], Any]) -> bool:
     """Whether the model can be traced for inputs of these shapes, and has a fixed number of scores."""
-    scores: list[Any] = []
 
-    def trace() -> None:
+    def trace() -> bool:
         outputs = run(
             [tf.raw_ops.Placeholder(dtype=i.dtype, shape=[None, *s]) for i, s in zip(inputs, shapes, strict=True)]
         )
-        scores.extend(one for one in keras.tree.flatten(outputs) if one.shape.rank == 2)
+        return all(one.shape[-1] is not None for one in keras.tree.flatten(outputs) if one.shape.rank == 2)
 
     try:
-        compiled(trace).get_concrete_function()
+        return from_shapes(trace)
     except Exception:  # whatever a layer raises that takes one size only
         return False
-    return all(one.shape[-1] is not None for one in scores)
 
 
 def _may_vary(info: InputInfo) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import BadModel, BadTarget, quoted
 from cnnwidgets.model.backend import keras
+from cnnwidgets.model.keras_internals import all_layers
 
 if TYPE_CHECKING:
     from cnnwidgets.model.inputs import InputInfo
@@ -56,7 +57,7 @@ def why_not(inputs: Sequence[InputInfo], model: Any) -> str:
 
 def _instead(inputs: Sequence[InputInfo], model: Any) -> str:
     """What can be done with a model of clips, volumes or signals; "" for any other."""
-    layers = model._flatten_layers(include_self=False)
+    layers = all_layers(model, include_self=False)
     if any(len(info.shape) == 4 for info in inputs):
         distributed = [one for one in layers if isinstance(one, keras.layers.TimeDistributed)]
         inner = next((one for one in distributed if isinstance(one.layer, keras.Model)), None)
@@ -118,7 +119,7 @@ def _is_square_list(info: InputInfo, model: Any) -> bool:
     side = math.isqrt(_size(info))
     if len(info.shape) != 1 or side * side != _size(info) or side < SMALLEST:
         return False
-    layers = model._flatten_layers(include_self=False)
+    layers = all_layers(model, include_self=False)
     if any(isinstance(layer, (keras.layers.Embedding, keras.layers.Conv2DTranspose)) for layer in layers):
         return False
     made = keras.tree.flatten(getattr(model, "outputs", None) or [])

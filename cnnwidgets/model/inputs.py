@@ -13,6 +13,7 @@ from cnnwidgets.errors import BadModel, quoted
 from cnnwidgets.frame import Array
 from cnnwidgets.model import flat_pictures
 from cnnwidgets.model.backend import keras, tf
+from cnnwidgets.model.keras_internals import all_layers, built_shapes
 from cnnwidgets.model.model_objects import check_is_model, why_not_built
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue: ITU-R BT.601
@@ -132,7 +133,7 @@ def _remembered_shapes(model: Any) -> Any:
     """A subclassed model that was built, by a call or by hand: the shapes Keras noted then, as specifications."""
     if not model.built:
         return None
-    noted = getattr(model, "_build_shapes_dict", None)
+    noted = built_shapes(model)
     shapes = next(iter(noted.values())) if noted else _default_shapes(model)
     return None if shapes is None else _specifications(shapes)
 
@@ -143,7 +144,7 @@ def _default_shapes(model: Any) -> Any:
     shapes = next((default for default in named if isinstance(default, (tuple, list, dict))), None)
     if shapes is not None:
         return shapes
-    kernels = (layer.kernel for layer in model._flatten_layers(include_self=False) if _is_built_convolution(layer))
+    kernels = (layer.kernel for layer in all_layers(model, include_self=False) if _is_built_convolution(layer))
     channels = next((kernel.shape[-2] for kernel in kernels), None)
     return None if channels is None else (None, None, None, channels)
 
@@ -170,7 +171,7 @@ def _info(tensor: Any, index: int, channels_first: bool) -> InputInfo:
 
 
 def _is_channels_first(model: Any) -> bool:
-    layers = model._flatten_layers(include_self=False)
+    layers = all_layers(model, include_self=False)
     formats = (layer.data_format for layer in layers if isinstance(layer, keras.layers.Conv2D))
     return next(formats, None) == "channels_first"
 

@@ -1,11 +1,15 @@
-"""How a model is run: at rest, with nothing of a traced call left behind, and for what Keras alone cannot trace."""
+"""Every private name of Keras and TensorFlow, and every patch on a model, behind functions and context managers.
+
+The context managers let a model be called in inference mode with nothing of a traced call left behind, and trace what
+Keras alone cannot. Each puts back exactly what was there, also after an error.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cnnwidgets.model.backend import keras, tf
@@ -27,6 +31,46 @@ def wrap(owner: Any, name: str, wrapper: Callable[[Any], Any], restore: contextl
     restore.callback(put_back)
 
 
+# -- what Keras knows about a model
+
+
+def all_layers(model: Any, include_self: bool = True) -> list[Any]:
+    """A model or layer and all that is inside it, at any depth."""
+    return list(model._flatten_layers(include_self=include_self))
+
+
+def inner_layers(parent: Any) -> list[Any]:
+    """The layers right inside a model or a layer."""
+    return list(parent.layers if isinstance(parent, keras.Model) else parent._layers)
+
+
+def built_shapes(model: Any) -> Mapping[str, Any]:
+    """The shapes that a model was built with, by the names of the arguments; empty where Keras has noted none."""
+    return getattr(model, "_build_shapes_dict", None) or {}
+
+
+# -- patches, each for the length of a `with`
+
+
+@contextlib.contextmanager
+def convolving(
+    model: Any, is_meant: Callable[[Any], bool], convolve: Callable[[Any, Any, Any, Any], Any]
+) -> Iterator[None]:
+    """Let `convolve(layer, usual, inputs, kernel)` compute the convolutions of some layers; `usual` is Keras' own."""
+
+    def replaced(layer: Any, usual: Any) -> Any:
+        @functools.wraps(usual)
+        def wrapped(inputs: Any, kernel: Any) -> Any:
+            return convolve(layer, usual, inputs, tf.convert_to_tensor(kernel))
+
+        return wrapped
+
+    with TRACING, contextlib.ExitStack() as restore:
+        for layer in filter(is_meant, all_layers(model)):
+            wrap(layer, "convolution_op", functools.partial(replaced, layer), restore)
+        yield
+
+
 @contextlib.contextmanager
 def floats_stay(model: Any) -> Iterator[None]:
     """Let a model that takes whole numbers take floats as they are, so that a gradient passes its first cast."""
@@ -39,7 +83,7 @@ def floats_stay(model: Any) -> Iterator[None]:
         return wrapped
 
     with TRACING, contextlib.ExitStack() as restore:
-        for part in model._flatten_layers():
+        for part in all_layers(model):
             if isinstance(part, keras.Sequential):  # it casts what it is called with, before its layers see it
                 wrap(part, "_convert_input_args", lambda _: False, restore)
             for owner in (part, getattr(part, "_functional", None)):
@@ -52,7 +96,7 @@ def floats_stay(model: Any) -> Iterator[None]:
 def losses_stay(model: Any) -> Iterator[None]:
     """Keep the losses that layers hold from the user's last call: a traced call would leave tensors of its graph."""
     with TRACING:
-        held = [(layer, list(layer._losses)) for layer in model._flatten_layers()]
+        held = [(layer, list(layer._losses)) for layer in all_layers(model)]
         try:
             yield
         finally:
@@ -83,7 +127,7 @@ def variables_stay(model: Any) -> Iterator[None]:
 
     Where a layer is not built yet, its variables could not be made in here; graphs put back what they assign.
     """
-    if all(layer.built for layer in model._flatten_layers()):
+    if all(layer.built for layer in all_layers(model)):
         with _Unassigned():
             yield
     else:
@@ -97,7 +141,7 @@ def attributes_stay(model: Any) -> Iterator[None]:
     A traced call would leave tensors of its graph there, which nobody can read.
     """
     with TRACING:
-        owners = [one for one in model._flatten_layers() if not type(one).__module__.startswith("keras.")]
+        owners = [one for one in all_layers(model) if not type(one).__module__.startswith("keras.")]
         before = [(one, one.built, dict(vars(one)), _contents(vars(one))) for one in owners]
         try:
             yield
@@ -145,7 +189,7 @@ def sizes_stay_open(model: Any) -> Iterator[None]:
         return wrapped
 
     with TRACING, contextlib.ExitStack() as restore:
-        for layer in model._flatten_layers():
+        for layer in all_layers(model):
             if isinstance(layer, keras.layers.UpSampling2D) and hasattr(layer, "_resize_images"):
                 wrap(layer, "_resize_images", resizing, restore)
         yield
@@ -158,7 +202,7 @@ def nothing_recomputed(model: Any) -> Iterator[None]:
     A layer that is recomputed on the way back lies in a graph inside the graph, to which no gradient leads from
     outside; its results are the same.
     """
-    parts = (part for layer in model._flatten_layers() for part in (layer, *_operations(layer)))
+    parts = (part for layer in all_layers(model) for part in (layer, *_operations(layer)))
     with TRACING, contextlib.ExitStack() as restore:
         for part in parts:
             if part.__dict__.get("_remat_mode") is not None:
@@ -173,3 +217,59 @@ def _operations(layer: Any) -> Sequence[Any]:
 
 
 STAYING = (losses_stay, attributes_stay, variables_stay, sizes_stay_open, nothing_recomputed)  # outermost first
+
+
+# -- graphs of TensorFlow
+
+
+def register_gradient(name: str, gradient: Callable[..., Any]) -> None:
+    """Give a gradient the name by which `gradients_by_name` and `set_gradient` find it."""
+    with contextlib.suppress(KeyError):  # a module may be loaded a second time
+        tf.RegisterGradient(name)(gradient)
+
+
+def gradients_by_name(graph: Any, names: Mapping[str, str]) -> contextlib.AbstractContextManager[None]:
+    """Let operations that are made while it is open have other gradients: {type of operation: registered name}."""
+    return graph.gradient_override_map(dict(names))  # type: ignore[no-any-return]
+
+
+def has_own_gradient(operation: Any) -> bool:
+    """Whether `tf.custom_gradient` made this operation."""
+    if operation.type != "IdentityN":
+        return False
+    return bool(operation.node_def.attr["_gradient_op_type"].s.startswith(b"CustomGradient"))
+
+
+def set_gradient(operation: Any, name: str) -> None:
+    """Let an operation have the gradient that is registered by this name."""
+    operation._set_attr("_gradient_op_type", tf.compat.v1.AttrValue(s=name.encode()))
+
+
+def function_in(graph: Any, name: str) -> Any:
+    """The function that operations of a graph call by this name; `None` where there is none."""
+    return graph._get_function(name)
+
+
+def add_function(graph: Any, function: Any) -> None:
+    """Let operations of a graph call a function of another one, and what it calls."""
+    graph._add_function_recursive(function)
+
+
+def dtype_behind(handle: Any) -> Any:
+    """The type of the numbers of the variable behind a handle; `None` where TensorFlow does not know it."""
+    known = getattr(getattr(handle, "_handle_data", None), "shape_and_type", None)
+    return tf.dtypes.as_dtype(known[0].dtype) if known else None
+
+
+def tapes_are_open() -> bool:
+    """Whether a `tf.GradientTape` of the user's is open, outside of any graph."""
+    from tensorflow.python.eager import record as taping  # not before `backend` has imported TensorFlow quietly
+
+    return tf.executing_eagerly() and bool(taping.could_possibly_record())
+
+
+def stopped_tapes() -> contextlib.AbstractContextManager[None]:
+    """Keep open tapes from recording a verb: they would ask for gradients of gradients, which may not exist."""
+    from tensorflow.python.eager import record as taping
+
+    return taping.stop_recording()  # type: ignore[no-any-return]

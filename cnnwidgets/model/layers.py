@@ -9,6 +9,7 @@ from typing import Any
 
 from cnnwidgets.errors import BadTarget, nearest, quoted
 from cnnwidgets.model.backend import keras
+from cnnwidgets.model.keras_internals import inner_layers
 from cnnwidgets.model.recording import Recording
 
 _L = keras.layers
@@ -73,8 +74,7 @@ def walk(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     names: set[str] = set()
 
     def inner(parent: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-        children = parent.layers if isinstance(parent, keras.Model) else parent._layers
-        for layer in children:
+        for layer in inner_layers(parent):
             if id(layer) in seen or not isinstance(layer, keras.Layer):
                 continue
             seen[id(layer)] = None

@@ -18,7 +18,7 @@ from cnnwidgets.model import first_call, keras_internals, picture_size
 from cnnwidgets.model import inputs as inputs_
 from cnnwidgets.model import layers as layers_
 from cnnwidgets.model.arguments import is_list, whole_number
-from cnnwidgets.model.backend import check_eager, compiled, keras, start_device, tf
+from cnnwidgets.model.backend import check_eager, keras, start_device, tf
 from cnnwidgets.model.dense_gradients import dense_gradients
 from cnnwidgets.model.fingerprint import Identity, identity
 from cnnwidgets.model.finite_weights import FiniteWeights
@@ -33,6 +33,7 @@ from cnnwidgets.model.random_networks import Randomness, randomness_of
 from cnnwidgets.model.recording import Call, Instead, Recording, record
 from cnnwidgets.model.safe_files.model_file import load_model
 from cnnwidgets.model.size_multiples import with_multiples
+from cnnwidgets.model.tracing.compiled import compiled, from_shapes
 from cnnwidgets.model.tracing.graph_cache import Traces
 from cnnwidgets.model.without_units import Kept, Without, forward_without, kept_units
 
@@ -249,9 +250,8 @@ class Network:
 
     def _surveyed(self, side: int | None) -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...], Any, Randomness]:
         """As `_survey`, with pictures of this side where the network takes any."""
-        found: list[Any] = []
 
-        def run() -> None:
+        def run() -> tuple[tuple[LayerInfo, ...], tuple[OutputInfo, ...], Any, Randomness]:
             shapes = [
                 [None, *(n or (side if info.is_picture else n) for n in info.model_shape)] for info in self.inputs
             ]
@@ -261,15 +261,12 @@ class Network:
             ]
             with self.record(self.layers_by_path, activations=True) as recording:
                 outputs = self._run(feed)
-                found[:] = (
-                    layers_.describe(self.layers_by_path, recording),
-                    describe(self.model, outputs, self.layers_by_path, recording),
-                )
-                found.append(keras.tree.map_structure(lambda _: 0, outputs))
-            found.append(randomness_of(recording, outputs, self.layers_by_path))
+                infos = layers_.describe(self.layers_by_path, recording)
+                described = describe(self.model, outputs, self.layers_by_path, recording)
+                nesting = keras.tree.map_structure(lambda _: 0, outputs)
+            return infos, described, nesting, randomness_of(recording, outputs, self.layers_by_path)
 
-        compiled(run).get_concrete_function()
-        return found[0], found[1], found[2], found[3]
+        return from_shapes(run)
 
     def layer(self, path: object) -> LayerInfo:
         """The layer that a path, or an unambiguous last part of one, means.
@@ -525,9 +522,7 @@ class Network:
         """Which picture inputs a layer's call depends on, found by gradient; () where none can be traced."""
 
         def find() -> tuple[int, ...]:
-            seen: list[int] = []
-
-            def run() -> None:
+            def run() -> tuple[int, ...]:
                 feed = [tf.zeros([1, *(n or SMALL for n in info.shape)]) for info in self.inputs]
                 feed = [_channels_last(info, x) for info, x in zip(self.inputs, feed, strict=True)]
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -538,11 +533,10 @@ class Network:
                 try:
                     gradients = tape.gradient(output, feed)
                 except LookupError:  # an operation for which TensorFlow knows no gradient
-                    return
-                seen.extend(i for i in self.picture_inputs if gradients[i] is not None)
+                    return ()
+                return tuple(i for i in self.picture_inputs if gradients[i] is not None)
 
-            compiled(run).get_concrete_function()
-            return tuple(seen)
+            return from_shapes(run)
 
         if (path, call) not in self._sees:  # not among the traces: an answer so small should not drive a graph out
             self._sees[path, call] = find()
@@ -556,7 +550,7 @@ class Network:
 
         def trace() -> bool:
             with enough_room(height, width, BadPicture):
-                compiled(lambda: self.call([tf.zeros(shape) for shape in shapes])).get_concrete_function()
+                from_shapes(lambda: self.call([tf.zeros(shape) for shape in shapes]))
             return True
 
         if min(height, width) < SMALL:
@@ -564,20 +558,17 @@ class Network:
 
     def first_cut(self) -> str:
         """The path of the first layer, in the order of the calls, that no gradient leaves; "" where there is none."""
-        found: list[str] = []
 
-        def run() -> None:
+        def run() -> str:
             feed = [_channels_last(info, tf.zeros([1, *(n or SMALL for n in info.shape)])) for info in self.inputs]
             with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
                 tape.watch(feed)
                 with self.record(self.layers_by_path) as recording:
                     self.call(feed)
-            for path, output in recording.order:
-                if all(gradient is None for gradient in tape.gradient(output, feed)):
-                    found.append(path)
+            cut = (p for p, one in recording.order if all(g is None for g in tape.gradient(one, feed)))
+            return next(cut, "")
 
-        compiled(run).get_concrete_function()
-        return found[0] if found else ""
+        return from_shapes(run)
 
     def predict(
         self,

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.inputs import InputInfo
+from cnnwidgets.model.tracing.compiled import from_shapes
 
 USUAL = 128  # pixels: sides near this one are tried
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
@@ -44,7 +45,7 @@ def _takes(inputs: Sequence[InputInfo], multiple: int, run: Callable[[list[Any]]
         run([tf.zeros(shape, info.dtype) for info, shape in zip(inputs, shapes, strict=True)])
 
     try:
-        compiled(trace).get_concrete_function()
+        from_shapes(trace)
     except Exception:  # whatever a layer raises where two maps do not fit
         return False
     return True

@@ -15,9 +15,10 @@ import numpy as np
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
 from cnnwidgets.frame import Array, Frame
 from cnnwidgets.model.arguments import MOST_STEPS, check_unit, checked_seed, checked_steps, now
-from cnnwidgets.model.backend import compiled, tf
+from cnnwidgets.model.backend import tf
 from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network, as_network, enough_room
+from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.visualize import optimizers, parametrizations, randomness
 from cnnwidgets.visualize import transforms as transforms_
 from cnnwidgets.visualize.canvas_choice import canvas_for, no_gradient

@@ -11,10 +11,11 @@ import numpy as np
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.frame import Array, last_of
 from cnnwidgets.model.arguments import checked_seed, checked_steps, is_list
-from cnnwidgets.model.backend import compiled, tf
+from cnnwidgets.model.backend import tf
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.outputs import check_classes
 from cnnwidgets.model.outputs import find as find_output
+from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.model.tracing.cost import batch_size
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame, paint

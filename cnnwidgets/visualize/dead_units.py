@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.frame import Array, Frame
-from cnnwidgets.model.backend import compiled, tf
+from cnnwidgets.model.backend import tf
 from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.tracing.compiled import compiled
 
 STEPS, CHECK_EVERY, SEEDS = 96, 32, 2
 BATCH = 4  # silent units are few: a batch of their own, fixed like any other

@@ -9,12 +9,13 @@ from typing import Any
 
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.model.arguments import check_call, check_unit, whole_number
-from cnnwidgets.model.backend import compiled, tf
+from cnnwidgets.model.backend import tf
 from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network, enough_room
 from cnnwidgets.model.outputs import behind, check_gradient
 from cnnwidgets.model.outputs import find as find_output
 from cnnwidgets.model.recording import Recording
+from cnnwidgets.model.tracing.compiled import from_shapes
 from cnnwidgets.visualize.fast_means import channel_means
 from cnnwidgets.visualize.objectives import CENTER, OF_MEANS, VALUES, Numbers, Objective, Term
 
@@ -87,17 +88,16 @@ def check_places(net: Network, objective: Objective, canvas: Canvas) -> None:
 
 def _cells(net: Network, term: Term, canvas: Canvas, held: Mapping[int, tuple[int, ...]]) -> tuple[int, int]:
     """Rows and columns of the map that a term reads, found by shapes alone; `held` are those of the other inputs."""
-    sizes: list[tuple[int, int]] = []
 
-    def run() -> None:
+    def run() -> tuple[int, int]:
         with net.record([term.layer]) as recording, enough_room(*canvas.shape[:2], BadTarget):
             others = {i: tf.zeros(shape) for i, shape in held.items()}
             net.call(canvas.feed(net, tf.zeros([1, *canvas.shape]), others))
         seen = _seen(net, replace(term, before_activation=False), recording, [])
-        sizes.append(tuple(seen.shape[1:3]))
+        rows, columns = seen.shape[1:3]
+        return rows, columns
 
-    compiled(run).get_concrete_function()
-    return sizes[0]
+    return from_shapes(run)
 
 
 def read(net: Network, terms: tuple[Term, ...], feed: Sequence[Any], numbers: Sequence[Numbers]) -> Any:

@@ -10,7 +10,8 @@ import pytest
 
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed
 from cnnwidgets.model import backend
-from cnnwidgets.model.backend import compiled, keras, limit_gpu, tf
+from cnnwidgets.model.backend import keras, limit_gpu, tf
+from cnnwidgets.model.tracing.compiled import compiled
 
 CHATTER = (
     b"2025-01-02 03:04:05.678901: I tensorflow/core/util/port.cc:153] oneDNN custom operations are on.\n"

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from cnnwidgets.model.backend import compiled, tf
+from cnnwidgets.model.backend import tf
 from cnnwidgets.model.dense_gradients import dense_gradients
+from cnnwidgets.model.tracing.compiled import compiled
 
 SIZES = [(16, 16), (17, 15), (23, 32), (9, 10)]
 

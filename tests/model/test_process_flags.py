@@ -9,7 +9,8 @@ import pytest
 
 import cnnwidgets as cw
 from cnnwidgets.errors import BadModel
-from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.backend import keras, tf
+from cnnwidgets.model.tracing.compiled import compiled
 
 L, ops = keras.layers, keras.ops
 

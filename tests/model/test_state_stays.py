@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import cnnwidgets as cw
-from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.model.tracing.effects import assigned_in
 
 L = keras.layers

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cnnwidgets.errors import BadTarget, JobFailed
-from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.backend import keras, tf
+from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
 from cnnwidgets.pictures import load_picture
 

@@ -16,8 +16,9 @@ import pytest
 
 import cnnwidgets as cw
 from cnnwidgets.jobs import CacheWarning, cache
-from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.tracing.compiled import compiled
 from tests.tiny_networks import snapshot
 
 # An error at any place.

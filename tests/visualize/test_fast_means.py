@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from cnnwidgets.model import layers as layers_
-from cnnwidgets.model.backend import compiled, tf
+from cnnwidgets.model.backend import tf
 from cnnwidgets.model.recording import record
+from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.visualize.fast_means import channel_means
 
 L = keras.layers

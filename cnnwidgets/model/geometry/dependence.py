@@ -10,7 +10,6 @@ grouped convolution) is followed by its true gradient.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -19,8 +18,10 @@ import numpy as np
 
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.frame import Array
-from cnnwidgets.model.backend import compiled, tf
+from cnnwidgets.model.backend import tf
+from cnnwidgets.model.keras_internals import gradients_by_name, has_own_gradient, register_gradient, set_gradient
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.tracing.compiled import compiled
 
 Box = tuple[int, int, int, int]  # top, left, bottom, right: bottom and right are the first pixels outside
 
@@ -59,7 +60,7 @@ def _followed(net: Network, path: str, call: int, shapes: tuple[tuple[int | None
     found: list[int] = []
 
     def run(feed: list[Any], cell: Any) -> tuple[Any, Any]:
-        with tf.compat.v1.get_default_graph().gradient_override_map(_NAMES):
+        with gradients_by_name(tf.compat.v1.get_default_graph(), _NAMES):
             output = _output(net, path, call, feed)
             _follow_inside(output.graph)
             chosen, cells = _at(output, cell)
@@ -84,10 +85,8 @@ def _output(net: Network, path: str, call: int, feed: list[Any]) -> Any:  # [1, 
 
 def _follow_inside(graph: Any) -> None:
     """Replace gradients that functions define for themselves, in which a weight of zero would hide pixels."""
-    plain = tf.compat.v1.AttrValue(s=b"cnnwidgets.dependence.IdentityN")
-    for op in graph.get_operations():
-        if op.type == "IdentityN" and op.node_def.attr["_gradient_op_type"].s.startswith(b"CustomGradient"):
-            op._set_attr("_gradient_op_type", plain)
+    for op in filter(has_own_gradient, graph.get_operations()):
+        set_gradient(op, _NAMES["IdentityN"])
 
 
 def _at(output: Any, cell: Any) -> tuple[Any, Any]:
@@ -226,5 +225,4 @@ RULES: dict[str, Callable[[Any, Any], Any]] = {
 _NAMES = {operation: f"cnnwidgets.dependence.{operation}" for operation in RULES}
 
 for _operation, _rule in RULES.items():
-    with contextlib.suppress(KeyError):  # when this module is loaded a second time
-        tf.RegisterGradient(_NAMES[_operation])(_rule)
+    register_gradient(_NAMES[_operation], _rule)

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnwidgets.frame import Array
-from cnnwidgets.model.backend import compiled, tf
+from cnnwidgets.model.backend import tf
 from cnnwidgets.model.geometry.placement import Edges, Placement, scaled
 from cnnwidgets.model.geometry.trails import EXTENT, KINDS, LOCATION, Trail, Walk, picture_trails
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.tracing.compiled import compiled
 
 GRID, SPREAD, NOWHERE = "grid", "spread", "nowhere"
 MOST_KEPT = 512  # answers for each network

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnwidgets.model.backend import tf
+from cnnwidgets.model.keras_internals import add_function, function_in
+from cnnwidgets.model.tracing.operations import SHAPES, ancestors
 
 KINDS = 4  # coordinates that are carried side by side on the batch axis
 LOCATION, EXTENT = "location", "extent"
-SHAPES = {"Shape", "ShapeN", "Size", "Rank"}
 
 
 class Trail(NamedTuple):
@@ -93,11 +94,7 @@ class Walk:
 
 def _between(source: Any, target: Any) -> Iterator[Any]:
     """The operations on the way, each after those whose outputs it takes."""
-    needed, left = {target.op}, [target.op]
-    while left:
-        new = {tensor.op for tensor in left.pop().inputs} - needed
-        needed |= new
-        left += new
+    needed = ancestors(target.op)
     reached = {source.ref()}
     for op in source.graph.get_operations():
         if op in needed and op.type not in SHAPES and any(tensor.ref() in reached for tensor in op.inputs):
@@ -464,7 +461,7 @@ def _inlined(op: Any, given: Given, kind: str) -> Sequence[Trail]:
 
 def _through(op: Any, function: str, inputs: Sequence[Any], given: Given, kind: str) -> list[Trail]:
     """The trails of what a function returns: its operations are repeated here, on what it is called with."""
-    body = op.graph._get_function(op.get_attr(function).name).graph  # a public name for it does not exist
+    body = function_in(op.graph, op.get_attr(function).name).graph
     here: dict[Any, Any] = {inner.ref(): outer for inner, outer in zip(body.inputs, inputs, strict=True)}
     trails = {inner.ref(): t for inner, t in zip(body.inputs, given, strict=True) if t is not None}
     graph = tf.compat.v1.get_default_graph()
@@ -475,7 +472,7 @@ def _through(op: Any, function: str, inputs: Sequence[Any], given: Given, kind: 
         attributes = {name: value for name, value in inner_op.node_def.attr.items() if not name.startswith("_")}
         for value in attributes.values():
             if value.func.name:
-                graph._add_function_recursive(body._get_function(value.func.name))
+                add_function(graph, function_in(body, value.func.name))
         types = [tensor.dtype for tensor in inner_op.outputs]
         copy = graph.create_op(inner_op.type, copies, types, attrs=attributes, name="inside")
         for inner, outer in zip(inner_op.outputs, copy.outputs, strict=True):

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.errors import BadTarget
-from cnnwidgets.model.backend import compiled, keras, tf
+from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.canvas import Canvas
+from cnnwidgets.model.keras_internals import all_layers
 from cnnwidgets.model.network import Network, enough_room
+from cnnwidgets.model.tracing.compiled import from_shapes
 
 LARGEST_BATCH = 8
 SIDE_BY_SIDE = 2  # batches in one device call
@@ -46,18 +48,18 @@ def _spent(net: Network, canvas: Canvas) -> dict[str, float]:
 
     From one run that is traced and never executed: a pooling that gets less than it pools would end the process.
     """
-    spent = {"": 0.0}
 
-    def run() -> None:
+    def run() -> dict[str, float]:
+        spent = {"": 0.0}
         room = enough_room(*canvas.shape[:2], BadTarget)
         with room, net.record(net.layers_by_path) as recording:
             net.call(canvas.feed(net, tf.zeros([1, *canvas.shape]), {}))
         for called, output in recording.order:
             spent[""] += _flops(net.layers_by_path[called], output)
             spent.setdefault(called, spent[""])
+        return spent
 
-    compiled(run).get_concrete_function()
-    return spent
+    return from_shapes(run)
 
 
 def _flops(layer: Any, output: Any) -> float:
@@ -67,6 +69,6 @@ def _flops(layer: Any, output: Any) -> float:
     first = getattr(layer, "data_format", "") == "channels_first"
     places = int(np.prod([n or 1 for n in (output.shape[2:] if first else output.shape[1:-1])]))
     # The layers inside a custom layer count themselves.
-    inner = {id(w) for part in layer._flatten_layers(include_self=False) for w in part.weights}
+    inner = {id(w) for part in all_layers(layer, include_self=False) for w in part.weights}
     own = [w for w in layer.weights if len(w.shape) > 1 and id(w) not in inner]
     return 2.0 * places * sum(int(np.prod(w.shape)) for w in own)

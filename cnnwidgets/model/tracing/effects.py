@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import tensorflow as tf
+from cnnwidgets.model.backend import tf
+from cnnwidgets.model.keras_internals import dtype_behind, function_in
+from cnnwidgets.model.tracing.operations import ancestors, descendants
 
 _ASSIGNS = re.compile(
     r"Assign|Rng|Resource(Apply|Scatter|SparseApply|StridedSliceAssign)|Stateful(Standard|Uniform|Truncated|Random)"
@@ -16,7 +18,6 @@ _DRAWS = re.compile(
     r"(Stateless|Stateful)?(Random|Uniform|StandardNormal|TruncatedNormal|ParameterizedTruncated|Multinomial|Shuffle)"
 )
 _READS = {"ReadVariableOp", "RngReadAndSkip"}  # a generator's state; without one, the same numbers are drawn each time
-SHAPES = {"Shape", "ShapeN", "Size", "Rank"}  # these tell of a tensor's shape alone, and nothing of its numbers
 _CALLS = re.compile(r"(Stateless|Stateful)?(PartitionedCall|While|If|Case)|MapDefun|RemoteCall|SymbolicGradient")
 _BRANCHES = {"If", "StatelessIf", "Case", "StatelessCase"}  # their first input chooses; the others go to the branches
 
@@ -58,8 +59,7 @@ class Assigned:
 
 def _value(handle: Any) -> Any:
     """A copy of a variable's numbers."""
-    (found,) = handle._handle_data.shape_and_type
-    return tf.identity(tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.dtypes.as_dtype(found.dtype)))
+    return tf.identity(tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype_behind(handle)))
 
 
 def assigned_in(graph: Any) -> list[Any]:
@@ -69,7 +69,7 @@ def assigned_in(graph: Any) -> list[Any]:
         for place, given in enumerate(operation.inputs):
             if given.dtype == tf.resource and _may_assign(operation) and _assigns(graph, operation.node_def, place):
                 handle = _outermost(graph, given)
-                if getattr(getattr(handle, "_handle_data", None), "shape_and_type", None):
+                if dtype_behind(handle) is not None:
                     found[id(handle)] = handle
     return list(found.values())
 
@@ -119,7 +119,7 @@ def _called(graph: Any, node: Any) -> Iterator[Any]:
 
 def _definition(graph: Any, name: str) -> Iterator[Any]:
     while graph is not None:
-        if (function := graph._get_function(name)) is not None:
+        if (function := function_in(graph, name)) is not None:
             yield function.cached_definition
             return
         graph = getattr(graph, "outer_graph", None)
@@ -144,7 +144,7 @@ def draws_in(graph: Any) -> Draws:
     drawing = [op for op in graph.get_operations() if _draws(graph, op)]
     kinds = {kind for op in drawing for kind in _kinds(graph, op.node_def) if _DRAWS.match(kind)}
     repeated = all(kind.startswith(("Stateless", "Stateful")) for kind in kinds)
-    return Draws(frozenset(_descendants(drawing)), tuple(op.name for op in drawing), repeated)
+    return Draws(frozenset(descendants(drawing)), tuple(op.name for op in drawing), repeated)
 
 
 def _draws(graph: Any, operation: Any) -> bool:
@@ -155,7 +155,7 @@ def _draws(graph: Any, operation: Any) -> bool:
         return False
     if not all(kind.startswith("Stateless") for kind in kinds) or kinds[0] != operation.type:
         return True
-    return any(before.type in _READS for before in _ancestors(operation))
+    return any(before.type in _READS for before in ancestors(operation))
 
 
 def _kinds(graph: Any, node: Any) -> Iterator[str]:
@@ -164,22 +164,3 @@ def _kinds(graph: Any, node: Any) -> Iterator[str]:
     for definition in _called(graph, node):
         for inner in definition.node_def:
             yield from _kinds(graph, inner)
-
-
-def _ancestors(operation: Any) -> set[Any]:
-    return spread([operation], lambda op: () if op.type in SHAPES else (x.op for x in op.inputs))
-
-
-def _descendants(operations: Iterable[Any]) -> set[Any]:
-    return spread(operations, lambda op: (c for x in op.outputs for c in x.consumers() if c.type not in SHAPES))
-
-
-def spread(start: Iterable[Any], step: Callable[[Any], Iterable[Any]]) -> set[Any]:
-    """All operations that are reached step by step."""
-    seen = set(start)
-    left = list(seen)
-    while left:
-        new = set(step(left.pop())) - seen
-        seen |= new
-        left += new
-    return seen

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnwidgets.errors import BadPicture
-from cnnwidgets.model.backend import compiled, tf
+from cnnwidgets.model.backend import tf
 from cnnwidgets.model.canvas import SMALLEST_SIDE, Canvas
 from cnnwidgets.model.inputs import InputInfo
 from cnnwidgets.model.network import SMALL, Network, enough_room
+from cnnwidgets.model.tracing.compiled import from_shapes
 from cnnwidgets.visualize.dream.tiled_gradient import Windows
 
 TILE = 512
@@ -77,19 +78,16 @@ def _fits(net: Network, paths: Sequence[str], canvas: Canvas, whole: Size, size:
 
 def _has_room(net: Network, paths: Sequence[str], which: int, size: Size, shapes: dict[int, tuple[int, ...]]) -> bool:
     """The body of `_fits`; `shapes` are those of the other inputs."""
-    maps: dict[str, list[Any]] = {}
 
-    def run() -> None:
+    def run() -> bool:
         held = {i: tf.zeros(shape) for i, shape in shapes.items()}
-        with net.record(paths) as recording:
-            # What lies behind the layers may have no room; it is not climbed.
-            with contextlib.suppress(BadPicture), enough_room(*size, BadPicture):
-                info = net.inputs[which]
-                net.call(net.feed(tf.zeros([1, *info.full_size(*size), info.channels]), which, held))
-            maps.update(recording.calls)
+        may_stop = contextlib.suppress(BadPicture)  # what lies behind the layers may have no room; it is not needed
+        info = net.inputs[which]
+        with net.record(paths) as recording, may_stop, enough_room(*size, BadPicture):
+            net.call(net.feed(tf.zeros([1, *info.full_size(*size), info.channels]), which, held))
+        return all(path in recording.calls and 0 not in recording.calls[path][0].shape for path in paths)
 
-    compiled(run).get_concrete_function()
-    return all(path in maps and 0 not in maps[path][0].shape for path in paths)
+    return from_shapes(run)
 
 
 def held_along(net: Network, canvas: Canvas, whole: Size, size: Size) -> dict[int, Any]:

@@ -7,7 +7,8 @@ import functools
 import numpy as np
 import pytest
 
-from cnnwidgets.model.backend import compiled, tf
+from cnnwidgets.model.backend import tf
+from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.visualize.dream.tiled_gradient import Windows
 
 NUMBERS = np.random.default_rng(0)

@@ -6,24 +6,25 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 # Operations that depend on a tensor's shape alone: what is behind them does not depend on its numbers.
-_SHAPES = {"Shape", "ShapeN", "Size", "Rank"}
+SHAPES = {"Shape", "ShapeN", "Size", "Rank"}
 
 
 def ancestors(operation: Any) -> set[Any]:
     """The operation and all whose numbers it depends on."""
-    return _spread([operation], lambda op: () if op.type in _SHAPES else (x.op for x in op.inputs))
+    return spread([operation], lambda op: () if op.type in SHAPES else (x.op for x in op.inputs))
 
 
 def descendants(operations: Iterable[Any], without: Iterable[Any] = ()) -> set[Any]:
     """The operations and all that depend on their numbers, by paths that avoid the operations `without`."""
     closed = set(without)
-    return _spread(
+    return spread(
         operations,
-        lambda op: (c for x in op.outputs for c in x.consumers() if c.type not in _SHAPES and c not in closed),
+        lambda op: (c for x in op.outputs for c in x.consumers() if c.type not in SHAPES and c not in closed),
     )
 
 
-def _spread(start: Iterable[Any], step: Callable[[Any], Iterable[Any]]) -> set[Any]:
+def spread(start: Iterable[Any], step: Callable[[Any], Iterable[Any]]) -> set[Any]:
+    """All operations that are reached step by step."""
     seen = set(start)
     left = list(seen)
     while left:

@@ -1,0 +1,87 @@
+"""Functions as TensorFlow graphs that leave no variable changed and report in words where memory is short."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from cnnwidgets.errors import OutOfMemory, short_of_memory
+from cnnwidgets.model.backend import tf
+from cnnwidgets.model.keras_internals import stopped_tapes, tapes_are_open
+from cnnwidgets.model.tracing.effects import Assigned
+
+T = TypeVar("T")
+
+
+def compiled(function: Callable[..., Any]) -> Graph:
+    """The function as a graph, traced at its first call.
+
+    TensorFlow counts the tracings of all graphs that share one piece of code, and warns in the reader's notebook when
+    the same step is traced for five layers; a partial has no code of its own, so that each graph is counted by itself.
+    """
+    assigned = Assigned()
+
+    def noted(*arguments: Any) -> Any:
+        made = function(*arguments)
+        if not tf.executing_eagerly():
+            assigned.note(tf.compat.v1.get_default_graph())
+        return made
+
+    return Graph(tf.function(functools.partial(noted), autograph=False, reduce_retracing=True), assigned)
+
+
+def from_shapes(look: Callable[[], T]) -> T:
+    """What a function finds while it is traced as a graph that is never executed: shapes, types and connections."""
+    found: list[T] = []
+    compiled(lambda: found.append(look())).get_concrete_function()
+    return found[-1]
+
+
+class Graph:
+    """A function that TensorFlow has traced, or will; where it finds no memory, that is said in words.
+
+    Variables that it assigns are put back after each run, also after one that breaks.
+    """
+
+    def __init__(self, function: Any, assigned: Assigned) -> None:
+        self._function, self._assigned = function, assigned
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Run it."""
+        with self._assigned.put_back():
+            return _with_memory(self._run, arguments)
+
+    def _run(self, *arguments: Any) -> Any:
+        """Run the graph, also while `tf.config.run_functions_eagerly(True)` makes functions run their Python code.
+
+        A tape that the user has open does not hear it; tapes inside the graph do, so it is traced first.
+        """
+        trace = getattr(self._function, "get_concrete_function", None)  # a function that is traced already has none
+        is_heard = tapes_are_open()
+        graph = self._function
+        if trace is not None and (is_heard or tf.config.functions_run_eagerly()):
+            graph = trace(*arguments)
+        with stopped_tapes() if is_heard else contextlib.nullcontext():
+            return graph(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        """What else TensorFlow knows of it."""
+        return getattr(self._function, name)
+
+    def get_concrete_function(self, *arguments: Any) -> Graph:
+        """Trace it for these arguments, and give that one graph."""
+        graph = _with_memory(self._function.get_concrete_function, arguments)
+        self._assigned.forget_values()
+        return Graph(graph, self._assigned)
+
+
+def _with_memory(call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    try:
+        return call(*arguments)
+    except OutOfMemory:  # a graph inside this one has said it
+        raise
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        words = short_of_memory(str(error))
+    raise OutOfMemory(words)  # here, where the error and all that it holds is gone
