@@ -1,4 +1,4 @@
-"""Which pixels a number depends on: attribution to the pictures themselves, for any model."""
+"""Attribution to pixels, for any model."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from cnnwidgets import pictures as pictures_
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.explain import gradient_attribution, perturbation_attribution, reachability, targets
-from cnnwidgets.explain.attribution_request import Partial, Question, by_picture
+from cnnwidgets.explain.attribution_request import AttributionRequest, PartialMaps, by_picture
 from cnnwidgets.explain.class_activation_map import check_method, noted
-from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, Kind, Sight, Verdict, finish
+from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, Kind, MapNotes, MapSource, finish
 from cnnwidgets.explain.passes import Probe, Slopes
 from cnnwidgets.frame import Array, last_of
 from cnnwidgets.model.arguments import checked_seed, number, whole_number
@@ -25,17 +25,17 @@ MOST_SAMPLES = 8192
 
 
 class Method(NamedTuple):
-    """A method and how it is asked.
+    """A method and its defaults.
 
     Attributes:
         find: the generator.
-        samples: how many, if the user does not say; 0 where nothing is counted.
-        by_gradient: whether a gradient must come back to the pictures. Such maps are shares of one sum, which stays the
+        samples: default number; 0 for methods without samples.
+        by_gradient: whether a gradient must reach the pictures. Such maps are shares of one sum, which stays the
             same when a map is stretched.
-        kind: what its numbers are.
+        kind: the meaning of its numbers.
     """
 
-    find: Callable[[Question], Iterator[Partial]]
+    find: Callable[[AttributionRequest], Iterator[PartialMaps]]
     samples: int = 0
     by_gradient: bool = True
     kind: Kind = "evidence"
@@ -66,9 +66,9 @@ def attribution(
     size: Size | None = None,
     seed: int = 0,
 ) -> list[Heatmap]:
-    """Map which pixels a class depends on, one Heatmap for each picture input.
+    """Map the pixels that a class depends on, one Heatmap for each picture input.
 
-    A class is explained by its logit, wherever the softmax or sigmoid hides it.
+    A class is explained by its logit, also behind a softmax or sigmoid.
 
     Args:
         net: a Network or a bare Keras model.
@@ -78,7 +78,7 @@ def attribution(
             (`lambda y: y[0, 3]`). It gets what the model itself returns, a tensor or a list or dict of them; with
             `output` only that one. It runs inside a graph, so it must consist of TensorFlow operations.
         method: "gradient" "gradient_x_input" "smoothgrad" "integrated_gradients" "guided_backprop" "occlusion"
-            "rise"; the paper is named at each in `cnnwidgets.explain.gradient_attribution` and `.coverings`.
+            "rise"; papers are cited in `cnnwidgets.explain.gradient_attribution` and `.perturbation_attribution`.
         of: what of a class is explained: "logit", or "log_odds", the logit less the log-sum-exp of the other logits.
             For sigmoids the two are the same.
         against: why the target rather than this class, or these: their mean logit is subtracted.
@@ -96,10 +96,10 @@ def attribution(
 
     Raises:
         BadTarget: for a class, output, method or number that does not exist; where no gradient comes back to any
-            picture, with the place where it is cut.
-        BadPicture: for what is no picture.
+            picture, with the layer where it is blocked.
+        BadPicture: for anything but a picture.
         BadModel: for a network whose numbers are not finite.
-        JobFailed: where only the gradient is not finite.
+        JobFailed: if only the gradient is not finite.
 
     Example:
         >>> heat = attribution(net, picture, "Egyptian cat", "occlusion")[0]
@@ -123,7 +123,7 @@ def attribution_frames(
     noise: float = 0.1,
     seed: int = 0,
 ) -> Iterator[HeatmapFrame]:
-    """As `attribution`, but of a Probe, which may be asked again, and yield a HeatmapFrame at each step."""
+    """Like `attribution`, but for a reusable Probe, and yield a HeatmapFrame at each step."""
     check_method(method, tuple(METHODS), "attribution")
     wanted = probe.named(target, output, of, against)
     how = METHODS[method]
@@ -133,7 +133,7 @@ def attribution_frames(
     if slopes and all(g is None for g in slopes.gradients):
         raise BadTarget(reachability.why_no_gradient(probe.net, wanted))
     reading = slopes.reading if slopes else probe.values(wanted)
-    ask = Question(
+    request = AttributionRequest(
         probe,
         targets.settled(wanted, reading),
         float(reading.value[0]),
@@ -146,12 +146,12 @@ def attribution_frames(
     seen = _seen(probe, wanted, slopes)
     unseen = {i for i, g in zip(probe.pictures, slopes.gradients, strict=True) if g is None} if slopes else set()
     notes, other = targets.notes(probe.net, wanted, reading), targets.other(probe.net, wanted)
-    verdict = Verdict(notes, _SILENT, about, other, how.kind)
-    return _run(ask, how, verdict, unseen, seen)
+    map_notes = MapNotes(notes, _IF_ZERO, about, other, how.kind)
+    return _run(request, how, map_notes, unseen, seen)
 
 
 def _seen(probe: Probe, target: targets.Target, slopes: Slopes | None) -> dict[int, Placement]:
-    """The pixels of each picture on which the target can depend; not looked for where a gradient reaches each side."""
+    """The pixels of each picture that can affect the target; all of them if a gradient reaches each side."""
     found = {}
     for place, (i, size) in enumerate(probe.sizes.items()):
         found[i] = Placement.plain(size, size)
@@ -168,33 +168,34 @@ def _reaches_each_side(gradient: Array) -> bool:  # [H, W, C]
 
 
 def _run(
-    ask: Question, how: Method, verdict: Verdict, unseen: set[int], seen: dict[int, Placement]
+    request: AttributionRequest, how: Method, map_notes: MapNotes, unseen: set[int], seen: dict[int, Placement]
 ) -> Iterator[HeatmapFrame]:
-    steps = _steps(ask, how)
-    values = np.full(len(ask.pictures), ask.value, np.float32)
-    for step, partial in enumerate(how.find(ask), 1):
+    steps = _steps(request, how)
+    values = np.full(len(request.pictures), request.value, np.float32)
+    for step, partial in enumerate(how.find(request), 1):
         heatmaps = []
         for i, raw in partial.maps.items():
-            size, placement = ask.probe.sizes[i], seen[i]
-            off = f"off the path: {verdict.about} does not depend on this picture"
-            silence = off if i in unseen else verdict.silence
-            sight = Sight(placement, "", 0, ask.probe.net.inputs[i].name)
-            notes = (*partial.notes, *verdict.notes)
+            size, placement = request.probe.sizes[i], seen[i]
+            off = f"off the path: {map_notes.about} does not depend on this picture"
+            if_zero = off if i in unseen else map_notes.if_zero
+            source = MapSource(placement, "", 0, request.probe.net.inputs[i].name)
+            notes = (*partial.notes, *map_notes.notes)
             laid = placement.lay(_stretched(raw, size, how.by_gradient))
-            heatmaps.append(finish(laid, verdict._replace(notes=notes, silence=silence), sight))
+            heatmaps.append(finish(laid, map_notes._replace(notes=notes, if_zero=if_zero), source))
         yield HeatmapFrame(tuple(heatmaps), step, steps, values)
 
 
-_SILENT = "zero: no pixel changes the target; try occlusion or rise, which do not need its gradient"
+_IF_ZERO = "zero: no pixel changes the target; try occlusion or rise, which do not need its gradient"
 
 
-def _steps(ask: Question, how: Method) -> int:
-    batch = ask.probe.batch(gradient=how.by_gradient)
+def _steps(request: AttributionRequest, how: Method) -> int:
+    batch = request.probe.batch(gradient=how.by_gradient)
     if how.find is perturbation_attribution.occlusion:
         return sum(
-            -(-len(perturbation_attribution.places(picture.shape[1:3])) // batch) for picture in ask.pictures.values()
+            -(-len(perturbation_attribution.places(picture.shape[1:3])) // batch)
+            for picture in request.pictures.values()
         )
-    return max(1, -(-ask.samples // batch))
+    return max(1, -(-request.samples // batch))
 
 
 def _stretched(raw: Array, size: tuple[int, int], keeps_sum: bool) -> Array:  # [h, w] -> [H, W]

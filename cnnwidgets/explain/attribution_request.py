@@ -1,4 +1,4 @@
-"""What an attribution method is asked, and how it answers."""
+"""Inputs and partial results of an attribution method."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Maps = dict[int, Array]  # [h, w], signed, at the size that is fed, by the index
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked of a method.
+class AttributionRequest:
+    """Inputs of an attribution method.
 
     Attributes:
-        probe: holds the pictures.
-        target: the number to explain, its class settled.
-        value: that number for the pictures as they are.
-        slope: its gradient there, [1, H, W, C] for each picture; for methods without gradients nothing.
-        samples: how many noisy copies, steps or masks.
-        noise: the noise's standard deviation, in pictures of 0..1.
+        probe: cached passes for the pictures.
+        target: the number to explain, with a fixed class.
+        value: that number for the unchanged pictures.
+        slope: its gradient there, [1, H, W, C] for each picture; empty for methods without gradients.
+        samples: number of noisy copies, steps or masks.
+        noise: standard deviation of the noise, in pictures of 0..1.
         seed: of the noise or the masks.
     """
 
@@ -52,21 +52,21 @@ class Question:
         return np.asarray(self.probe.values(self.target, copies).value)
 
 
-class Partial(NamedTuple):
-    """What a method has found so far: signed evidence, and what to know about it."""
+class PartialMaps(NamedTuple):
+    """Partial result of a method: signed evidence, and notes about it."""
 
     maps: Maps
     notes: tuple[str, ...] = ()
 
 
 def by_picture(copies: Maps, gradients: list[Array | None]) -> Maps:
-    """Zeros where a picture has no part in the target."""
+    """Gradients by picture input; zeros for a picture that does not affect the target."""
     pairs = zip(copies.items(), gradients, strict=True)
     return {i: np.zeros_like(copy) if g is None else g for (i, copy), g in pairs}
 
 
 def batches(count: int, size: int) -> Iterator[range]:
-    """The samples' numbers, at most so many at once."""
+    """The indices of the samples, in batches of at most `size`."""
     for start in range(0, count, size):
         yield range(start, min(start + size, count))
 

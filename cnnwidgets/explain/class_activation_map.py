@@ -1,4 +1,4 @@
-"""Where a network looks: class activation maps of any layer of any model, one for each call of the layer."""
+"""Class activation maps of any layer of any model, one for each call of the layer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnwidgets.errors import BadTarget, nearest, quoted
 from cnnwidgets.explain import class_activation_maps, reachability, targets
-from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, Sight, finish
+from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, MapSource, finish
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.frame import last_of
 from cnnwidgets.model.arguments import checked_seed, whole_number
@@ -38,10 +38,10 @@ def class_activation_map(
     channels: int = class_activation_maps.MASKS,
     seed: int = 0,
 ) -> list[Heatmap]:
-    """Map which places of a layer speak for a class, one Heatmap for each call of the layer.
+    """Map the positions of a layer that are evidence for a class, one Heatmap for each call of the layer.
 
-    A class is explained by its logit, wherever the softmax or sigmoid hides it. At the last layer every method serves;
-    at earlier ones take "layer_cam". "eigen_cam" shows what stands out, whatever the class.
+    A class is explained by its logit, also behind a softmax or sigmoid. Every method is right for the last layer; use
+    "layer_cam" for earlier ones. "eigen_cam" shows what stands out, for any class.
 
     Args:
         net: a Network or a bare Keras model.
@@ -67,10 +67,10 @@ def class_activation_map(
 
     Raises:
         BadTarget: for a layer, class, output, call or method that does not exist; for a layer that does not lead to
-            the output, or to which no gradient comes back (and where it is cut).
-        BadPicture: for what is no picture.
+            the output, or to which no gradient flows (and the layer that blocks it).
+        BadPicture: for anything but a picture.
         BadModel: for a network whose numbers are not finite.
-        JobFailed: where only the gradient is not finite.
+        JobFailed: if only the gradient is not finite.
 
     Example:
         >>> heat = class_activation_map(net, picture, "fire9_concat", "Egyptian cat")[0]
@@ -96,36 +96,36 @@ def map_frames(
     channels: int = class_activation_maps.MASKS,
     seed: int = 0,
 ) -> Iterator[HeatmapFrame]:
-    """As `class_activation_map`, but of a Probe, which may be asked again, and yield a HeatmapFrame at each step."""
+    """Like `class_activation_map`, but for a reusable Probe, and yield a HeatmapFrame at each step."""
     check_method(method, MAP_METHODS, "class activation map")
     checked_seed(seed)
     channels = whole_number("channels", channels, 1)
     wanted = probe.named(target, output, of, against)
     path = reachability.default_layer(probe.net, wanted) if layer is None else probe.net.layer(layer).path
     calls = reachability.calls_of(probe.net, path, call)
-    works = [class_activation_maps.METHODS[method](probe, path, number, wanted, channels) for number in calls]
-    if all(work is None for work in works):
+    runs = [class_activation_maps.METHODS[method](probe, path, number, wanted, channels) for number in calls]
+    if all(run is None for run in runs):
         raise BadTarget(reachability.why_no_gradient(probe.net, wanted, path, call or 0))
-    sights = [sight_of(probe, path, number, wanted) for number in calls]
+    sources = [source_of(probe, path, number, wanted) for number in calls]
     if layer is None and (note := reachability.branch_note(probe.net, wanted)):
-        sights = [sight._replace(notes=(*sight.notes, note)) for sight in sights]
-    return _one_by_one([work or class_activation_maps.nothing(probe, path) for work in works], sights)
+        sources = [source._replace(notes=(*source.notes, note)) for source in sources]
+    return _one_by_one([run or class_activation_maps.nothing(probe, path) for run in runs], sources)
 
 
-def _one_by_one(works: list[class_activation_maps.Work], sights: list[Sight]) -> Iterator[HeatmapFrame]:
-    """Do one work after the other, and yield after each step."""
-    total, done = sum(work.steps for work in works), 0
+def _one_by_one(runs: list[class_activation_maps.MapRun], sources: list[MapSource]) -> Iterator[HeatmapFrame]:
+    """Run one map after the other, and yield after each step."""
+    total, done = sum(run.steps for run in runs), 0
     finished: tuple[Heatmap, ...] = ()
-    for work, sight in zip(works, sights, strict=True):
-        for raw in work.maps:
+    for run, source in zip(runs, sources, strict=True):
+        for raw in run.maps:
             done += 1
-            heat = finish(raw, work.verdict, sight)
-            values = np.array([w.value for w in works[: len(finished) + 1]], np.float32)
+            heat = finish(raw, run.map_notes, source)
+            values = np.array([w.value for w in runs[: len(finished) + 1]], np.float32)
             yield HeatmapFrame((*finished, heat), done, total, values)
         finished += (heat,)
 
 
-def sight_of(probe: Probe, path: str, call: int, target: targets.Target) -> Sight:
+def source_of(probe: Probe, path: str, call: int, target: targets.Target) -> MapSource:
     """What a heatmap of a layer's call is of."""
     seen = probe.sees(path, call)
     name = probe.net.inputs[seen[0]].name if len(seen) == 1 else None
@@ -134,7 +134,7 @@ def sight_of(probe: Probe, path: str, call: int, target: targets.Target) -> Sigh
     if location.others and not leads_from_tokens(probe.net, target.output, path, call, seen[0], location):
         better = reachability.default_layer(probe.net, target)
         notes = (f"zero: only another token of this layer leads to the output; choose {quoted(better)}", *notes)
-    return Sight(location.placement(probe.sizes[seen[0]]), path, call, name, notes)
+    return MapSource(location.placement(probe.sizes[seen[0]]), path, call, name, notes)
 
 
 def noted(found: Sequence[Any], probe: Probe) -> list[Any]:

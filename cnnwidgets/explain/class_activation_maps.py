@@ -1,7 +1,7 @@
-"""How a class activation map weighs a layer's channels: one small function for each method.
+"""Channel weights of class activation maps: one small function for each method.
 
-All share one shape: a layer puts out `activation` A [h, w, C], the target's gradient by it is `gradient` G [h, w, C],
-and the map is a sum over channels, [h, w], signed: positive where the layer speaks for the target. All are computed in
+All have one form: `activation` A [h, w, C] is a layer's output, `gradient` G [h, w, C] the target's gradient by it, and
+the map a sum over channels, [h, w], signed: positive where the layer is evidence for the target. All are computed in
 float64.
 """
 
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cnnwidgets.explain import reachability, targets
-from cnnwidgets.explain.heatmap import Verdict
+from cnnwidgets.explain.heatmap import MapNotes
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.targets import Reading, Target
 from cnnwidgets.frame import Array
@@ -24,7 +24,7 @@ MASKS = 48  # of Score-CAM, if the user does not say: the channels that vary mos
 
 
 def grad_cam(activation: Array, gradient: Array) -> Array:
-    """A channel weighs as much as its mean gradient (Selvaraju et al., arXiv:1610.02391)."""
+    """Weights are the mean gradients of channels (Selvaraju et al., arXiv:1610.02391)."""
     return np.asarray(activation @ gradient.mean((0, 1)))
 
 
@@ -42,23 +42,23 @@ def grad_cam_plus_plus(activation: Array, gradient: Array) -> Array:
 
 
 def hirescam(activation: Array, gradient: Array) -> Array:
-    """Each place by its own gradient: what a linear head really adds up (Draelos and Carin, arXiv:2011.08891)."""
+    """Each position times its gradient: the sum that a linear head computes (Draelos and Carin, arXiv:2011.08891)."""
     return np.asarray((activation * gradient).sum(-1))
 
 
 def xgrad_cam(activation: Array, gradient: Array) -> Array:
-    """A channel weighs its gradient where it is active (Fu et al., arXiv:2008.02312)."""
+    """Weights are mean gradients, weighted by the activation (Fu et al., arXiv:2008.02312)."""
     total = activation.sum((0, 1))  # [C]
-    heard = np.abs(total) > 1e-6 * np.abs(activation).sum((0, 1))
-    weights = np.divide((activation * gradient).sum((0, 1)), total, out=np.zeros_like(total), where=heard)
+    is_counted = np.abs(total) > 1e-6 * np.abs(activation).sum((0, 1))
+    weights = np.divide((activation * gradient).sum((0, 1)), total, out=np.zeros_like(total), where=is_counted)
     return np.asarray(activation @ weights)
 
 
 def layer_cam(activation: Array, gradient: Array) -> Array:
-    """Each place by its own positive evidence, so that early layers work too (Jiang et al., LayerCAM, TIP 2021).
+    """The positive evidence of each position, so that early layers work too (Jiang et al., LayerCAM, TIP 2021).
 
     The paper has relu(G) * A, for layers behind a ReLU. There this is the same; on a layer with values below zero, such
-    as a sum of branches, a negative value with a negative gradient speaks for the target too.
+    as a sum of branches, a negative value with a negative gradient is evidence for the target too.
     """
     return np.asarray(np.maximum(activation * gradient, 0).sum(-1))
 
@@ -73,7 +73,7 @@ RULES: dict[str, Rule] = {
 
 
 def eigen_cam(activation: Array) -> Array:
-    """The layer's first principal component, whatever the class (Muhammad and Yeasin, arXiv:2008.00299).
+    """The layer's first principal component, the same for every class (Muhammad and Yeasin, arXiv:2008.00299).
 
     Its sign is free; it is chosen so that most of the map is positive.
     """
@@ -88,7 +88,7 @@ def eigen_cam(activation: Array) -> Array:
 
 
 def score_cam(activation: Array, chosen: Array, batch: int, value_behind: Callable[[Array], Array]) -> Iterator[Array]:
-    """A channel weighs as much as the picture seen through it still says the target (Wang et al., arXiv:1910.01279).
+    """Weights are the target's values for the picture masked by each channel (Wang et al., arXiv:1910.01279).
 
     The paper tries all channels. With fewer, the softmax has fewer parts, and what the other channels hold is missing.
 
@@ -132,7 +132,7 @@ def most_varied(activation: Array, count: int) -> tuple[Array, str]:
 def ablation_cam(
     activation: Array, batch: int, value: float, value_without: Callable[[Array], Array]
 ) -> Iterator[Array]:
-    """A channel weighs as much as the target falls when it is switched off (Desai and Ramaswamy, WACV 2020).
+    """Weights are the falls of the target when a channel is switched off (Desai and Ramaswamy, WACV 2020).
 
     The paper divides each fall by the value itself. That is left out: it changes no map, but for a negative value it
     would turn the sign.
@@ -160,20 +160,20 @@ def live_channels(activation: Array) -> Array:
     return np.flatnonzero(activation.any((0, 1)))
 
 
-# -- what each method asks of a probe
+# -- the methods, run with a probe
 
 
-class Work(NamedTuple):
-    """A map in the making: how many maps there will be, each better than the one before, and of which number."""
+class MapRun(NamedTuple):
+    """An unfinished map: the number of its steps, a map after each step, the value explained, and notes."""
 
     steps: int
     maps: Iterator[Array]
     value: float
-    verdict: Verdict
+    map_notes: MapNotes
 
 
-def _by_rule(method: str, probe: Probe, path: str, call: int, target: Target, _channels: int) -> Work | None:
-    """`None` where no gradient comes back to this call."""
+def _by_rule(method: str, probe: Probe, path: str, call: int, target: Target, _channels: int) -> MapRun | None:
+    """A map by a gradient rule; `None` if no gradient reaches this call."""
     activation = _activation(probe, path, call)  # [h, w, C]
     reading, (gradients,), _ = probe.slope_at(path, call, target)
     if gradients is None:
@@ -183,22 +183,24 @@ def _by_rule(method: str, probe: Probe, path: str, call: int, target: Target, _c
     def maps() -> Iterator[Array]:
         yield RULES[method](activation, gradient)
 
-    work = _work(probe, target, reading, 1, maps(), activation)
+    run = _map_run(probe, target, reading, 1, maps(), activation)
     parts = activation * gradient
     if not parts.any():
-        return work
+        return run
     if parts.max() > 0:
         nothing_left = f"zero: {method} keeps nothing here, although some evidence is positive; hirescam shows it"
-        return work._replace(verdict=work.verdict._replace(silence=nothing_left))
-    against = f"no positive evidence: all evidence is negative for {work.verdict.about}; hirescam shows it in `raw`"
-    return work._replace(verdict=work.verdict._replace(silence=against))  # of methods that keep positive evidence only
+        return run._replace(map_notes=run.map_notes._replace(if_zero=nothing_left))
+    against = f"no positive evidence: all evidence is negative for {run.map_notes.about}; hirescam shows it in `raw`"
+    return run._replace(
+        map_notes=run.map_notes._replace(if_zero=against)
+    )  # of methods that keep positive evidence only
 
 
 def _activation(probe: Probe, path: str, call: int) -> Array:
     return np.asarray(probe.activations(path)[call].numpy()[0], np.float64)
 
 
-def _by_masks(probe: Probe, path: str, call: int, target: Target, channels: int) -> Work | None:
+def _by_masks(probe: Probe, path: str, call: int, target: Target, channels: int) -> MapRun | None:
     if not reachability.leads_to(probe.net, target, path, call):
         return None
     activation, batch = _activation(probe, path, call), probe.batch()
@@ -213,12 +215,12 @@ def _by_masks(probe: Probe, path: str, call: int, target: Target, channels: int)
 
     chosen, note = most_varied(activation, channels)
     maps = score_cam(activation, chosen, batch, value_behind)
-    work = _work(probe, target, reading, -(-len(chosen) // batch) or 1, maps, activation)
-    notes = (*work.verdict.notes, *filter(None, [note]))
-    return work._replace(verdict=work.verdict._replace(notes=notes))
+    run = _map_run(probe, target, reading, -(-len(chosen) // batch) or 1, maps, activation)
+    notes = (*run.map_notes.notes, *filter(None, [note]))
+    return run._replace(map_notes=run.map_notes._replace(notes=notes))
 
 
-def _by_ablation(probe: Probe, path: str, call: int, target: Target, _channels: int) -> Work | None:
+def _by_ablation(probe: Probe, path: str, call: int, target: Target, _channels: int) -> MapRun | None:
     if not reachability.leads_to(probe.net, target, path, call):
         return None
     activation, part = _activation(probe, path, call), probe.part(path)
@@ -226,10 +228,10 @@ def _by_ablation(probe: Probe, path: str, call: int, target: Target, _channels: 
     without = functools.partial(probe.without, path, call, targets.settled(target, reading))
     maps = ablation_cam(activation, part, float(reading.value[0]), without)
     steps = -(-len(live_channels(activation)) // part) or 1
-    return _work(probe, target, reading, steps, maps, activation)
+    return _map_run(probe, target, reading, steps, maps, activation)
 
 
-def _by_component(probe: Probe, path: str, call: int, _target: Target, _channels: int) -> Work:
+def _by_component(probe: Probe, path: str, call: int, _target: Target, _channels: int) -> MapRun:
     activation = _activation(probe, path, call)
 
     def maps() -> Iterator[Array]:
@@ -237,10 +239,10 @@ def _by_component(probe: Probe, path: str, call: int, _target: Target, _channels
 
     note = "not class-specific: it shows what stands out at the layer, for any class"
     notes = (note, *filter(None, [probe.net.random_note(path)]))
-    return Work(1, maps(), float("nan"), Verdict(notes, silence_of(activation), "any class"))
+    return MapRun(1, maps(), float("nan"), MapNotes(notes, note_if_zero(activation), "any class"))
 
 
-METHODS: dict[str, Callable[[Probe, str, int, Target, int], Work | None]] = {
+METHODS: dict[str, Callable[[Probe, str, int, Target, int], MapRun | None]] = {
     **{method: functools.partial(_by_rule, method) for method in RULES},
     "score_cam": _by_masks,
     "ablation_cam": _by_ablation,
@@ -248,20 +250,22 @@ METHODS: dict[str, Callable[[Probe, str, int, Target, int], Work | None]] = {
 }
 
 
-def _work(probe: Probe, target: Target, reading: Reading, steps: int, maps: Iterator[Array], activation: Array) -> Work:
+def _map_run(
+    probe: Probe, target: Target, reading: Reading, steps: int, maps: Iterator[Array], activation: Array
+) -> MapRun:
     about = targets.describe(probe.net, target, int(reading.unit[0]))
     notes, other = targets.notes(probe.net, target, reading), targets.other(probe.net, target)
-    return Work(steps, maps, float(reading.value[0]), Verdict(notes, silence_of(activation), about, other))
+    return MapRun(steps, maps, float(reading.value[0]), MapNotes(notes, note_if_zero(activation), about, other))
 
 
-def nothing(probe: Probe, path: str) -> Work:
-    """For a call that does not lead to the target, where another call does."""
+def nothing(probe: Probe, path: str) -> MapRun:
+    """A map of zeros, for a call that does not lead to the target when another call does."""
     shape = probe.activations(path)[0].shape[1:3]
-    silence = "off the path: this call of the layer does not lead to the target"
-    return Work(1, iter([np.zeros(shape, np.float32)]), float("nan"), Verdict((), silence, "the target"))
+    if_zero = "off the path: this call of the layer does not lead to the target"
+    return MapRun(1, iter([np.zeros(shape, np.float32)]), float("nan"), MapNotes((), if_zero, "the target"))
 
 
-def silence_of(activation: Array) -> str:
+def note_if_zero(activation: Array) -> str:
     """Why a layer has no evidence at all: it is zero, or nothing depends on it."""
     if not activation.any():
         return "dead: the layer is zero everywhere for this picture; choose another layer"

@@ -1,7 +1,7 @@
-"""Guided backpropagation: ReLUs that let only positive gradients pass (Springenberg et al., arXiv:1412.6806).
+"""ReLUs for guided backpropagation, which pass only positive gradients (Springenberg et al., arXiv:1412.6806).
 
-TensorFlow notes on each operation of a graph which gradient it has, so nothing on the model changes: operations that
-are made inside `guided_relus` have another one.
+TensorFlow stores the gradient function of each operation of a graph, so the model does not change: operations made
+inside `guided_relus` have another one.
 
 Only ReLUs that are activations are guided. A gate, such as the relu6(x + 3) / 6 of a hard sigmoid or hard swish, or any
 ReLU that is multiplied into features, keeps its gradient: in a product both factors must follow the same rule.
@@ -17,7 +17,7 @@ from cnnwidgets.model.backend import tf
 from cnnwidgets.model.keras_internals import gradients_by_name, register_gradient
 from cnnwidgets.model.tracing.operations import ancestors, descendants
 
-# What the gradient of each is usually; guided backpropagation gives it positive gradients only.
+# The usual gradient of each; guided backpropagation passes only positive gradients to it.
 _USUAL: dict[str, Callable[[Any, Any], Any]] = {
     "Relu": lambda op, g: tf.raw_ops.ReluGrad(gradients=g, features=op.outputs[0]),
     "Relu6": lambda op, g: tf.raw_ops.Relu6Grad(gradients=g, features=op.outputs[0]),
@@ -36,12 +36,12 @@ _PASSING = {
 
 
 class Guidance(NamedTuple):
-    """What was guided.
+    """Counts of guided operations.
 
     Attributes:
-        relus: how many ReLUs and their kin.
-        gates: how many were left alone as parts of gates.
-        is_bypassed: whether a path from a picture to the target passes none of those that are guided.
+        relus: number of guided ReLUs and variants.
+        gates: number left unguided as parts of gates.
+        is_bypassed: whether some path from a picture to the target has no guided ReLU.
     """
 
     relus: int = 0
@@ -65,7 +65,7 @@ for _operation in _USUAL:
 
 
 def guided_relus(graph: Any) -> contextlib.AbstractContextManager[None]:
-    """Open it while the model is traced into this graph; `tf.gradients` follows it."""
+    """Context in which to trace the model into this graph; `tf.gradients` then uses the guided gradients."""
     return gradients_by_name(graph, _NAMES)
 
 

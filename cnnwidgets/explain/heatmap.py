@@ -1,4 +1,4 @@
-"""From signed evidence to a heatmap: shares of the largest, the picture's own size, and a word on what it means."""
+"""Heatmaps from signed evidence: scaled to 0..1 at the picture's size, with notes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ ROUNDING = 1e-6  # of a map's largest value: smaller differences are no evidence
 MOSTLY = 0.1  # of the evidence: where less than this share is positive, the note says so
 FAINT, FEW = 0.05, 0.02  # a map covers almost nothing where less than FEW of it reaches FAINT of its largest value
 
-# What the numbers of a map are. "evidence": signed, and the map shows the positive part. "parts": signed, and the map
-# shows the magnitude. "slopes": the sign tells how a pixel would have to change, so that the map shows the magnitude.
+# The meaning of a map's numbers. "evidence": signed, and the map shows the positive part. "parts": signed, and the map
+# shows the magnitude. "slopes": the sign is the direction in which a pixel would have to change; magnitude is shown.
 Kind = Literal["evidence", "parts", "slopes"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Heatmap:
-    """Evidence for a target, place by place.
+    """Evidence for a target at each position.
 
     Attributes:
         map: [H, W] float32, 0..1, at the picture's own size, divided by its largest value: the positive evidence; for
@@ -31,7 +31,7 @@ class Heatmap:
         path: of the layer; "" for an attribution.
         call: which call of the layer, in the order Keras runs them.
         input: the picture input that this call sees; `None` where it sees several.
-        note: "" or what to know about this map, beginning with a keyword: "no positive evidence: ...".
+        note: "" or a remark about this map, beginning with a keyword: "no positive evidence: ...".
         placement: where the cells of `raw` lie on the picture; over the whole of it where none is given.
     """
 
@@ -62,12 +62,12 @@ class Heatmap:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class HeatmapFrame:
-    """The heatmaps as far as a slow method has come.
+    """The heatmaps after a step.
 
     Attributes:
-        heatmaps: those that are begun.
+        heatmaps: those started so far.
         step: 1, 2, ... `steps`.
-        steps: how many there will be.
+        steps: their total number.
         values: [n], the number that each explains; NaN for a method that explains none.
     """
 
@@ -82,22 +82,22 @@ class HeatmapFrame:
         return tuple(heat.note for heat in self.heatmaps)
 
     def result(self) -> list[Heatmap]:
-        """What the verb would return if the run ended here."""
+        """The return value of the function if the run ended here."""
         return list(self.heatmaps)
 
     def __repr__(self) -> str:
         return f"HeatmapFrame(step {self.step} of {self.steps}, {len(self.heatmaps)} heatmaps)"
 
 
-class Sight(NamedTuple):
-    """What a heatmap is of.
+class MapSource(NamedTuple):
+    """The origin of a heatmap: layer, call, input and placement.
 
     Attributes:
-        placement: where its cells lie on the picture as it was given.
+        placement: positions of its cells on the picture as given.
         path: of the layer, or "".
         call: which call of the layer.
         input: the picture input that is seen, `None` for several.
-        notes: on what the layer's cells are.
+        notes: about the layer's cells.
     """
 
     placement: Placement
@@ -107,83 +107,83 @@ class Sight(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class Verdict(NamedTuple):
-    """What is to be said about a map.
+class MapNotes(NamedTuple):
+    """Notes about a map.
 
     Attributes:
-        notes: about the method, or the target.
-        silence: where all of the map is zero.
+        notes: about the method or the target.
+        if_zero: the note if the map is zero everywhere.
         about: the target in words.
-        other: what of the target could be explained instead, such as "log_odds"; "" where there is nothing.
-        kind: what the numbers of the map are.
+        other: an alternative `of` for the target, such as "log_odds"; "" if there is none.
+        kind: the meaning of the numbers.
     """
 
     notes: tuple[str, ...]
-    silence: str
+    if_zero: str
     about: str
     other: str = ""
     kind: Kind = "evidence"
 
 
-def finish(raw: Array, verdict: Verdict, sight: Sight) -> Heatmap:
-    """The evidence as shares of its largest, at the picture's size, and what is to be said about it.
+def finish(raw: Array, map_notes: MapNotes, source: MapSource) -> Heatmap:
+    """A Heatmap from evidence: scaled by its largest value, at the picture's size, with notes.
 
     Raises:
         JobFailed: for a map that is not finite.
     """
     if not np.isfinite(raw).all():
         raise JobFailed("The map is not finite, although the network's numbers are. Choose another method or layer.")
-    placement = sight.placement
-    notes = [*_about(raw, verdict), *verdict.notes, *sight.notes, placement.note]
-    shown = _shown(raw, verdict.kind)
+    placement = source.placement
+    notes = [*_about(raw, map_notes), *map_notes.notes, *source.notes, placement.note]
+    shown = _shown(raw, map_notes.kind)
     laid = np.maximum(placement.lay(shown), 0)
     largest = laid.max()
     if shown.any() and not largest > 0:
         notes.insert(0, "outside: all positive evidence lies in cells of padding, so the map is zero; see `raw`")
     shares = laid / largest if largest > 0 else np.zeros(placement.size, np.float32)
     note, raw = "; ".join(filter(None, notes)), np.asarray(raw, np.float32)
-    return Heatmap(shares, raw, sight.path, sight.call, sight.input, note, placement=placement)
+    return Heatmap(shares, raw, source.path, source.call, source.input, note, placement=placement)
 
 
 def _shown(raw: Array, kind: Kind) -> Array:
-    """What the map shows, as shares 0..1 of its largest value: so small numbers are not lost in float32."""
+    """The visible part of a map, scaled to 0..1 so that small numbers are not lost in float32."""
     largest = np.abs(raw).max()
     shown = np.maximum(raw, 0) * (raw.max() > ROUNDING * largest) if kind == "evidence" else np.abs(raw)
     return np.asarray(shown / (shown.max() or 1), np.float32)
 
 
-def _about(raw: Array, verdict: Verdict) -> tuple[str, ...]:
-    """What is to be said about the numbers of a map."""
+def _about(raw: Array, map_notes: MapNotes) -> tuple[str, ...]:
+    """Notes about the numbers of a map."""
     largest = np.abs(raw).max()
     if largest == 0:
-        return (verdict.silence,)
-    if raw.max() <= ROUNDING * largest and verdict.kind == "evidence":
+        return (map_notes.if_zero,)
+    if raw.max() <= ROUNDING * largest and map_notes.kind == "evidence":
         return (
-            f"no positive evidence: all evidence is negative for {verdict.about}, so the map is zero; "
-            f"`raw` has the signed values, or explain another class{_instead(verdict)}",
+            f"no positive evidence: all evidence is negative for {map_notes.about}, so the map is zero; "
+            f"`raw` has the signed values, or explain another class{_instead(map_notes)}",
         )
     if raw.size == 1:
         return ("flat: the layer has only one position; choose an earlier one",)
     if np.ptp(raw) <= ROUNDING * largest:
-        return (f"flat: the evidence for {verdict.about} is the same everywhere",)
-    return (*_balance(raw, verdict), *_coverage(raw, verdict))
+        return (f"flat: the evidence for {map_notes.about} is the same everywhere",)
+    return (*_balance(raw, map_notes), *_coverage(raw, map_notes))
 
 
-def _balance(raw: Array, verdict: Verdict) -> tuple[str, ...]:
-    """A note where nearly all evidence is negative."""
+def _balance(raw: Array, map_notes: MapNotes) -> tuple[str, ...]:
+    """A note if nearly all evidence is negative."""
     share = float(np.maximum(raw, 0).sum(dtype=np.float64) / np.abs(raw).sum(dtype=np.float64))
-    if verdict.kind == "slopes" or share >= MOSTLY:
+    if map_notes.kind == "slopes" or share >= MOSTLY:
         return ()
-    return (f"mostly negative: {share:.1%} of the evidence is positive for {verdict.about}{_instead(verdict)}",)
+    return (f"mostly negative: {share:.1%} of the evidence is positive for {map_notes.about}{_instead(map_notes)}",)
 
 
-def _coverage(raw: Array, verdict: Verdict) -> tuple[str, ...]:
-    """A note where a map covers almost nothing; single pixels of a gradient are scattered anyway."""
-    share = float((_shown(raw, verdict.kind) >= FAINT).mean())
-    if verdict.kind != "evidence" or share >= FEW:
+def _coverage(raw: Array, map_notes: MapNotes) -> tuple[str, ...]:
+    """A note if a map covers almost nothing; not for gradients, which are scattered anyway."""
+    share = float((_shown(raw, map_notes.kind) >= FAINT).mean())
+    if map_notes.kind != "evidence" or share >= FEW:
         return ()
-    return (f"sparse: {share:.1%} of the map holds nearly all positive evidence for {verdict.about}",)
+    return (f"sparse: {share:.1%} of the map holds nearly all positive evidence for {map_notes.about}",)
 
 
-def _instead(verdict: Verdict) -> str:
-    return f'; try of="{verdict.other}"' if verdict.other else ""
+def _instead(map_notes: MapNotes) -> str:
+    return f'; try of="{map_notes.other}"' if map_notes.other else ""

@@ -1,4 +1,4 @@
-"""What changes when a place of the picture is hidden from the network."""
+"""The effect of hiding a region of the picture from the network."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SHARE = 1 / 6  # of the picture's shorter side
 
 @dataclass(frozen=True)
 class Hidden:
-    """A target with and without a place of the picture.
+    """A target with and without a region of the picture.
 
     Attributes:
         before: of the whole picture: a probability 0..1, or the value of a target function.
         after: of the picture with the gray square.
         name: of the class; "" for a target function.
-        top: what the network says then, by name; "" for a target function.
+        top: the class then predicted, by name; "" for a target function.
         square: (left, top, right, bottom) of what was hidden, as shares 0..1 of the picture.
     """
 
@@ -47,7 +47,7 @@ def hide_place(
     which: int | None = None,
     size: Size | None = None,
 ) -> Hidden:
-    """Cover a place with a gray square, a sixth of the picture's shorter side, and ask the network again.
+    """Cover a region with a gray square, a sixth of the picture's shorter side, and predict again.
 
     Args:
         net: a Network or a bare Keras model.
@@ -59,7 +59,7 @@ def hide_place(
         size: at which the network looks, as in `Network.predict`.
 
     Raises:
-        BadTarget, BadPicture, BadModel: what `class_activation_map` would raise.
+        BadTarget, BadPicture, BadModel: the errors of `class_activation_map`.
     """
     probe = Probe(net, picture, size)
     which = probe.net.picture_inputs[0] if which is None else which

@@ -1,7 +1,7 @@
-"""A picture in front of a network: what heatmap methods ask, each question traced once.
+"""Cached forward and backward passes for one picture, used by all heatmap methods.
 
-A probe holds the picture and what layers put out for it, so that another class is read from a layer on, without
-running again what lies before it. What it holds is as old as the probe: make a new one when weights have changed.
+A Probe keeps the picture and the activations of layers for it, so that another class is computed from a layer on,
+without running earlier layers again. The cache does not follow the weights: make a new Probe when they change.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from cnnwidgets.model.tracing.cost import STEP_FLOPS, forward_flops
 HALF_SCALES = (1024.0, 1.0, 1 / 1024)
 MOST_COPIES = 16  # of the pictures, in one device call
 MOST_CHANNELS, MOST_NUMBERS = 128, 2**23  # that are switched off in one device call, each in a copy of the layer
-USUAL = (224, 224)  # pixels of the picture that a network is measured with
-GRAY = np.float32(0.5)  # what a covered pixel shows
+USUAL = (224, 224)  # pixels of the picture used to measure a network's cost
+GRAY = np.float32(0.5)  # the value of a covered pixel
 SCALE = tf.TensorSpec([], tf.float32)
 CHANNELS = tf.TensorSpec([None], tf.int32)
 
 
 class Slopes(NamedTuple):
-    """A reading and its gradients.
+    """The target's values and gradients.
 
     Attributes:
         reading: of each picture.
-        gradients: float32, one for each thing that was asked for; `None` where no gradient comes through.
-        guidance: what was guided.
+        gradients: float32, one for each source; `None` if no gradient reaches it.
+        guidance: counts of guided ReLUs.
     """
 
     reading: Reading
@@ -52,7 +52,7 @@ class Slopes(NamedTuple):
 
 
 class Probe:
-    """A picture in front of a network.
+    """Cached passes of a network for one picture.
 
     Args:
         net: a Network or a bare Keras model.
@@ -60,7 +60,7 @@ class Probe:
         size: at which the network looks, as in `Network.predict`.
 
     Raises:
-        BadPicture: for what is no picture, or too small for this network.
+        BadPicture: for anything but a picture, or one too small for this network.
         BadModel: for inputs that the model does not have, or weights that hold NaN or infinity.
     """
 
@@ -84,13 +84,13 @@ class Probe:
         return targets.named(self.net, target, output, of, against).placed(self.sizes[self.net.picture_inputs[0]])
 
     def location(self, path: str, call: int) -> Location:
-        """Where the cells of a layer's call look in the first picture that it sees."""
+        """The locations of the cells of a layer's call in the first picture that it sees."""
         which = self.sees(path, call)[0]
         height, width = self.pictures[which].shape[1:3]
         return locate(self.net, path, call, which, (height, width))
 
     def seen_by(self, target: Target, which: int) -> Edges:
-        """(top, left, bottom, right) of the part of a picture, as it was given, that has a part in the target."""
+        """(top, left, bottom, right) of the part of a picture, as given, that can affect the target."""
         size, fed = self.sizes[which], self.pictures[which].shape[1:3]
         outputs = range(len(self.net.outputs)) if target.takes_all else [target.output]
         every = [seen_by_output(self.net, output, which, fed) for output in outputs]
@@ -98,7 +98,7 @@ class Probe:
         return scaled((min(tops), min(lefts), max(bottoms), max(rights)), fed, size)
 
     def activations(self, path: str) -> list[Any]:
-        """What each call of a layer puts out: float32 tensors [1, h, w, C]; tokens as rows and columns.
+        """The output of each call of a layer: float32 tensors [1, h, w, C]; tokens as rows and columns.
 
         Raises:
             BadTarget: for a layer without rows and columns.
@@ -122,22 +122,24 @@ class Probe:
 
     def values(self, target: Target, copies: Mapping[int, Array] | None = None) -> Reading:
         """The target of the pictures, or of copies [N, H, W, C] for each picture input."""
-        ask = self._traced(functools.partial(traced_passes.values, self.net, target.structure), CHOSEN)
+        traced = self._traced(functools.partial(traced_passes.values, self.net, target.structure), CHOSEN)
         feed = self._repeated(copies)
-        return self._checked(self._run(ask, target, feed, target.chosen), feed, len(feed[0]), target)
+        return self._checked(self._run(traced, target, feed, target.chosen), feed, len(feed[0]), target)
 
     def slopes(self, target: Target, copies: Mapping[int, Array] | None = None, guided: bool = False) -> Slopes:
         """The target's gradient by each picture input, [N, H, W, C]."""
-        ask = self._traced(functools.partial(traced_passes.slopes, self.net, target.structure, guided), CHOSEN, SCALE)
-        return self._scaled(ask, target, self._repeated(copies), target.chosen)
+        traced = self._traced(
+            functools.partial(traced_passes.slopes, self.net, target.structure, guided), CHOSEN, SCALE
+        )
+        return self._scaled(traced, target, self._repeated(copies), target.chosen)
 
     def slope_at(self, path: str, call: int, target: Target) -> Slopes:
-        """The target's gradient by what one call of a layer puts out, [1, h, w, C]."""
+        """The target's gradient by the output of one call of a layer, [1, h, w, C]."""
         activation = self.activations(path)[call]
         tokens = self.location(path, call).tokens
         build = functools.partial(traced_passes.slope_at, self.net, path, call, target.structure, tokens)
-        ask = self._traced(build, _like(activation), CHOSEN, SCALE)
-        return self._scaled(ask, target, self.feed, activation, target.chosen)
+        traced = self._traced(build, _like(activation), CHOSEN, SCALE)
+        return self._scaled(traced, target, self.feed, activation, target.chosen)
 
     def has_rows(self, path: str) -> bool:
         """Whether a layer's output has rows and columns on the picture; tokens may have them."""
@@ -165,8 +167,8 @@ class Probe:
         activation = self.unit_activations(path)[call]
         build = functools.partial(traced_passes.slope_at, self.net, path, call, target.structure)
         in_a_row = tf.TensorSpec([1, None, 1, activation.shape[-1]], tf.float32)
-        ask = self._traced(build, in_a_row, CHOSEN, SCALE)
-        return self._scaled(ask, target, self.feed, activation, target.chosen)
+        traced = self._traced(build, in_a_row, CHOSEN, SCALE)
+        return self._scaled(traced, target, self.feed, activation, target.chosen)
 
     def runner_up(self, target: Target) -> int:
         """The class with the highest logit besides the target's own, where the target is explained."""
@@ -182,14 +184,14 @@ class Probe:
         activation = self.activations(path)[call]
         tokens = self.location(path, call).tokens
         build = functools.partial(traced_passes.without, self.net, path, call, target.structure, tokens)
-        ask = self._traced(build, _like(activation), CHANNELS, CHOSEN)
+        traced = self._traced(build, _like(activation), CHANNELS, CHOSEN)
         off = tf.constant(np.asarray(channels, np.int32))
-        read = self._run(ask, target, self.feed, activation, off, target.chosen)
+        read = self._run(traced, target, self.feed, activation, off, target.chosen)
         reading = self._checked(read, self.feed, len(channels), target)
         return np.asarray(reading.value)
 
     def sees(self, path: str, call: int) -> tuple[int, ...]:
-        """The picture inputs that a layer's call sees; all of them where that cannot be traced."""
+        """The picture inputs that a layer's call sees; all of them if that cannot be traced."""
         every = self.net.picture_inputs
         return every if len(every) == 1 else self.net.sees(path, call) or every
 
@@ -248,25 +250,25 @@ class Probe:
             for i, tensor in enumerate(self.feed)
         ]
 
-    def _run(self, ask: Any, target: Target, *arguments: Any) -> Any:
-        """What a traced pass returns; an error of the user's function is reported as such."""
+    def _run(self, traced: Any, target: Target, *arguments: Any) -> Any:
+        """Run a traced pass; an error of the user's function is reported as such."""
         try:
-            return ask(*arguments)
+            return traced(*arguments)
         except tf.errors.OpError as error:
             if target.function is None:
                 raise
             raise target_function.failed(error) from error
 
-    def _scaled(self, asked: tuple[Any, list[bool]], target: Target, feed: list[Any], *more: Any) -> Slopes:
-        ask, comes_through = asked
+    def _scaled(self, traced_and_flags: tuple[Any, list[bool]], target: Target, feed: list[Any], *more: Any) -> Slopes:
+        traced, comes_through = traced_and_flags
         for scale in HALF_SCALES if self._is_half else (1.0,):
-            reading, gradients, guidance = self._run(ask, target, feed, *more, tf.constant(scale))
+            reading, gradients, guidance = self._run(traced, target, feed, *more, tf.constant(scale))
             reading = self._checked(reading, feed, len(feed[0]), target)
             if all(np.isfinite(g).all() for g in gradients):
                 relus, gates, is_bypassed = map(int, guidance)
-                told = Guidance(relus, gates, bool(is_bypassed))
+                counts = Guidance(relus, gates, bool(is_bypassed))
                 pairs = zip(gradients, comes_through, strict=True)
-                return Slopes(reading, [np.asarray(g) if through else None for g, through in pairs], told)
+                return Slopes(reading, [np.asarray(g) if through else None for g, through in pairs], counts)
         of = "your target function" if target.function is not None else quoted(self.net.name)
         raise JobFailed(
             f"The gradient of {of} is not finite for this picture, although its output is. "

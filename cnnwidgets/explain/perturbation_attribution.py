@@ -1,4 +1,4 @@
-"""Attribution by covering parts of the pictures: one small generator for each method. It needs no gradient."""
+"""Attribution by masking parts of the pictures, without gradients: one small generator for each method."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cnnwidgets.explain.attribution_request import Partial, Question, batches, sample_seeds
+from cnnwidgets.explain.attribution_request import AttributionRequest, PartialMaps, batches, sample_seeds
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
 
@@ -15,24 +15,24 @@ PATCH, STRIDE = 48 / 224, 16 / 224  # of occlusion: shares of the picture's shor
 GRID, OPEN = 7, 0.5  # of RISE: cells a side, and how many of them are open
 
 
-def occlusion(ask: Question) -> Iterator[Partial]:
-    """How much the target falls when a gray square covers a place (Zeiler and Fergus, arXiv:1311.2901).
+def occlusion(request: AttributionRequest) -> Iterator[PartialMaps]:
+    """The fall of the target when a gray square covers a region (Zeiler and Fergus, arXiv:1311.2901).
 
     A pixel gets the mean of all squares that cover it, those around it most: so the map shows no blocks.
     """
-    maps = {i: np.zeros(p.shape[1:3], np.float32) for i, p in ask.pictures.items()}
-    for i, picture in ask.pictures.items():
+    maps = {i: np.zeros(p.shape[1:3], np.float32) for i, p in request.pictures.items()}
+    for i, picture in request.pictures.items():
         size = picture.shape[1:3]
         falls, covered = np.zeros(size, np.float32), np.zeros(size, np.float32)
         holes = places(size)
-        for part in batches(len(holes), ask.probe.batch()):
+        for part in batches(len(holes), request.probe.batch()):
             masks = np.stack([_with_hole(size, holes[k]) for k in part])  # [N, H, W]
-            for k, value in zip(part, ask.values(ask.probe.behind({i: masks})), strict=True):
+            for k, value in zip(part, request.values(request.probe.behind({i: masks})), strict=True):
                 tent = _tent(falls[holes[k]].shape[0])
-                falls[holes[k]] += (ask.value - value) * tent
+                falls[holes[k]] += (request.value - value) * tent
                 covered[holes[k]] += tent
             maps = {**maps, i: np.divide(falls, covered, out=np.zeros_like(falls), where=covered > 0)}
-            yield Partial(maps)
+            yield PartialMaps(maps)
 
 
 def _tent(side: int) -> Array:  # [side, side], highest in the middle and nowhere 0
@@ -41,7 +41,7 @@ def _tent(side: int) -> Array:  # [side, side], highest in the middle and nowher
 
 
 def places(size: tuple[int, int]) -> list[tuple[slice, slice]]:
-    """Where the square is laid: in even steps, the last ones at the far edges."""
+    """The positions of the square: in even steps, the last ones at the far edges."""
     side, stride = (max(1, round(share * min(size))) for share in (PATCH, STRIDE))
     rows, columns = ([*range(0, length - side, stride), length - side] for length in size)
     return [(slice(y, y + side), slice(x, x + side)) for y in rows for x in columns]
@@ -53,24 +53,24 @@ def _with_hole(size: tuple[int, int], place: tuple[slice, slice]) -> Array:
     return mask
 
 
-def rise(ask: Question) -> Iterator[Partial]:
-    """How much the target rises when a place is seen, over random masks (Petsiuk et al., arXiv:1806.07421).
+def rise(request: AttributionRequest) -> Iterator[PartialMaps]:
+    """The rise of the target when a region is visible, over random masks (Petsiuk et al., arXiv:1806.07421).
 
     The paper adds up the masks by the target's value. Here it is the value less its mean, so that the noise of a value
-    that is large everywhere cancels, and a place that speaks against the target comes out negative.
+    that is large everywhere cancels, and a region that is evidence against the target is negative.
     """
     values = np.zeros(0, np.float32)
-    weighted = {i: np.zeros(p.shape[1:3], np.float32) for i, p in ask.pictures.items()}
-    plain = {i: np.zeros(p.shape[1:3], np.float32) for i, p in ask.pictures.items()}
-    for part in batches(ask.samples, ask.probe.batch()):
-        masks = {i: _random_masks(ask.seed, i, part, p.shape[1:3]) for i, p in ask.pictures.items()}
-        fresh = ask.values(ask.probe.behind(masks))
+    weighted = {i: np.zeros(p.shape[1:3], np.float32) for i, p in request.pictures.items()}
+    plain = {i: np.zeros(p.shape[1:3], np.float32) for i, p in request.pictures.items()}
+    for part in batches(request.samples, request.probe.batch()):
+        masks = {i: _random_masks(request.seed, i, part, p.shape[1:3]) for i, p in request.pictures.items()}
+        fresh = request.values(request.probe.behind(masks))
         values = np.append(values, fresh)
         for i, m in masks.items():
             weighted[i] += np.tensordot(fresh, m, 1)
             plain[i] += m.sum(0)
         scale = len(values) * OPEN
-        yield Partial({i: (weighted[i] - values.mean() * plain[i]) / scale for i in masks})
+        yield PartialMaps({i: (weighted[i] - values.mean() * plain[i]) / scale for i in masks})
 
 
 def _random_masks(seed: int, which: int, part: range, size: tuple[int, int]) -> Array:

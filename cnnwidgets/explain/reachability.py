@@ -1,4 +1,4 @@
-"""What leads where inside a model: the layer to explain when none is named, and why no gradient comes back to one."""
+"""Reachability in a model's graph: the default layer to explain, and the reason why no gradient reaches a layer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cnnwidgets.model.network import Network
 from cnnwidgets.model.tracing.compiled import from_shapes
 from cnnwidgets.model.tracing.operations import ancestors, descendants
 
-# Operations that let no gradient pass, and what people call them; the surest causes first.
+# Operations that block gradients, with their common names; the most certain causes first.
 _CUTS = {
     "StopGradient": "stop_gradient", "ArgMax": "argmax", "ArgMin": "argmin", "Round": "rounding", "Rint": "rounding",
     "Floor": "rounding", "Ceil": "rounding", "Sign": "sign", "Greater": "a comparison", "GreaterEqual": "a comparison",
@@ -38,7 +38,7 @@ class _Run(NamedTuple):
     order: list[tuple[str, Any]]  # (path, first tensor) of every call
     calls: dict[str, list[Any]]
     value: Any  # the target
-    last: Any  # what the model itself puts out, or the target where that is a function of it
+    last: Any  # the model's output, or the target if that is a function of it
 
 
 def default_layer(net: Network, target: Target) -> str:
@@ -47,13 +47,13 @@ def default_layer(net: Network, target: Target) -> str:
     In a model of several pictures it is the deepest one whose calls see one picture each, if there is any.
 
     Raises:
-        BadTarget: where no layer has rows and columns.
+        BadTarget: if no layer has rows and columns.
     """
     return _choice(net, target)[0]
 
 
 def branch_note(net: Network, target: Target) -> str:
-    """What to know where the default layer is one branch of a sum that is no layer; "" elsewhere."""
+    """A note if the default layer is one branch of a sum that is not a layer; else ""."""
     path, is_branch = _choice(net, target)
     if not is_branch:
         return ""
@@ -64,7 +64,7 @@ def branch_note(net: Network, target: Target) -> str:
 
 
 def _choice(net: Network, target: Target) -> tuple[str, bool]:
-    """The default layer, and whether it is one branch of a sum that is no layer."""
+    """The default layer, and whether it is one branch of a sum that is not a layer."""
     any_unit = target.structure
 
     def find() -> tuple[str, bool]:
@@ -110,7 +110,7 @@ def calls_of(net: Network, path: str, call: int | None) -> range:
 
 
 def leads_to(net: Network, target: Target, path: str, call: int) -> bool:
-    """Whether the target depends on what a layer's call puts out."""
+    """Whether the target depends on the output of a layer's call."""
     any_unit = target.structure
     look = lambda run: run.calls[path][call].op in ancestors(run.value.op)  # noqa: E731
     return net.traces.get(lambda: _look(net, any_unit, look))  # type: ignore[no-any-return]
@@ -139,7 +139,7 @@ def why_no_gradient(net: Network, target: Target, path: str = "", call: int = 0)
 
 
 def _look(net: Network, target: Target, look: Callable[[_Run], Any]) -> Any:
-    """Trace the model with every layer recorded, and look around in the graph."""
+    """Trace the model with every layer recorded, and apply `look` to the graph."""
 
     def run() -> Any:
         feed = [tf.raw_ops.Placeholder(dtype=tf.float32, shape=[None, *info.fed_shape]) for info in net.inputs]
@@ -159,7 +159,7 @@ def _candidates(net: Network, target: Target, run: _Run) -> tuple[list[str], set
     on_the_way = ancestors(run.value.op)
     known: set[int] = set()
     spatial: list[tuple[str, Any]] = []
-    for path, tensor in run.order:  # a tensor that a dropout or an outer model hands on is the layer's that made it
+    for path, tensor in run.order:  # what a dropout or an outer model passes on belongs to the layer that made it
         if id(tensor) not in known and tensor.op in on_the_way and _has_rows(tensor):
             known.add(id(tensor))
             spatial.append((path, tensor))
@@ -175,13 +175,13 @@ def _candidates(net: Network, target: Target, run: _Run) -> tuple[list[str], set
     ]
     gradients = _gradients(run.value, [tensor for _, tensor in spatial])
     pairs = zip(spatial, gradients, strict=True)
-    answering = [made for made, gradient in pairs if gradient is not None] or spatial  # some methods need no gradient
+    connected = [made for made, gradient in pairs if gradient is not None] or spatial  # some methods need no gradient
     paths: list[str] = []
-    for count in range(len(preferences) + 1):  # what cannot be had is given up, the last preference first
+    for count in range(len(preferences) + 1):  # preferences that cannot be met are dropped, the last one first
         wanted = preferences[:count]
-        paths += [path for path, tensor in answering if all(prefers(path, tensor) for prefers in wanted)]
+        paths += [path for path, tensor in connected if all(prefers(path, tensor) for prefers in wanted)]
     layers = {tensor.op for _, tensor in run.order}
-    branches = {path for path, tensor in answering if _is_added(tensor, layers, run)}
+    branches = {path for path, tensor in connected if _is_added(tensor, layers, run)}
     return list(dict.fromkeys(reversed(paths))), branches
 
 
@@ -196,7 +196,7 @@ def _is_added(tensor: Any, layers: set[Any], run: _Run) -> bool:
 
 
 def _has_rows(tensor: Any) -> bool:
-    """Whether it may: rows, columns and channels, or tokens and their channels."""
+    """Whether it can have rows and columns: as rows, columns and channels, or as tokens and channels."""
     return bool(tensor.shape.rank in (3, 4) and tensor.dtype.is_floating)
 
 
@@ -243,7 +243,7 @@ def _gradients(value: Any, sources: Sequence[Any]) -> list[Any]:
 
 
 def _cause(operations: set[Any]) -> str:
-    """What lets no gradient pass, if it has a name."""
+    """The operation that blocks the gradient, if it has a name."""
     types = {op.type for op in operations}
     if any(op.type == "Cast" and not op.outputs[0].dtype.is_floating for op in operations):
         types.add("whole numbers")

@@ -1,4 +1,4 @@
-"""A network that knows nothing: the same layers with shuffled weights, to check that a map depends on what was learned.
+"""A copy with shuffled weights, for the model-parameter randomization test.
 
 A map that looks the same for it shows the picture's edges, not what the network has learned (Adebayo et al., Sanity
 Checks for Saliency Maps, arXiv:1810.03292).
@@ -28,7 +28,7 @@ def randomized(net: Network | Any, seed: int = 0) -> Network:
         seed: the same seed gives the same copy.
 
     Raises:
-        BadModel: where the model cannot be copied by its configuration, as many subclassed ones.
+        BadModel: if the model cannot be copied by its configuration, like many subclassed ones.
 
     Example:
         >>> class_activation_map(randomized(net), picture, "fire9_concat", "Egyptian cat")
@@ -50,7 +50,7 @@ def _copied(net: Network) -> Any:
     try:
         copy = keras.models.clone_model(net.model)
         shapes = [tuple(weight.shape) for weight in copy.weights]
-    except Exception as error:  # whatever a custom layer's own get_config and from_config raise
+    except Exception as error:  # a custom layer's get_config and from_config can raise anything
         raise BadModel(_refusal(net, str(error).strip().partition("\n")[0].partition(". ")[0])) from error
     finally:
         random.setstate(state)

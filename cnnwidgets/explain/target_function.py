@@ -37,7 +37,7 @@ def values(function: Callable[[Any], Any], flat: Sequence[Any], nested: Callable
 
 
 def failed(error: Exception, given: Any = None) -> BadTarget:
-    """What to say of a function that raised an error."""
+    """The error for a function that raised one."""
     line = _first_line(error)
     text = f"{type(error).__name__}: {line}" if line else type(error).__name__
     got = "" if given is None else f" It was given {_described(given)}, as symbolic tensors: use TensorFlow operations."
@@ -49,7 +49,7 @@ def _number(function: Callable[[Any], Any], given: Any) -> Any:
         value = function(given)
     except CnnWidgetsError:
         raise
-    except Exception as error:  # whatever the user's code raises
+    except Exception as error:  # the user's code can raise anything
         raise failed(error, given) from error
     value = _as_float(value)
     shape = value.shape
@@ -69,12 +69,12 @@ def _as_float(value: Any) -> Any:
 
 
 def _is_single(value: Any) -> bool:
-    """Whether it is one number whatever the batch, as its shape says."""
+    """Whether its shape is that of one number for any batch."""
     return value.shape.rank is not None and all(n == 1 for n in value.shape)
 
 
 def _first_line(error: Exception) -> str:
-    """The line that says what is wrong; TensorFlow puts a report of the graph before and after it."""
+    """The informative line; TensorFlow adds a report of the graph before and after it."""
     lines = [line.strip() for line in str(error).partition("[[{{")[0].splitlines() if line.strip()]
     if not lines:
         return ""

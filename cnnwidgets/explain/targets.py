@@ -1,4 +1,4 @@
-"""Which number a heatmap explains: a class by its logit or log-odds, a plain number, or a function of the output."""
+"""Targets of heatmaps: a class by its logit or log-odds, a plain number, or a function of the output."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ CHOSEN = Chosen(tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.
 
 @dataclass(frozen=True)
 class Target:
-    """A number that the model puts out for each picture.
+    """A number that the model computes for each picture.
 
     Attributes:
         output: the index of the model's output.
-        unit: the class, or TOP; one sigmoid tells two classes, 0 and 1.
+        unit: the class, or TOP; one sigmoid has two classes, 0 and 1.
         function: a function of the output, instead of a class.
-        takes_all: whether the function is given all outputs, in the model's own structure.
-        of: what of the class: "logit", or "log_odds", its logit less the log-sum-exp of the other logits.
+        takes_all: whether the function gets all outputs, in the model's structure.
+        of: the number of the class: "logit", or "log_odds", its logit less the log-sum-exp of the other logits.
         against: classes whose mean is subtracted.
         where: [h, w], for a dense output: how much each position counts; zeros for those whose prediction the class is.
         region: the part of the picture that the user gave; `where` follows from it and from the picture's size.
@@ -87,12 +87,12 @@ class Target:
 
 
 class Reading(NamedTuple):
-    """What was read for each picture of a batch, each [N].
+    """The target's values for a batch, each [N].
 
     Attributes:
-        value: the number itself, float32.
-        unit: which class it stands for.
-        probability: of that class, where a softmax or sigmoid follows; else NaN.
+        value: the number, float32.
+        unit: its class.
+        probability: of that class, if a softmax or sigmoid follows; else NaN.
         where: [N, h, w], how much each position of a dense output counts; [N, 1, 1] for other outputs.
     """
 
@@ -146,13 +146,13 @@ def _rivals(net: Network, against: object, output: int) -> tuple[int, ...]:
 def _not_against_itself(target: Target) -> Target:
     if target.unit in target.against:
         raise BadTarget(
-            f"against holds the target itself, class {target.unit}. Give other classes, or name another target."
+            f"against contains the target itself, class {target.unit}. Give other classes, or name another target."
         )
     return target
 
 
 def other(net: Network, target: Target) -> str:
-    """What else of a class could be explained; "" for a function, and where the log-odds are the logit itself."""
+    """The other choice of `of`; "" for a function, and if the log-odds equal the logit."""
     info = net.outputs[target.output]
     is_same = info.squashed_by == "sigmoid" or info.classes == 1
     return "" if is_same or target.function is not None else next(one for one in OF if one != target.of)
@@ -283,7 +283,7 @@ def _absence(net: Network, target: Target, reading: Reading) -> tuple[str, ...]:
 
 
 def _certainty(reading: Reading, target: Target) -> tuple[str, ...]:
-    """A note where the softmax or sigmoid is saturated."""
+    """A note if the softmax or sigmoid is saturated."""
     if not np.asarray(reading.probability)[0] >= SURE:
         return ()
     explained = target.of.replace("_", "-")

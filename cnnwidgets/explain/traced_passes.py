@@ -1,7 +1,7 @@
-"""The passes through a network that heatmaps are made of, as functions to be traced.
+"""Passes through a network for heatmaps, as functions to be traced.
 
-Each takes the inputs as `net.call` does and returns tensors. A pass from a layer on puts given activations in the place
-of what the layer's call puts out; TensorFlow then drops from the graph what only lies before it.
+Each takes the inputs of `net.call` and returns tensors. A pass from a layer on replaces the output of the layer's call
+by given activations; TensorFlow then drops the earlier part of the graph.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OTHER_METHODS = "Choose a method without gradients: score_cam, ablation_cam, eig
 
 
 def activations(net: Network, path: str) -> Pass:
-    """`f(feed)`: what each call of a layer puts out, float32 [N, h, w, C], or [N, tokens, C]."""
+    """`f(feed)`: the output of each call of a layer, float32 [N, h, w, C], or [N, tokens, C]."""
 
     def run(feed: Any) -> Any:
         with net.record([path]) as recording:
@@ -63,7 +63,7 @@ def values(net: Network, target: Target) -> Pass:
 
 
 def slopes(net: Network, target: Target, guided: bool) -> tuple[Pass, list[bool]]:
-    """`f(feed, chosen, scale)`: the Reading, its gradient by each picture, and what was guided.
+    """`f(feed, chosen, scale)`: the Reading, its gradient by each picture, and the Guidance.
 
     Returns:
         The pass, and a list which holds after tracing whether any gradient comes through to each picture.
@@ -115,7 +115,7 @@ def without(net: Network, path: str, call: int, target: Target, tokens: Sequence
 def _from(
     net: Network, path: str, call: int, target: Target, feed: Any, activation: Any, chosen: Any, tokens: Sequence[int]
 ) -> Reading:
-    """The target where a layer's call puts out this activation, whatever lies before it."""
+    """The target with this activation as the output of a layer's call."""
 
     def put(output: Any) -> Any:
         leaves = keras.tree.flatten(output)
@@ -129,7 +129,7 @@ def _from(
 
 
 def _gradients(read: Any, sources: Sequence[Any], scale: Any, comes_through: list[bool]) -> list[Any]:
-    """float32 gradients of the values' sum; zeros, and a False among the flags, where none comes through."""
+    """float32 gradients of the values' sum; zeros, and False in the flags, for a source that none reaches."""
     try:
         found = tf.gradients(tf.reduce_sum(read) * scale, list(sources))
     except LookupError as error:  # TensorFlow: "No gradient defined for operation ..."

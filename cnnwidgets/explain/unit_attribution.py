@@ -14,9 +14,9 @@ import numpy as np
 
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain import reachability, targets
-from cnnwidgets.explain.class_activation_map import noted, sight_of
-from cnnwidgets.explain.class_activation_maps import silence_of
-from cnnwidgets.explain.heatmap import ROUNDING, Heatmap, Sight, Verdict, finish
+from cnnwidgets.explain.class_activation_map import noted, source_of
+from cnnwidgets.explain.class_activation_maps import note_if_zero
+from cnnwidgets.explain.heatmap import ROUNDING, Heatmap, MapNotes, MapSource, finish
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.explain.targets import Reading, Target
@@ -60,7 +60,7 @@ class UnitAttribution:
     note: str
     parts: Array = field(repr=False)
     _info: LayerInfo = field(repr=False)
-    _sight: Sight | None = field(repr=False)
+    _source: MapSource | None = field(repr=False)
     _about: str = field(repr=False)
     _why_no_map: str = field(repr=False)
 
@@ -84,13 +84,13 @@ class UnitAttribution:
             BadTarget: for a unit that does not exist, or a layer without rows and columns.
         """
         unit = check_unit(self._info, unit)
-        verdict = Verdict((), f"zero: unit {unit} has no part in {self._about}", self._about)
-        return finish(self.parts[..., unit].astype(np.float64), verdict, self._placed())
+        map_notes = MapNotes((), f"zero: unit {unit} has no part in {self._about}", self._about)
+        return finish(self.parts[..., unit].astype(np.float64), map_notes, self._placed())
 
-    def _placed(self) -> Sight:
-        if self._sight is None:
+    def _placed(self) -> MapSource:
+        if self._source is None:
             raise BadTarget(self._why_no_map)
-        return self._sight
+        return self._source
 
     def __repr__(self) -> str:
         """One line, with the strongest units."""
@@ -227,7 +227,7 @@ def _shared_out(
         note="; ".join(notes),
         parts=parts.astype(np.float32),
         _info=info,
-        _sight=sight_of(probe, path, call, target) if has_rows else None,
+        _source=source_of(probe, path, call, target) if has_rows else None,
         _about=targets.describe(probe.net, target, unit),
         _why_no_map="" if has_rows else no_rows(probe.net, path, info.output_shape),
     )
@@ -242,15 +242,15 @@ def _notes(
         return
     shares = (activation * gradient[0]).sum((0, 1))
     if not shares.any():
-        yield silence_of(activation)
+        yield note_if_zero(activation)
     elif len(shares) > 1 and np.ptp(shares) <= ROUNDING * np.abs(shares).max():
         yield "flat: every unit has the same share"
     elif note := _likeness(probe, path, call, target, reading, activation, shares):
         yield note
     yield from targets.notes(probe.net, target, reading)
     if probe.has_rows(path):
-        sight = sight_of(probe, path, call, target)
-        yield from filter(None, (*sight.notes, sight.placement.note))
+        source = source_of(probe, path, call, target)
+        yield from filter(None, (*source.notes, source.placement.note))
 
 
 def _likeness(

@@ -98,7 +98,7 @@ def test_a_squared_relu_is_guided(noise):
 def test_the_note_says_where_the_main_path_has_no_relu(noise):
     picture = noise(10, 10, 3)
     _, note = raw_of(network(squeezed("sigmoid", "relu"), first="silu"), picture)
-    assert note.startswith("partly guided: the main path") and "only one ReLU beside it is guided" in note
+    assert note.startswith("partly guided: the main path") and "only one ReLU off that path is guided" in note
     found, note = raw_of(network(squeezed("hard_sigmoid"), first="silu"), picture)
     assert note == "not guided: the ReLUs of this network are all parts of gates, so this is the plain gradient"
     plain = attribution(network(squeezed("hard_sigmoid"), first="silu"), picture, 1, "gradient")[0].raw

@@ -191,8 +191,8 @@ def test_nearly_all_negative_and_nearly_empty_maps_are_noted():
     [
         ({"of": "probability"}, 'of must be "logit" or "log_odds", got .probability.'),
         ({"of": None}, "of must be"),
-        ({"against": 1}, "against holds the target itself"),
-        ({"against": [0, 1]}, "against holds the target itself"),
+        ({"against": 1}, "against contains the target itself"),
+        ({"against": [0, 1]}, "against contains the target itself"),
         ({"against": []}, "against must name at least one class"),
         ({"against": 5}, "no class 5"),
         ({"against": "cat"}, "no class 'cat'|no class names"),
@@ -212,7 +212,7 @@ def test_the_top_class_is_not_explained_against_itself(noise):
     net, picture = network(), noise(12, 12, 3)
     top = net.predict(picture)[0].index
     for verb in (class_activation_map, attribution):
-        with pytest.raises(BadTarget, match=f"against holds the target itself, class {top}"):
+        with pytest.raises(BadTarget, match=f"against contains the target itself, class {top}"):
             verb(net, picture, against=top)
 
 
