@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cnnwidgets.explain import targets
     from cnnwidgets.explain.attribution import attribution
     from cnnwidgets.explain.class_activation_map import Heatmap, class_activation_map
+    from cnnwidgets.explain.faithfulness import Curve, faithfulness
     from cnnwidgets.explain.unit_attribution import UnitAttribution, unit_attribution
     from cnnwidgets.frame import Frame
     from cnnwidgets.model.backend import limit_gpu
@@ -54,6 +55,7 @@ _HOMES = {
     "BadTarget": "errors",
     "ClassGallery": "panels.galleries.class_gallery",
     "CnnWidgetsError": "errors",
+    "Curve": "explain.faithfulness",
     "DeepDreamPanel": "panels.deepdream.deepdream_panel",
     "Explorer": "panels.explorer.explorer",
     "FeatureMapPanel": "panels.feature_maps.feature_map_panel",
@@ -73,6 +75,7 @@ _HOMES = {
     "attribution": "explain.attribution",
     "class_activation_map": "explain.class_activation_map",
     "deepdream": "visualize.dream.deepdream",
+    "faithfulness": "explain.faithfulness",
     "feature_maps": "activations.feature_maps",
     "limit_gpu": "model.backend",
     "load_network": "zoo",
@@ -103,6 +106,7 @@ __all__ = [
     "BadTarget",
     "ClassGallery",
     "CnnWidgetsError",
+    "Curve",
     "DeepDreamPanel",
     "Explorer",
     "FeatureMapPanel",
@@ -122,6 +126,7 @@ __all__ = [
     "attribution",
     "class_activation_map",
     "deepdream",
+    "faithfulness",
     "feature_maps",
     "limit_gpu",
     "load_network",

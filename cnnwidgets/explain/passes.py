@@ -170,10 +170,18 @@ class Probe:
         traced = self._traced(build, in_a_row, CHOSEN, SCALE)
         return self._scaled(traced, target, self.feed, activation, target.chosen)
 
+    def class_scores(self, target: Target, copies: Mapping[int, Array] | None = None) -> Array:
+        """The logits of all classes of the target's output, [N, ..., K]."""
+        ask = self._traced(functools.partial(traced_passes.class_scores, self.net, target.output))
+        scores = np.asarray(ask(self._repeated(copies)))
+        if not np.isfinite(scores).all():
+            raise BadModel(self.net.why_not_finite())
+        return scores
+
     def runner_up(self, target: Target) -> int:
         """The class with the highest logit besides the target's own, where the target is explained."""
-        logits = self._traced(functools.partial(traced_passes.class_scores, self.net, target.output))(self.feed)
-        rows = logits.numpy()[0].reshape(-1, logits.shape[-1])
+        scores = self.class_scores(target)[0]
+        rows = scores.reshape(-1, scores.shape[-1])
         weights = np.ravel(target.where) if target.where.size == len(rows) and target.where.any() else None
         means = np.average(rows, 0, weights)
         means[target.unit] = -np.inf
