@@ -1,4 +1,4 @@
-"""What a picture makes the units of a network answer: feature maps, and the units that answer most."""
+"""Feature maps, and the units with the strongest activations for a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The places of pictures that a unit answers most to: real ones, beside which its optimized picture can be checked."""
+"""Top patches of a unit: the regions of real pictures that activate it most, to check its optimized picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of the picture a cell of a layer's map sees.
+"""The receptive field of a layer: the part of the picture that one cell of its map sees.
 
 picture    . . . # # # # # . . .      size 5, stride 2:
 map          .   .   X   .   .        from a cell to the next, the box moves by 2 pixels

@@ -1,4 +1,4 @@
-"""What a setting may be, asked before anything is computed: the value, or a sentence that says why not."""
+"""Checks of settings before anything is computed: the value, or an error in one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What computes: the device that TensorFlow uses, and how much memory that takes."""
+"""The device that TensorFlow uses, and the memory in use."""
 
 from __future__ import annotations
 

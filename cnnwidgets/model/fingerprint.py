@@ -1,4 +1,4 @@
-"""What tells one network from another: all that changes a pixel, and nothing else, as one sha256.
+"""Fingerprints of networks: one sha256 of everything that changes a pixel, and of nothing else.
 
 Weights alone do not: the same numbers behind another activation, stride or preprocessing are another network.
 """

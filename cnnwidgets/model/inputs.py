@@ -1,4 +1,4 @@
-"""What a model takes: its inputs in its own order, names and nesting, and how pictures are fed to them."""
+"""The inputs of a model in its order, names and nesting, and how pictures are fed to them."""
 
 from __future__ import annotations
 

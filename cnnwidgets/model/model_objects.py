@@ -1,4 +1,4 @@
-"""Refusals of what is not a Keras 3 model, each named for what it is, with what to do instead."""
+"""Refusals of anything but a Keras 3 model, each named for what it is, with what to do instead."""
 
 from __future__ import annotations
 

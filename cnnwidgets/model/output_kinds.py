@@ -1,4 +1,4 @@
-"""Which outputs are class scores, and what the numbers of the others are, decided from the model."""
+"""Kinds of outputs, decided from the model: class scores, or the meaning of other numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model puts out: its outputs in its own order, and the logit behind each, wherever the softmax hides."""
+"""The outputs of a model in its order, and the logit behind each, also behind a softmax."""
 
 from __future__ import annotations
 

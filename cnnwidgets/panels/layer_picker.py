@@ -1,4 +1,4 @@
-"""All layers of a network, to choose one from: searched, filtered, nested ones indented."""
+"""A list of a network's layers to choose from, with search, a filter, and indented nested layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What else people hand over as a picture: tensors, tables and lists become arrays, or the message says how."""
+"""Tensors, tables and lists as arrays, or an error that says how to convert them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays as pictures: which ones are, and how each becomes float32 [H, W, 3], RGB, 0..1."""
+"""Arrays as pictures, converted to float32 [H, W, 3], RGB, 0..1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Color maps as tables, out of matplotlib."""
+"""Color maps as tables, from matplotlib."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file is by how it begins, and what its owner can do to look at it: for files that are not read here."""
+"""Kinds of files, found by their first bytes, and advice for those that are not read here."""
 
 from __future__ import annotations
 

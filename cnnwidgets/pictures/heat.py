@@ -1,4 +1,4 @@
-"""Numbers as colors: heatmaps painted, and heatmaps laid over a picture."""
+"""Numbers as colors: heatmaps, and heatmaps laid over a picture."""
 
 from __future__ import annotations
 

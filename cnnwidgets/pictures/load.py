@@ -1,4 +1,4 @@
-"""The door: whatever a person calls a picture comes in here and leaves as float32 [H, W, 3], RGB, 0..1."""
+"""Loading of pictures of any kind as float32 [H, W, 3], RGB, 0..1."""
 
 from __future__ import annotations
 

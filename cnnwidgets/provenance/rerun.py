@@ -1,4 +1,4 @@
-"""Make a saved picture again, from the recipe inside it."""
+"""Rerun of a saved picture, from the recipe in its file."""
 
 from __future__ import annotations
 

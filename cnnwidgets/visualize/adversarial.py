@@ -1,4 +1,4 @@
-"""Nudges too small to see that change what a network says: climbed inside a budget, or drawn at random to compare."""
+"""Adversarial perturbations within a budget: by gradients, or by random search as a baseline."""
 
 from __future__ import annotations
 

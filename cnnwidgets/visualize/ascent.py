@@ -1,4 +1,4 @@
-"""The one gradient-ascent loop. Galleries, class pictures and single pictures are this loop with other arguments.
+"""The gradient-ascent loop of all galleries, class pictures and single pictures.
 
 `Ascent` says what is climbed, of what and how; `climb` is the loop; `ascend` is its public face.
 """

@@ -1,4 +1,4 @@
-"""Many pictures climbed side by side, in batches of one fixed shape, so that none depends on its neighbors."""
+"""Many pictures optimized together, in batches of one fixed shape, so that none depends on its neighbors."""
 
 from __future__ import annotations
 

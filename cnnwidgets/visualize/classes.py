@@ -1,4 +1,4 @@
-"""Pictures that maximize a class: what the network takes for the most typical goldfish."""
+"""Pictures that maximize a class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Units that stay silent: measure what each really answers, try again, and say why the hopeless ones never fire.
+"""Units that stay inactive: measured, retried, and labeled with the reason if they never fire.
 
 A picture that is not gray is no proof: only the real network's answer to the delivered 8-bit picture counts.
 """

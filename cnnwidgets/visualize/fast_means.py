@@ -1,4 +1,4 @@
-"""The mean of each channel over a whole map, without computing the map where what makes it is linear.
+"""The mean of each channel over a map, without computing the map if the layer is linear.
 
 A mean may change places with anything linear: the mean of a convolution over all its places is its kernel applied once,
 to the means of what each of the kernel's cells sees. So the layer that is climbed costs next to nothing, there and

@@ -1,4 +1,4 @@
-"""What an objective means for a network: checked against its layers and outputs, and read inside a graph."""
+"""Objectives evaluated for a network: checked against its layers and outputs, and computed inside a graph."""
 
 from __future__ import annotations
 

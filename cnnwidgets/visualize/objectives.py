@@ -1,4 +1,4 @@
-"""What to climb: immutable values with exact algebra.
+"""Objectives to maximize: immutable values with exact algebra.
 
     channel("conv5", 12)                    the mean of one channel
     2 * channel("conv5", 12) - neuron("conv3", 7)

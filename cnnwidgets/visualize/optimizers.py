@@ -1,4 +1,4 @@
-"""How a gradient becomes a step: pure functions of tensors, so that a run carries its own state and shares nothing."""
+"""Optimizers as pure functions of tensors, so that a run carries its own state and shares nothing."""
 
 from __future__ import annotations
 

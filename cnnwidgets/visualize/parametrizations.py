@@ -1,4 +1,4 @@
-"""The picture as free variables: what is climbed is not the pixels themselves.
+"""Parametrizations of a picture: the free variables that are optimized in place of its pixels.
 
 A parametrization has two directions: `begin` makes the variables (from noise, or from a picture), `render` turns them
 into pictures. Which one is used changes the picture more than the optimizer does (Olah, Mordvintsev & Schubert,

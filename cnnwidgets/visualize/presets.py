@@ -1,4 +1,4 @@
-"""The named ways to paint a unit or a class: what `recipe="fourier"` and its siblings mean."""
+"""Presets for pictures of units and classes: the values of `recipe=`."""
 
 from __future__ import annotations
 

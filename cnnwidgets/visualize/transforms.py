@@ -1,4 +1,4 @@
-"""What the picture must survive: small random changes, so that what is climbed does not hang on single pixels.
+"""Small random changes before each step, so that the picture does not depend on single pixels.
 
 A transform takes the rendered pictures and fresh seeds of this step, and gives changed pictures. It stands inside the
 differentiated forward pass: the stored picture itself never moves.

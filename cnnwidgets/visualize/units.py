@@ -1,4 +1,4 @@
-"""What the units of a layer look for: many pictures climbed side by side, and honest notes on the silent ones."""
+"""Pictures of what the units of a layer respond to, with notes on inactive ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SqueezeNet 1.1: small, fast, and its layers are easy to see through.
+"""SqueezeNet 1.1: small, fast, and with layers that are easy to interpret.
 
 Iandola et al., SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size, arXiv:1602.07360.
 The weights are those of the package ndf (MIT license), converted from the authors' Caffe model (BSD license). Paddings

@@ -1,4 +1,4 @@
-"""Where trained weights lie: inside packages from the Python Package Index, never in this one."""
+"""The location of trained weights: in packages from the Python Package Index, never in this one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One look at a picture: what the network says, and maps of where it looks, side by side where several are asked."""
+"""Predictions for a picture and its heatmaps, one or several side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture of a panel, kept as it was given: a file may change meanwhile, and an array too."""
+"""The picture of a panel, copied when given: its file or array may change later."""
 
 from __future__ import annotations
 

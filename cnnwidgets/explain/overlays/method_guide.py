@@ -1,4 +1,4 @@
-"""The methods that tell where a network looks, in a student's words, and which one is right at which depth."""
+"""Heatmap methods in a student's words, and the right one for each depth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pixels of a picture can matter to a cell of a layer's map, whatever the numbers are.
+"""The pixels of a picture that can affect a cell of a layer's map, for any weights.
 
 A gradient follows any graph, but its numbers lie here: behind a ReLU that is off, a maximum that was not chosen or a
 weight of zero it is 0, although another picture would pass. So the graph is followed by TensorFlow's own gradient

@@ -1,4 +1,4 @@
-"""Where the cells of a layer look: the picture's rows and columns found in a layer's axes."""
+"""Locations of a layer's cells: the picture's rows and columns found in the layer's axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which preprocessing a network needs: the one that was asked for, or the one that its model shows."""
+"""The preprocessing of a network: the requested one, or the one found in its model."""
 
 from __future__ import annotations
 

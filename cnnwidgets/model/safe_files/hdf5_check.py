@@ -1,4 +1,4 @@
-"""HDF5 data of other people, looked through before anything in it is used."""
+"""Checks of HDF5 data from others, before anything in it is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was changed in a model file so that it opens, in words."""
+"""Notes on the changes that make a model file open."""
 
 from __future__ import annotations
 

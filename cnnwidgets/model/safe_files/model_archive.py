@@ -1,4 +1,4 @@
-"""What a model file holds, read without building or executing any of it.
+"""The contents of a model file, read without building or executing any of it.
 
 A `.keras` file is a zip archive of a configuration (JSON) and weights (HDF5); a `.h5` file has both in one HDF5 file.
 Which of them a file is, its first bytes say, whatever it is called.

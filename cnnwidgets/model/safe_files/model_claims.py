@@ -1,4 +1,4 @@
-"""What a model file may claim, and how it is refused."""
+"""The claims that a model file may make, and refusals of others."""
 
 from __future__ import annotations
 

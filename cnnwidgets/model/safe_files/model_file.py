@@ -1,4 +1,4 @@
-"""Model files that others made: what they hold is checked before it is built, and nothing in them is executed."""
+"""Model files from others: contents are checked before anything is built, and nothing in them is executed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a picture-step costs, and so how many pictures share one device call."""
+"""The cost of a step for one picture, and the number of pictures that share one device call."""
 
 from __future__ import annotations
 

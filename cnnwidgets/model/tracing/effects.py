@@ -1,4 +1,4 @@
-"""What a graph does besides computing its outputs: variables that it assigns, and random numbers that it draws."""
+"""Side effects of a graph: variables that it assigns, and random numbers that it draws."""
 
 from __future__ import annotations
 

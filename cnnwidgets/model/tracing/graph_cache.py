@@ -1,4 +1,4 @@
-"""Traced functions, kept so that nothing is traced twice, and bounded so that they do not pile up."""
+"""A bounded cache of traced functions, so that nothing is traced twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which operations of a TensorFlow graph depend on which: ancestors and descendants."""
+"""Dependencies between operations of a TensorFlow graph: ancestors and descendants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a function reads besides its arguments: the globals that its code names, and what it asks of modules."""
+"""Values that a function reads besides its arguments: the globals in its code, and attributes of modules."""
 
 from __future__ import annotations
 

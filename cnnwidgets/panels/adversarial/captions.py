@@ -1,4 +1,4 @@
-"""What an AdversarialPanel says in words about what it shows: bars, captions, conclusions."""
+"""Texts of an AdversarialPanel: bars, captions, conclusions."""
 
 from __future__ import annotations
 

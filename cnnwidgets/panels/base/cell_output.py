@@ -1,4 +1,4 @@
-"""What stands under a panel's cell: the widget, and in the same output a still picture for where no kernel is."""
+"""The output of a panel's cell: the widget, and a still picture for readers without a kernel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All classes of a network, to choose one from: what it says itself comes first, any other is searched by name."""
+"""A menu of all classes of a network: predicted ones first, others by a search for their name."""
 
 from __future__ import annotations
 

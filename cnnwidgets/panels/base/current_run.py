@@ -1,4 +1,4 @@
-"""The one run that a panel hears."""
+"""A panel's current job and its publisher."""
 
 from __future__ import annotations
 

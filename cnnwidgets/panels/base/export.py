@@ -1,4 +1,4 @@
-"""What is taken away from a panel: files, and the code that makes the same."""
+"""Saving and exporting: PNG, GIF, and equivalent Python code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run has been through, besides its last frame."""
+"""History of a run: objective per step, timing, snapshots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each panel says of itself; everything else is the same in all of them."""
+"""Hooks that each panel overrides."""
 
 from __future__ import annotations
 

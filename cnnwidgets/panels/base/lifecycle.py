@@ -1,4 +1,4 @@
-"""Widgets are kept by a registry until each of them is closed: children, layouts, styles and all."""
+"""Closing of widgets with their children, layouts and styles, which a registry keeps alive otherwise."""
 
 from __future__ import annotations
 

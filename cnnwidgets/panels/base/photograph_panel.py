@@ -1,4 +1,4 @@
-"""What panels share that change a photograph: it stands there before the run, and beside it for comparison."""
+"""The base class of panels for a photograph, which is shown before the run and for comparison."""
 
 from __future__ import annotations
 

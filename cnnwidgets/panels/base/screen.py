@@ -1,4 +1,4 @@
-"""A picture on the page that frames are streamed to, and that answers when the page has got one."""
+"""A picture on the page that frames are streamed to, and that acknowledges each one."""
 
 from __future__ import annotations
 

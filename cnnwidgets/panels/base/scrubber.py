@@ -1,4 +1,4 @@
-"""The way back through the frames of the last run."""
+"""A slider through the frames of the last run."""
 
 from __future__ import annotations
 

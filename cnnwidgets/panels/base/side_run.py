@@ -1,4 +1,4 @@
-"""A picture with a run of its own, beside what it was chosen from."""
+"""An enlarged picture with a separate run, next to the tiles from which it was chosen."""
 
 from __future__ import annotations
 

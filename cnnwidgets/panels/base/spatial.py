@@ -1,4 +1,4 @@
-"""The layers that can be seen: those that have rows and columns."""
+"""The layers with rows and columns, which can be shown as maps."""
 
 from __future__ import annotations
 

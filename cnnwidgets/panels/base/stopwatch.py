@@ -1,4 +1,4 @@
-"""How long a run has really run."""
+"""The running time of a run, without its pauses."""
 
 from __future__ import annotations
 

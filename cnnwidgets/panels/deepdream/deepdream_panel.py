@@ -1,4 +1,4 @@
-"""A photograph dreams: what a layer sees in it grows, octave by octave, while the reader steers."""
+"""The panel for DeepDream: octave by octave, steered while it runs."""
 
 from __future__ import annotations
 

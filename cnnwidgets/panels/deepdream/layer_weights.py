@@ -1,4 +1,4 @@
-"""Layers with a weight each: a short list with sliders, to which layers are added and from which they are taken."""
+"""A list of layers with a weight slider each; layers can be added and removed."""
 
 from __future__ import annotations
 

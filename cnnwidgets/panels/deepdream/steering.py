@@ -1,4 +1,4 @@
-"""What a reader may turn while a dream runs: the run asks anew before each step."""
+"""Settings that can change while a dream runs; the run reads them before each step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is chosen in an Explorer, once for all its panels."""
+"""The selection in an Explorer, shared by all its panels."""
 
 from __future__ import annotations
 

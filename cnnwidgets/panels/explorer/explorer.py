@@ -1,4 +1,4 @@
-"""All panels of a network joined: what is chosen in one place is chosen everywhere."""
+"""All panels of a network in tabs, with one shared selection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network of an Explorer: a bundled one, the reader's own, or a model file; loaded while the page lives on."""
+"""The network menu of an Explorer: bundled networks, the user's own, or a model file, loaded in the background."""
 
 from __future__ import annotations
 

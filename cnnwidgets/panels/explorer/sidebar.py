@@ -1,4 +1,4 @@
-"""How controls lie in the rail of an Explorer."""
+"""The layout of controls in the sidebar of an Explorer."""
 
 from __future__ import annotations
 

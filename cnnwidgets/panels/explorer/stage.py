@@ -1,4 +1,4 @@
-"""The panels of an Explorer in tabs: made when they are first looked at, and brought up to date whenever they are."""
+"""The panels of an Explorer in tabs, created and updated when they are shown."""
 
 from __future__ import annotations
 

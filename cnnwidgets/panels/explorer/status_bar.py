@@ -1,4 +1,4 @@
-"""One line that tells what computes, how much memory it takes, and what is running."""
+"""The status bar of an Explorer: device, memory, and running jobs."""
 
 from __future__ import annotations
 

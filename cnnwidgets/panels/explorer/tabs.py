@@ -1,4 +1,4 @@
-"""The tabs of an Explorer: which panel each one has, and what it takes from and gives to the shared choice."""
+"""The tabs of an Explorer: the panel of each, and its part of the shared selection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a photograph makes the units of a layer answer, and what one of them sees of it."""
+"""The panel for feature maps of a photograph, and the part of it that one cell sees."""
 
 from __future__ import annotations
 

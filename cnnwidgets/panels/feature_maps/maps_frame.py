@@ -1,4 +1,4 @@
-"""A run of a FeatureMapPanel: the maps, and then what one of their cells sees."""
+"""The run of a FeatureMapPanel: the maps first, then the receptive field of a cell."""
 
 from __future__ import annotations
 

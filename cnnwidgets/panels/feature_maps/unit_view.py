@@ -1,4 +1,4 @@
-"""What a unit looks for, climbed from noise, beside the real photographs that excite it most."""
+"""A unit in detail: its optimized picture, and the top patches of real photographs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network takes for the most typical goldfish: a gallery over its logits."""
+"""A gallery of pictures that maximize classes."""
 
 from __future__ import annotations
 

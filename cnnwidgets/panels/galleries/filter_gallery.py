@@ -1,4 +1,4 @@
-"""What the units of a layer look for, painting themselves out of noise side by side."""
+"""A gallery of pictures of what a layer's units respond to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tiles that need not be climbed, because an atlas holds them, and how they stand beside those that do."""
+"""Tiles that come from an atlas, and their combination with rendered ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tiles that paint themselves side by side: what the galleries of units and of classes share."""
+"""The base class of galleries: tiles that are optimized together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a HeatmapPanel says in words about what it shows: captions, legend, bars, the conclusion."""
+"""Texts of a HeatmapPanel: captions, legend, bars, conclusion."""
 
 from __future__ import annotations
 

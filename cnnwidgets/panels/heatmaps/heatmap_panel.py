@@ -1,4 +1,4 @@
-"""Where a network looks: heatmaps over the photograph, for any class, layer and method."""
+"""The panel for heatmaps over a photograph, for any class, layer and method."""
 
 from __future__ import annotations
 

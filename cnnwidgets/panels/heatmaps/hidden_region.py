@@ -1,4 +1,4 @@
-"""A place of the picture that is hidden from the network: chosen by a click or by numbers, answered in a sentence."""
+"""A region hidden from the network, chosen by a click or by numbers, and the change that it causes."""
 
 from __future__ import annotations
 

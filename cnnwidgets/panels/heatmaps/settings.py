@@ -1,4 +1,4 @@
-"""What can be set on a HeatmapPanel, and what each setting may be."""
+"""Settings of a HeatmapPanel and their checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands beside the heatmaps: what the network says, any other class, and a place to hide."""
+"""The sidebar of a HeatmapPanel: predictions, class search, and the hidden region."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a HeatmapPanel looks, and how it is painted anew without asking the network."""
+"""The view of a HeatmapPanel, redrawn without running the network."""
 
 from __future__ import annotations
 

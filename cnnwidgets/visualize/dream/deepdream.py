@@ -1,4 +1,4 @@
-"""DeepDream: a photograph climbs what a layer already sees in it, from a small size up to its own.
+"""DeepDream: a photograph optimized for what a layer already sees in it, from a small size up to its own.
 
 Octaves over the one loop of `ascent.climb`: pixels, jitter, a blurred gradient. One graph serves all octaves.
 """

@@ -1,4 +1,4 @@
-"""What a dream climbs: layers with weights, named one by one or by a preset.
+"""The layers that a dream maximizes: with weights, named one by one or by a preset.
 
 Presets are measured for the bundled networks, and taken by relative depth in any other.
 """

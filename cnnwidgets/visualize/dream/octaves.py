@@ -1,4 +1,4 @@
-"""The sizes of a dream: which ones a network can take, and how a picture of each is read."""
+"""The sizes of a dream: those that a network can take, and how it runs on each."""
 
 from __future__ import annotations
 

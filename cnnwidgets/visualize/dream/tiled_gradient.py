@@ -1,4 +1,4 @@
-"""Pictures that are too large to be read at once, or of another size than the network's: read window by window.
+"""Gradients window by window, for pictures that are too large, or not of the network's fixed size.
 
 The picture counts as a torus: a window that leaves it on one side comes back on the other. Windows overlap, and of
 the gradient in each only the middle is kept, so that none of the network's own borders shows as a seam; a random roll
