@@ -62,13 +62,11 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _render(options: argparse.Namespace) -> None:
     from cnnwidgets.atlas.atlas import open_atlas
-    from cnnwidgets.atlas.rendering import plan_rendering
+    from cnnwidgets.atlas.rendering import AtlasSettings
 
     net = _network(options)
     with _client(options) as client:
-        rendering = plan_rendering(
-            net, options.path, options.layers, None, options.size, options.steps, options.recipe, client, options.seed
-        )
+        rendering = AtlasSettings.given({**vars(options), "client": client}).check(net, options.path)
         shown_at = float("-inf")
         with contextlib.closing(rendering.frames()) as frames:
             for progress in frames:

@@ -18,6 +18,7 @@ from cnnwidgets.atlas.request import Request, checked_request
 from cnnwidgets.atlas.store import add_layers, address, array_of, begin
 from cnnwidgets.errors import JobFailed, quoted
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -82,39 +83,44 @@ def render_atlas(
     Example:
         >>> atlas = render_atlas(load_network("squeezenet"), "atlas.zarr", layers=["conv1", "fire5_concat"])
     """
-    rendering = plan_rendering(net, path, layers, units, size, steps, recipe, client, seed, allow_plain_tcp)
-    for _ in rendering.frames():
+    for _ in AtlasSettings.given(locals()).check(net, path).frames():
         pass
     return open_atlas(path)
 
 
-def plan_rendering(
-    net: Network | Any,
-    path: str | os.PathLike[str],
-    layers: Iterable[str] | None = None,
-    units: Iterable[int] | None = None,
-    size: int | tuple[int, int] | None = None,
-    steps: int = 32,
-    recipe: str = "fourier",
-    client: Client | None = None,
-    seed: int = 0,
-    allow_plain_tcp: bool = False,
-) -> Rendering:
-    """Check a rendering; the arguments are those of `render_atlas`."""
-    needed("zarr")
-    where = address(path)
-    if client is not None:
-        needed("distributed")
-        from cnnwidgets.atlas import cluster
+@dataclass(frozen=True, eq=False)
+class AtlasSettings(Settings):
+    """The settings of `render_atlas`."""
 
-        cluster.check_client(client, allow_plain_tcp)
-    request = checked_request(net, layers, units, size, steps, recipe, seed)
-    if client is None:
-        return Rendering(request, where)
-    payload = pack(request.net)
-    device, versions = cluster.common_environment(client)
-    settings = replace(request.settings, device=device, versions=versions)
-    return Rendering(replace(request, settings=settings), where, client, payload)
+    layers: Iterable[str] | None = None
+    units: Iterable[int] | None = None
+    size: int | tuple[int, int] | None = None
+    steps: int = setting(32, STEPS)
+    recipe: str = "fourier"
+    client: Client | None = None
+    seed: int = setting(0, SEED)
+    allow_plain_tcp: bool = False
+
+    def check(self, net: Network | Any, path: str | os.PathLike[str]) -> Rendering:
+        """Check a rendering.
+
+        Raises:
+            BadTarget, BadModel: what `render_atlas` raises before any computing.
+        """
+        needed("zarr")
+        where, client = address(path), self.client
+        if client is not None:
+            needed("distributed")
+            from cnnwidgets.atlas import cluster
+
+            cluster.check_client(client, self.allow_plain_tcp)
+        request = checked_request(net, self)
+        if client is None:
+            return Rendering(request, where)
+        payload = pack(request.net)
+        device, versions = cluster.common_environment(client)
+        settings = replace(request.settings, device=device, versions=versions)
+        return Rendering(replace(request, settings=settings), where, client, payload)
 
 
 Batch = tuple[StoredLayer, tuple[int, ...]]

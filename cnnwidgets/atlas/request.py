@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.atlas.attributes import MOST_UNITS, Settings, StoredLayer, slug_for
 from cnnwidgets.errors import BadTarget, quoted
@@ -15,7 +15,10 @@ from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.tracing.cost import SIDE_BY_SIDE
 from cnnwidgets.provenance.recipe import installed_versions
-from cnnwidgets.visualize.units import UnitsPlan, plan_units
+from cnnwidgets.visualize.units import UnitsPlan, UnitsSettings
+
+if TYPE_CHECKING:
+    from cnnwidgets.atlas.rendering import AtlasSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,32 +87,30 @@ def side_by_side(plan: UnitsPlan) -> int:
     return SIDE_BY_SIDE * plan.batch
 
 
-def checked_request(
-    net: Network | Any, layers: object, units: object, size: object, steps: int, recipe: str, seed: int
-) -> Request:
-    """Check the arguments of `render_atlas`.
+def checked_request(net: Network | Any, asked: AtlasSettings) -> Request:
+    """Check the settings of `render_atlas`.
 
     Raises:
         BadTarget, BadModel: the errors of `visualize_units`, for any of the layers.
     """
     net = as_network(net)
-    wanted = _checked_units(units)
-    infos = _checked_layers(net, layers)
+    wanted = _checked_units(asked.units)
+    infos = _checked_layers(net, asked.layers)
     infos = [info for info in infos if any(unit in wanted for unit in range(info.units))]
     if not infos:
-        raise BadTarget(f"None of the layers has one of the units {quoted(units)}. Choose units that they have.")
+        raise BadTarget(f"None of the layers has one of the units {quoted(asked.units)}. Choose units that they have.")
     plans = {
-        info.path: plan_units(net, info.path, range(info.units), size, steps, recipe, seed=seed)  # type: ignore[arg-type]
+        info.path: UnitsSettings.given({**vars(asked), "layer": info.path, "units": range(info.units)}).check(net)
         for info in infos
     }
     first = next(iter(plans.values()))
     settings = Settings(
         network=net.name,
         fingerprint=net.fingerprint(),
-        recipe=recipe,
+        recipe=first.settings.recipe,
         size=first.canvas.shape[:2],
-        steps=first.steps,
-        seed=first.seed,
+        steps=first.settings.steps,
+        seed=first.settings.seed,
         versions=installed_versions(),
         device=device_kind(),
     )

@@ -16,7 +16,7 @@ from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.device import device_kind
 from cnnwidgets.model.network import Network
 from cnnwidgets.provenance.recipe import installed_versions
-from cnnwidgets.visualize.units import plan_units
+from cnnwidgets.visualize.units import UnitsSettings
 
 _DEVICE = threading.Lock()  # a process renders one batch at a time, regardless of its worker's threads
 _payloads: dict[str, Payload] = {}
@@ -82,7 +82,8 @@ def _batch_run(task: BatchTask) -> BatchRun:
         _networks[settings.fingerprint] = _payloads[settings.fingerprint].unpack()
     net = _networks[settings.fingerprint]
     path, shape = stored.path_in(list(net.layers_by_path)), stored.shape[:2]
-    plan = plan_units(net, path, range(stored.units), shape, settings.steps, settings.recipe, seed=settings.seed)
+    asked = UnitsSettings(path, range(stored.units), shape, settings.steps, settings.recipe, seed=settings.seed)
+    plan = asked.check(net)
     if side_by_side(plan) != stored.batch:
         raise JobFailed(
             f"This worker does not render {stored.batch} pictures side by side, so they would not match. "

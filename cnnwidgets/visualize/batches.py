@@ -6,6 +6,7 @@ import abc
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -65,23 +66,19 @@ class Tiles(abc.ABC):
     """A checked request for many pictures: what will be done, known before it starts.
 
     Attributes:
+        settings: those of the verb, each in its range, with `steps`, `recipe` and `seed`.
         net: the network.
         units: the unit, or class, of each picture.
         canvas: where they are painted.
-        steps: how many.
-        recipe: the name of the way of climbing.
-        ascent: what that name means.
-        seed: of all randomness.
+        ascent: what the recipe means.
         batch: how many pictures are computed as one; SIDE_BY_SIDE such batches share a device call.
     """
 
+    settings: Any
     net: Network
     units: tuple[int, ...]
     canvas: Canvas
-    steps: int
-    recipe: str
     ascent: Ascent
-    seed: int
     batch: int
 
     @property
@@ -122,13 +119,13 @@ class Tiles(abc.ABC):
 
 def paint(tiles: Tiles) -> Iterator[UnitsFrame]:
     """Climb all batches, two at a time, a step each in turn, and yield all pictures after each."""
-    groups = tiles.groups
+    groups, steps, seed = tiles.groups, tiles.settings.steps, tiles.settings.seed
     runs = [
-        climb(tiles.net, tiles.objective(units), tiles.canvas, tiles.steps, tiles.ascent, tiles.seed, batch=tiles.batch)
+        climb(tiles.net, tiles.objective(units), tiles.canvas, steps, tiles.ascent, seed, batch=tiles.batch)
         for units in groups
     ]
     newest: list[Frame | None] = [None] * len(runs)
-    count, total = len(tiles.units), tiles.steps * len(runs)
+    count, total = len(tiles.units), steps * len(runs)
 
     def frame(step: int) -> UnitsFrame:
         frames = tuple(zip(newest, map(len, groups), strict=True))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.frame import Array, last_of
-from cnnwidgets.model.arguments import checked_seed, checked_steps, is_list
+from cnnwidgets.model.arguments import is_list
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.outputs import check_classes
 from cnnwidgets.model.outputs import find as find_output
+from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
 from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.model.tracing.cost import batch_size
 from cnnwidgets.visualize import objectives
@@ -65,8 +66,43 @@ def visualize_classes(
     Example:
         >>> pics = visualize_classes(net, ["goldfish", 933], size=128, steps=64)
     """
-    plan = plan_classes(net, classes, size, steps, recipe, output=output, held=held, resize=resize, seed=seed)
-    return last_of(plan.frames()).result()
+    return last_of(ClassesSettings.given(locals()).check(net).frames()).result()
+
+
+@dataclass(frozen=True, eq=False)
+class ClassesSettings(Settings):
+    """The settings of `visualize_classes`."""
+
+    classes: Iterable[int | str]
+    size: int | tuple[int, int] | None = None
+    steps: int = setting(64, STEPS)
+    recipe: str = "fourier"
+    output: int | str | None = None
+    held: Mapping[str, Any] | None = setting(None, recorded=False)
+    resize: bool = setting(False, recorded=False)
+    seed: int = setting(0, SEED)
+
+    def check(self, net: Network | Any) -> ClassesPlan:
+        """Check a request for pictures of classes.
+
+        Raises:
+            BadTarget: what `visualize_classes` raises before any computing.
+        """
+        net = as_network(net)
+        index = find_output(self.output, net.outputs)
+        check_classes(net.outputs[index], "maximize")
+        if not is_list(self.classes):
+            raise BadTarget(
+                f"classes must be a list of indices or names, such as ['goldfish'], got {quoted(self.classes)}."
+            )
+        classes = tuple(net.class_index(one, index) for one in self.classes)
+        if not classes:
+            raise BadTarget("classes must name at least one class, got none.")
+        ascent = named(self.recipe, CLASS_RECIPES)
+        found = replace(self.checked(), classes=classes)
+        logits = objectives.class_logit(classes, output=index)
+        canvas = canvas_for(net, logits, self.size, 128, self.held, self.resize)
+        return ClassesPlan(found, net, classes, canvas, ascent, batch_size(net, "", canvas), index)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,15 +110,17 @@ class ClassesPlan(Tiles):
     """A checked request for pictures of classes.
 
     Attributes:
+        settings: as given, each in its range.
         output: the index of the output that tells the classes apart.
     """
 
+    settings: ClassesSettings
     output: int
 
     def objective(self, units: Sequence[int]) -> objectives.Objective:
         """The classes' logits, less what the other classes have where there are several."""
         logit = objectives.class_logit(units, output=self.output)
-        alone = self.recipe == "textbook" or self.net.outputs[self.output].classes <= 2
+        alone = self.settings.recipe == "textbook" or self.net.outputs[self.output].classes <= 2
         climbed = logit if alone else logit - MARGIN * objectives.rival_logits(units, output=self.output)
         return checked(self.net, climbed)
 
@@ -113,34 +151,6 @@ class ClassesPlan(Tiles):
         forward = net.traces.get(lambda: compiled(lambda p, held: net.logits(still.feed(net, p, held), output)))
         logits: Array = forward(tf.constant(eight_bit), dict(canvas.held)).numpy()
         return np.asarray(logits.reshape(len(logits), -1, logits.shape[-1]).mean(1))
-
-
-def plan_classes(
-    net: Network | Any,
-    classes: Iterable[int | str],
-    size: int | tuple[int, int] | None = None,
-    steps: int = 64,
-    recipe: str = "fourier",
-    *,
-    output: int | str | None = None,
-    held: Mapping[str, Any] | None = None,
-    resize: bool = False,
-    seed: int = 0,
-) -> ClassesPlan:
-    """Check a request for pictures of classes; the arguments are those of `visualize_classes`."""
-    net = as_network(net)
-    index = find_output(output, net.outputs)
-    check_classes(net.outputs[index], "maximize")
-    if not is_list(classes):
-        raise BadTarget(f"classes must be a list of indices or names, such as ['goldfish'], got {quoted(classes)}.")
-    many = tuple(net.class_index(one, index) for one in classes)
-    if not many:
-        raise BadTarget("classes must name at least one class, got none.")
-    ascent = named(recipe, CLASS_RECIPES)
-    steps, seed = checked_steps(steps), checked_seed(seed)
-    canvas = canvas_for(net, objectives.class_logit(many, output=index), size, 128, held, resize)
-    batch = batch_size(net, "", canvas)
-    return ClassesPlan(net, many, canvas, steps, recipe, ascent, seed, batch, index)
 
 
 def _parts(pictures: Array, size: int) -> Iterator[Array]:

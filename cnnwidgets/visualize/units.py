@@ -10,9 +10,10 @@ import numpy as np
 
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.frame import Array, Frame, last_of
-from cnnwidgets.model.arguments import check_call, check_unit, checked_seed, checked_steps, is_list
+from cnnwidgets.model.arguments import check_call, check_unit, is_list
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import Network, as_network
+from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
 from cnnwidgets.model.tracing.cost import batch_size
 from cnnwidgets.visualize import dead_units, objectives
 from cnnwidgets.visualize.ascent import climb
@@ -59,8 +60,41 @@ def visualize_units(
     Example:
         >>> pics = visualize_units(net, "fire5_concat", units=range(16), size=64, steps=32)
     """
-    frames = climb_units(net, layer, units, size, steps, recipe, call=call, held=held, resize=resize, seed=seed)
-    return last_of(frames).result()
+    return last_of(UnitsSettings.given(locals()).check(net).frames()).result()
+
+
+@dataclass(frozen=True, eq=False)
+class UnitsSettings(Settings):
+    """The settings of `visualize_units`."""
+
+    layer: str
+    units: Iterable[int]
+    size: int | tuple[int, int] | None = None
+    steps: int = setting(32, STEPS)
+    recipe: str = "fourier"
+    call: int = 0
+    held: Mapping[str, Any] | None = setting(None, recorded=False)
+    resize: bool = setting(False, recorded=False)
+    seed: int = setting(0, SEED)
+
+    def check(self, net: Network | Any) -> UnitsPlan:
+        """Check a request for pictures of units.
+
+        Raises:
+            BadTarget: what `visualize_units` raises before any computing.
+        """
+        net = as_network(net)
+        info = net.layer(self.layer)
+        call = check_call(info, self.call)
+        if not is_list(self.units):
+            raise BadTarget(f"units must be a list of indices, such as [3, 14] or range(16), got {quoted(self.units)}.")
+        units = tuple(check_unit(info, unit) for unit in self.units)
+        if not units:
+            raise BadTarget("units must name at least one unit, such as range(16), got none.")
+        ascent = named(self.recipe)
+        found = replace(self.checked(), layer=info.path, units=units, call=call)
+        canvas = canvas_for(net, objectives.unit(info.path, units, call=call), self.size, 64, self.held, self.resize)
+        return UnitsPlan(found, net, units, canvas, ascent, batch_size(net, info.path, canvas), info)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,16 +102,23 @@ class UnitsPlan(Tiles):
     """A checked request for pictures of units.
 
     Attributes:
+        settings: as given, each in its range.
         layer: their layer.
-        call: which call of it.
     """
 
+    settings: UnitsSettings
     layer: LayerInfo
-    call: int
+
+    @property
+    def call(self) -> int:
+        """Which call of the layer."""
+        return self.settings.call
 
     def objective(self, units: Sequence[int]) -> objectives.Objective:
         """The units, before their activation where the recipe says so."""
-        return objectives.unit(self.layer.path, units, call=self.call, before_activation=BEFORE_ACTIVATION[self.recipe])
+        return objectives.unit(
+            self.layer.path, units, call=self.call, before_activation=BEFORE_ACTIVATION[self.settings.recipe]
+        )
 
     def whole_run(self) -> Iterator[UnitsFrame]:
         """Paint, then try the silent units again."""
@@ -85,40 +126,6 @@ class UnitsPlan(Tiles):
             if frame.step < frame.steps:
                 yield frame
         yield from _with_notes(self, frame)
-
-
-def plan_units(
-    net: Network | Any,
-    layer: str,
-    units: Iterable[int],
-    size: int | tuple[int, int] | None = None,
-    steps: int = 32,
-    recipe: str = "fourier",
-    *,
-    call: int = 0,
-    held: Mapping[str, Any] | None = None,
-    resize: bool = False,
-    seed: int = 0,
-) -> UnitsPlan:
-    """Check a request for pictures of units; the arguments are those of `visualize_units`."""
-    net = as_network(net)
-    info = net.layer(layer)
-    call = check_call(info, call)
-    if not is_list(units):
-        raise BadTarget(f"units must be a list of indices, such as [3, 14] or range(16), got {quoted(units)}.")
-    many = tuple(check_unit(info, unit) for unit in units)
-    if not many:
-        raise BadTarget("units must name at least one unit, such as range(16), got none.")
-    ascent = named(recipe)
-    steps, seed = checked_steps(steps), checked_seed(seed)
-    canvas = canvas_for(net, objectives.unit(info.path, many, call=call), size, 64, held, resize)
-    batch = batch_size(net, info.path, canvas)
-    return UnitsPlan(net, many, canvas, steps, recipe, ascent, seed, batch, info, call)
-
-
-def climb_units(*arguments: Any, **keywords: Any) -> Iterator[UnitsFrame]:
-    """As `visualize_units`, but yield a UnitsFrame after each step of each batch; the last carries the notes."""
-    return plan_units(*arguments, **keywords).frames()
 
 
 def _with_notes(plan: UnitsPlan, painted: UnitsFrame) -> Iterator[UnitsFrame]:
@@ -133,7 +140,7 @@ def _with_notes(plan: UnitsPlan, painted: UnitsFrame) -> Iterator[UnitsFrame]:
             ascent = replace(ascent, transforms=())
             if plan.layer.is_spatial:
                 objective = objectives.neuron(plan.layer.path, units, call=plan.call)
-        return climb(plan.net, objective, plan.canvas, dead_units.STEPS, ascent, plan.seed + extra_seed)
+        return climb(plan.net, objective, plan.canvas, dead_units.STEPS, ascent, plan.settings.seed + extra_seed)
 
     pictures, notes = painted.pictures.copy(), [""] * len(plan.units)
     answers = answer(pictures, plan.units)
@@ -151,13 +158,13 @@ def _with_notes(plan: UnitsPlan, painted: UnitsFrame) -> Iterator[UnitsFrame]:
     for i, unit in enumerate(plan.units):
         found = rescued.get(unit, dead_units.Rescued())
         notes[i] = found.note or ("" if unit in rescued else constant[i])
-        if found.picture is not None and found.answer is not None and BEFORE_ACTIVATION[plan.recipe]:
+        if found.picture is not None and found.answer is not None and BEFORE_ACTIVATION[plan.settings.recipe]:
             pictures[i], answers[i] = found.picture, found.answer
         elif found.picture is not None:
             notes[i] = (
-                f"no gradient from this starting noise with recipe={plan.recipe!r}; "
+                f"no gradient from this starting noise with recipe={plan.settings.recipe!r}; "
                 "recipe='fourier' does activate the unit"
             )
-    values = [a.mean_before if BEFORE_ACTIVATION[plan.recipe] else a.mean for a in answers]
+    values = [a.mean_before if BEFORE_ACTIVATION[plan.settings.recipe] else a.mean for a in answers]
     noted = tuple(both(note, plan.random_note) for note in notes)
     yield UnitsFrame(pictures, total, total, np.array(values, np.float32), noted, plan.units)

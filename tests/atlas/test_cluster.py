@@ -12,7 +12,7 @@ from distributed import Client, LocalCluster
 import cnnwidgets as cw
 from cnnwidgets.atlas import cluster, worker_task
 from cnnwidgets.atlas.records import BatchResult
-from cnnwidgets.atlas.rendering import plan_rendering
+from cnnwidgets.atlas.rendering import AtlasSettings
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed
 from tests.atlas.conftest import SETTINGS
 from tests.panels.conftest import small
@@ -49,7 +49,7 @@ def test_workers_make_the_bytes_of_the_verb(net, tmp_path, same, inside):
 
 
 def test_what_was_stopped_goes_on_with_workers_and_without(net, tmp_path, same, inside):
-    frames = plan_rendering(net, tmp_path / "a", client=inside, **SETTINGS).frames()
+    frames = AtlasSettings(client=inside, **SETTINGS).check(net, tmp_path / "a").frames()
     next(frames)
     assert next(frames).done > 0
     frames.close()
@@ -58,7 +58,7 @@ def test_what_was_stopped_goes_on_with_workers_and_without(net, tmp_path, same, 
 
 
 def test_killed_workers_cost_nothing_but_time(net, tmp_path, same, outside):
-    frames = plan_rendering(net, tmp_path / "a", client=outside, **SETTINGS).frames()
+    frames = AtlasSettings(client=outside, **SETTINGS).check(net, tmp_path / "a").frames()
     while next(frames).done == 0:
         pass
     for victim in outside.run(os.getpid).values():

@@ -13,13 +13,13 @@ import pytest
 
 import cnnwidgets as cw
 from cnnwidgets.atlas import records
-from cnnwidgets.atlas.rendering import plan_rendering
+from cnnwidgets.atlas.rendering import AtlasSettings
 from cnnwidgets.errors import BadModel, BadTarget
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.galleries.ready_tiles import ready_in
 from cnnwidgets.pictures import to_uint8
-from cnnwidgets.visualize.units import plan_units
+from cnnwidgets.visualize.units import UnitsSettings
 from tests.atlas.conftest import SETTINGS
 from tests.panels.conftest import small
 
@@ -30,26 +30,26 @@ def test_every_unit_has_the_bytes_value_and_note_of_the_verb(atlas, same):
 
 @pytest.mark.parametrize("steps_heard", [1, 4, 5, 7, 30])
 def test_what_was_stopped_goes_on_to_the_same_bytes(net, tmp_path, same, steps_heard):
-    frames = plan_rendering(net, tmp_path / "a", **SETTINGS).frames()
+    frames = AtlasSettings(**SETTINGS).check(net, tmp_path / "a").frames()
     for _ in range(steps_heard):
         progress = next(frames)
     frames.close()
     there = {path: cw.open_atlas(tmp_path / "a").units(path) for path in ("conv1", "conv2")}
     assert sum(map(len, there.values())) == progress.done < 26
-    first = next(plan_rendering(net, tmp_path / "a", **SETTINGS).frames())
+    first = next(AtlasSettings(**SETTINGS).check(net, tmp_path / "a").frames())
     assert first.done == progress.done, "what is done stays done"
     same(cw.render_atlas(net, tmp_path / "a", **SETTINGS))
 
 
 KILLED = """
 import sys
-from cnnwidgets.atlas.rendering import plan_rendering
+from cnnwidgets.atlas.rendering import AtlasSettings
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.galleries.ready_tiles import ready_in
 from tests.atlas.conftest import SETTINGS
 from tests.panels.conftest import small
-for progress in plan_rendering(Network(small()), sys.argv[1], **SETTINGS).frames():
+for progress in AtlasSettings(**SETTINGS).check(Network(small()), sys.argv[1]).frames():
     sys.stdout.write(f"{progress.done}\\n")
     sys.stdout.flush()
 """
@@ -83,7 +83,7 @@ def test_what_is_not_said_to_be_done_is_written_before_it_is_said(net, tmp_path,
 
 
 def test_progress_counts_to_the_end_and_knows_the_time_left(net, tmp_path):
-    every = list(plan_rendering(net, tmp_path / "a", **SETTINGS).frames())
+    every = list(AtlasSettings(**SETTINGS).check(net, tmp_path / "a").frames())
     assert [p.done for p in every] == sorted(p.done for p in every) and every[0].done == 0
     assert (every[-1].done, every[-1].total, every[-1].failed, every[-1].seconds_left) == (26, 26, 0, 0.0)
     assert every[0].seconds_left is None and all(p.seconds_left >= 0 for p in every if p.done)
@@ -276,7 +276,7 @@ def test_a_network_under_other_names_finds_its_layers_in_an_atlas_and_goes_on_wi
     assert (atlas.path_of(their_second, paths), atlas.path_of(their_first, paths)) == (second, None)
     whole = cw.render_atlas(again, tmp_path / "a.zarr", **asked)
     assert whole.layers == (second, their_first)
-    ready = ready_in(whole, plan_units(again, their_second, range(2), 16, 2))
+    ready = ready_in(whole, UnitsSettings(their_second, range(2), 16, 2).check(again))
     assert np.array_equal(np.uint8(np.round(ready.pictures[0] * 255)), whole[second][0])
     swapped, _ = unnamed(second, "other")  # another layer has that name now
     other = cw.render_atlas(net, tmp_path / "b.zarr", [second], **asked)

@@ -60,9 +60,9 @@ def measured(point: Point) -> process.Numbers:
     from cnnwidgets.frame import last_of
     from cnnwidgets.model.tracing.cost import forward_flops
     from cnnwidgets.visualize.batches import paint
-    from cnnwidgets.visualize.units import plan_units
+    from cnnwidgets.visualize.units import UnitsSettings
 
-    plan = plan_units(point.net, point.layer, range(point.count), point.size, point.steps)
+    plan = UnitsSettings(point.layer, range(point.count), point.size, point.steps).check(point.net)
     next(paint(plan)).pictures  # noqa: B018
     if len(plan.groups[-1]) != len(plan.groups[0]):
         for _ in zip(paint(plan), range(len(plan.groups)), strict=False):

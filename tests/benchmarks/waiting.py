@@ -25,12 +25,12 @@ def _seconds(do: Callable[[], Any]) -> float:
 def first() -> process.Numbers:
     """Until the first frame is read: of layers that are new to a warm process, and of other units of such a layer."""
     import cnnwidgets as cw
-    from cnnwidgets.visualize.units import climb_units
+    from cnnwidgets.visualize.units import UnitsSettings
 
     net = cw.load_network("squeezenet")
 
     def frame(layer: str, units: range = UNITS) -> None:
-        next(climb_units(net, layer, units, SIZE, STEPS)).pictures  # noqa: B018
+        next(UnitsSettings(layer, units, SIZE, STEPS).check(net).frames()).pictures  # noqa: B018
 
     frame("fire2_concat")
     new = [_seconds(lambda layer=layer: frame(layer)) for layer in ("fire3_concat", "fire5_concat", "fire8_concat")]
@@ -43,14 +43,16 @@ def steady() -> process.Numbers:
     import cnnwidgets as cw
     from cnnwidgets.frame import last_of
     from cnnwidgets.visualize.batches import paint
-    from cnnwidgets.visualize.units import plan_units
+    from cnnwidgets.visualize.units import UnitsSettings
 
     net = cw.load_network("squeezenet")
     layers = [f"fire{i}_{part}" for i in range(2, 10) for part in ("squeeze1x1", "concat")]
     seconds: list[float] = []
     held = 0.0
     for count, layer in enumerate(itertools.islice(itertools.cycle(layers), 200)):
-        seconds.append(_seconds(lambda layer=layer: last_of(paint(plan_units(net, layer, range(8), 32, 4))).pictures))
+        seconds.append(
+            _seconds(lambda layer=layer: last_of(paint(UnitsSettings(layer, range(8), 32, 4).check(net))).pictures)
+        )
         if count == 2 * len(layers):
             held = process.memory_now()
     early, late = (_by_layer(seconds, start, len(layers)) for start in (len(layers), 200 - 200 % len(layers) - 16))

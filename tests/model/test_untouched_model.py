@@ -19,7 +19,7 @@ from cnnwidgets.explain.sanity_check import randomized
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network
 from cnnwidgets.visualize.presets import CLASS_RECIPES, UNIT_RECIPES
-from cnnwidgets.visualize.units import climb_units
+from cnnwidgets.visualize.units import UnitsSettings
 
 L = keras.layers
 PICTURE = np.random.default_rng(0).random((24, 20, 3)).astype(np.float32)
@@ -58,7 +58,7 @@ def model():
 VERBS = {
     "ascend": lambda net: cw.ascend(net, cw.objectives.channel("conv2", 0), size=16, steps=2),
     **{
-        f"visualize_units {recipe}": lambda net, r=recipe: climb_units(net, "conv2", [1], 16, 2, r)
+        f"visualize_units {recipe}": lambda net, r=recipe: UnitsSettings("conv2", [1], 16, 2, r).check(net).frames()
         for recipe in UNIT_RECIPES
     },
     **{

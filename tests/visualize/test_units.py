@@ -17,7 +17,7 @@ from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
 from cnnwidgets.visualize import ascent, units
 from cnnwidgets.visualize.objectives import unit
-from cnnwidgets.visualize.units import climb_units, visualize_units
+from cnnwidgets.visualize.units import UnitsSettings, visualize_units
 
 L = keras.layers
 
@@ -126,7 +126,7 @@ def test_the_default_size_is_64_pixels_or_the_networks_own(net):
 
 
 def test_frames_count_every_step_of_every_batch_and_fill_the_tiles(net, small_batch):
-    frames = list(climb_units(net("plain"), "conv2", range(7), size=16, steps=4))
+    frames = list(UnitsSettings("conv2", range(7), size=16, steps=4).check(net("plain")).frames())
     assert [(f.step, f.steps) for f in frames] == [(n, 8) for n in range(1, 9)]  # batches of 3 and 3, then of 1
     assert all(f.pictures.shape == (7, 16, 16, 3) for f in frames)
     begun = [(frame.pictures != 0.5).any((1, 2, 3)).tolist() for frame in frames[:2]]
@@ -136,7 +136,7 @@ def test_frames_count_every_step_of_every_batch_and_fill_the_tiles(net, small_ba
 
 
 def test_the_last_frame_is_the_result_and_any_frame_is_what_there_is_so_far(net):
-    frames = list(climb_units(net("plain"), "conv2", [3, 8], size=16, steps=4))
+    frames = list(UnitsSettings("conv2", [3, 8], size=16, steps=4).check(net("plain")).frames())
     so_far, last = frames[1].result(), frames[-1].result()
     assert so_far.units == (3, 8) and so_far.notes == ("", "")
     np.testing.assert_array_equal(so_far.pictures, frames[1].pictures)
@@ -152,7 +152,7 @@ def test_frames_count_up_to_their_last_also_where_silent_units_are_tried_again()
             L.Conv2D(2, 1, activation="relu", name="conv", bias_initializer=keras.initializers.Constant([1.0, -1e4])),
         ]
     )
-    frames = list(climb_units(model, "conv", [0, 1], size=8, steps=2))
+    frames = list(UnitsSettings("conv", [0, 1], size=8, steps=2).check(model).frames())
     steps = [frame.step for frame in frames]
     assert steps == sorted(set(steps)) and steps[:2] == [1, 2]
     assert frames[-1].step == frames[-1].steps and all(frame.step < frame.steps for frame in frames[1:-1])

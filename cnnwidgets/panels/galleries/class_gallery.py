@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as widgets
@@ -11,14 +12,16 @@ import traitlets
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.frame import Frame
 from cnnwidgets.model.network import as_network
+from cnnwidgets.panels.base.settings_traits import settings_of
 from cnnwidgets.panels.galleries.tile_gallery import TileGallery
-from cnnwidgets.visualize.classes import ClassesPlan, plan_classes
+from cnnwidgets.visualize.classes import ClassesPlan, ClassesSettings
 from cnnwidgets.visualize.presets import CLASS_RECIPES
 
 LARGE = 160  # pixels of the enlarged picture: larger ones show several small subjects
 MOST_CLASSES = 16
 
 
+@settings_of(ClassesSettings)
 class ClassGallery(TileGallery):
     """A live gallery: one tile for each class, the picture that maximizes it; click one to climb it large.
 
@@ -43,8 +46,6 @@ class ClassGallery(TileGallery):
     """
 
     classes = traitlets.Tuple()
-    output = traitlets.Any(None, allow_none=True)
-    steps = traitlets.Int(64)
 
     _word = "Class"
     _plan: ClassesPlan
@@ -59,8 +60,9 @@ class ClassGallery(TileGallery):
         recipe: str = "fourier",
         output: int | str | None = None,
     ) -> None:
+        settings = ClassesSettings.given(locals())
         network = as_network(net)
-        plan = plan_classes(network, classes, size, steps, recipe, output=output, seed=seed)
+        plan = settings.check(network)
         names = network.class_names or ()
         self._add = widgets.Combobox(
             options=list(dict.fromkeys(names)), placeholder="add a class by name", ensure_option=False,
@@ -68,8 +70,7 @@ class ClassGallery(TileGallery):
         )  # fmt: skip
         self._add.layout.width = "210px"
         self._remove = self._button("Remove", "times", self._remove_chosen, "Take the chosen class out of the gallery")
-        super().__init__(network, plan, tuple(CLASS_RECIPES), size)
-        self.classes, self.output = plan.units, output
+        super().__init__(network, plan, tuple(CLASS_RECIPES))
         self._quiet = False
         self._choice.layout.width = "220px"
         self._fill_controls()
@@ -80,23 +81,21 @@ class ClassGallery(TileGallery):
         return [self._add, self._remove]
 
     def _planned(self) -> ClassesPlan:
-        return plan_classes(
-            self.net, self.classes, self.size, self.steps, self.recipe, output=self.output, seed=self.seed
-        )
+        return ClassesSettings.of(self).check(self.net)
 
     def _large(self, unit: int) -> tuple[str, Iterator[Frame]]:
         size = None if self.net.inputs[self._plan.canvas.which].is_fixed else LARGE
-        plan = plan_classes(self.net, [unit], size, self.steps, self.recipe, output=self.output, seed=self.seed)
-        return self._label(unit), plan.frames()
+        settings = replace(ClassesSettings.of(self), classes=[unit], size=size)
+        return self._label(unit), settings.check(self.net).frames()
 
     def _label(self, unit: int) -> str:
         return self.net.class_name(unit, self._plan.output)
 
     def _settings(self) -> tuple[str, dict[str, Any]]:
-        own: dict[str, Any] = {"classes": list(self._plan.units)}
-        if self.output is not None:
-            own["output"] = self.output
-        return "visualize_classes", own | self._shared_settings()
+        settings = self._shared_settings()
+        if self.output is None:
+            del settings["output"]
+        return "visualize_classes", settings
 
     def _name(self) -> str:
         return f"{self.net.name}-classes-{'-'.join(map(str, self._plan.units[:4]))}"

@@ -16,19 +16,20 @@ from cnnwidgets.errors import BadTarget
 from cnnwidgets.frame import Frame
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.settings_traits import settings_of
 from cnnwidgets.panels.base.side_run import SIZE, STEPS
 from cnnwidgets.panels.galleries.ready_tiles import NOT_YET, ReadyTiles, checked_atlas, part_of, ready_in
 from cnnwidgets.panels.galleries.tile_gallery import TileGallery
 from cnnwidgets.visualize import objectives
-from cnnwidgets.visualize import units as units_
 from cnnwidgets.visualize.ascent import ascend, check_unit
 from cnnwidgets.visualize.batches import Tiles, UnitsFrame
 from cnnwidgets.visualize.presets import UNIT_RECIPES
-from cnnwidgets.visualize.units import UnitsPlan
+from cnnwidgets.visualize.units import UnitsPlan, UnitsSettings
 
 PAGE = 16
 
 
+@settings_of(UnitsSettings)
 class FilterGallery(TileGallery):
     """A live gallery: one tile for each unit of a layer, climbed together; click one to climb it large.
 
@@ -42,9 +43,10 @@ class FilterGallery(TileGallery):
         recipe: "fourier", "natural" or "textbook".
         atlas: from `open_atlas`: what it holds of this network and these settings is shown at once, and Start climbs
             only what is missing.
+        call: which call of a shared layer.
 
     Attributes:
-        layer, units, size, steps, seed, recipe, atlas: as given; set one to change it, a run under way begins again.
+        layer, units, ... call: as given; set one to change it, a run under way begins again.
         unit: the chosen tile's unit, or `None`; choosing one climbs it large.
 
     Raises:
@@ -70,18 +72,20 @@ class FilterGallery(TileGallery):
         seed: int = 0,
         recipe: str = "fourier",
         atlas: Atlas | None = None,
+        call: int = 0,
     ) -> None:
+        given = locals()
         network, atlas = as_network(net), checked_atlas(atlas)
         chosen = network.layer(layer).path if layer is not None else _last_convolution(network)
         if units is None:
             units = range(min(PAGE, network.layer(chosen).units))
-        plan = units_.plan_units(network, chosen, units, size, steps, recipe, seed=seed)
+        plan = UnitsSettings.given({**given, "layer": chosen, "units": units}).check(network)
         self._previous = self._button("Previous units", "chevron-left", lambda: self._turn(-1), "Units before these")
         self._next = self._button("Next units", "chevron-right", lambda: self._turn(1), "Units after these")
         self._page = markup.markup("")
         self._page.layout.margin = "0 8px"
-        super().__init__(network, plan, tuple(UNIT_RECIPES), size)
-        self.layer, self.units, self.atlas = chosen, plan.units, atlas
+        super().__init__(network, plan, tuple(UNIT_RECIPES))
+        self.atlas = atlas
         self._quiet = False
         self._adopt(plan)
         self._fill_controls()
@@ -97,7 +101,7 @@ class FilterGallery(TileGallery):
         return self._plan.layer.path
 
     def _planned(self) -> UnitsPlan:
-        return units_.plan_units(self.net, self.layer, self.units, self.size, self.steps, self.recipe, seed=self.seed)
+        return UnitsSettings.of(self).check(self.net)
 
     # What the atlas holds.
 
@@ -170,12 +174,10 @@ class FilterGallery(TileGallery):
         plan = self._plan
         size = None if self.net.inputs[plan.canvas.which].is_fixed else SIZE
         objective = objectives.unit(plan.layer.path, unit, call=plan.call)
-        return f"{plan.layer.path} · {unit}", ascend(self.net, objective, size, STEPS, seed=plan.seed)
+        return f"{plan.layer.path} · {unit}", ascend(self.net, objective, size, STEPS, seed=plan.settings.seed)
 
     def _settings(self) -> tuple[str, dict[str, Any]]:
-        plan = self._plan
-        own = {"layer": plan.layer.path, "units": list(plan.units), "call": plan.call}
-        return "visualize_units", own | self._shared_settings()
+        return "visualize_units", self._shared_settings()
 
     def _name(self) -> str:
         units = self._plan.units

@@ -56,7 +56,7 @@ class ReadyTiles:
         missing = self.missing(plan.units)
         pictures = np.full((len(missing), *plan.canvas.shape), 0.5, np.float32)
         values, notes = np.full(len(missing), np.nan, np.float32), (NOT_YET,) * len(missing)
-        steps = plan.steps * max(1, len(replace(plan, units=missing).groups))
+        steps = plan.settings.steps * max(1, len(replace(plan, units=missing).groups))
         return self.beside(UnitsFrame(pictures, steps, steps, values, notes, missing), plan.units)
 
 
@@ -105,9 +105,9 @@ def _why_not(atlas: Atlas, plan: UnitsPlan) -> str:
     sizes = tuple(" x ".join(map(str, shape[:2])) for shape in (atlas[path].shape[1:], plan.canvas.shape))
     asked = {
         "size": sizes,
-        "steps": (settings.steps, plan.steps),
-        "recipe": (settings.recipe, plan.recipe),
-        "seed": (settings.seed, plan.seed),
+        "steps": (settings.steps, plan.settings.steps),
+        "recipe": (settings.recipe, plan.settings.recipe),
+        "seed": (settings.seed, plan.settings.seed),
     }
     return "; ".join(f"its {name} is {its}, not {ours}" for name, (its, ours) in asked.items() if its != ours)
 

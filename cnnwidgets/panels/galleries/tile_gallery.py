@@ -44,20 +44,15 @@ class TileGallery(Panel):
     Args:
         network: the network.
         plan: the checked request for the tiles.
-        recipes: the names of the ways of climbing.
-        size: as the user gave it.
+        recipes: the names of the presets.
     """
 
-    size = traitlets.Any(None, allow_none=True)
-    steps = traitlets.Int(32)
-    seed = traitlets.Int(0)
-    recipe = traitlets.Unicode("fourier")
     unit = traitlets.Int(None, allow_none=True)
 
     _curve_name = "objective, mean of all tiles"
     _speed = ASSUMED_SPEED  # of this process, shared by all galleries
 
-    def __init__(self, network: Network, plan: Tiles, recipes: Sequence[str], size: Any) -> None:
+    def __init__(self, network: Network, plan: Tiles, recipes: Sequence[str]) -> None:
         self._plan = plan
         self._quiet = True  # while traits are set together
         self.enlarged = SideRun(self._enlarged_changed)
@@ -67,16 +62,17 @@ class TileGallery(Panel):
         fixed = network.inputs[plan.canvas.which].is_fixed
         self._inputs = {
             "size": widgets.Dropdown(options=SIZES, value=64, description="Size", disabled=fixed),
-            "steps": widgets.BoundedIntText(plan.steps, min=1, max=MOST_STEPS, description="Steps"),
-            "recipe": widgets.Dropdown(options=list(recipes), value=plan.recipe, description="Recipe"),
-            "seed": widgets.IntText(plan.seed, description="Seed"),
+            "steps": widgets.BoundedIntText(plan.settings.steps, min=1, max=MOST_STEPS, description="Steps"),
+            "recipe": widgets.Dropdown(options=list(recipes), value=plan.settings.recipe, description="Recipe"),
+            "seed": widgets.IntText(plan.settings.seed, description="Seed"),
         }
         for widget in (self._choice, *self._inputs.values()):
             widget.layout.width, widget.style.description_width = "132px", "48px"
         for name, hint in HINTS.items():
             self._inputs[name].tooltip = hint
         super().__init__(network)
-        self.size, self.steps, self.seed, self.recipe = size, plan.steps, plan.seed, plan.recipe
+        for name, value in plan.settings.recorded().items():
+            setattr(self, name, value)
         self._choice.observe(self._unit_picked, "value")
         self._more.observe(self._more_pressed, "value")
         for name, widget in self._inputs.items():
@@ -164,10 +160,9 @@ class TileGallery(Panel):
         plan = self._plan
         height, width = plan.canvas.shape[:2]
         return {
+            **plan.settings.recorded(),
             "size": height if height == width else [height, width],
             "steps": self._steps_made(),
-            "recipe": plan.recipe,
-            "seed": plan.seed,
             "batch": (self._last and self._last.smaller_batch) or plan.batch,
             "columns": pictures.columns_for(len(plan.units)),
         }
@@ -176,8 +171,8 @@ class TileGallery(Panel):
         """The steps of what is shown: fewer than were asked for while it runs, and after Stop."""
         plan = self._plan
         if self._last is None or self._last.phase:
-            return plan.steps
-        return min(plan.steps, -(-self._last.step // len(self._climbs.groups)))
+            return plan.settings.steps
+        return min(plan.settings.steps, -(-self._last.step // len(self._climbs.groups)))
 
     def _step_cost(self) -> float:
         """Floating point operations of a step, where several runs take turns on the mean."""
@@ -187,7 +182,7 @@ class TileGallery(Panel):
 
     def _estimate(self) -> str:
         step = self._step_cost() / TileGallery._speed + STEP_OVERHEAD
-        seconds = step * self._plan.steps * len(self._climbs.groups) + TRACE
+        seconds = step * self._plan.settings.steps * len(self._climbs.groups) + TRACE
         return durations.spoken(seconds)
 
     def _ended(self, frame: UnitsFrame) -> None:
@@ -291,7 +286,7 @@ class TileGallery(Panel):
         finally:
             self._fill_controls()  # the old value again, where the new one cannot be
 
-    @traitlets.observe("size", "steps", "seed", "recipe")
+    @traitlets.observe("size", "steps", "seed", "recipe", "call")
     def _setting_changed(self, change: dict[str, Any]) -> None:
         """Another setting: what runs begins again with it, what rests shows it or invites to Start."""
         self._apply(change["name"], change["old"])
@@ -368,7 +363,7 @@ class TileGallery(Panel):
             return None, ""
         plan = self._climbs
         arrays, notes = entry.arrays, tuple(entry.metadata["notes"])
-        steps = plan.steps * len(plan.groups)
+        steps = plan.settings.steps * len(plan.groups)
         frame = UnitsFrame(arrays["pictures"], steps, steps, arrays["values"], notes, plan.units)
         return frame, "From the cache. Start renders it again."
 
