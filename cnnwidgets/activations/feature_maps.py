@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from cnnwidgets.model.backend import tf
 from cnnwidgets.model.geometry.locations import locate, seen_input
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.settings import Settings
 from cnnwidgets.model.tracing.compiled import compiled
 
 FLAT = 1e-6  # of the largest value: less is the rounding of one and the same number
@@ -58,9 +60,47 @@ def feature_maps(
         >>> feature_maps(net, "cat.jpg", ["conv1"])["conv1"].shape
         (74, 112, 64)
     """
-    net = as_network(net)
-    paths = _paths(net, layers, call)
-    return dict(zip(paths, answers(net, paths, call, net.arrays(picture, size)), strict=True))
+    return MapsSettings.given(locals()).check(net, picture).maps()
+
+
+@dataclass(frozen=True, eq=False)
+class MapsSettings(Settings):
+    """The settings of `feature_maps`."""
+
+    layers: str | Iterable[str] | None = None
+    call: int = 0
+    size: Size | None = None
+
+    def check(self, net: Network | Any, picture: object) -> MapsPlan:
+        """Check a request for feature maps.
+
+        Raises:
+            BadTarget, BadPicture: what `feature_maps` raises before any computing.
+        """
+        net = as_network(net)
+        paths = _paths(net, self.layers, self.call)
+        return MapsPlan(self, net, paths, net.arrays(picture, self.size))
+
+
+@dataclass(frozen=True, eq=False)
+class MapsPlan:
+    """A checked request for feature maps.
+
+    Attributes:
+        settings: as given.
+        net: the network.
+        paths: of the layers, in full.
+        arrays: the pictures as the network takes them.
+    """
+
+    settings: MapsSettings
+    net: Network
+    paths: tuple[str, ...]
+    arrays: Sequence[Array]
+
+    def maps(self) -> dict[str, Array]:
+        """The maps of each layer, all in one pass."""
+        return dict(zip(self.paths, answers(self.net, self.paths, self.settings.call, self.arrays), strict=True))
 
 
 def _paths(net: Network, layers: str | Iterable[str] | None, call: int) -> tuple[str, ...]:

@@ -10,12 +10,13 @@ import numpy as np
 
 from cnnwidgets.activations.feature_maps import answers, shapes
 from cnnwidgets.frame import Array, last_of
-from cnnwidgets.model.arguments import check_call, check_unit, pictures_in, whole_number
+from cnnwidgets.model.arguments import check_call, check_unit, pictures_in
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.geometry.dependence import Box, Followed, follow
 from cnnwidgets.model.geometry.placement import scaled
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.settings import Settings, Whole, setting
 from cnnwidgets.pictures import displayable
 
 Place = tuple[int, int]  # row, column
@@ -76,36 +77,55 @@ def top_patches(
         >>> top_patches(net, ["cat.jpg", "dog.jpg"], "fire5_concat", 12)[0].pixels.shape
         (63, 63, 3)
     """
-    return last_of(search_patches(net, pictures, layer, unit, count, per_picture=per_picture, call=call, size=size))
+    return last_of(PatchesSettings.given(locals()).check(net).search(pictures))
 
 
-def search_patches(
-    net: Network | Any,
-    pictures: Iterable[object],
-    layer: str,
-    unit: int,
-    count: int = 9,
-    *,
-    per_picture: int = 1,
-    call: int = 0,
-    size: Size | None = None,
-) -> Iterator[list[Patch]]:
-    """As `top_patches`, but yield the best patches so far after each picture."""
-    net = as_network(net)
-    info = net.layer(layer)
-    searched = _Unit(net, info.path, check_call(info, call), check_unit(info, unit), net.checked_size(size))
-    count, per_picture = whole_number("count", count, 1), whole_number("per_picture", per_picture, 1)
-    searched.followed()  # refuse a layer that sees no picture before any is read
+@dataclass(frozen=True, eq=False)
+class PatchesSettings(Settings):
+    """The settings of `top_patches`."""
 
-    def search() -> Iterator[list[Patch]]:
+    layer: str
+    unit: int
+    count: int = setting(9, Whole(1))
+    per_picture: int = setting(1, Whole(1))
+    call: int = 0
+    size: Size | None = None
+
+    def check(self, net: Network | Any) -> PatchesPlan:
+        """Check a search; a layer that sees no picture is refused before any is read.
+
+        Raises:
+            BadTarget: what `top_patches` raises.
+        """
+        net = as_network(net)
+        info, found = net.layer(self.layer), self.checked()
+        call, unit = check_call(info, self.call), check_unit(info, self.unit)
+        searched = _Unit(net, info.path, call, unit, net.checked_size(self.size))
+        searched.followed()
+        return PatchesPlan(found, searched)
+
+
+@dataclass(frozen=True, eq=False)
+class PatchesPlan:
+    """A checked search.
+
+    Attributes:
+        settings: as given, each in its range.
+        searched: the unit.
+    """
+
+    settings: PatchesSettings
+    searched: _Unit
+
+    def search(self, pictures: Iterable[object]) -> Iterator[list[Patch]]:
+        """The best patches so far, after each picture."""
         best: list[Patch] = []
+        count, per_picture = self.settings.count, self.settings.per_picture
         for index, picture in enumerate(pictures_in(pictures)):
             worst = best[-1].value if len(best) == count else -np.inf
-            best += searched.patches(index, picture, per_picture, worst)
+            best += self.searched.patches(index, picture, per_picture, worst)
             best = sorted(best, key=lambda patch: -patch.value)[:count]
             yield list(best)
-
-    return search()
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +16,10 @@ from cnnwidgets.explain.class_activation_map import check_method, noted
 from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, Kind, MapNotes, MapSource, finish
 from cnnwidgets.explain.passes import Probe, Slopes
 from cnnwidgets.frame import Array, last_of
-from cnnwidgets.model.arguments import checked_seed, number, whole_number
 from cnnwidgets.model.geometry.placement import PART, Placement
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.settings import SEED, Number, Settings, Whole, setting
 
 MOST_SAMPLES = 8192
 
@@ -104,50 +104,83 @@ def attribution(
     Example:
         >>> heat = attribution(net, picture, "Egyptian cat", "occlusion")[0]
     """
-    probe = Probe(net, picture, size)
-    frames = attribution_frames(
-        probe, target, method, of=of, against=against, output=output, samples=samples, noise=noise, seed=seed
-    )
-    return noted(last_of(frames).result(), probe)
+    settings = AttributionSettings.given(locals())
+    probe = Probe(net, picture, settings.size)
+    return noted(last_of(settings.check(probe).frames()).result(), probe)
 
 
-def attribution_frames(
-    probe: Probe,
-    target: int | str | Callable[[Any], Any] | None = None,
-    method: str = "smoothgrad",
-    *,
-    of: str = "logit",
-    against: object = None,
-    output: int | str | None = None,
-    samples: int | None = None,
-    noise: float = 0.1,
-    seed: int = 0,
-) -> Iterator[HeatmapFrame]:
-    """Like `attribution`, but for a reusable Probe, and yield a HeatmapFrame at each step."""
+def _checked_method(_name: str, method: object) -> object:
     check_method(method, tuple(METHODS), "attribution")
-    wanted = probe.named(target, output, of, against)
-    how = METHODS[method]
-    count = how.samples if samples is None else whole_number("samples", samples, 1, MOST_SAMPLES)
-    noise, seed = number("noise", noise, 0, 1), checked_seed(seed)
-    slopes = probe.slopes(wanted) if how.by_gradient else None
-    if slopes and all(g is None for g in slopes.gradients):
-        raise BadTarget(reachability.why_no_gradient(probe.net, wanted))
-    reading = slopes.reading if slopes else probe.values(wanted)
-    request = AttributionRequest(
-        probe,
-        targets.settled(wanted, reading),
-        float(reading.value[0]),
-        by_picture(probe.pictures, slopes.gradients) if slopes else {},
-        count,
-        noise,
-        seed,
-    )
-    about = targets.describe(probe.net, wanted, int(reading.unit[0]))
-    seen = _seen(probe, wanted, slopes)
-    unseen = {i for i, g in zip(probe.pictures, slopes.gradients, strict=True) if g is None} if slopes else set()
-    notes, other = targets.notes(probe.net, wanted, reading), targets.other(probe.net, wanted)
-    map_notes = MapNotes(notes, _IF_ZERO, about, other, how.kind)
-    return _run(request, how, map_notes, unseen, seen)
+    return method
+
+
+@dataclass(frozen=True, eq=False)
+class AttributionSettings(Settings):
+    """The settings of `attribution`."""
+
+    target: Any = None
+    method: str = setting("smoothgrad", _checked_method)
+    of: str = "logit"
+    against: Any = None
+    output: int | str | None = None
+    samples: int | None = setting(None, Whole(1, MOST_SAMPLES, optional=True), recorded=False)
+    noise: float = setting(0.1, Number(0, 1), recorded=False)
+    size: Size | None = None
+    seed: int = setting(0, SEED)
+
+    def check(self, probe: Probe) -> AttributionPlan:
+        """Check an attribution to the pictures of a Probe, which was made with this `size` and may be asked again.
+
+        Raises:
+            BadTarget, BadModel, JobFailed: what `attribution` raises.
+        """
+        found = self.checked()
+        wanted = probe.named(self.target, self.output, self.of, self.against)
+        how = METHODS[self.method]
+        slopes = probe.slopes(wanted) if how.by_gradient else None
+        if slopes and all(g is None for g in slopes.gradients):
+            raise BadTarget(reachability.why_no_gradient(probe.net, wanted))
+        reading = slopes.reading if slopes else probe.values(wanted)
+        request = AttributionRequest(
+            probe,
+            targets.settled(wanted, reading),
+            float(reading.value[0]),
+            by_picture(probe.pictures, slopes.gradients) if slopes else {},
+            how.samples if found.samples is None else found.samples,
+            found.noise,
+            found.seed,
+        )
+        about = targets.describe(probe.net, wanted, int(reading.unit[0]))
+        seen = _seen(probe, wanted, slopes)
+        unseen = {i for i, g in zip(probe.pictures, slopes.gradients, strict=True) if g is None} if slopes else set()
+        notes, other = targets.notes(probe.net, wanted, reading), targets.other(probe.net, wanted)
+        map_notes = MapNotes(notes, _IF_ZERO, about, other, how.kind)
+        return AttributionPlan(found, request, how, map_notes, unseen, seen)
+
+
+@dataclass(frozen=True, eq=False)
+class AttributionPlan:
+    """A checked attribution.
+
+    Attributes:
+        settings: as given, each in its range.
+        request: what the method is given.
+        how: the method.
+        map_notes: of each map.
+        unseen: pictures that the target does not depend on.
+        seen: the pixels of each picture on which it can depend.
+    """
+
+    settings: AttributionSettings
+    request: AttributionRequest
+    how: Method
+    map_notes: MapNotes
+    unseen: set[int]
+    seen: dict[int, Placement]
+
+    def frames(self) -> Iterator[HeatmapFrame]:
+        """A HeatmapFrame at each step of the method."""
+        return _run(self.request, self.how, self.map_notes, self.unseen, self.seen)
 
 
 def _seen(probe: Probe, target: targets.Target, slopes: Slopes | None) -> dict[int, Placement]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,12 @@ from cnnwidgets.explain import class_activation_maps, reachability, targets
 from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, MapSource, finish
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.frame import last_of
-from cnnwidgets.model.arguments import checked_seed, whole_number
 from cnnwidgets.model.geometry.locations import leads_from_tokens
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.settings import SEED, Settings, Whole, setting
 
-__all__ = ["MAP_METHODS", "Heatmap", "HeatmapFrame", "check_method", "class_activation_map", "map_frames", "noted"]
+__all__ = ["MAP_METHODS", "Heatmap", "HeatmapFrame", "MapSettings", "check_method", "class_activation_map", "noted"]
 
 MAP_METHODS = tuple(class_activation_maps.METHODS)
 
@@ -75,54 +75,76 @@ def class_activation_map(
     Example:
         >>> heat = class_activation_map(net, picture, "fire9_concat", "Egyptian cat")[0]
     """
-    probe = Probe(net, picture, size)
-    frames = map_frames(
-        probe, layer, target, method,
-        of=of, against=against, output=output, call=call, channels=channels, seed=seed,
-    )  # fmt: skip
-    return noted(last_of(frames).result(), probe)
+    settings = MapSettings.given(locals())
+    probe = Probe(net, picture, settings.size)
+    return noted(last_of(settings.check(probe).frames()).result(), probe)
 
 
-def map_frames(
-    probe: Probe,
-    layer: str | None = None,
-    target: int | str | Callable[[Any], Any] | None = None,
-    method: str = "grad_cam",
-    *,
-    of: str = "logit",
-    against: object = None,
-    output: int | str | None = None,
-    call: int | None = None,
-    channels: int = class_activation_maps.MASKS,
-    seed: int = 0,
-) -> Iterator[HeatmapFrame]:
-    """Like `class_activation_map`, but for a reusable Probe, and yield a HeatmapFrame at each step."""
+def _checked_method(_name: str, method: object) -> object:
     check_method(method, MAP_METHODS, "class activation map")
-    checked_seed(seed)
-    channels = whole_number("channels", channels, 1)
-    wanted = probe.named(target, output, of, against)
-    path = reachability.default_layer(probe.net, wanted) if layer is None else probe.net.layer(layer).path
-    calls = reachability.calls_of(probe.net, path, call)
-    runs = [class_activation_maps.METHODS[method](probe, path, number, wanted, channels) for number in calls]
-    if all(run is None for run in runs):
-        raise BadTarget(reachability.why_no_gradient(probe.net, wanted, path, call or 0))
-    sources = [source_of(probe, path, number, wanted) for number in calls]
-    if layer is None and (note := reachability.branch_note(probe.net, wanted)):
-        sources = [source._replace(notes=(*source.notes, note)) for source in sources]
-    return _one_by_one([run or class_activation_maps.nothing(probe, path) for run in runs], sources)
+    return method
 
 
-def _one_by_one(runs: list[class_activation_maps.MapRun], sources: list[MapSource]) -> Iterator[HeatmapFrame]:
-    """Run one map after the other, and yield after each step."""
-    total, done = sum(run.steps for run in runs), 0
-    finished: tuple[Heatmap, ...] = ()
-    for run, source in zip(runs, sources, strict=True):
-        for raw in run.maps:
-            done += 1
-            heat = finish(raw, run.map_notes, source)
-            values = np.array([w.value for w in runs[: len(finished) + 1]], np.float32)
-            yield HeatmapFrame((*finished, heat), done, total, values)
-        finished += (heat,)
+@dataclass(frozen=True, eq=False)
+class MapSettings(Settings):
+    """The settings of `class_activation_map`."""
+
+    layer: str | None = None
+    target: Any = None
+    method: str = setting("grad_cam", _checked_method)
+    of: str = "logit"
+    against: Any = None
+    output: int | str | None = None
+    call: int | None = setting(None, recorded=False)
+    channels: int = setting(class_activation_maps.MASKS, Whole(1))
+    size: Size | None = None
+    seed: int = setting(0, SEED)
+
+    def check(self, probe: Probe) -> MapPlan:
+        """Check a map of a Probe, which was made with this `size` and may be asked again.
+
+        Raises:
+            BadTarget, BadModel, JobFailed: what `class_activation_map` raises.
+        """
+        found = self.checked()
+        wanted = probe.named(self.target, self.output, self.of, self.against)
+        path = reachability.default_layer(probe.net, wanted) if self.layer is None else probe.net.layer(self.layer).path
+        calls = reachability.calls_of(probe.net, path, self.call)
+        how = class_activation_maps.METHODS[self.method]
+        runs = [how(probe, path, number, wanted, found.channels) for number in calls]
+        if all(run is None for run in runs):
+            raise BadTarget(reachability.why_no_gradient(probe.net, wanted, path, self.call or 0))
+        sources = [source_of(probe, path, number, wanted) for number in calls]
+        if self.layer is None and (note := reachability.branch_note(probe.net, wanted)):
+            sources = [source._replace(notes=(*source.notes, note)) for source in sources]
+        return MapPlan(found, [run or class_activation_maps.nothing(probe, path) for run in runs], sources)
+
+
+@dataclass(frozen=True, eq=False)
+class MapPlan:
+    """A checked map.
+
+    Attributes:
+        settings: as given, each in its range.
+        runs: the maps of each call of the layer, not yet computed.
+        sources: where each of them comes from.
+    """
+
+    settings: MapSettings
+    runs: Sequence[class_activation_maps.MapRun]
+    sources: Sequence[MapSource]
+
+    def frames(self) -> Iterator[HeatmapFrame]:
+        """One call after the other: a HeatmapFrame at each step."""
+        total, done = sum(run.steps for run in self.runs), 0
+        finished: tuple[Heatmap, ...] = ()
+        for run, source in zip(self.runs, self.sources, strict=True):
+            for raw in run.maps:
+                done += 1
+                heat = finish(raw, run.map_notes, source)
+                values = np.array([w.value for w in self.runs[: len(finished) + 1]], np.float32)
+                yield HeatmapFrame((*finished, heat), done, total, values)
+            finished += (heat,)
 
 
 def source_of(probe: Probe, path: str, call: int, target: targets.Target) -> MapSource:

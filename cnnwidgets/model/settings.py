@@ -37,7 +37,7 @@ class Settings:
         return cls(**{one.name: arguments[one.name] for one in fields(cls) if one.name in arguments})
 
     @classmethod
-    def of(cls: type[Kind], panel: object) -> Kind:
+    def set_on(cls: type[Kind], panel: object) -> Kind:
         """The settings that are a panel's traits now."""
         return cls.given({name: getattr(panel, name) for name in cls.names()})
 

@@ -18,7 +18,8 @@ import numpy as np
 from cnnwidgets import __version__
 from cnnwidgets.errors import BadTarget, nearest, quoted
 from cnnwidgets.pictures import read_png_metadata
-from cnnwidgets.provenance.snippets import VERBS, write
+from cnnwidgets.provenance.snippets import write
+from cnnwidgets.provenance.verbs import VERBS
 
 # What changes a picture, or is needed to make its file again, but is no keyword of a verb.
 FACTS = (

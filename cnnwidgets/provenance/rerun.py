@@ -19,7 +19,8 @@ from cnnwidgets.frame import last_of
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.provenance.positions import renamed
 from cnnwidgets.provenance.recipe import Recipe
-from cnnwidgets.provenance.snippets import BUNDLED, VERBS
+from cnnwidgets.provenance.snippets import BUNDLED
+from cnnwidgets.provenance.verbs import VERBS
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.adversarial import adversarial
 from cnnwidgets.visualize.ascent import ascend
@@ -120,16 +121,13 @@ def _heat(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
     return HeatTiles(seen).whole(Brush(settings["opacity"], settings["threshold"], settings["colormap"]))
 
 
-_LATER = ("size", "of", "against", "channels")  # settings that older files do not have
-
-
 def _question(net: Network, asked: Mapping[str, Any]) -> Question:
     if asked["target"] == FUNCTION:
         raise BadTarget("It explains a function, which is not in the recipe. Run the panel with it as target instead.")
     network = _asked_network(net, asked)
     asked = renamed(asked, network)
-    named = {name: asked[name] for name in ("target", "method", "output", "seed", *_LATER) if name in asked}
-    return Question(network, asked.get("layer"), is_shuffled=asked.get("shuffled", False), **named)
+    named = {name: asked[name] for name in Question.names() if name in asked}  # older files lack some
+    return Question(net=network, is_shuffled=asked.get("shuffled", False), **named)
 
 
 def _asked_network(net: Network, asked: Mapping[str, Any]) -> Network:

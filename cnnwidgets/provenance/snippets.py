@@ -6,53 +6,12 @@ Names of layers and classes may come out of a downloaded model, so whatever is f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from string import Formatter
 from typing import Any
+
+from cnnwidgets.provenance.verbs import VERBS
 
 BUNDLED = ("squeezenet", "efficientnet_lite0")
 WIDTH = 120  # a longer call is written with one argument a line
-
-
-@dataclass(frozen=True)
-class Verb:
-    """How a verb is written.
-
-    Args:
-        first: the source of what it is given first; `{name}` stands for a setting.
-        keywords: its other settings, in the order they are written.
-        leaves: the name for what it returns; "frame" for what a verb that yields yielded last.
-    """
-
-    first: str
-    keywords: tuple[str, ...]
-    leaves: str
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        """The settings without which it cannot be written."""
-        return tuple(name for _, name, _, _ in Formatter().parse(self.first) if name)
-
-    @property
-    def settings(self) -> tuple[str, ...]:
-        """All its settings."""
-        return self.required + self.keywords
-
-
-VERBS: Mapping[str, Verb] = {
-    "visualize_units": Verb("net, {layer}", ("units", "size", "steps", "recipe", "call", "output", "seed"), "pics"),
-    "visualize_classes": Verb("net, {classes}", ("size", "steps", "recipe", "output", "seed"), "pics"),
-    "ascend": Verb("net, cw.objectives.channel({layer}, {unit})", ("size", "steps", "seed"), "frame"),
-    "feature_maps": Verb("net, picture", ("layers", "call", "size"), "pics"),
-    "class_activation_map": Verb(
-        "net, picture", ("layer", "target", "method", "of", "against", "output", "channels", "size", "seed"), "heat"
-    ),
-    "attribution": Verb("net, picture", ("target", "method", "of", "against", "output", "size", "seed"), "heat"),
-    "deepdream": Verb(
-        "net, picture", ("layers", "octaves", "octave_scale", "steps", "step_size", "jitter", "seed"), "frame"
-    ),
-    "adversarial": Verb("net, picture", ("target", "epsilon", "steps", "method", "output", "size", "seed"), "frame"),
-}
 
 
 def write(verb: str, network: str, settings: Mapping[str, Any], picture: str | None = None) -> str:

@@ -14,10 +14,11 @@ import numpy as np
 
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
 from cnnwidgets.frame import Array, Frame
-from cnnwidgets.model.arguments import MOST_STEPS, check_unit, checked_seed, checked_steps, now
+from cnnwidgets.model.arguments import MOST_STEPS, check_unit, checked_seed, now
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network, as_network, enough_room
+from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
 from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.visualize import optimizers, parametrizations, randomness
 from cnnwidgets.visualize import transforms as transforms_
@@ -87,16 +88,39 @@ def ascend(
     Example:
         >>> for frame in ascend(net, objectives.channel("fire5_concat", 12), size=128, steps=64): ...
     """
-    net = as_network(net)
-    objective = checked(net, objective)
-    steps, seed = checked_steps(steps), checked_seed(seed)
-    ascent = _checked_ascent(parametrization, transforms, optimizer)
-    canvas = canvas_for(net, objective, size, 128, held, resize)
-    check_places(net, objective, canvas)
-    picture = None if start is None else net.array(start, canvas.which)
-    frames = climb(net, objective, canvas, steps, ascent, seed, picture)
-    note = random_note(net, objective)
-    return _noting(frames, note) if note else frames
+    return AscendSettings.given(locals()).check(net)
+
+
+@dataclass(frozen=True, eq=False)
+class AscendSettings(Settings):
+    """The settings of `ascend`; a recipe has the layer and the unit instead of the objective."""
+
+    objective: Objective = setting(recorded=False)
+    size: int | tuple[int, int] | None = None
+    steps: int = setting(64, STEPS)
+    parametrization: parametrizations.Parametrization | None = setting(None, recorded=False)
+    transforms: Sequence[transforms_.Transform] | None = setting(None, recorded=False)
+    optimizer: optimizers.Optimizer | None = setting(None, recorded=False)
+    start: object = setting(None, recorded=False)
+    held: Mapping[str, Any] | None = setting(None, recorded=False)
+    resize: bool = setting(False, recorded=False)
+    seed: int = setting(0, SEED)
+
+    def check(self, net: Network | Any) -> Iterator[Frame]:
+        """The unstarted run.
+
+        Raises:
+            BadTarget: what `ascend` raises before any computing.
+        """
+        net = as_network(net)
+        objective, found = checked(net, self.objective), self.checked()
+        ascent = _checked_ascent(self.parametrization, self.transforms, self.optimizer)
+        canvas = canvas_for(net, objective, self.size, 128, self.held, self.resize)
+        check_places(net, objective, canvas)
+        picture = None if self.start is None else net.array(self.start, canvas.which)
+        frames = climb(net, objective, canvas, found.steps, ascent, found.seed, picture)
+        note = random_note(net, objective)
+        return _noting(frames, note) if note else frames
 
 
 def _noting(frames: Iterator[Frame], note: str) -> Iterator[Frame]:

@@ -9,7 +9,7 @@ from PIL import Image
 import cnnwidgets as cw
 from cnnwidgets import samples
 from cnnwidgets.activations.feature_maps import feature_maps
-from cnnwidgets.activations.patches import search_patches, top_patches
+from cnnwidgets.activations.patches import PatchesSettings, top_patches
 from cnnwidgets.activations.receptive_field import receptive_field
 from cnnwidgets.errors import BadPicture, BadTarget
 from cnnwidgets.model.backend import keras
@@ -106,7 +106,7 @@ def test_pictures_in_which_the_unit_is_silent_are_left_out():
 
 def test_the_best_are_known_after_each_picture():
     pictures = (dots((8, 8, brightness)) for brightness in (0.2, 0.6, 0.1, 0.4))
-    seen = [[p.picture for p in found] for found in search_patches(blob_finder(), pictures, "blob", 0, 2)]
+    seen = [[p.picture for p in found] for found in PatchesSettings("blob", 0, 2).check(blob_finder()).search(pictures)]
     assert seen == [[0], [1, 0], [1, 0], [1, 3]]
 
 
@@ -166,12 +166,12 @@ def test_no_picture_at_all_is_refused_in_words():
 )
 def test_wrong_settings_are_refused_before_any_picture_is_read(arguments, keywords, words):
     with pytest.raises(BadTarget, match=words):
-        search_patches(blob_finder(), ["no such file"], *arguments, **keywords)
+        PatchesSettings(*arguments, **keywords).check(blob_finder())
 
 
 def test_a_layer_that_sees_no_picture_is_refused_in_words(net):
     with pytest.raises(BadTarget, match="cannot be followed back to a picture"):
-        search_patches(net("inputs_as_list"), [], "table", 0)
+        PatchesSettings("table", 0).check(net("inputs_as_list"))
 
 
 def test_a_patch_alone_excites_the_unit_exactly_as_in_its_photograph():

@@ -9,7 +9,7 @@ import pytest
 
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget
 from cnnwidgets.explain import perturbation_attribution
-from cnnwidgets.explain.attribution import METHODS, attribution, attribution_frames
+from cnnwidgets.explain.attribution import METHODS, AttributionSettings, attribution
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network
@@ -106,7 +106,7 @@ def test_of_a_linear_model_the_attribution_is_weight_times_pixel(noise):
 def test_integrated_gradients_add_up_to_the_rise_from_black(noise, activation):
     net, picture = curved(activation), noise(8, 8, 3)
     probe = Probe(net, picture)
-    *_, last = attribution_frames(probe, 2, "integrated_gradients")
+    *_, last = AttributionSettings(2, "integrated_gradients").check(probe).frames()
     logit = keras.Model(net.model.inputs[0], net.model.layers[-1].input)
     kernel, bias = net.model.layers[-1].get_weights()
     rise = np.subtract(*((logit(p[None]).numpy() @ kernel + bias)[0, 2] for p in (picture, picture * 0)))
@@ -347,10 +347,10 @@ def test_the_output_is_picked_by_name(noise):
 def test_frames_come_step_by_step_and_end_with_the_verbs_result(noise, monkeypatch):
     monkeypatch.setattr(Probe, "batch", lambda self, gradient=False: 5)
     for method, steps in (("smoothgrad", 4), ("integrated_gradients", 13), ("rise", 103), ("gradient", 1)):
-        frames = list(attribution_frames(Probe(curved("relu"), noise(8, 8, 3)), 1, method))
+        frames = list(AttributionSettings(1, method).check(Probe(curved("relu"), noise(8, 8, 3))).frames())
         assert [f.step for f in frames] == list(range(1, steps + 1)) and {f.steps for f in frames} == {steps}
         assert all(np.isfinite(f.heatmaps[0].raw).all() and np.isfinite(f.values).all() for f in frames)
-    frames = list(attribution_frames(Probe(watching(), np.ones((24, 32), np.float32)), 1, "occlusion"))
+    frames = list(AttributionSettings(1, "occlusion").check(Probe(watching(), np.ones((24, 32), np.float32))).frames())
     assert frames[-1].step == frames[-1].steps == len(frames) > 1
 
 

@@ -11,7 +11,7 @@ import pytest
 from cnnwidgets import pictures, samples
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget
 from cnnwidgets.explain import class_activation_maps, passes
-from cnnwidgets.explain.class_activation_map import MAP_METHODS, Heatmap, class_activation_map, map_frames
+from cnnwidgets.explain.class_activation_map import MAP_METHODS, Heatmap, MapSettings, class_activation_map
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network
@@ -648,7 +648,7 @@ def test_a_probe_runs_what_lies_before_the_layer_only_once(net, noise):
     seen = Probe(net("plain"), noise(20, 24, 3))
     (first,) = seen.activations("conv2")
     for target in range(5):
-        *_, last = map_frames(seen, "conv2", target)
+        *_, last = MapSettings("conv2", target).check(seen).frames()
         np.testing.assert_array_equal(last.result()[0].raw, raws(net("plain"), noise(20, 24, 3), "conv2", target)[0])
     assert seen.activations("conv2")[0] is first
 
@@ -661,15 +661,15 @@ def test_a_layer_of_2048_channels_is_tried_in_parts_that_fit(noise, monkeypatch)
     monkeypatch.setattr(
         Probe, "values", lambda self, *a: copies.append(len(a[-1][0]) if a[1:] else 1) or values(self, *a)
     )
-    first = next(map_frames(seen, "conv", 0, "ablation_cam"))
+    first = next(MapSettings("conv", 0, "ablation_cam").check(seen).frames())
     assert parts[0] * 32 * 32 * 2048 <= passes.MOST_NUMBERS and first.steps * parts[0] == 2048
-    *_, last = map_frames(seen, "conv", 0, "score_cam")
+    *_, last = MapSettings("conv", 0, "score_cam").check(seen).frames()
     assert sum(copies[2:]) == 48 and max(copies) <= 16 and last.result()[0].raw.any()
 
 
 def test_a_slow_method_yields_its_steps(noise, monkeypatch):
     monkeypatch.setattr(Probe, "batch", lambda self, gradient=False: 3)
-    frames = list(map_frames(Probe(shared("fused"), noise(16, 16, 3)), method="score_cam"))
+    frames = list(MapSettings(method="score_cam").check(Probe(shared("fused"), noise(16, 16, 3))).frames())
     assert [(f.step, f.steps) for f in frames] == [(1, 2), (2, 2)]
     assert all(np.isfinite(f.heatmaps[0].raw).all() and np.isfinite(f.values).all() for f in frames)
     assert repr(frames[0]) == "HeatmapFrame(step 1 of 2, 1 heatmaps)"
@@ -685,7 +685,7 @@ def test_the_evidence_is_found_in_the_half_that_shows_the_class(name, path):
     for halves in ([cat, cup], [cup, cat]):
         seen = Probe(net, np.clip(np.concatenate(halves, 1), 0, 1))
         for target, side in (("Egyptian cat", halves[0] is cup), ("espresso", halves[0] is cat)):
-            *_, last = map_frames(seen, target=target)
+            *_, last = MapSettings(target=target).check(seen).frames()
             (heat,) = last.result()
             assert heat.path == path
             column = np.unravel_index(heat.map.argmax(), heat.map.shape)[1]

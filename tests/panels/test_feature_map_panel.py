@@ -129,9 +129,7 @@ def test_stop_ends_what_runs_beside_the_maps_too(panel, waiting):
 def test_a_unit_that_no_photograph_excites_is_said_to_be_one(panel, waiting, texts, monkeypatch):
     panel.run()
     panel._choose(0)
-    monkeypatch.setattr(
-        "cnnwidgets.panels.feature_maps.unit_view.search_patches", lambda *args, **named: iter([[], []])
-    )
+    monkeypatch.setattr("cnnwidgets.activations.patches.PatchesPlan.search", lambda *_: iter([[], []]))
     panel._climb_unit()
     waiting(lambda: not panel.excitement.is_busy, 60)
     panel.excitement.patches.current.wait()

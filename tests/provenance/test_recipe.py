@@ -14,11 +14,11 @@ import pytest
 from cnnwidgets.errors import BadPicture, BadTarget
 from cnnwidgets.pictures import to_png
 from cnnwidgets.provenance.recipe import Recipe, installed_versions
-from cnnwidgets.provenance.snippets import VERBS
+from cnnwidgets.provenance.verbs import VERBS
 
 UNITS = {"layer": "fire5_concat", "units": range(16), "size": 64, "steps": 32, "recipe": "fourier", "seed": 0}
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "visualize_units": {**UNITS, "call": 0, "output": None, "batch": 16},
+    "visualize_units": {**UNITS, "call": 0, "batch": 16},
     "visualize_classes": {"classes": ["goldfish", 933], "size": 128, "steps": 64, "recipe": "natural", "seed": 1},
     "ascend": {"layer": "fire5_concat", "unit": 12, "size": 224, "steps": 64, "seed": 0},
     "feature_maps": {"layers": ["conv1", "fire5_concat"]},

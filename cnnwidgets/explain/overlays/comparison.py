@@ -8,70 +8,42 @@ from typing import Any
 
 import numpy as np
 
-from cnnwidgets.explain.attribution import attribution_frames
-from cnnwidgets.explain.class_activation_map import Heatmap, HeatmapFrame, map_frames
-from cnnwidgets.explain.class_activation_maps import MASKS
+from cnnwidgets.explain.attribution import AttributionSettings
+from cnnwidgets.explain.class_activation_map import Heatmap, HeatmapFrame, MapSettings
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.model.network import Network, Prediction
 from cnnwidgets.model.outputs import find as find_output
-from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.settings import setting
 
 FUNCTION = "a function of the output"  # all that a recipe can say of one
 
 
-@dataclass(frozen=True, eq=False)
-class Question:
-    """One map that is asked for.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Question(MapSettings):
+    """One map that is asked for: the settings of a class activation map, or of an attribution by `method`.
 
     Attributes:
         net: the network.
-        layer: a path, or `None` for the network's own last one; no matter for an attribution.
-        target: as the verbs take it.
-        method: of a map or an attribution.
-        output: of a model with several.
-        seed: of noise and masks.
-        of: what of the class, "logit" or "log_odds".
-        against: a class, or classes, that the target is compared with; `None` for none.
-        channels: how many are tried by "score_cam".
-        size: at which the network looks, as the verbs take it.
         is_shuffled: whether it is asked of a copy of the network that knows nothing.
     """
 
-    net: Network
-    layer: str | None
-    target: Any
-    method: str
-    output: int | str | None = None
-    seed: int = 0
-    of: str = "logit"
-    against: Any = None
-    channels: int = MASKS
-    size: Size | None = None
-    is_shuffled: bool = False
+    net: Network = setting(recorded=False)
+    is_shuffled: bool = setting(False, recorded=False)
 
     def settings(self) -> tuple[str, dict[str, Any]]:
         """The verb that answers it, and its settings."""
+        verb = "class_activation_map" if method_guide.is_map(self.method) else "attribution"
         target = FUNCTION if callable(self.target) else self.target
-        named = {"target": target, "method": self.method, **self._shared}
-        named["size"] = self.net.recorded_size(self.size)
-        if method_guide.is_map(self.method):
-            return "class_activation_map", {"layer": self.layer, **named, "channels": self.channels}
-        return "attribution", named
+        return verb, {**self._asked().recorded(), "target": target, "size": self.net.recorded_size(self.size)}
 
     def frames(self, picture: object) -> Iterator[HeatmapFrame]:
         """The run of that verb."""
-        probe = Probe(self.net, picture, self.size)
-        if method_guide.is_map(self.method):
-            keywords = {**self._shared, "channels": self.channels}
-            return map_frames(probe, self.layer, self.target, self.method, **keywords)
-        return attribution_frames(probe, self.target, self.method, **self._shared)
+        return self._asked().check(Probe(self.net, picture, self.size)).frames()
 
-    @property
-    def _shared(self) -> dict[str, Any]:
-        """The settings that both verbs take by name."""
-        return {name: getattr(self, name) for name in ("of", "against", "output", "seed")}
+    def _asked(self) -> MapSettings | AttributionSettings:
+        return MapSettings.set_on(self) if method_guide.is_map(self.method) else AttributionSettings.set_on(self)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

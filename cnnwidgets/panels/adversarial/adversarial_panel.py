@@ -101,12 +101,12 @@ class AdversarialPanel(PhotographPanel):
 
     def _check(self) -> None:
         # Which class is the top one is asked by the run itself, not in a callback: any class will do here.
-        settings = replace(AdversarialSettings.of(self), target=0 if self.target is None else self.target)
+        settings = replace(AdversarialSettings.set_on(self), target=0 if self.target is None else self.target)
         self._original = settings.check(self.net, self._held.given).original
 
     def _frames(self) -> Iterator[AdversarialFrame]:
         self._made = self._asked()
-        settings = AdversarialSettings.of(self)
+        settings = AdversarialSettings.set_on(self)
         return self._nudged(functools.partial(settings.check, self.net, self._held.given))
 
     def _nudged(self, check: Callable[[], NudgePlan]) -> Iterator[AdversarialFrame]:
@@ -197,7 +197,7 @@ class AdversarialPanel(PhotographPanel):
             self._begin_anew()
 
     def _fill_controls(self) -> None:
-        self.controls.show(AdversarialSettings.of(self).recorded())
+        self.controls.show(AdversarialSettings.set_on(self).recorded())
         offered = self._believed or unasked(self.net, self.output)
         self.classes.offer(offered, class_chosen(self.net, self.target, self.output))
 
@@ -272,7 +272,7 @@ class AdversarialPanel(PhotographPanel):
     # What is taken away.
 
     def _asked(self) -> dict[str, Any]:
-        named = AdversarialSettings.of(self).recorded()
+        named = AdversarialSettings.set_on(self).recorded()
         return {**named, "size": self.net.recorded_size(self.size), "picture": self._held.digest}
 
     def _settings(self) -> tuple[str, dict[str, Any]]:

@@ -98,7 +98,7 @@ class DeepDreamPanel(PhotographPanel):
     # What runs.
 
     def _check(self) -> None:
-        self._plan = DreamSettings.of(self).check(self.net, self._held.given)
+        self._plan = DreamSettings.set_on(self).check(self.net, self._held.given)
 
     def _frames(self) -> Iterator[DreamFrame]:
         plan = self._plan

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from cnnwidgets import pictures, samples
-from cnnwidgets.activations.patches import Patch, search_patches
+from cnnwidgets.activations.patches import Patch, PatchesSettings
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.frame import Frame
@@ -60,9 +60,8 @@ class Excitement(widgets.HBox):
         climb = ascend(net, objectives.unit(layer, unit, call=call), size, STEPS)
         photographs = [("your picture", picture.photos[net.picture_inputs.index(which)])]
         photographs += [(name, samples.sample(name)) for name in samples.sample_names()]
-        search = search_patches(
-            net, [_smaller(photo) for _, photo in photographs], layer, unit, PATCHES, per_picture=PER_PICTURE, call=call
-        )
+        settings = PatchesSettings(layer, unit, PATCHES, PER_PICTURE, call)
+        search = settings.check(net).search([_smaller(photo) for _, photo in photographs])
         self.climbed.begin(f"What {layer} · {unit} responds to", climb)
         self.patches.begin("Top patches", _frames(search, [name for name, _ in photographs]))
 

@@ -81,11 +81,11 @@ class ClassGallery(TileGallery):
         return [self._add, self._remove]
 
     def _planned(self) -> ClassesPlan:
-        return ClassesSettings.of(self).check(self.net)
+        return ClassesSettings.set_on(self).check(self.net)
 
     def _large(self, unit: int) -> tuple[str, Iterator[Frame]]:
         size = None if self.net.inputs[self._plan.canvas.which].is_fixed else LARGE
-        settings = replace(ClassesSettings.of(self), classes=[unit], size=size)
+        settings = replace(ClassesSettings.set_on(self), classes=[unit], size=size)
         return self._label(unit), settings.check(self.net).frames()
 
     def _label(self, unit: int) -> str:

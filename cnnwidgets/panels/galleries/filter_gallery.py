@@ -101,7 +101,7 @@ class FilterGallery(TileGallery):
         return self._plan.layer.path
 
     def _planned(self) -> UnitsPlan:
-        return UnitsSettings.of(self).check(self.net)
+        return UnitsSettings.set_on(self).check(self.net)
 
     # What the atlas holds.
 

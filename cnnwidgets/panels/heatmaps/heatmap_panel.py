@@ -9,13 +9,14 @@ import traitlets
 
 from cnnwidgets import pictures
 from cnnwidgets.explain import targets
+from cnnwidgets.explain.class_activation_map import MapSettings
 from cnnwidgets.explain.class_activation_maps import MASKS
 from cnnwidgets.explain.hidden_region import Hidden
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.comparison import FUNCTION, Look, Question, look
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.sanity_check import randomized
-from cnnwidgets.model.arguments import checked_seed, flag, number, whole_number
+from cnnwidgets.model.arguments import flag, number
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.picture_size import Size
 from cnnwidgets.panels.base.panel import BUSY
@@ -91,6 +92,7 @@ class HeatmapPanel(HeatView):
         second_net: Any = None,
         sanity_check: bool = False,
     ) -> None:
+        given = MapSettings.given(locals())
         network = as_network(net)
         wanted = targets.named(network, target, output, of, against)
         method_guide.check(method)
@@ -100,8 +102,9 @@ class HeatmapPanel(HeatView):
         self._last_layer = last_layer(network, wanted, method)
         chosen = spatial(network, layer) if layer is not None else self._last_layer
         opacity, threshold = number("opacity", opacity, 0, 1), number("threshold", threshold, 0, 1)
-        seed, sanity_check = checked_seed(seed), flag("sanity_check", sanity_check)
-        channels = whole_number("channels", channels, 1)
+        sanity_check = flag("sanity_check", sanity_check)
+        for name in ("channels", "seed"):
+            MapSettings.allowed(name)(name, getattr(given, name))
         pictures.colormap(colormap)
         second_method = None if second_method is None else method_guide.check(second_method)
         self._method_is_set = method != method_guide.AT_THE_END
@@ -111,10 +114,10 @@ class HeatmapPanel(HeatView):
         self.controls = HeatControls(network, self._spatial, self._set)
         self.place = HiddenPlace(self._place_typed, self._place_answered, self._shuffled)
         super().__init__(network)
-        self.picture, self.layer, self.target, self.output = picture, chosen, target, output
-        self.of, self.against, self.channels = of, against, channels
-        self.method, self.seed, self.opacity, self.threshold = method, seed, opacity, threshold
-        self.colormap, self.sanity_check, self.size = colormap, sanity_check, size
+        for name, value in {"output": output, **given.recorded(), "layer": chosen}.items():  # a class is of an output
+            setattr(self, name, value)
+        self.picture, self.opacity, self.threshold = picture, opacity, threshold
+        self.colormap, self.sanity_check = colormap, sanity_check
         self.second_method, self.second_target = second_method, second_target
         self._quiet = False
         self._fill_controls()

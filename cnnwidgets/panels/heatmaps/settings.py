@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import traitlets
@@ -11,24 +11,22 @@ import traitlets
 from cnnwidgets import pictures
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain import reachability, targets
-from cnnwidgets.explain.class_activation_maps import MASKS
+from cnnwidgets.explain.class_activation_map import MapSettings
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.comparison import Question
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.passes import Probe
-from cnnwidgets.model.arguments import number, whole_number
+from cnnwidgets.model.arguments import number
 from cnnwidgets.model.geometry.locations import has_rows
 from cnnwidgets.model.network import Network
+from cnnwidgets.panels.base.settings_traits import settings_of
 from cnnwidgets.panels.base.spatial import map_layers, spatial_layers
-from cnnwidgets.visualize.ascent import checked_seed
 
-ASKING = (
-    "picture", "layer", "target", "method", "of", "against", "output", "channels", "seed", "size",
-    "second_method", "second_target", "sanity_check",
-)  # fmt: skip
+ASKING = ("picture", *MapSettings.names(), "second_method", "second_target", "sanity_check")
 PAINTING = ("opacity", "threshold", "colormap")  # these need no network
 
 
+@settings_of(MapSettings)
 class HeatSettings(traitlets.HasTraits):
     """The settings as traits; one that cannot be is refused in a sentence, and the old one stays."""
 
@@ -37,16 +35,14 @@ class HeatSettings(traitlets.HasTraits):
     _second_net: Network | None
     _quiet: bool  # whether nobody listens, since settings are set together
 
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """A setting of the verb, whose trait is made from its field."""
+
     picture = traitlets.Any()
     layer = traitlets.Unicode()
-    target = traitlets.Any(None, allow_none=True)
     method = traitlets.Unicode(method_guide.AT_THE_END)
-    of = traitlets.Unicode("logit")
-    against = traitlets.Any(None, allow_none=True)
-    output = traitlets.Any(None, allow_none=True)
-    channels = traitlets.Any(MASKS)
-    seed = traitlets.Any(0)
-    size = traitlets.Any(None, allow_none=True)
     opacity = traitlets.Any(0.7)
     threshold = traitlets.Any(0.0)
     colormap = traitlets.Unicode("viridis")
@@ -56,19 +52,8 @@ class HeatSettings(traitlets.HasTraits):
 
     def questions(self) -> tuple[Question, ...]:
         """The map that the panel is about, and those beside it."""
-        layer = self.layer or None
-        first = Question(
-            self.net,
-            layer,
-            self.target,
-            self.method,
-            self.output,
-            self.seed,
-            self.of,
-            self.against,
-            self.channels,
-            self.size,
-        )
+        settings = MapSettings.set_on(self).recorded()
+        first = Question(net=self.net, **{**settings, "layer": self.layer or None})
         asked = [first]
         target = self.target if self.second_target is None else self.second_target
         method = self.second_method or self.method
@@ -128,13 +113,11 @@ class HeatSettings(traitlets.HasTraits):
         targets.named(self.net, self.target, self.output, self.of, value)
         return value.tolist() if isinstance(value, np.ndarray) else value
 
-    @traitlets.validate("channels")
-    def _number_of_channels(self, proposal: Any) -> int:
-        return whole_number("channels", proposal["value"], 1)
-
-    @traitlets.validate("seed")
-    def _whole_seed(self, proposal: Any) -> int:
-        return checked_seed(proposal["value"])
+    @traitlets.validate("channels", "seed")
+    def _allowed(self, proposal: Any) -> int:
+        name = proposal["trait"].name
+        number: int = MapSettings.allowed(name)(name, proposal["value"])
+        return number
 
     @traitlets.validate("size")
     def _fitting_size(self, proposal: Any) -> Any:

@@ -14,13 +14,13 @@ work, per, check = class_maps.work, class_maps.per, class_maps.check
 
 def by_probe(work: Work) -> Job:
     import cnnwidgets as cw
-    from cnnwidgets.explain.class_activation_map import map_frames
+    from cnnwidgets.explain.class_activation_map import MapSettings
     from cnnwidgets.explain.passes import Probe
 
     probe = Probe(cw.load_network("squeezenet"), work.photographs[0])
 
     def explain(target: int) -> np.ndarray:
-        *_, last = map_frames(probe, work.layer, target)
+        *_, last = MapSettings(work.layer, target).check(probe).frames()
         return last.result()[0].map
 
     return lambda: np.stack([explain(class_maps.CAT - i) for i in range(work.count)])
