@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from cnnwidgets.frame import Frame
     from cnnwidgets.model.backend import limit_gpu
     from cnnwidgets.model.layers import LayerInfo
-    from cnnwidgets.model.network import Network, Prediction
+    from cnnwidgets.model.network import Network
+    from cnnwidgets.model.predictions import Prediction
     from cnnwidgets.panels.adversarial.adversarial_panel import AdversarialPanel
     from cnnwidgets.panels.deepdream.deepdream_panel import DeepDreamPanel
     from cnnwidgets.panels.explorer.explorer import Explorer
@@ -67,7 +68,7 @@ _HOMES = {
     "LayerInfo": "model.layers",
     "LayerPicker": "panels.layer_picker",
     "Network": "model.network",
-    "Prediction": "model.network",
+    "Prediction": "model.predictions",
     "UnitAttribution": "explain.unit_attribution",
     "UnitPictures": "visualize.batches",
     "adversarial": "visualize.adversarial",

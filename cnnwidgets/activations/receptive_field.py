@@ -20,7 +20,8 @@ from cnnwidgets.model.backend import tf
 from cnnwidgets.model.canvas import picture_shape
 from cnnwidgets.model.geometry.dependence import Box, follow
 from cnnwidgets.model.geometry.locations import GRID, Location, locate
-from cnnwidgets.model.network import Network, as_network, enough_room
+from cnnwidgets.model.graph import enough_room
+from cnnwidgets.model.network import Network, as_network
 
 SIDE = 224  # of the picture, where the network takes any
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from cnnwidgets import pictures as pictures_
-from cnnwidgets.errors import BadModel, BadPicture, BadTarget, CnnWidgetsError, nearest, quoted
+from cnnwidgets.errors import BadModel, BadTarget, CnnWidgetsError, nearest, quoted
 from cnnwidgets.frame import Array
-from cnnwidgets.model import first_call, keras_internals, picture_size
+from cnnwidgets.model import first_call, graph, keras_internals, picture_size
 from cnnwidgets.model import inputs as inputs_
 from cnnwidgets.model import layers as layers_
 from cnnwidgets.model.arguments import is_list, whole_number
@@ -22,11 +22,11 @@ from cnnwidgets.model.backend import check_eager, keras, start_device, tf
 from cnnwidgets.model.dense_gradients import dense_gradients
 from cnnwidgets.model.fingerprint import Identity, identity
 from cnnwidgets.model.finite_weights import FiniteWeights
-from cnnwidgets.model.inputs import InputInfo
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.outputs import OutputInfo, behind, describe
 from cnnwidgets.model.outputs import find as find_output
 from cnnwidgets.model.picture_size import PICTURE, Size
+from cnnwidgets.model.predictions import Prediction, class_numbers
 from cnnwidgets.model.preprocessing.modes import Preprocess, preprocess_of
 from cnnwidgets.model.preprocessing.preprocess import resolve
 from cnnwidgets.model.random_networks import Randomness, randomness_of
@@ -37,21 +37,7 @@ from cnnwidgets.model.tracing.compiled import compiled, from_shapes
 from cnnwidgets.model.tracing.graph_cache import Traces
 from cnnwidgets.model.without_units import Kept, Without, forward_without, kept_units
 
-SMALL = 128  # pixels: any network takes pictures of this size
 NAME_IN_A_GRAPH = re.compile(r"[A-Za-z0-9_.\\/>-]+")
-
-
-class Prediction(NamedTuple):
-    """One line of `net.predict`: class index, name, and probability 0..1.
-
-    Of a dense output [H, W, C] of class scores, `probability` is the share of pixels whose top class this is. Of an
-    output that is not class scores, `name` says what the number is ("value of output 'distance'", "value 3 of output
-    'embedding'") and `probability` is that number itself; the lines are in the output's own order.
-    """
-
-    index: int  # type: ignore[assignment]  # a tuple's own method of that name is not missed
-    name: str
-    probability: float
 
 
 class Network:
@@ -229,7 +215,7 @@ class Network:
         if all(self.inputs[i].is_fixed for i in self.picture_inputs):
             return False
         try:
-            self._surveyed(SMALL)
+            self._surveyed(graph.SMALL)
         except Exception:  # size is not what is wrong
             return False
         return True
@@ -520,55 +506,13 @@ class Network:
 
     def sees(self, path: str, call: int = 0) -> tuple[int, ...]:
         """Which picture inputs a layer's call depends on, found by gradient; () where none can be traced."""
-
-        def find() -> tuple[int, ...]:
-            def run() -> tuple[int, ...]:
-                feed = [tf.zeros([1, *(n or SMALL for n in info.shape)]) for info in self.inputs]
-                feed = [_channels_last(info, x) for info, x in zip(self.inputs, feed, strict=True)]
-                with tf.GradientTape(watch_accessed_variables=False) as tape:
-                    tape.watch(feed)
-                    with self.record([path], until=[(path, call)]) as recording:
-                        self.call(feed)
-                    output = recording.activation(path, call)
-                try:
-                    gradients = tape.gradient(output, feed)
-                except LookupError:  # an operation for which TensorFlow knows no gradient
-                    return ()
-                return tuple(i for i in self.picture_inputs if gradients[i] is not None)
-
-            return from_shapes(run)
-
-        if (path, call) not in self._sees:  # not among the traces: an answer so small should not drive a graph out
-            self._sees[path, call] = find()
+        if (path, call) not in self._sees:  # kept outside the trace cache: so small a result should not evict a graph
+            self._sees[path, call] = graph.pictures_seen(self, path, call)
         return self._sees[path, call]
 
     def check_room(self, feed: Sequence[Any]) -> None:
-        """Refuse pictures that are too small, by shapes alone: a pooling of less than it pools ends the process."""
-        shapes = [tuple(tensor.shape) for tensor in feed]
-        sizes = [shapes[i][1:3] for i in self.picture_inputs if not self.inputs[i].is_fixed]
-        height, width = min(sizes, key=min, default=(SMALL, SMALL))
-
-        def trace() -> bool:
-            with enough_room(height, width, BadPicture):
-                from_shapes(lambda: self.call([tf.zeros(shape) for shape in shapes]))
-            return True
-
-        if min(height, width) < SMALL:
-            self.traces.get(trace)
-
-    def first_cut(self) -> str:
-        """The path of the first layer, in the order of the calls, that no gradient leaves; "" where there is none."""
-
-        def run() -> str:
-            feed = [_channels_last(info, tf.zeros([1, *(n or SMALL for n in info.shape)])) for info in self.inputs]
-            with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-                tape.watch(feed)
-                with self.record(self.layers_by_path) as recording:
-                    self.call(feed)
-            cut = (p for p, one in recording.order if all(g is None for g in tape.gradient(one, feed)))
-            return next(cut, "")
-
-        return from_shapes(run)
+        """Refuse pictures that are too small, by shapes alone: see `graph.check_room`."""
+        graph.check_room(self, feed)
 
     def predict(
         self,
@@ -611,7 +555,7 @@ class Network:
         scores = np.asarray(self._outputs(feed, kept or {})[index], np.float64)[0]
         if not np.isfinite(scores).all():
             raise BadModel(self.why_not_finite())
-        numbers = _shown(scores, self.outputs[index])
+        numbers = class_numbers(scores, self.outputs[index])
         best = np.argsort(-numbers, kind="stable") if self.outputs[index].is_class_scores else np.arange(len(numbers))
         return [Prediction(int(i), self.class_name(int(i), index), float(numbers[i])) for i in best[:top]]
 
@@ -633,50 +577,10 @@ def _checked_names(names: object) -> tuple[str, ...]:
     raise BadTarget(f"class_names must be a list of names, one for each class, got {quoted(names)}.")
 
 
-def _shown(scores: Array, output: OutputInfo) -> Array:
-    """A number for each class or value of an output [..., K]: see `Prediction`."""
-    rows = scores.reshape(-1, scores.shape[-1] if scores.ndim else 1)  # [positions, K]
-    if output.kind == "classes" and scores.ndim == 3 and output.squashed_by != "sigmoid":
-        return np.bincount(rows.argmax(1), minlength=rows.shape[1]) / len(rows)
-    mean = rows.mean(0)
-    return _probabilities(mean, output) if output.is_class_scores else np.asarray(mean)
-
-
-def _probabilities(scores: Array, output: OutputInfo) -> Array:
-    """Softmax of logits; what is a distribution already stays as it is, and so does a plain number."""
-    if output.is_decision:
-        return np.array([1 - scores[0], scores[0]])
-    if output.squashed_by == "log_softmax":
-        return np.asarray(np.exp(scores))
-    is_distribution = scores.min() >= 0 and abs(scores.sum() - 1) < 1e-2
-    if output.squashed_by or scores.size == 1 or is_distribution:
-        return scores
-    powers = np.exp(scores - scores.max())
-    return np.asarray(powers / powers.sum())
-
-
 def _reason(error: Exception) -> str:
     """The line of an error that says most: the first that Keras did not put in front."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return next((line for line in lines if not line.startswith("Exception encountered")), type(error).__name__)
-
-
-def _channels_last(info: InputInfo, x: Any) -> Any:
-    return tf.transpose(x, [0, 2, 3, 1]) if info.is_picture and info.channels_first else x
-
-
-@contextlib.contextmanager
-def enough_room(height: int, width: int, error: type[BadPicture | BadTarget]) -> Iterator[None]:
-    """Say in one sentence that pictures of this size have no rows or columns left somewhere inside the model."""
-    try:
-        yield
-    except (ValueError, tf.errors.InvalidArgumentError) as inner:
-        if "negative" not in str(inner).casefold():  # Keras and TensorFlow: "Negative dimension size", "... negative"
-            raise
-        raise error(
-            f"Pictures of {height} x {width} pixels are too small for this network: no rows or columns are "
-            "left inside it. Give larger ones, or look at them at a larger size=."
-        ) from inner
 
 
 def as_network(net: Network | Any) -> Network:

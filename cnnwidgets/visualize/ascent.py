@@ -17,7 +17,8 @@ from cnnwidgets.frame import Array, Frame
 from cnnwidgets.model.arguments import MOST_STEPS, check_unit, checked_seed, now
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.canvas import Canvas
-from cnnwidgets.model.network import Network, as_network, enough_room
+from cnnwidgets.model.graph import enough_room
+from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
 from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.visualize import optimizers, parametrizations, randomness

@@ -9,6 +9,7 @@ from cnnwidgets.errors import BadModel, BadTarget, quoted
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.canvas import Canvas, checked_sides, picture_shape
+from cnnwidgets.model.graph import first_cut
 from cnnwidgets.model.network import Network
 from cnnwidgets.visualize.objectives import Objective, Term
 
@@ -91,7 +92,7 @@ def canvas_around(net: Network, objective: Objective, arrays: Sequence[Array]) -
 def no_gradient(net: Network, terms: tuple[Term, ...]) -> str:
     """What to say where no gradient reaches the picture: what cuts it."""
     where = ", ".join(sorted({quoted(t.layer) if t.layer else "the output" for t in terms}))
-    cut = net.first_cut()
+    cut = first_cut(net)
     what = f"the layer {quoted(cut)} cuts it" if cut else "it does not depend on the picture"
     return (
         f"No gradient reaches the picture from {where}: {what} (stop_gradient, argmax, rounding or an integer cast). "

@@ -11,7 +11,8 @@ from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.model.arguments import check_call, check_unit, whole_number
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.canvas import Canvas
-from cnnwidgets.model.network import Network, enough_room
+from cnnwidgets.model.graph import enough_room
+from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs import behind, check_gradient
 from cnnwidgets.model.outputs import find as find_output
 from cnnwidgets.model.recording import Recording

@@ -13,8 +13,9 @@ from cnnwidgets.explain.class_activation_map import Heatmap, HeatmapFrame, MapSe
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.passes import Probe
-from cnnwidgets.model.network import Network, Prediction
+from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs import find as find_output
+from cnnwidgets.model.predictions import Prediction
 from cnnwidgets.model.settings import setting
 
 FUNCTION = "a function of the output"  # all that a recipe can say of one

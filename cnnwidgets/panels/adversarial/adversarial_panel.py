@@ -14,9 +14,10 @@ import numpy as np
 from cnnwidgets import pictures
 from cnnwidgets.errors import BadTarget, JobFailed
 from cnnwidgets.jobs import Job, worker
-from cnnwidgets.model.network import Prediction, as_network
+from cnnwidgets.model.network import as_network
 from cnnwidgets.model.outputs import find as find_output
 from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.predictions import Prediction
 from cnnwidgets.panels.adversarial import captions
 from cnnwidgets.panels.adversarial.controls import AFTER, BEFORE, NudgeControls
 from cnnwidgets.panels.adversarial.second_opinion import QUALITY, Opinion, OtherNetwork, SecondOpinion, of_jpeg

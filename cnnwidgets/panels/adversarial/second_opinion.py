@@ -10,7 +10,8 @@ import ipywidgets as widgets
 from cnnwidgets import pictures
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.jobs import Job
-from cnnwidgets.model.network import Network, Prediction
+from cnnwidgets.model.network import Network
+from cnnwidgets.model.predictions import Prediction
 from cnnwidgets.panels.adversarial import captions
 from cnnwidgets.panels.base import markup
 from cnnwidgets.provenance.snippets import BUNDLED

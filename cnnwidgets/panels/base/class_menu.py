@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from cnnwidgets.model.network import Prediction
+from cnnwidgets.model.predictions import Prediction
 from cnnwidgets.panels.base import markup
 
 TOP, OWN = -1, -2  # in the list: the top class; a function that the user gave

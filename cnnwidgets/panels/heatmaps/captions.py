@@ -11,8 +11,9 @@ from cnnwidgets.explain.class_activation_map import Heatmap
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.comparison import Look, Question
 from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles, Tile
-from cnnwidgets.model.network import Network, Prediction
+from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs import find as find_output
+from cnnwidgets.model.predictions import Prediction
 from cnnwidgets.panels.base import markup
 
 LIKELY = 5  # classes that are shown as bars

@@ -1,0 +1,85 @@
+"""What leads where in a network's graph: which pictures a layer sees, where gradients stop, and which sizes fit."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cnnwidgets.errors import BadPicture, BadTarget
+from cnnwidgets.model.backend import tf
+from cnnwidgets.model.inputs import InputInfo
+from cnnwidgets.model.tracing.compiled import from_shapes
+
+if TYPE_CHECKING:
+    from cnnwidgets.model.network import Network
+
+SMALL = 128  # pixels: any network takes pictures of this size
+
+
+def pictures_seen(net: Network, path: str, call: int = 0) -> tuple[int, ...]:
+    """Which picture inputs a layer's call depends on, found by gradient; () where none can be traced."""
+
+    def run() -> tuple[int, ...]:
+        feed = [tf.zeros([1, *(n or SMALL for n in info.shape)]) for info in net.inputs]
+        feed = [_channels_last(info, x) for info, x in zip(net.inputs, feed, strict=True)]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(feed)
+            with net.record([path], until=[(path, call)]) as recording:
+                net.call(feed)
+            output = recording.activation(path, call)
+        try:
+            gradients = tape.gradient(output, feed)
+        except LookupError:  # an operation for which TensorFlow knows no gradient
+            return ()
+        return tuple(i for i in net.picture_inputs if gradients[i] is not None)
+
+    return from_shapes(run)
+
+
+def first_cut(net: Network) -> str:
+    """The path of the first layer, in the order of the calls, that no gradient leaves; "" where there is none."""
+
+    def run() -> str:
+        feed = [_channels_last(info, tf.zeros([1, *(n or SMALL for n in info.shape)])) for info in net.inputs]
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch(feed)
+            with net.record(net.layers_by_path) as recording:
+                net.call(feed)
+        cut = (p for p, one in recording.order if all(g is None for g in tape.gradient(one, feed)))
+        return next(cut, "")
+
+    return from_shapes(run)
+
+
+def _channels_last(info: InputInfo, x: Any) -> Any:
+    return tf.transpose(x, [0, 2, 3, 1]) if info.is_picture and info.channels_first else x
+
+
+def check_room(net: Network, feed: Sequence[Any]) -> None:
+    """Refuse pictures that are too small, by shapes alone: a pooling of less than it pools ends the process."""
+    shapes = [tuple(tensor.shape) for tensor in feed]
+    sizes = [shapes[i][1:3] for i in net.picture_inputs if not net.inputs[i].is_fixed]
+    height, width = min(sizes, key=min, default=(SMALL, SMALL))
+
+    def trace() -> bool:
+        with enough_room(height, width, BadPicture):
+            from_shapes(lambda: net.call([tf.zeros(shape) for shape in shapes]))
+        return True
+
+    if min(height, width) < SMALL:
+        net.traces.get(trace)
+
+
+@contextlib.contextmanager
+def enough_room(height: int, width: int, error: type[BadPicture | BadTarget]) -> Iterator[None]:
+    """Say in one sentence that pictures of this size have no rows or columns left somewhere inside the model."""
+    try:
+        yield
+    except (ValueError, tf.errors.InvalidArgumentError) as inner:
+        if "negative" not in str(inner).casefold():  # Keras and TensorFlow: "Negative dimension size", "... negative"
+            raise
+        raise error(
+            f"Pictures of {height} x {width} pixels are too small for this network: no rows or columns are "
+            "left inside it. Give larger ones, or look at them at a larger size=."
+        ) from inner
