@@ -181,7 +181,7 @@ def test_the_step_size_is_heard_too(panel, waiting):
     panel.controls._inputs["step_size"].value = 0.05
     assert panel.step_size == 0.05 and panel._run.job is job and panel._steering.step_size() == 0.05
     panel.stop()
-    assert panel.recipe_of().settings["steered"] is True and "turned while it ran" in panel.snippet()
+    assert panel.recipe_of().settings["steered"] is True and "changed mid-run" in panel.snippet()
 
 
 @pytest.mark.parametrize(("name", "value"), [("layers", "conv1"), ("octaves", 2), ("seed", 3), ("jitter", 2)])
