@@ -25,6 +25,7 @@ from cnnwidgets.model.network import Network
 METRICS = ("deletion", "insertion", "road")
 FILLS = ("blur", "gray")
 RANDOM_ORDERS = 5
+PATCHES = 14  # random values along each side of the picture, about as many as a heatmap has cells
 MOST_STEPS = 256
 MASK = 0x7FFFFFFF  # numpy takes seeds of at least 0
 
@@ -37,7 +38,7 @@ class Curve:
         fractions: [steps + 1] float32, 0..1, the share of the pixels that is removed or inserted.
         values: [steps + 1] float32, the probability of the target; the number itself where it is not a class.
         area: under the values, 0..1 for a probability. Of "deletion" and "road" lower is better, of "insertion" higher.
-        random_area: the mean area of 5 random orders of the pixels.
+        random_area: the mean area of 5 random orders of the pixels, as smooth as those of a heatmap.
         metric: "deletion", "insertion" or "road".
         fill: what replaces removed pixels: "blur" or "gray"; "road" fills them from their neighbors.
         random_values: [steps + 1] float32, the mean of the values of the random orders.
@@ -228,11 +229,17 @@ class _Removal:
         return np.average(found[..., self.target.unit], 1, weights).astype(np.float32)
 
     def random_orders(self) -> list[Array]:
-        """Orders that know nothing of the picture."""
-        return [
-            np.random.default_rng([self.seed & MASK, k]).permutation(self.picture[..., 0].size)
-            for k in range(RANDOM_ORDERS)
-        ]
+        """Orders that do not depend on the picture, as smooth as those of a heatmap.
+
+        Single random pixels would be noise, which alone changes most predictions: a wrong map would beat them.
+        """
+        height, width = self.picture.shape[:2]
+        orders = []
+        for k in range(RANDOM_ORDERS):
+            numbers = np.random.default_rng([self.seed & MASK, k])
+            patches = numbers.random((min(PATCHES, height), min(PATCHES, width))).astype(np.float32)
+            orders.append(np.argsort(-pictures_.resize(patches, (height, width)).ravel(), kind="stable"))
+        return orders
 
 
 def _run(removal: _Removal, ranks: Mapping[Any, Array]) -> Iterator[CurvesFrame]:
