@@ -670,6 +670,8 @@ def enough_room(height: int, width: int, error: type[BadPicture | BadTarget]) ->
     """Say in one sentence that pictures of this size have no rows or columns left somewhere inside the model."""
     try:
         yield
+    except CnnWidgetsError:
+        raise
     except (ValueError, tf.errors.InvalidArgumentError) as inner:
         if "negative" not in str(inner).casefold():  # Keras and TensorFlow: "Negative dimension size", "... negative"
             raise

@@ -16,11 +16,10 @@ from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.comparison import Question
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.passes import Probe
-from cnnwidgets.model.arguments import number, whole_number
+from cnnwidgets.model.arguments import checked_seed, number, whole_number
 from cnnwidgets.model.geometry.locations import has_rows
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base.spatial import map_layers, spatial_layers
-from cnnwidgets.visualize.ascent import checked_seed
 
 ASKING = (
     "picture", "layer", "target", "method", "of", "against", "output", "channels", "seed", "size",
