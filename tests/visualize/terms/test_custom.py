@@ -30,7 +30,7 @@ def test_a_function_is_worth_what_the_same_named_objective_is(net, noise, value_
     network = net(name)
     pictures = noise(2, 32, 32, 3)
     mine = o.custom(LAYERS[name], of_channel(2), before_activation=before)
-    usual = o.channel(LAYERS[name], 2, before_activation=before)
+    usual = o.channel(LAYERS[name], [2, 2], before_activation=before)
     np.testing.assert_allclose(
         value_of(network, mine, pictures), value_of(network, usual, pictures), rtol=2e-3, atol=1e-4
     )
