@@ -10,8 +10,7 @@ import pytest
 
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network
-from cnnwidgets.visualize import objective_values
-from cnnwidgets.visualize.objectives import numbers_of
+from cnnwidgets.visualize.terms import objective_values
 
 L = keras.layers
 
@@ -240,7 +239,7 @@ def value_of() -> Callable[..., Any]:
     def value(net: Network, objective: Any, pictures: Any) -> Any:
         objective = objective_values.checked(net, objective)
         feed = net.feed(tf.constant(pictures), net.picture_inputs[0])
-        return objective_values.read(net, objective.terms, feed, numbers_of(objective)).numpy()
+        return objective_values.values_of(net, objective)(feed, objective.numbers()).numpy()
 
     return value
 

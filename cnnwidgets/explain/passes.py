@@ -18,6 +18,7 @@ from cnnwidgets.explain.guided_relu import Guidance
 from cnnwidgets.explain.target_function import RETURN_ONE
 from cnnwidgets.explain.targets import CHOSEN, Reading, Target
 from cnnwidgets.frame import Array
+from cnnwidgets.model import user_function
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.geometry.locations import NOWHERE, Location, locate, seen_by_output
@@ -265,7 +266,7 @@ class Probe:
         except tf.errors.OpError as error:
             if target.function is None:
                 raise
-            raise target_function.failed(error) from error
+            raise user_function.failed(target_function.NAME, error) from error
 
     def _scaled(self, traced_and_flags: tuple[Any, list[bool]], target: Target, feed: list[Any], *more: Any) -> Slopes:
         traced, comes_through = traced_and_flags

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from cnnwidgets.errors import BadTarget, CnnWidgetsError, quoted
+from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.model import user_function
 from cnnwidgets.model.backend import tf
 
+NAME = "The target function"
 RETURN_ONE = "Return one number for each picture of the batch, such as lambda output: output[:, 7]."
 
 
@@ -36,54 +38,14 @@ def values(function: Callable[[Any], Any], flat: Sequence[Any], nested: Callable
     return tf.vectorized_map(of_one_picture, list(flat), warn=False)
 
 
-def failed(error: Exception, given: Any = None) -> BadTarget:
-    """The error for a function that raised one."""
-    line = _first_line(error)
-    text = f"{type(error).__name__}: {line}" if line else type(error).__name__
-    got = "" if given is None else f" It was given {_described(given)}, as symbolic tensors: use TensorFlow operations."
-    return BadTarget(f"The target function raised {text.rstrip('.')}.{got}")
-
-
 def _number(function: Callable[[Any], Any], given: Any) -> Any:
-    try:
-        value = function(given)
-    except CnnWidgetsError:
-        raise
-    except Exception as error:  # the user's code can raise anything
-        raise failed(error, given) from error
-    value = _as_float(value)
+    value = user_function.called(NAME, function, given, RETURN_ONE)
     shape = value.shape
     if shape.rank and any(n != 1 for n in shape[1:]) and not all(n == 1 for n in shape):
-        raise BadTarget(f"The target function returned the shape {quoted(tuple(shape))}. {RETURN_ONE}")
+        raise BadTarget(f"{NAME} returned the shape {quoted(tuple(shape))}. {RETURN_ONE}")
     return value
-
-
-def _as_float(value: Any) -> Any:
-    try:
-        tensor = tf.convert_to_tensor(value)
-    except (TypeError, ValueError):
-        tensor = None
-    if tensor is None or not (tensor.dtype.is_floating or tensor.dtype.is_integer or tensor.dtype.is_bool):
-        raise BadTarget(f"The target function returned {quoted(value)}, which is not a number. {RETURN_ONE}")
-    return tf.cast(tensor, tf.float32)
 
 
 def _is_single(value: Any) -> bool:
     """Whether its shape is that of one number for any batch."""
     return value.shape.rank is not None and all(n == 1 for n in value.shape)
-
-
-def _first_line(error: Exception) -> str:
-    """The informative line; TensorFlow adds a report of the graph before and after it."""
-    lines = [line.strip() for line in str(error).partition("[[{{")[0].splitlines() if line.strip()]
-    if not lines:
-        return ""
-    return (lines[-1] if isinstance(error, tf.errors.OpError) else lines[0])[:200]
-
-
-def _described(given: Any) -> str:
-    if isinstance(given, Mapping):
-        return f"a dict of {', '.join(map(repr, given))}"
-    if isinstance(given, (list, tuple)):
-        return f"a {type(given).__name__} of {len(given)} outputs"
-    return f"one output of the shape {tuple(given.shape)}"

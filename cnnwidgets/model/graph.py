@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cnnwidgets.errors import BadPicture, BadTarget
+from cnnwidgets.errors import BadPicture, BadTarget, CnnWidgetsError
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.inputs import InputInfo
 from cnnwidgets.model.tracing.compiled import from_shapes
@@ -76,6 +76,8 @@ def enough_room(height: int, width: int, error: type[BadPicture | BadTarget]) ->
     """Say in one sentence that pictures of this size have no rows or columns left somewhere inside the model."""
     try:
         yield
+    except CnnWidgetsError:
+        raise
     except (ValueError, tf.errors.InvalidArgumentError) as inner:
         if "negative" not in str(inner).casefold():  # Keras and TensorFlow: "Negative dimension size", "... negative"
             raise

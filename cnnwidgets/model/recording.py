@@ -59,11 +59,15 @@ class Recording:
             call: which of its calls.
             before: before its last activation function; needs `record(activations=True)`.
         """
+        return tf.cast(self.made(path, call, before), tf.float32)
+
+    def made(self, path: str, call: int = 0, before: bool = False) -> Any:
+        """The same as the layer computed it, in its own precision."""
         found = self.calls[path][call]
         found = self.before_activation(found) if before else found
         if found.shape.rank == 4 and self._is_channels_first(path):
             found = tf.transpose(found, [0, 2, 3, 1])
-        return tf.cast(found, tf.float32)
+        return found
 
     def add(self, path: str, output: Any) -> Any:
         """Store one call's output, and return the value that the model continues with."""

@@ -184,6 +184,11 @@ def _frozen(value: Any, depth: int = 0) -> Any:
             return tuple(_frozen(item, depth + 1) for item in value)
         if all(isinstance(key, str) for key in value):
             return MappingProxyType({key: _frozen(value[key], depth + 1) for key in sorted(value)})
+    if callable(value):
+        raise BadTarget(
+            f"{quoted(value)} is not a value for a recipe, which holds settings and not code. "
+            "Keep the function yourself to make the picture again."
+        )
     shown = quoted(value) if isinstance(value, float) else f"A value of type {_kind(value)}"
     raise BadTarget(
         f"{shown} is not a value for a recipe. Give finite numbers, text, or lists and dicts of them, "

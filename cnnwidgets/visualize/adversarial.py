@@ -25,10 +25,10 @@ from cnnwidgets.visualize import ascent as ascent_
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.ascent import Ascent
 from cnnwidgets.visualize.canvas_choice import canvas_around
-from cnnwidgets.visualize.objective_values import both, checked, random_note, read
-from cnnwidgets.visualize.objectives import Objective, Term, numbers_of
+from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.optimizers import MomentumSign
 from cnnwidgets.visualize.parametrizations import Pixels
+from cnnwidgets.visualize.terms.objective_values import Values, both, checked, random_note, values_of
 
 SHARE = 0.5  # of the budget, that one step goes: a quarter leaves some targets out of reach in 10 steps
 
@@ -261,14 +261,14 @@ def _random_search(plan: NudgePlan) -> Iterator[Frame]:
 
 
 def _value(plan: NudgePlan, pictures: Any) -> Any:  # [1, H, W, C] -> [1]
-    terms = tuple(term.structure for term in plan.objective.terms)
-    graph = plan.net.traces.get(functools.partial(_value_graph, plan.net, terms, plan.canvas.structure))
-    return graph(pictures, numbers_of(plan.objective), dict(plan.canvas.held))
+    values = values_of(plan.net, plan.objective)
+    graph = plan.net.traces.get(functools.partial(_value_graph, values, plan.canvas.structure))
+    return graph(pictures, plan.objective.numbers(), dict(plan.canvas.held))
 
 
-def _value_graph(net: Network, terms: tuple[Term, ...], canvas: Canvas) -> Any:
+def _value_graph(values: Values, canvas: Canvas) -> Any:
     def value(pictures: Any, numbers: Any, held: Any) -> Any:
-        return read(net, terms, canvas.feed(net, pictures, held), numbers)
+        return values(canvas.feed(values.net, pictures, held), numbers)
 
     return compiled(value)
 

@@ -1,6 +1,6 @@
 """The gradient-ascent loop of all galleries, class pictures and single pictures.
 
-`Ascent` says what is climbed, of what and how; `climb` is the loop; `ascend` is its public face.
+`Ascent` says how pictures are climbed, `ascend` is the public face, `climb` is the loop and `_uphill` one step of it.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
+from cnnwidgets.errors import BadModel, BadTarget, JobFailed
 from cnnwidgets.frame import Array, Frame
-from cnnwidgets.model.arguments import MOST_STEPS, check_unit, checked_seed, now
+from cnnwidgets.model.arguments import now
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.graph import enough_room
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
 from cnnwidgets.model.tracing.compiled import compiled
-from cnnwidgets.visualize import optimizers, parametrizations, randomness
+from cnnwidgets.visualize import optimizers, parametrizations
 from cnnwidgets.visualize import transforms as transforms_
 from cnnwidgets.visualize.canvas_choice import canvas_for, no_gradient
-from cnnwidgets.visualize.objective_values import check_places, checked, random_note, read
-from cnnwidgets.visualize.objectives import Objective, Term, numbers_of
-
-__all__ = ["FOURIER", "MOST_STEPS", "Ascent", "ascend", "check_unit", "checked_seed", "climb"]
+from cnnwidgets.visualize.moment import Moment, of_any_size, side_by_side
+from cnnwidgets.visualize.objectives import Objective
+from cnnwidgets.visualize.terms import custom
+from cnnwidgets.visualize.terms.objective_values import Values, check_places, checked, random_note, values_of
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,10 @@ class Ascent:
         finish: turns rendered pictures [N, H, W, C] into those that are shown, 0..1.
     """
 
-    parametrization: parametrizations.Parametrization = parametrizations.Fourier()
-    transforms: tuple[transforms_.Transform, ...] = (transforms_.Jitter(8),)
-    optimizer: optimizers.Optimizer = optimizers.Adam()
+    parametrization: parametrizations.Parametrization = parametrizations.USUAL
+    transforms: tuple[transforms_.Transform, ...] = transforms_.USUAL
+    optimizer: optimizers.Optimizer = optimizers.USUAL
     finish: Callable[[Any], Any] = lambda pictures: tf.clip_by_value(pictures, 0.0, 1.0)
-
-
-FOURIER = Ascent()
 
 
 def ascend(
@@ -115,7 +112,11 @@ class AscendSettings(Settings):
         """
         net = as_network(net)
         objective, found = checked(net, self.objective), self.checked()
-        ascent = _checked_ascent(self.parametrization, self.transforms, self.optimizer)
+        ascent = Ascent(
+            parametrizations.checked(self.parametrization),
+            transforms_.checked(self.transforms),
+            optimizers.checked(self.optimizer),
+        )
         canvas = canvas_for(net, objective, self.size, 128, self.held, self.resize)
         check_places(net, objective, canvas)
         picture = None if self.start is None else net.array(self.start, canvas.which)
@@ -129,23 +130,6 @@ def _noting(frames: Iterator[Frame], note: str) -> Iterator[Frame]:
     for frame in frames:
         is_last = frame.step == frame.steps
         yield replace(frame, notes=(note,) * len(frame.values)) if is_last else frame
-
-
-def _checked_ascent(parametrization: object, transforms: object, optimizer: object) -> Ascent:
-    """What `ascend` was given; that of FOURIER where it is `None`."""
-    parametrization = FOURIER.parametrization if parametrization is None else parametrization
-    if isinstance(parametrization, type) or not isinstance(parametrization, parametrizations.Parametrization):
-        raise BadTarget(
-            "parametrization must come from cw.parametrizations (pixels(), fourier(), natural()), "
-            f"got {quoted(parametrization)}."
-        )
-    transforms = FOURIER.transforms if transforms is None else transforms
-    if not isinstance(transforms, (list, tuple)) or not all(map(callable, transforms)):
-        raise BadTarget(f"transforms must be a list from cw.transforms, such as [jitter(8)], got {quoted(transforms)}.")
-    optimizer = FOURIER.optimizer if optimizer is None else optimizer
-    if isinstance(optimizer, type) or not isinstance(optimizer, optimizers.Optimizer):
-        raise BadTarget(f"optimizer must come from cw.optimizers, such as adam(0.05), got {quoted(optimizer)}.")
-    return Ascent(parametrization, tuple(transforms), optimizer)
 
 
 def climb(
@@ -165,115 +149,89 @@ def climb(
     then run side by side, and no picture depends on how many batches there are.
     """
     steered: Callable[[], Objective] = (lambda: objective) if isinstance(objective, Objective) else objective
-    current = steered()
-    parts = current.pictures // batch if batch else 1
-    seeds = randomness.picture_seeds(seed, current.units)
-    if start is None:
-        variables = ascent.parametrization.begin(canvas.shape, seeds)
-    else:
-        picture = tf.constant(start, tf.float32)
-        picture = picture if canvas.is_open else tf.image.resize(picture, canvas.shape[:2])
-        variables = ascent.parametrization.fit(tf.repeat(picture, current.pictures, 0))
-    variables = tf.split(variables, parts)
+    first = steered()
+    parts = first.pictures // batch if batch else 1
+    moment = Moment.before(first, seed, canvas)
+    variables = tf.split(_beginning(ascent, canvas, moment.seeds, start), parts)
     state = [ascent.optimizer.begin(part) for part in variables]
-    shared = tf.constant([seed & 0x7FFFFFFF, 0x5EED], tf.int32)
-    step, render = _traced(net, current, canvas, ascent, parts)
+    values_in = values_of(net, first)
+    build = functools.partial(_graphs, values_in, canvas.structure, ascent, (first.pictures // parts,) * parts)
+    step, render = net.traces.get(build)  # traced once for each layer structure, size and way of climbing
     if canvas.is_open:
-        fixed = tf.constant(1), numbers_of(current), seeds, shared, tf.constant(0.0), dict(canvas.held)
-        step.get_concrete_function(*_of_any_size((variables, state), canvas.shape), *fixed)
+        step.get_concrete_function(*of_any_size((variables, state), canvas.shape), moment)
     for count in range(1, steps + 1):
-        numbers, rate = numbers_of(steered()), tf.constant(_rate(ascent), tf.float32)
-        variables, state, values, finite = step(
-            variables, state, tf.constant(count), numbers, seeds, shared, rate, dict(canvas.held)
-        )
-        if not finite:
-            if count == 1:
-                raise BadModel(net.why_not_finite())
-            raise JobFailed(
-                f"The run diverged at step {count} of {steps}: the picture is no longer finite. "
-                "The last good picture is kept; lower the step size, or check the network's weights and preprocessing."
-            )
+        moment = moment.at(count, steered(), now("step size", ascent.optimizer.rate))
+        with custom.reported(values_in.terms):
+            moved, state, values, is_finite = step(variables, state, moment)
+        if not is_finite:
+            raise _not_finite(values_in, canvas, moment, render(variables), steps)
+        variables = moved
         yield Frame(functools.partial(_read_back, render, variables), count, steps, values)
 
 
-def _of_any_size(pictures: Any, shape: tuple[int | None, ...]) -> Any:
-    """What a graph takes instead of these pictures [N, H, W, C], where rows or columns are left open."""
-    return tf.nest.map_structure(lambda t: tf.TensorSpec([t.shape[0], *shape], t.dtype), pictures)
+def _uphill(values_in: Values, canvas: Canvas, ascent: Ascent) -> Callable[..., Any]:
+    """One step as a pure function: variables and state in, variables and state out."""
+    by_windows = canvas.windows.read if canvas.windows else lambda value, pictures: value(pictures)
+
+    def value(pictures: Any, moment: Moment) -> Any:  # [N, H, W, C] -> [N]
+        with enough_room(*canvas.shape[:2], BadTarget):
+            return by_windows(
+                lambda seen: values_in(canvas.feed(values_in.net, seen, moment.held), moment.numbers), pictures
+            )
+
+    def step(variables: Any, state: Any, moment: Moment) -> Any:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            pictures = ascent.parametrization.render(variables, canvas.shape)  # [N, H, W, C]
+            pictures = transforms_.compose(pictures, ascent.transforms, *moment.randomness())
+            values = value(pictures, moment)
+            total = tf.reduce_sum(values)  # a sum, so that pictures stay independent
+        gradient = tape.gradient(total, variables)
+        if gradient is None:
+            raise BadTarget(no_gradient(values_in.net, values_in.terms))
+        variables, state = ascent.optimizer.step(variables, state, gradient, moment.count, moment.rate)
+        is_finite = tf.reduce_all(tf.math.is_finite(variables)) & tf.reduce_all(tf.math.is_finite(values))
+        return variables, state, values, is_finite
+
+    return step
 
 
-def _rate(ascent: Ascent) -> float:
-    return now("step size", ascent.optimizer.rate)
+def _graphs(values_in: Values, canvas: Canvas, ascent: Ascent, shares: tuple[int, ...]) -> tuple[Any, Any]:
+    """A step of all batches, and their pictures, as graphs; `shares` are the lengths of the batches."""
+
+    def render(variables: Any) -> Any:
+        return tf.concat([ascent.finish(ascent.parametrization.render(v, canvas.shape)) for v in variables], 0)
+
+    step = compiled(_uphill(values_in, canvas, ascent))  # traced once for all batches
+    return compiled(side_by_side(step, len(shares))), compiled(render)
+
+
+def _beginning(ascent: Ascent, canvas: Canvas, seeds: Any, start: Array | None) -> Any:
+    """The variables of all pictures before the first step: from noise, or from one picture."""
+    if start is None:
+        return ascent.parametrization.begin(canvas.shape, seeds)
+    picture = tf.constant(start, tf.float32)
+    picture = picture if canvas.is_open else tf.image.resize(picture, canvas.shape[:2])
+    return ascent.parametrization.fit(tf.repeat(picture, len(seeds), 0))
 
 
 def _read_back(render: Any, variables: Any) -> Array:
     return np.asarray(render(variables))
 
 
-def _traced(net: Network, objective: Objective, canvas: Canvas, ascent: Ascent, parts: int) -> tuple[Any, Any]:
-    """The step and the rendering as graphs, made once for each layer structure, size and way of climbing."""
-    terms = tuple(term.structure for term in objective.terms)
-    shares = (objective.pictures // parts,) * parts
-    return net.traces.get(  # type: ignore[no-any-return]
-        functools.partial(_graphs, net, terms, canvas.structure, ascent, shares)
-    )
-
-
-def _graphs(
-    net: Network, terms: tuple[Term, ...], canvas: Canvas, ascent: Ascent, shares: tuple[int, ...]
-) -> tuple[Any, Any]:
-    """The body of `_traced`; `shares` are the lengths of the batches."""
-
-    def render(variables: Any) -> Any:
-        return tf.concat([ascent.finish(ascent.parametrization.render(v, canvas.shape)) for v in variables], 0)
-
-    step = compiled(_step(net, terms, canvas, ascent))  # traced once for all batches
-    return compiled(_side_by_side(step, len(shares))), compiled(render)
-
-
-def _side_by_side(step: Callable[..., Any], parts: int) -> Callable[..., Any]:
-    """A step of several batches, which share nothing but the rate and what is random for all."""
-
-    def steps(
-        variables: Any, state: Any, count: Any, numbers: Any, seeds: Any, shared: Any, rate: Any, held: Any
-    ) -> Any:
-        units = [tf.split(term.units, parts) for term in numbers]
-        each = [
-            step(
-                variables[i], state[i], count,
-                tuple(term._replace(units=own[i]) for term, own in zip(numbers, units, strict=True)),
-                tf.split(seeds, parts)[i], shared, rate, held,
-            )
-            for i in range(parts)
-        ]  # fmt: skip
-        variables, state, values, finite = map(list, zip(*each, strict=True))
-        return variables, state, tf.concat(values, 0), tf.reduce_all(finite)
-
-    return steps
-
-
-def _step(net: Network, terms: tuple[Term, ...], canvas: Canvas, ascent: Ascent) -> Callable[..., Any]:
-    """One step as a pure function: variables and state in, variables and state out."""
-    by_windows = canvas.windows.read if canvas.windows else lambda value, pictures: value(pictures)
-
-    def step(
-        variables: Any, state: Any, count: Any, numbers: Any, seeds: Any, shared: Any, rate: Any, held: Any
-    ) -> Any:
-        fresh = randomness.at_step(seeds, count)
-        moved = tf.random.experimental.stateless_fold_in(shared, count)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(variables)
-            pictures = ascent.parametrization.render(variables, canvas.shape)  # [N, H, W, C]
-            pictures = transforms_.compose(pictures, ascent.transforms, fresh, moved)
-            with enough_room(*canvas.shape[:2], BadTarget):
-                values = by_windows(
-                    lambda seen: read(net, terms, canvas.feed(net, seen, held), numbers), pictures
-                )  # [N]
-            total = tf.reduce_sum(values)  # a sum, so that pictures stay independent
-        gradient = tape.gradient(total, variables)
-        if gradient is None:
-            raise BadTarget(no_gradient(net, terms))
-        variables, state = ascent.optimizer.step(variables, state, gradient, count, rate)
-        finite = tf.reduce_all(tf.math.is_finite(variables)) & tf.reduce_all(tf.math.is_finite(values))
-        return variables, state, values, finite
-
-    return step
+def _not_finite(values_in: Values, canvas: Canvas, moment: Moment, pictures: Any, steps: int) -> Exception:
+    """What to say where a step from these pictures led to NaN or infinity."""
+    count, functions = int(moment.count), custom.functions_in(values_in.terms)
+    if count > 1:
+        return JobFailed(
+            f"The run diverged at step {count} of {steps}: the picture is no longer finite. The last good picture is "
+            f"kept; lower the step size, or check {functions and 'your function, '}the network's weights and "
+            "preprocessing."
+        )
+    feed = canvas.feed(values_in.net, pictures, moment.held)
+    if functions and np.isfinite(values_in.without_functions()(feed, moment.numbers)).all():
+        return BadTarget(
+            f"{functions} returned NaN or infinity, or its gradient is not finite, although the activation is. "
+            "Keep away from zero what it divides by, and what it takes a root or a logarithm of."
+        )
+    return BadModel(values_in.net.why_not_finite())

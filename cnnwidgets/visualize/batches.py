@@ -16,8 +16,8 @@ from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.tracing.cost import SIDE_BY_SIDE
 from cnnwidgets.visualize.ascent import Ascent, climb
-from cnnwidgets.visualize.objective_values import random_note
 from cnnwidgets.visualize.objectives import Objective
+from cnnwidgets.visualize.terms.objective_values import random_note
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from cnnwidgets.model.backend import tf
 from cnnwidgets.model.canvas import Canvas, checked_sides, picture_shape
 from cnnwidgets.model.graph import first_cut
 from cnnwidgets.model.network import Network
-from cnnwidgets.visualize.objectives import Objective, Term
+from cnnwidgets.visualize.objectives import Objective
+from cnnwidgets.visualize.terms.term import Term
 
 
 def canvas_for(
@@ -39,7 +40,7 @@ def canvas_for(
     checked_sides(size)
     still = _held(net, held)
     first = objective.terms[0]
-    seen = net.sees(first.layer, first.call) if first.layer else net.picture_inputs
+    seen = first.sees(net)
     if not seen:
         raise BadTarget(no_gradient(net, objective.terms[:1]))
     which = next((i for i in seen if i not in still), seen[0])
@@ -75,13 +76,13 @@ def canvas_around(net: Network, objective: Objective, arrays: Sequence[Array]) -
     Raises:
         BadTarget: where there is no such input.
     """
-    each = [net.sees(t.layer, t.call) if t.layer else net.picture_inputs for t in objective.terms]
+    each = [term.sees(net) for term in objective.terms]
     for term, seen in zip(objective.terms, each, strict=True):
         if not seen:
             raise BadTarget(no_gradient(net, (term,)))
     common = [i for i in each[0] if all(i in seen for seen in each)]
     if not common:
-        paths = ", ".join(t.layer or "the output" for t in objective.terms)
+        paths = ", ".join(term.where for term in objective.terms)
         raise BadTarget(f"These see different pictures: {paths}. Choose layers that see the same one.")
     which = common[0]
     held = {i: tf.constant(array) for i, array in enumerate(arrays) if i != which}
@@ -91,7 +92,7 @@ def canvas_around(net: Network, objective: Objective, arrays: Sequence[Array]) -
 
 def no_gradient(net: Network, terms: tuple[Term, ...]) -> str:
     """What to say where no gradient reaches the picture: what cuts it."""
-    where = ", ".join(sorted({quoted(t.layer) if t.layer else "the output" for t in terms}))
+    where = ", ".join(sorted({term.where for term in terms}))
     cut = first_cut(net)
     what = f"the layer {quoted(cut)} cuts it" if cut else "it does not depend on the picture"
     return (

@@ -21,8 +21,8 @@ from cnnwidgets.model.tracing.cost import batch_size
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame, paint
 from cnnwidgets.visualize.canvas_choice import canvas_for
-from cnnwidgets.visualize.objective_values import both, checked
 from cnnwidgets.visualize.presets import CLASS_RECIPES, named
+from cnnwidgets.visualize.terms.objective_values import both, checked
 
 MARGIN = 0.5  # how much of the other classes' logsumexp is taken off: half keeps the subject and drops its rivals
 

@@ -13,47 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.model.arguments import whole_number
-from cnnwidgets.model.backend import tf
-
-CENTER = -1  # a row or column that stands for the middle of the map
-
-
-@dataclass(frozen=True)
-class Term:
-    """One summand: `weight * value`, for one picture or one for each picture of a batch.
-
-    Attributes:
-        kind: how the value is read: a key of VALUES.
-        layer: the path of the layer; "" for the model's output.
-        call: which call of a shared layer.
-        output: where there is no layer: which output, its index or name.
-        before_activation: whether to read what stands before the activation function.
-        units: a unit for each picture.
-        place: (row, column) on the map, CENTER for its middle.
-        vector: a direction among the channels, of length 1; empty for other kinds.
-        weight: the factor.
-    """
-
-    kind: str
-    layer: str
-    call: int = 0
-    output: int | str = 0
-    before_activation: bool = True
-    units: tuple[int, ...] = (0,)
-    place: tuple[int, int] = (CENTER, CENTER)
-    vector: tuple[float, ...] = ()
-    weight: float = 1.0
-
-    @property
-    def structure(self) -> Term:
-        """What a graph is traced for: units, place, direction and weight are tensors in it."""
-        return replace(self, units=(0,), place=(CENTER, CENTER), vector=(), weight=1.0)
+from cnnwidgets.visualize.terms.custom import Custom
+from cnnwidgets.visualize.terms.of_layers import CENTER, Channel, Direction, Diversity, Layer, Neuron, Unit
+from cnnwidgets.visualize.terms.of_outputs import ClassLogit, RivalLogits
+from cnnwidgets.visualize.terms.term import LayerTerm, Numbers, OutputTerm, Term
 
 
 @dataclass(frozen=True)
@@ -97,6 +66,10 @@ class Objective:
         units = self.terms[0].units
         return units if len(units) == self.pictures else units * self.pictures
 
+    def numbers(self) -> tuple[Numbers, ...]:
+        """What may change without another trace, of each term."""
+        return tuple(term.numbers(self.pictures) for term in self.terms)
+
 
 def channel(layer: str, unit: int | Iterable[int], *, call: int = 0, before_activation: bool = True) -> Objective:
     """The mean of one channel of a layer's map (activation maximization, Erhan et al. 2009; Olah et al. 2017).
@@ -107,12 +80,12 @@ def channel(layer: str, unit: int | Iterable[int], *, call: int = 0, before_acti
         call: which call of a shared layer.
         before_activation: climb what stands before the activation function, so that a silent channel has a gradient.
     """
-    return _one("channel", layer, unit, call, before_activation)
+    return _of_layer(Channel, layer, unit, call, before_activation)
 
 
 def unit(layer: str, unit: int | Iterable[int], *, call: int = 0, before_activation: bool = True) -> Objective:
     """One unit of any layer: the mean of a channel where the layer has rows and columns, else its single number."""
-    return _one("unit", layer, unit, call, before_activation)
+    return _of_layer(Unit, layer, unit, call, before_activation)
 
 
 def neuron(
@@ -131,9 +104,8 @@ def neuron(
     . . X .
     . . . .
     """
-    made = _one("neuron", layer, unit, call, before_activation)
-    place = [CENTER if at is None else whole_number(name, at) for name, at in (("row", row), ("column", column))]
-    return Objective((replace(made.terms[0], place=(place[0], place[1])),))
+    place = tuple(CENTER if at is None else whole_number(name, at) for name, at in (("row", row), ("column", column)))
+    return _of_layer(Neuron, layer, unit, call, before_activation, place=place)
 
 
 def class_logit(target: int | Iterable[int], *, output: int | str | None = None) -> Objective:
@@ -144,22 +116,17 @@ def class_logit(target: int | Iterable[int], *, output: int | str | None = None)
             classes, 0 and 1.
         output: of a model with several, its index or name; the first if not given.
     """
-    return _of_output("unit", target, output)
+    return _of_output(ClassLogit, target, output)
 
 
 def rival_logits(target: int | Iterable[int], *, output: int | str | None = None) -> Objective:
     """The logsumexp of all OTHER logits: subtract it to climb a class by its margin; `target` as for `class_logit`."""
-    return _of_output("rivals", target, output)
-
-
-def _of_output(kind: str, target: int | Iterable[int], output: int | str | None) -> Objective:
-    chosen = output if isinstance(output, str) else whole_number("output", 0 if output is None else output)
-    return Objective((Term(kind, "", output=chosen, units=_classes(target)),))
+    return _of_output(RivalLogits, target, output)
 
 
 def layer(path: str, *, call: int = 0) -> Objective:
     """The mean square of a whole layer: DeepDream's objective (Mordvintsev et al. 2015)."""
-    return _one("layer", path, 0, call, False)
+    return _of_layer(Layer, path, 0, call, False)
 
 
 def direction(layer: str, vector: Iterable[float], *, call: int = 0) -> Objective:
@@ -177,8 +144,7 @@ def direction(layer: str, vector: Iterable[float], *, call: int = 0) -> Objectiv
     length = np.linalg.norm(numbers)
     if numbers.ndim != 1 or not np.isfinite(length) or length == 0:
         raise BadTarget(f"The direction {quoted(vector)} has no length. Give one finite number for each channel.")
-    term = _one("direction", layer, 0, call, True).terms[0]
-    return Objective((replace(term, vector=tuple((numbers / length).tolist())),))
+    return _of_layer(Direction, layer, 0, call, True, vector=tuple((numbers / length).tolist()))
 
 
 def diversity(layer: str, *, call: int = 0) -> Objective:
@@ -187,21 +153,50 @@ def diversity(layer: str, *, call: int = 0) -> Objective:
     Add it, with a weight, to an objective for several pictures of ONE unit, to see the several things that it answers
     to (Olah et al., "Feature Visualization", Distill 2017).
     """
-    return _one("diversity", layer, 0, call, False)
+    return _of_layer(Diversity, layer, 0, call, False)
 
 
-def _one(kind: str, path: str, units: int | Iterable[int], call: int, before: bool) -> Objective:
+def custom(layer: str, function: Callable[[Any], Any], *, call: int = 0, before_activation: bool = False) -> Objective:
+    """An objective of your own: what a function makes of a layer's activation.
+
+    Args:
+        layer: a path.
+        function: takes the activation, float32 [N, h, w, k] ([N, k] where the layer has no rows and columns), as a
+            symbolic tensor, and returns one number for each picture, [N], by TensorFlow operations that have a
+            gradient. It is called while a graph is built, not at each step.
+        call: which call of a shared layer.
+        before_activation: read what stands before the layer's activation function instead of what the layer gives.
+
+    A recipe holds settings, not code: keep the function yourself to paint the picture again.
+
+    Raises:
+        BadTarget: for what is no function; in a run for one that fails, returns anything but finite numbers [N], or has
+            no gradient.
+
+    Example:
+        >>> custom("fire5_concat", lambda activation: tf.reduce_max(activation[..., 12], [1, 2]))
+    """
+    if not callable(function):
+        raise BadTarget(
+            f"function must be a function of a layer's activation, got {quoted(function)}. "
+            "Give one such as lambda activation: tf.reduce_mean(activation[..., 7], [1, 2])."
+        )
+    return _of_layer(Custom, layer, 0, call, before_activation, function=function)
+
+
+def _of_layer(
+    kind: type[LayerTerm], path: str, units: int | Iterable[int], call: int, before_activation: bool, **own: Any
+) -> Objective:
     if not isinstance(path, str) or not path:
         raise BadTarget(f"There is no layer {quoted(path)}. Name one by its path, such as 'conv1'.")
-    return Objective((Term(kind, path, whole_number("call", call), 0, before, _units(units)),))
+    call, units = whole_number("call", call), _indices(units, "unit", "Units count from 0")
+    return Objective((kind(layer=path, call=call, before_activation=before_activation, units=units, **own),))
 
 
-def _units(units: int | Iterable[int]) -> tuple[int, ...]:
-    return _indices(units, "unit", "Units count from 0")
-
-
-def _classes(target: int | Iterable[int]) -> tuple[int, ...]:
-    return _indices(target, "class", "net.class_index(name) finds the index of a name")
+def _of_output(kind: type[OutputTerm], target: int | Iterable[int], output: int | str | None) -> Objective:
+    chosen = output if isinstance(output, str) else whole_number("output", 0 if output is None else output)
+    classes = _indices(target, "class", "net.class_index(name) finds the index of a name")
+    return Objective((kind(output=chosen, units=classes),))
 
 
 def _indices(given: int | Iterable[int], kind: str, advice: str) -> tuple[int, ...]:
@@ -212,85 +207,3 @@ def _indices(given: int | Iterable[int], kind: str, advice: str) -> tuple[int, .
         if isinstance(one, bool) or not isinstance(one, (int, np.integer)):
             raise BadTarget(f"{kind} must be an integer, got {quoted(one)}. {advice}.")
     return tuple(int(one) for one in many)
-
-
-class Numbers(NamedTuple):
-    """What changes in a term without another trace, as tensors.
-
-    Attributes:
-        weight: [].
-        units: [N].
-        place: [2], row and column.
-        vector: [C], or [0] where there is no direction.
-    """
-
-    weight: Any
-    units: Any
-    place: Any
-    vector: Any
-
-
-def numbers_of(objective: Objective) -> tuple[Numbers, ...]:
-    """The numbers of each term."""
-    many = objective.pictures
-    return tuple(
-        Numbers(
-            tf.constant(term.weight, tf.float32),
-            tf.constant(np.broadcast_to(np.array(term.units, np.int32), (many,))),
-            tf.constant(term.place, tf.int32),
-            tf.constant(term.vector, tf.float32, [len(term.vector)]),
-        )
-        for term in objective.terms
-    )
-
-
-def _of_unit(means: Any, numbers: Numbers) -> Any:  # [N, C] -> [N]
-    return tf.gather(means, numbers.units, batch_dims=1)
-
-
-def _of_neuron(activation: Any, numbers: Numbers) -> Any:  # [N, h, w, C] -> [N]
-    height, width = tf.shape(activation)[1], tf.shape(activation)[2]
-    row, column = tf.unstack(numbers.place)
-    y = tf.where(row < 0, height // 2, tf.minimum(row, height - 1))
-    x = tf.where(column < 0, width // 2, tf.minimum(column, width - 1))
-    return tf.gather(activation[:, y, x, :], numbers.units, batch_dims=1)
-
-
-def _of_layer(activation: Any, _numbers: Numbers) -> Any:  # [N, ..., C] -> [N]
-    return tf.reduce_mean(tf.square(activation), list(range(1, activation.shape.rank)))
-
-
-def _of_direction(means: Any, numbers: Numbers) -> Any:  # [N, C] -> [N]
-    return tf.linalg.matvec(means, numbers.vector)
-
-
-def _of_diversity(activation: Any, _numbers: Numbers) -> Any:  # [N, h, w, C] -> [N]
-    flat = tf.reshape(activation, [tf.shape(activation)[0], -1, activation.shape[-1]])  # [N, h * w, C]
-    grams = tf.linalg.matmul(flat, flat, transpose_a=True)  # [N, C, C]
-    unit = tf.math.l2_normalize(tf.reshape(grams, [tf.shape(grams)[0], -1]), -1, epsilon=1e-10)
-    cosines = tf.linalg.matmul(unit, unit, transpose_b=True)  # [N, N]
-    others = tf.cast(tf.maximum(tf.shape(cosines)[0] - 1, 1), tf.float32)
-    return -(tf.reduce_sum(cosines, -1) - tf.linalg.diag_part(cosines)) / others
-
-
-def _of_rivals(logits: Any, numbers: Numbers) -> Any:  # [N, C] -> [N]
-    own = tf.one_hot(numbers.units, logits.shape[-1], on_value=-1e9, off_value=0.0)
-    return tf.reduce_logsumexp(logits + own, -1)
-
-
-def _of_decision(logit: Any, numbers: Numbers) -> Any:  # [N, 1] -> [N]
-    return logit[:, 0] * (2.0 * tf.cast(numbers.units, tf.float32) - 1.0)
-
-
-VALUES: dict[str, Callable[[Any, Numbers], Any]] = {
-    "channel": _of_unit,
-    "unit": _of_unit,
-    "neuron": _of_neuron,
-    "layer": _of_layer,
-    "direction": _of_direction,
-    "diversity": _of_diversity,
-    "rivals": _of_rivals,
-    "decision": _of_decision,
-}
-
-OF_MEANS = ("channel", "unit", "direction", "rivals", "decision")  # they read a map by the mean of each channel alone

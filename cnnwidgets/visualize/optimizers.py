@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.model.arguments import number
 from cnnwidgets.model.backend import tf
 
@@ -196,3 +197,18 @@ def blurred_gradient(rate: Rate = 0.02) -> BlurredGradient:
 def momentum_sign(radius: Rate = 2 / 255) -> MomentumSign:
     """Steps that stay within `radius` of the start in every pixel, in units of 0..1; for pixels."""
     return MomentumSign(_checked_rate(radius, "radius"))
+
+
+USUAL = Adam()
+
+
+def checked(optimizer: object) -> Optimizer:
+    """What was given, or the usual one for `None`.
+
+    Raises:
+        BadTarget: for what is no optimizer.
+    """
+    given = USUAL if optimizer is None else optimizer
+    if isinstance(given, type) or not isinstance(given, Optimizer):
+        raise BadTarget(f"optimizer must come from cw.optimizers, such as adam(0.05), got {quoted(given)}.")
+    return given

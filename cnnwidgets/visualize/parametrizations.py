@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.model.arguments import number
 from cnnwidgets.model.backend import tf
 from cnnwidgets.visualize import randomness
@@ -147,3 +148,20 @@ def fourier(decay: float = 1.0) -> Fourier:
         decay: the exponent of 1 / f, 0 to 4; 1.0 suits channels, 1.25 classes, a higher one gives larger shapes.
     """
     return Fourier(decay=number("decay", decay, 0, MOST_DECAY))
+
+
+USUAL = Fourier()
+
+
+def checked(parametrization: object) -> Parametrization:
+    """What was given, or the usual one for `None`.
+
+    Raises:
+        BadTarget: for what is no parametrization.
+    """
+    given = USUAL if parametrization is None else parametrization
+    if isinstance(given, type) or not isinstance(given, Parametrization):
+        raise BadTarget(
+            f"parametrization must come from cw.parametrizations (pixels(), fourier(), natural()), got {quoted(given)}."
+        )
+    return given

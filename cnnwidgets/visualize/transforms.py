@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.model.arguments import number, whole_number
 from cnnwidgets.model.backend import tf
 from cnnwidgets.visualize import randomness
@@ -141,3 +142,18 @@ def scale(smallest: float = 0.9, largest: float = 1.1) -> Scale:
 def rotate(degrees: float = 10) -> Rotate:
     """Turn by up to `degrees` either way."""
     return Rotate(number("degrees", degrees, 0, 180))
+
+
+USUAL: tuple[Transform, ...] = (Jitter(8),)
+
+
+def checked(transforms: object) -> tuple[Transform, ...]:
+    """What was given, or the usual ones for `None`.
+
+    Raises:
+        BadTarget: for what is no list of transforms.
+    """
+    given = USUAL if transforms is None else transforms
+    if not isinstance(given, (list, tuple)) or not all(map(callable, given)):
+        raise BadTarget(f"transforms must be a list from cw.transforms, such as [jitter(8)], got {quoted(given)}.")
+    return tuple(given)

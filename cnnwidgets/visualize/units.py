@@ -19,8 +19,8 @@ from cnnwidgets.visualize import dead_units, objectives
 from cnnwidgets.visualize.ascent import climb
 from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame, paint
 from cnnwidgets.visualize.canvas_choice import canvas_for
-from cnnwidgets.visualize.objective_values import both
 from cnnwidgets.visualize.presets import BEFORE_ACTIVATION, named
+from cnnwidgets.visualize.terms.objective_values import both
 
 
 def visualize_units(

@@ -7,10 +7,10 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from cnnwidgets.model.arguments import MOST_STEPS
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base.controls import Controls, named, wide
 from cnnwidgets.panels.base.size_menu import SizeMenu, chosen
-from cnnwidgets.visualize.ascent import MOST_STEPS
 
 LARGEST_BUDGET = 16  # gray levels of 255, unless a budget is larger
 BEFORE, AFTER, DIFFERENCE = VIEWS = ("Before", "After", "Difference × 20")

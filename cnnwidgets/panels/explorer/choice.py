@@ -10,8 +10,8 @@ from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.errors import BadTarget, CnnWidgetsError
 from cnnwidgets.explain import reachability, targets
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
+from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.network import Network, as_network
-from cnnwidgets.visualize.ascent import check_unit
 
 
 class Choice(traitlets.HasTraits):

@@ -14,7 +14,7 @@ from cnnwidgets.activations.feature_maps import display_maps, silent_share
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.passes import Probe
-from cnnwidgets.model.arguments import whole_number
+from cnnwidgets.model.arguments import check_unit, whole_number
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.picture_size import Size
 from cnnwidgets.panels.base import markup
@@ -24,7 +24,6 @@ from cnnwidgets.panels.base.size_menu import SizeMenu, chosen
 from cnnwidgets.panels.feature_maps.drawing import with_box
 from cnnwidgets.panels.feature_maps.maps_frame import MapsFrame, look_at_maps
 from cnnwidgets.panels.feature_maps.unit_view import Excitement
-from cnnwidgets.visualize.ascent import check_unit
 
 PAGE, COLUMNS = 64, 8
 LARGE = 280  # CSS pixels of one map, and of the photograph

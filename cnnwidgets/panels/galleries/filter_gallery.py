@@ -14,6 +14,7 @@ from cnnwidgets import pictures
 from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.frame import Frame
+from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.settings_traits import settings_of
@@ -21,7 +22,7 @@ from cnnwidgets.panels.base.side_run import SIZE, STEPS
 from cnnwidgets.panels.galleries.ready_tiles import NOT_YET, ReadyTiles, checked_atlas, part_of, ready_in
 from cnnwidgets.panels.galleries.tile_gallery import TileGallery
 from cnnwidgets.visualize import objectives
-from cnnwidgets.visualize.ascent import ascend, check_unit
+from cnnwidgets.visualize.ascent import ascend
 from cnnwidgets.visualize.batches import Tiles, UnitsFrame
 from cnnwidgets.visualize.presets import UNIT_RECIPES
 from cnnwidgets.visualize.units import UnitsPlan, UnitsSettings

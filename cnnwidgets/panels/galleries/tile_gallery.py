@@ -12,13 +12,13 @@ import traitlets
 from cnnwidgets import durations, pictures
 from cnnwidgets.frame import Frame
 from cnnwidgets.jobs import Cache
+from cnnwidgets.model.arguments import MOST_STEPS
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.tracing.cost import forward_flops
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.history import Snapshot
 from cnnwidgets.panels.base.panel import BUSY, SIDE, Panel
 from cnnwidgets.panels.base.side_run import SideRun
-from cnnwidgets.visualize.ascent import MOST_STEPS
 from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame
 
 SIZES = (48, 64, 96, 128, 160)

@@ -23,10 +23,10 @@ from cnnwidgets.visualize.ascent import Ascent
 from cnnwidgets.visualize.canvas_choice import canvas_around
 from cnnwidgets.visualize.dream.layers import Layers, dream_layers
 from cnnwidgets.visualize.dream.octaves import Octave, held_along, octaves_of, resized
-from cnnwidgets.visualize.objective_values import checked, random_note
 from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.optimizers import BlurredGradient, Rate
 from cnnwidgets.visualize.parametrizations import Pixels
+from cnnwidgets.visualize.terms.objective_values import checked, random_note
 from cnnwidgets.visualize.transforms import Jitter
 
 

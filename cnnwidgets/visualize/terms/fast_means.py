@@ -3,12 +3,16 @@
 A mean may change places with anything linear: the mean of a convolution over all its places is its kernel applied once,
 to the means of what each of the kernel's cells sees. So the layer that is climbed costs next to nothing, there and
 back; TensorFlow drops the map itself from the graph, since nothing reads it.
+
+`with switched(False): ...` reads all means from their maps instead, in the whole process, until the block ends. Values
+and gradients are the same but for rounding, so pictures differ in their last bits.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +23,22 @@ from cnnwidgets.model.recording import Recording
 
 _L = keras.layers
 Means = Callable[[Any], Any]  # [N, h, w, C] -> [N, C]
+_SWITCH = {"on": True}
+
+
+def is_on() -> bool:
+    """Whether means are computed without their maps where that can be."""
+    return _SWITCH["on"]
+
+
+@contextlib.contextmanager
+def switched(on: bool) -> Iterator[None]:
+    """Switch this way of computing means on or off for runs that begin inside the block."""
+    before, _SWITCH["on"] = _SWITCH["on"], on
+    try:
+        yield
+    finally:
+        _SWITCH["on"] = before
 
 
 def channel_means(recording: Recording, activation: Any) -> Any:  # [N, h, w, C] or [N, C] -> [N, C]
@@ -28,6 +48,11 @@ def channel_means(recording: Recording, activation: Any) -> Any:  # [N, h, w, C]
         means = _RULES[type(layer)](layer, inputs, functools.partial(channel_means, recording))
         if means is not None:
             return means
+    return means_of_map(activation)
+
+
+def means_of_map(activation: Any) -> Any:  # [N, h, w, C] or [N, C] -> [N, C]
+    """The mean of each channel, float32, of a map that is computed."""
     axes = list(range(1, activation.shape.rank - 1))
     activation = tf.cast(activation, tf.float32)
     return tf.reduce_mean(activation, axes) if axes else activation

@@ -8,9 +8,14 @@ import pytest
 
 from cnnwidgets.model import layers as layers_
 from cnnwidgets.model.backend import tf
+from cnnwidgets.model.network import Network
 from cnnwidgets.model.recording import record
 from cnnwidgets.model.tracing.compiled import compiled
-from cnnwidgets.visualize.fast_means import channel_means
+from cnnwidgets.visualize import objectives as o
+from cnnwidgets.visualize.ascent import ascend
+from cnnwidgets.visualize.terms import fast_means
+from cnnwidgets.visualize.terms.fast_means import channel_means
+from cnnwidgets.visualize.terms.objective_values import checked, values_of
 
 L = keras.layers
 SIZE = (14, 11)
@@ -100,3 +105,65 @@ def test_means_and_their_gradient_are_those_of_the_map(make):
 def test_the_last_convolution_gets_no_gradient_of_its_own():
     *_, operations = means_both_ways(model_of(L.Conv2D(4, 3, activation="relu"), L.Conv2D(5, 3, activation="relu")))
     assert operations.count("Conv2DBackpropInput") == 1  # the first one's
+
+
+OBJECTIVES = {
+    "channel": o.channel("conv2", [3, 5]),
+    "after": o.channel("conv2", 3, before_activation=False),
+    "unit": o.unit("conv2", [0, 7]),
+    "unit of a row": o.unit("gap", 5),
+    "direction": o.direction("conv2", np.arange(12) - 5),
+    "class": o.class_logit([3, 0]),
+    "rivals": o.class_logit(1) - 0.5 * o.rival_logits(1),
+    "sum": o.channel("conv2", 1) + 2 * o.direction("conv1", np.ones(8)) - o.neuron("conv1", 2),
+}
+
+
+def value_and_gradient(network, objective, pictures, on):
+    objective = checked(network, objective)
+    with fast_means.switched(on):
+        values = values_of(network, objective)
+    pictures = tf.constant(pictures)
+
+    def run(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            found = values(network.feed(x, network.picture_inputs[0]), objective.numbers())
+            total = tf.reduce_sum(found)
+        return found, tape.gradient(total, x)
+
+    return compiled(run)(pictures)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_of_means_is_the_same_with_them_switched_off(net, noise, name):
+    objective = OBJECTIVES[name]
+    pictures = noise(objective.pictures, 14, 11, 3)
+    fast, slow = (value_and_gradient(net("plain"), objective, pictures, on) for on in (True, False))
+    for one, other in zip(fast, slow, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
+
+
+def test_the_two_classes_of_one_sigmoid_are_the_same_with_means_switched_off(net, noise):
+    for objective in (o.class_logit(0), o.rival_logits(1)):
+        fast, slow = (value_and_gradient(net("siamese"), objective, noise(1, 32, 32, 3), on) for on in (True, False))
+        for one, other in zip(fast, slow, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
+
+
+def test_a_run_asks_the_switch_where_it_begins_and_graphs_are_kept_apart(build):
+    network = Network(build("plain"))
+
+    def run():
+        *_, frame = ascend(network, o.channel("conv2", 1), 16, 2)
+        return frame.pictures
+
+    first, kept = run(), len(network.traces)
+    with fast_means.switched(False):
+        assert not fast_means.is_on()
+        slow = run()
+        assert len(network.traces) == kept + 1
+    assert fast_means.is_on()
+    np.testing.assert_array_equal(first, run())
+    assert len(network.traces) == kept + 1
+    np.testing.assert_allclose(first, slow, atol=1e-3)

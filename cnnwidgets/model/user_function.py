@@ -1,0 +1,60 @@
+"""A function of the user's that is called inside a graph: its number as a tensor, its error in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cnnwidgets.errors import BadTarget, CnnWidgetsError, quoted
+from cnnwidgets.model.backend import tf
+
+
+def called(name: str, function: Callable[[Any], Any], given: Any, advice: str) -> Any:
+    """What it returns, float32.
+
+    Args:
+        name: what it is called in messages, such as "The target function".
+        function: the user's.
+        given: its one argument.
+        advice: what it should return, a sentence.
+
+    Raises:
+        BadTarget: for a function that fails, or returns what is not numbers.
+    """
+    try:
+        value = function(given)
+    except CnnWidgetsError:
+        raise
+    except Exception as error:  # whatever the user's code raises
+        raise failed(name, error, given) from error
+    try:
+        tensor = tf.convert_to_tensor(value)
+    except (TypeError, ValueError):
+        tensor = None
+    if tensor is None or not (tensor.dtype.is_floating or tensor.dtype.is_integer or tensor.dtype.is_bool):
+        raise BadTarget(f"{name} returned {quoted(value)}, which is not a number. {advice}")
+    return tf.cast(tensor, tf.float32)
+
+
+def failed(name: str, error: Exception, given: Any = None) -> BadTarget:
+    """What to say of a function that raised an error."""
+    line = _first_line(error)
+    text = f"{type(error).__name__}: {line}" if line else type(error).__name__
+    got = "" if given is None else f" It was given {_described(given)}, as symbolic tensors: use TensorFlow operations."
+    return BadTarget(f"{name} raised {text.rstrip('.')}.{got}")
+
+
+def _first_line(error: Exception) -> str:
+    """The line that says what is wrong; TensorFlow puts a report of the graph before and after it."""
+    lines = [line.strip() for line in str(error).partition("[[{{")[0].splitlines() if line.strip()]
+    if not lines:
+        return ""
+    return (lines[-1] if isinstance(error, tf.errors.OpError) else lines[0])[:200]
+
+
+def _described(given: Any) -> str:
+    if isinstance(given, Mapping):
+        return f"a dict of {', '.join(map(repr, given))}"
+    if isinstance(given, (list, tuple)):
+        return f"a {type(given).__name__} of {len(given)} outputs"
+    return f"one tensor of the shape {tuple(given.shape)}"

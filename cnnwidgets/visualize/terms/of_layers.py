@@ -1,0 +1,128 @@
+"""Terms that read a layer: a channel, a unit, one place of a map, a direction, a whole layer, or variety."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.model.backend import tf
+from cnnwidgets.model.layers import LayerInfo
+from cnnwidgets.visualize.terms.term import Activation, LayerTerm, Numbers
+
+CENTER = -1  # a row or column that stands for the middle of the map
+
+
+class Unit(LayerTerm):
+    """The mean of a channel where the layer has rows and columns, else a single number."""
+
+    def value(self, activation: Activation, numbers: Numbers) -> Any:
+        """See the class."""
+        return tf.gather(activation.means, numbers.units, batch_dims=1)
+
+
+class Channel(Unit):
+    """The mean of a channel."""
+
+    def check_layer(self, info: LayerInfo) -> None:
+        """Only where there are channels."""
+        _check_spatial(info)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neuron(LayerTerm):
+    """A channel at one place of the map.
+
+    Attributes:
+        place: (row, column), CENTER for the middle.
+    """
+
+    place: tuple[int, int] = (CENTER, CENTER)
+
+    def value(self, activation: Activation, numbers: Numbers) -> Any:
+        """See the class."""
+        seen = activation.map
+        height, width = tf.shape(seen)[1], tf.shape(seen)[2]
+        row, column = tf.unstack(numbers.own[0])
+        y = tf.where(row < 0, height // 2, tf.minimum(row, height - 1))
+        x = tf.where(column < 0, width // 2, tf.minimum(column, width - 1))
+        return tf.gather(seen[:, y, x, :], numbers.units, batch_dims=1)
+
+    def check_layer(self, info: LayerInfo) -> None:
+        """Only where there are places."""
+        _check_spatial(info)
+
+    @property
+    def structure(self) -> Self:
+        """The place is a tensor."""
+        return replace(super().structure, place=(CENTER, CENTER))
+
+    def own_numbers(self) -> tuple[Any, ...]:
+        """The place, [2]."""
+        return (tf.constant(self.place, tf.int32),)
+
+
+class Layer(LayerTerm):
+    """The mean square of all numbers of a layer."""
+
+    def value(self, activation: Activation, numbers: Numbers) -> Any:
+        """See the class."""
+        seen = activation.map
+        return tf.reduce_mean(tf.square(seen), list(range(1, seen.shape.rank)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Direction(LayerTerm):
+    """The mean of the map along a direction among its channels.
+
+    Attributes:
+        vector: of length 1, one number for each channel.
+    """
+
+    vector: tuple[float, ...]
+
+    def value(self, activation: Activation, numbers: Numbers) -> Any:
+        """See the class."""
+        return tf.linalg.matvec(activation.means, numbers.own[0])
+
+    def check_layer(self, info: LayerInfo) -> None:
+        """Only where there are as many channels."""
+        if len(self.vector) != info.units:
+            raise BadTarget(
+                f"The direction has {len(self.vector)} numbers, and the layer {quoted(info.path)} {info.units} "
+                "channels. Give one for each channel."
+            )
+
+    @property
+    def structure(self) -> Self:
+        """The direction is a tensor."""
+        return replace(super().structure, vector=())
+
+    def own_numbers(self) -> tuple[Any, ...]:
+        """The direction, [C]."""
+        return (tf.constant(self.vector, tf.float32),)
+
+
+class Diversity(LayerTerm):
+    """How unlike the pictures of a batch are, 0 to -1: the mean cosine of their channels' correlations, negative."""
+
+    def value(self, activation: Activation, numbers: Numbers) -> Any:
+        """See the class."""
+        seen = activation.map  # [N, h, w, C]
+        flat = tf.reshape(seen, [tf.shape(seen)[0], -1, seen.shape[-1]])  # [N, h * w, C]
+        grams = tf.linalg.matmul(flat, flat, transpose_a=True)  # [N, C, C]
+        unit = tf.math.l2_normalize(tf.reshape(grams, [tf.shape(grams)[0], -1]), -1, epsilon=1e-10)
+        cosines = tf.linalg.matmul(unit, unit, transpose_b=True)  # [N, N]
+        others = tf.cast(tf.maximum(tf.shape(cosines)[0] - 1, 1), tf.float32)
+        return -(tf.reduce_sum(cosines, -1) - tf.linalg.diag_part(cosines)) / others
+
+    def check_layer(self, info: LayerInfo) -> None:
+        """Only where there are channels."""
+        _check_spatial(info)
+
+
+def _check_spatial(info: LayerInfo) -> None:
+    if not info.is_spatial:
+        raise BadTarget(
+            f"The layer {quoted(info.path)} has no rows and columns, so it has no channels. Use objectives.unit for it."
+        )
