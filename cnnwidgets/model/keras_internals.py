@@ -18,9 +18,13 @@ TRACING = threading.RLock()  # one at a time: a cell's verb may run during a pan
 
 
 def wrap(owner: Any, name: str, wrapper: Callable[[Any], Any], restore: contextlib.ExitStack) -> None:
-    """Shadow an attribute on the instance, behind Keras' own bookkeeping, and put back exactly what was there."""
+    """Shadow an attribute on the instance, behind Keras' own bookkeeping, and put back exactly what was there.
+
+    A method is shadowed for this thread alone: another one may use the model meanwhile, or train it.
+    """
     had, old = name in owner.__dict__, owner.__dict__.get(name)
-    owner.__dict__[name] = wrapper(getattr(owner, name))
+    usual = getattr(owner, name)
+    owner.__dict__[name] = _in_this_thread(usual, wrapper(usual)) if callable(usual) else wrapper(usual)
 
     def put_back() -> None:
         if had:
@@ -29,6 +33,17 @@ def wrap(owner: Any, name: str, wrapper: Callable[[Any], Any], restore: contextl
             del owner.__dict__[name]
 
     restore.callback(put_back)
+
+
+def _in_this_thread(usual: Callable[..., Any], shadow: Callable[..., Any]) -> Callable[..., Any]:
+    """The shadow in the thread that asks now, and the method as it was in any other."""
+    here = threading.get_ident()
+
+    @functools.wraps(usual)
+    def either(*args: Any, **kwargs: Any) -> Any:
+        return (shadow if threading.get_ident() == here else usual)(*args, **kwargs)
+
+    return either
 
 
 # -- what Keras knows about a model

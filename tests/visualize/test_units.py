@@ -15,8 +15,9 @@ import pytest
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
-from cnnwidgets.visualize import ascent, units
+from cnnwidgets.visualize import units
 from cnnwidgets.visualize.objectives import unit
+from cnnwidgets.visualize.terms.objective_values import Values
 from cnnwidgets.visualize.units import UnitsSettings, visualize_units
 
 L = keras.layers
@@ -53,14 +54,14 @@ def test_a_fresh_process_makes_the_same_bytes_without_a_line(build, tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
         "import hashlib, sys; sys.path.insert(0, sys.argv[1])\n"
-        "import conftest\n"
+        "from tests.tiny_networks import _build\n"
         "from cnnwidgets.visualize.units import visualize_units\n"
-        "pics = visualize_units(conftest._build('plain'), 'conv2', [0, 3, 8], size=24, steps=48, seed=1)\n"
+        "pics = visualize_units(_build('plain'), 'conv2', [0, 3, 8], size=24, steps=48, seed=1)\n"
         "print(hashlib.sha256(pics.pictures.tobytes() + pics.values.tobytes()).hexdigest(), pics.notes)\n"
     )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KERAS_", "TF_"))}
     environment = {**kept, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, str(program), str(Path(__file__).parent)]
+    command = [sys.executable, str(program), str(Path(__file__).parents[2])]
     there = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     here = visualize_units(build("plain"), "conv2", [0, 3, 8], size=24, steps=48, seed=1)
     expected = hashlib.sha256(here.pictures.tobytes() + here.values.tobytes()).hexdigest()
@@ -161,8 +162,8 @@ def test_frames_count_up_to_their_last_also_where_silent_units_are_tried_again()
 
 def test_twenty_requests_over_one_layer_are_traced_once(build, monkeypatch):
     network, traced, kept = Network(build("plain")), [], set()
-    original = ascent.read
-    monkeypatch.setattr(ascent, "read", lambda *arguments: traced.append(1) or original(*arguments))
+    original = Values.__call__
+    monkeypatch.setattr(Values, "__call__", lambda *arguments: traced.append(1) or original(*arguments))
     for k in range(20):
         some = list(itertools.islice(itertools.cycle(range(12)), k, k + 1 + k % 4))
         visualize_units(network, "conv2", some, size=16, steps=1 + k % 2, seed=k)

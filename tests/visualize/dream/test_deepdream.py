@@ -235,7 +235,7 @@ def test_layers_that_see_different_pictures_are_refused():
     left, right = keras.Input((None, None, 3), name="left"), keras.Input((None, None, 3), name="right")
     a, b = L.Conv2D(2, 3, padding="same", name="a")(left), L.Conv2D(2, 3, padding="same", name="b")(right)
     net, grey = Network(keras.Model([left, right], L.Add()([a, b]))), np.full((20, 20, 3), 0.5)
-    with pytest.raises(BadTarget, match="different pictures: a, b"):
+    with pytest.raises(BadTarget, match="different pictures: 'a', 'b'"):
         deepdream(net, [grey, grey], ["a", "b"])
     frames = list(deepdream(net, [grey, grey], "b", octaves=2, steps=1))
     assert frames[0].pictures.shape == (1, 14, 14, 3)
