@@ -12,7 +12,7 @@ from cnnwidgets.model.arguments import check_call, check_unit, whole_number
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network, enough_room
-from cnnwidgets.model.outputs import behind, check_gradient
+from cnnwidgets.model.outputs import check_gradient, logits_of
 from cnnwidgets.model.outputs import find as find_output
 from cnnwidgets.model.recording import Recording
 from cnnwidgets.model.tracing.compiled import from_shapes
@@ -125,7 +125,8 @@ def read(net: Network, terms: tuple[Term, ...], feed: Sequence[Any], numbers: Se
 def _seen(net: Network, term: Term, recording: Recording, outputs: list[Any]) -> Any:
     """What a term reads, float32 [N, ..., C]; where it takes the mean of channels, [N, C] will do."""
     if not term.layer:
-        seen = behind(outputs[find_output(term.output, net.outputs)], recording)[0]
+        index = find_output(term.output, net.outputs)
+        seen = logits_of(net.outputs[index], outputs[index], recording)[0]
         return channel_means(recording, seen) if term.kind in OF_MEANS else tf.cast(seen, tf.float32)
     if term.kind not in OF_MEANS:
         return recording.activation(term.layer, term.call, term.before_activation)
