@@ -14,7 +14,7 @@ from cnnwidgets.explain.regions import Region, check_dense, region
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.outputs import OutputInfo, behind, find
+from cnnwidgets.model.outputs import OutputInfo, find, logits_of
 from cnnwidgets.model.recording import Recording
 
 __all__ = ["Reading", "Region", "Target", "named", "notes", "read", "region", "settled"]
@@ -187,7 +187,7 @@ def read(net: Network, target: Target, outputs: Sequence[Any], recording: Record
         nothing = tf.fill(tf.shape(value), float("nan"))
         return Reading(value, tf.fill(tf.shape(value), TOP), nothing, nothing[:, None, None])
     info = net.outputs[target.output]
-    logits, squashed_by = behind(outputs[target.output], recording)
+    logits, squashed_by = logits_of(info, outputs[target.output], recording)
     rows = _rows(tf.cast(logits, tf.float32), info.is_decision)  # [N, h, w, K]
     units, where = _units_and_positions(rows, squashed_by, info, chosen)  # [N], [N, h, w]
     each = tf.repeat(units, tf.shape(rows)[1] * tf.shape(rows)[2])[:, None]  # [N * h * w, 1]

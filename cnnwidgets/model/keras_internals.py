@@ -188,6 +188,16 @@ def _put_back(now: dict[str, Any], attributes: dict[str, Any], contents: list[tu
 
 
 @contextlib.contextmanager
+def states_stay(model: Any) -> Iterator[None]:
+    """Let stateful recurrent layers begin anew with each picture: a state is kept for one number of pictures alone."""
+    with TRACING, contextlib.ExitStack() as restore:
+        for layer in model._flatten_layers():
+            if isinstance(layer, keras.layers.RNN) and layer.stateful:
+                wrap(layer, "stateful", lambda _: False, restore)
+        yield
+
+
+@contextlib.contextmanager
 def sizes_stay_open(model: Any) -> Iterator[None]:
     """Let upsampling between pixels be traced for pictures of any size: Keras asks there for the size as a number."""
 
@@ -231,7 +241,14 @@ def _operations(layer: Any) -> Sequence[Any]:
     return getattr(functional, "operations", None) or ()
 
 
-STAYING = (losses_stay, attributes_stay, variables_stay, sizes_stay_open, nothing_recomputed)  # outermost first
+STAYING = (
+    losses_stay,
+    attributes_stay,
+    variables_stay,
+    states_stay,
+    sizes_stay_open,
+    nothing_recomputed,
+)  # outermost first
 
 
 # -- graphs of TensorFlow

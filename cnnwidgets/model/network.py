@@ -23,7 +23,7 @@ from cnnwidgets.model.dense_gradients import dense_gradients
 from cnnwidgets.model.fingerprint import Identity, identity
 from cnnwidgets.model.finite_weights import FiniteWeights
 from cnnwidgets.model.layers import LayerInfo
-from cnnwidgets.model.outputs import OutputInfo, behind, describe
+from cnnwidgets.model.outputs import OutputInfo, describe, logits_of
 from cnnwidgets.model.outputs import find as find_output
 from cnnwidgets.model.picture_size import PICTURE, Size
 from cnnwidgets.model.predictions import Prediction, class_numbers
@@ -380,7 +380,7 @@ class Network:
     def logits(self, feed: Sequence[Any], output: int = 0) -> Any:
         """What stands before the softmax or sigmoid of an output, float32 [N, ..., classes], inside a graph."""
         with self.record(activations=True) as recording:
-            return tf.cast(behind(self.call(feed)[output], recording)[0], tf.float32)
+            return tf.cast(logits_of(self.outputs[output], self.call(feed)[output], recording)[0], tf.float32)
 
     @property
     def _takes_whole_numbers(self) -> bool:
@@ -555,6 +555,7 @@ class Network:
         scores = np.asarray(self._outputs(feed, kept or {})[index], np.float64)[0]
         if not np.isfinite(scores).all():
             raise BadModel(self.why_not_finite())
+        scores = np.moveaxis(scores, 0, -1) if self.outputs[index].channels_first else scores
         numbers = class_numbers(scores, self.outputs[index])
         best = np.argsort(-numbers, kind="stable") if self.outputs[index].is_class_scores else np.arange(len(numbers))
         return [Prediction(int(i), self.class_name(int(i), index), float(numbers[i])) for i in best[:top]]

@@ -105,6 +105,19 @@ def _leads_to_squares(operation: Any) -> bool:
     return False
 
 
+def is_channels_first(tensor: Any, layers: Mapping[str, Any], recording: Recording) -> bool:
+    """Whether an output [N, ., ., .] has its channels before rows and columns, by the layer that returned it."""
+    last = layers.get(_layer_that_returned(tensor, recording))
+    if isinstance(last, keras.layers.Softmax):  # it says along which axis the classes lie
+        return last.axis in (1, -3)
+    if isinstance(last, keras.layers.Permute | keras.layers.Reshape):
+        return False
+    if isinstance(last, keras.layers.Activation) and recording.activation_of(tensor) == "softmax":
+        return False  # which is along the last axis
+    formats = [getattr(layer, "data_format", "") for layer in layers.values()]
+    return str(getattr(last, "data_format", max(formats, key=len, default=""))) == "channels_first"
+
+
 def losses_of(model: Any, names: Sequence[str]) -> list[str]:
     """The name of the loss that the model was compiled with for each output, by its name; "" where it was not."""
     given = getattr(model, "loss", None)

@@ -11,7 +11,7 @@ import numpy as np
 
 from cnnwidgets.errors import BadModel, BadTarget, nearest, quoted
 from cnnwidgets.model.backend import keras, tf
-from cnnwidgets.model.output_kinds import kind_of, losses_of
+from cnnwidgets.model.output_kinds import is_channels_first, kind_of, losses_of
 from cnnwidgets.model.recording import Recording
 
 SQUASHING = {"softmax": "Softmax", "sigmoid": "Sigmoid", "log_softmax": "LogSoftmax"}  # Keras' and TensorFlow's names
@@ -23,13 +23,14 @@ class OutputInfo:
 
     Attributes:
         name: as the model calls it; where several have one name, with a number: "distances_0", "distances_1".
-        shape: without the batch.
+        shape: without the batch; of rows and columns as [H, W, C], whatever the order inside.
         squashed_by: "softmax", "sigmoid" or "log_softmax" where its last step is one; else "".
         dtype: of its numbers.
         shared_name: the name that the model gives to several outputs, this one among them; else "".
         kind: "classes" for class scores, "decision" for one sigmoid, which tells two classes; else "value" (one number
             or a few), "embedding" or "map" ([H, W, C], such as edges or a picture): there nothing is called a class.
         is_sure: False for two linear numbers of which nothing says whether they are class scores.
+        channels_first: whether the model gives [C, H, W].
     """
 
     name: str
@@ -39,6 +40,7 @@ class OutputInfo:
     shared_name: str = ""
     kind: str = "classes"
     is_sure: bool = True
+    channels_first: bool = False
 
     @property
     def has_gradient(self) -> bool:
@@ -91,7 +93,10 @@ def describe(model: Any, outputs: Any, layers: Mapping[str, Any], recording: Rec
         last = model.layers[-1].name if isinstance(model, keras.Sequential) else name
         kind, is_sure = kind_of(tensor, last, squashed_by, layers, recording, loss)
         shared = "" if own == name else name
-        found.append(OutputInfo(own, tuple(tensor.shape)[1:], squashed_by, tensor.dtype.name, shared, kind, is_sure))
+        first = tensor.shape.rank == 4 and is_channels_first(tensor, layers, recording)
+        shape = tuple(tensor.shape)[1:]
+        shape = (*shape[1:], shape[0]) if first else shape
+        found.append(OutputInfo(own, shape, squashed_by, tensor.dtype.name, shared, kind, is_sure, first))
     return tuple(found)
 
 
@@ -164,6 +169,12 @@ def behind(tensor: Any, recording: Recording) -> tuple[Any, str]:
         if operation is not None and operation.type == kind:
             return _in_columns(operation.inputs[0]), name
     return _in_columns(tensor), ""
+
+
+def logits_of(info: OutputInfo, tensor: Any, recording: Recording) -> tuple[Any, str]:
+    """As `behind`, with the classes on the last axis."""
+    logits, squashed_by = behind(tensor, recording)
+    return (tf.transpose(logits, [0, 2, 3, 1]) if info.channels_first else logits), squashed_by
 
 
 def _in_columns(tensor: Any) -> Any:

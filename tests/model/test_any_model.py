@@ -440,3 +440,20 @@ def test_a_held_input_changes_what_is_painted():
     assert held.values[0] != pytest.approx(grey.values[0], abs=1.0)
     with pytest.raises(cw.BadModel, match="no input 'tabel'"):
         cw.visualize_classes(net, [1], held={"tabel": np.zeros(5)})
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_stateful_layer_is_looked_at_and_keeps_its_state(batch):
+    picture = keras.Input(batch_shape=(batch, 8, 8, 3))
+    rows = keras.layers.Reshape((8, 16))(keras.layers.Conv2D(2, 3, padding="same", name="conv")(picture))
+    lstm = keras.layers.LSTM(4, stateful=True)
+    made = keras.Model(picture, keras.layers.Dense(3, activation="softmax")(lstm(rows)))
+    net, seen = cw.Network(made, "unit"), np.random.default_rng(0).random((8, 8, 3), np.float32)
+    probabilities = made.predict(np.repeat(seen[None], batch, 0), batch_size=batch, verbose=0)[0]
+    before = [np.array(state) for state in lstm.states]
+    first, second = net.predict(seen), net.predict(seen)
+    assert first == second and sorted(p.probability for p in first) == pytest.approx(sorted(probabilities))
+    assert cw.visualize_units(net, "conv", [0, 1], steps=1).pictures.shape == (2, 8, 8, 3)
+    assert cw.class_activation_map(net, seen, "conv", target=1)[0].map.shape == (8, 8)
+    for state, was in zip(lstm.states, before, strict=True):
+        assert np.array_equal(state, was)

@@ -16,7 +16,7 @@ from cnnwidgets.model.arguments import check_call, check_unit
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.outputs import behind, check_gradient
+from cnnwidgets.model.outputs import check_gradient, logits_of
 from cnnwidgets.model.outputs import find as find_output
 from cnnwidgets.model.recording import Recording
 from cnnwidgets.visualize.terms.fast_means import channel_means, means_of_map
@@ -186,7 +186,8 @@ class OutputTerm(Term):
 
     def activation(self, net: Network, recording: Recording, outputs: list[Any], is_fast: bool) -> Activation:
         """What the output's softmax or sigmoid gets."""
-        return Activation(behind(outputs[find_output(self.output, net.outputs)], recording)[0], recording, is_fast)
+        index = find_output(self.output, net.outputs)
+        return Activation(logits_of(net.outputs[index], outputs[index], recording)[0], recording, is_fast)
 
     def sees(self, net: Network) -> tuple[int, ...]:
         """All of them."""
