@@ -118,6 +118,7 @@ class Toy(Panel):
         self.reel = Reel()
         self.seen_clicks: list[tuple[float, float]] = []
         super().__init__(net, width=64)
+        self._assemble()
 
     def _frames(self) -> Iterator[Frame]:
         return self.reel.frames()

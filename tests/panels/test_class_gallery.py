@@ -52,10 +52,10 @@ def test_a_class_is_added_by_name_and_an_unknown_one_is_refused(gallery):
 def test_the_chosen_class_is_removed_but_never_the_last(gallery):
     gallery._guarded(gallery._remove_chosen)
     assert "No class is chosen" in gallery.status
-    gallery._take("unit", 2)
+    gallery._assign(unit=2)
     gallery._remove_chosen()
     assert gallery.classes == (1,)
-    gallery._take("unit", 1)
+    gallery._assign(unit=1)
     gallery._guarded(gallery._remove_chosen)
     assert gallery.classes == (1,)
 

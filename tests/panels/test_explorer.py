@@ -213,7 +213,7 @@ def test_where_files_are_not_to_be_opened_no_message_from_outside_can(net, opene
     path.write_bytes(png(PICTURE[:9]))
     explorer._photographs._path.value = str(path)
     explorer._networks._path.value = str(path)
-    assert explorer.picture is PICTURE and explorer._networks._job is None
+    assert explorer.picture is PICTURE and explorer._networks._request._publisher is None
     explorer.tab = "Feature maps"
     explorer.run()
     explorer.panel._guarded(explorer.panel._save_png)

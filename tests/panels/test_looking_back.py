@@ -37,7 +37,7 @@ def test_there_is_nothing_to_look_back_at_before_and_during_a_run(toy, reel, wai
     toy.reel.let(3)
     waiting(lambda: toy.reel.made == 3)
     assert toy._scrubber.layout.display == "none"
-    toy._ask_to_stop()
+    toy._stop_soon()
     toy.reel.open()
     toy._run.wait()
     assert toy._scrubber.layout.display == ""
@@ -142,7 +142,7 @@ def test_an_output_tells_the_state_that_the_run_came_to(toy, reel, cell, waiting
     waiting(lambda: toy.frames_shown)
     assert repr(toy) == "Toy('small', running)"
     if error is None:
-        toy._ask_to_stop()
+        toy._stop_soon()
     toy.reel.let(1)
     state = "stopped" if error is None else "error"
     waiting(lambda: toy.state == state)

@@ -254,7 +254,7 @@ def test_the_states_come_in_order(toy, waiting):
 
 
 def buttons(panel):
-    return {name: (button.description, button.disabled) for name, button in panel._buttons.items()}
+    return {name: (button.description, button.disabled) for name, button in panel._buttons.by_name.items()}
 
 
 def test_the_buttons_say_what_can_be_done(toy, waiting):

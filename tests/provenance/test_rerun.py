@@ -120,7 +120,7 @@ def test_several_pictures_are_given_again_as_they_were(photo, saved):
 @pytest.mark.parametrize("kind", [cw.DeepDreamPanel, cw.AdversarialPanel])
 def test_an_earlier_step_is_made_again(net, photo, saved, kind):
     panel = kind(net, photo, steps=500)
-    panel.observe(lambda change: panel._ask_to_stop(), "frames_shown")
+    panel.observe(lambda change: panel._stop_soon(), "frames_shown")
     path = saved(panel)
     settings = read_png_metadata(path)["settings"]
     assert panel.state == "stopped" and settings["until"] == panel.result.step < panel.result.steps
@@ -129,7 +129,7 @@ def test_an_earlier_step_is_made_again(net, photo, saved, kind):
 
 def test_a_heatmap_that_was_stopped_is_made_again(net, photo, saved):
     panel = cw.HeatmapPanel(net, photo, method="occlusion")
-    panel.observe(lambda change: panel._ask_to_stop(), "frames_shown")
+    panel.observe(lambda change: panel._stop_soon(), "frames_shown")
     path = saved(panel)
     assert panel.state == "stopped" and read_png_metadata(path)["settings"]["until"] >= 1
     assert cw.rerun(path, net, photo) == path.read_bytes()

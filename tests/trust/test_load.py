@@ -129,7 +129,7 @@ def test_a_page_is_heard_while_a_step_is_long(
             widget._handle_msg({"content": {"data": message}, "buffers": []})
         elif isinstance(widget, (widgets.IntSlider, widgets.FloatSlider, widgets.BoundedIntText)):
             slide(widget, [widget.max, widget.min])
-    for verb in (panel.start, panel.pause, panel.resume, panel._ask_to_stop, panel.snippet):
+    for verb in (panel.start, panel.pause, panel.resume, panel._stop_soon, panel.snippet):
         verb()
     assert step.frames_made == 0 and waited == [], "somebody waited for the device"
     step.stop()

@@ -12,15 +12,14 @@ import ipywidgets as widgets
 import numpy as np
 
 from cnnwidgets import pictures
-from cnnwidgets.errors import BadTarget, JobFailed
-from cnnwidgets.jobs import Job, worker
+from cnnwidgets.errors import BadTarget
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.outputs import find as find_output
 from cnnwidgets.model.picture_size import Size
 from cnnwidgets.model.predictions import Prediction
 from cnnwidgets.panels.adversarial import captions
 from cnnwidgets.panels.adversarial.controls import AFTER, BEFORE, NudgeControls
-from cnnwidgets.panels.adversarial.second_opinion import QUALITY, Opinion, OtherNetwork, SecondOpinion, of_jpeg
+from cnnwidgets.panels.adversarial.second_opinion import QUALITY, OtherNetwork, SecondOpinion, of_jpeg
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.class_menu import ClassMenu
 from cnnwidgets.panels.base.panel import BUSY
@@ -78,7 +77,9 @@ class AdversarialPanel(PhotographPanel):
     ) -> None:
         settings = AdversarialSettings.given(locals())
         network = as_network(net)
-        self._original = settings.check(network, picture).original  # [1, H, W, C], as the network takes it
+        original = settings.check(network, picture).original
+        super().__init__(network, picture, settings)
+        self._original = original  # [1, H, W, C], as the network takes it
         self._believed: Sequence[Prediction] = ()  # what the network says to the photograph
         self._other = OtherNetwork(network.name)
         self.controls = NudgeControls(self._set, network)
@@ -89,7 +90,7 @@ class AdversarialPanel(PhotographPanel):
             self._other.name,
             self._answered,
         )
-        super().__init__(network, picture, settings)
+        self._assemble()
 
     def _side(self) -> Sequence[widgets.Widget]:
         self._bars = markup.markup("")
@@ -100,7 +101,7 @@ class AdversarialPanel(PhotographPanel):
 
     # What runs.
 
-    def _check(self) -> None:
+    def _plan_again(self) -> None:
         # Which class is the top one is asked by the run itself, not in a callback: any class will do here.
         settings = replace(AdversarialSettings.set_on(self), target=0 if self.target is None else self.target)
         self._original = settings.check(self.net, self._held.given).original
@@ -125,8 +126,8 @@ class AdversarialPanel(PhotographPanel):
     def _is_busy_beside(self) -> bool:
         return self.opinion.is_busy
 
-    def _ask_to_stop(self) -> None:
-        super()._ask_to_stop()
+    def _stop_soon(self) -> None:
+        super()._stop_soon()
         if self.opinion.is_busy:
             self.opinion.forget()
 
@@ -218,7 +219,8 @@ class AdversarialPanel(PhotographPanel):
             BadTarget: before the first run.
             JobFailed: when the network cannot be asked.
         """
-        return self._answer(self._jpeg_question(quality))
+        self._begin_jpeg(quality)
+        return self.opinion.answer()
 
     def ask_other(self) -> list[Prediction]:
         """What the other bundled network says to the same picture; waits for it.
@@ -227,37 +229,27 @@ class AdversarialPanel(PhotographPanel):
             BadTarget: before the first run, or where there is no other network.
             JobFailed: when it cannot be asked.
         """
-        return self._answer(self._other_question())
-
-    def _answer(self, job: Job[Opinion]) -> list[Prediction]:
-        worker().run(job)
-        if self.opinion.opinion is None:
-            raise JobFailed(self.opinion.words)
-        return list(self.opinion.opinion.predictions)
+        self._begin_other()
+        return self.opinion.answer()
 
     def _save_jpeg(self) -> None:
-        job = self._jpeg_question(QUALITY)
+        frame = self._shown_frame()
         if self.may_save:
-            data = pictures.to_jpeg(self._picture(self._last), QUALITY)
+            data = pictures.to_jpeg(self._picture(frame), QUALITY)
             path = pictures.write_file(pictures.free_path(Path.cwd(), self._name(), ".jpg"), data)
             self._say(f"Saved as {path.name} in the notebook's folder.")
-        self._ask(job)
+        self._begin_jpeg(QUALITY)
 
-    def _begin_other(self) -> None:
-        self._ask(self._other_question())
-
-    def _ask(self, job: Job[Opinion]) -> None:
-        worker().submit(job)
+    def _begin_jpeg(self, quality: int) -> None:
+        frame = self._shown_frame()
+        self.opinion.begin("Predicting from the JPEG file.", lambda: of_jpeg(frame, quality))
         self._show_state()
 
-    def _jpeg_question(self, quality: int) -> Job[Opinion]:
-        frame = self._shown_frame()
-        return self.opinion.ask("Predicting from the JPEG file.", lambda: of_jpeg(frame, quality))
-
-    def _other_question(self) -> Job[Opinion]:
+    def _begin_other(self) -> None:
         frame = self._shown_frame()
         self._other.check()
-        return self.opinion.ask(f"Loading {self._other.name} and predicting.", lambda: self._other.of(frame))
+        self.opinion.begin(f"Loading {self._other.name} and predicting.", lambda: self._other.of(frame))
+        self._show_state()
 
     def _shown_frame(self) -> AdversarialFrame:
         frame: AdversarialFrame | None = self._last

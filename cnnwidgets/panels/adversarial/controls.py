@@ -64,7 +64,7 @@ class NudgeControls(Controls):
     def show(self, values: Mapping[str, Any]) -> None:
         """Let the controls say this."""
         levels = max(1, round(255 * values["epsilon"]))
-        with self._filled():
+        with self._quiet:
             self._inputs["epsilon"].max = max(self._inputs["epsilon"].max, levels)
             size = self._sizes.offer(values["size"])
         self._fill({**values, "epsilon": levels, "size": size})

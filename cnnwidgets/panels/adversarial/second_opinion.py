@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import ipywidgets as widgets
 
 from cnnwidgets import pictures
-from cnnwidgets.errors import BadTarget, quoted
-from cnnwidgets.jobs import Job
+from cnnwidgets.errors import BadTarget, JobFailed, quoted
+from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.predictions import Prediction
 from cnnwidgets.panels.adversarial import captions
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.request import Request
 from cnnwidgets.provenance.snippets import BUNDLED
 from cnnwidgets.visualize.adversarial import AdversarialFrame
 from cnnwidgets.zoo import load_network
@@ -97,7 +98,7 @@ class SecondOpinion(widgets.VBox):
         on_change: Callable[[], object],
     ) -> None:
         self._on_change = on_change
-        self._job: Job[Opinion] | None = None
+        self._request = Request(self._succeeded, self._failed)
         self.opinion: Opinion | None = None
         self.traceback = self.words = ""
         self._buttons = (
@@ -115,47 +116,50 @@ class SecondOpinion(widgets.VBox):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a prediction is being computed."""
-        return self._job is not None and not self._job.ended
+        """See the class."""
+        return self._request.is_busy
 
     def allow(self, is_allowed: bool) -> None:
         """Let the buttons be pressed, or not."""
         for button in self._buttons:
             button.disabled = not is_allowed
 
-    def ask(self, doing: str, question: Callable[[], Opinion]) -> Job[Opinion]:
-        """The unstarted job that answers a question; an earlier one is dropped.
+    def begin(self, doing: str, predict: Callable[[], Opinion]) -> None:
+        """Let the worker predict, and do not wait; an earlier request is dropped.
 
         Args:
             doing: what the line says meanwhile.
-            question: what is asked, on the worker's thread.
+            predict: called on the worker's thread.
         """
         self.forget()
-
-        def frames() -> Iterator[Opinion]:
-            yield question()
-
-        job: Job[Opinion] = Job(frames(), on_change=self._heard)
-        self._job = job
         self._tell(doing)
-        return job
+        self._request.begin(predict)
+
+    def answer(self) -> list[Prediction]:
+        """Wait for the predictions.
+
+        Raises:
+            JobFailed: when the network cannot predict.
+        """
+        self._request.wait()
+        if self.opinion is None:
+            raise JobFailed(self.words)
+        return list(self.opinion.predictions)
 
     def forget(self) -> None:
-        """Say nothing, and drop what is asked."""
-        if self._job is not None:
-            self._job.release()
-        self._job, self.opinion = None, None
+        """Show nothing, and drop what is being predicted."""
+        self._request.drop()
+        self.opinion = None
         self._tell("")
 
-    def _heard(self, job: Job[Opinion]) -> None:
-        if job is not self._job or not job.ended:
-            return
-        if job.failure is not None:
-            self.traceback = job.failure.traceback
-            self._tell(markup.complaint(job.failure), is_error=True)
-        elif job.frame is not None:
-            self.opinion = job.frame
-            self._tell(job.frame.words)
+    def _succeeded(self, opinion: Opinion) -> None:
+        self.opinion = opinion
+        self._tell(opinion.words)
+        self._on_change()
+
+    def _failed(self, failure: Failure) -> None:
+        self.traceback = failure.traceback
+        self._tell(markup.complaint(failure), is_error=True)
         self._on_change()
 
     def _tell(self, text: str, is_error: bool = False) -> None:

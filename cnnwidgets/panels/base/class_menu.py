@@ -9,6 +9,7 @@ import ipywidgets as widgets
 
 from cnnwidgets.model.predictions import Prediction
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.quiet import Quiet
 
 TOP, OWN = -1, -2  # in the list: the top class; a function that the user gave
 MOST = 200  # lines of the list; the search reaches all
@@ -27,7 +28,7 @@ class ClassMenu(widgets.VBox):
         self._top = top
         self._lines: list[tuple[str, int]] = []
         self._chosen = TOP
-        self._filling = False
+        self._quiet = Quiet()
         self._search = widgets.Text(
             placeholder="search all classes by name",
             description="Class",
@@ -76,16 +77,13 @@ class ClassMenu(widgets.VBox):
         fitting = [line for line in self._lines if line[1] >= 0 and all(word in line[0].casefold() for word in words)]
         chosen = [line for line in fitting[MOST:] if line[1] == self._chosen]
         lines = [*fixed, *fitting[:MOST], *chosen]
-        self._filling = True  # new options make the list choose its first one by itself
-        try:
+        with self._quiet:  # new options make the list choose its first one by itself
             self._list.options = lines
             self._list.value = self._chosen if self._chosen in [index for _, index in lines] else None
-        finally:
-            self._filling = False
 
     def _picked(self, change: dict[str, Any]) -> None:
         index = change["new"]
-        if self._filling or index is None or index == OWN:
+        if self._quiet or index is None or index == OWN:
             return
         self._chosen = index
         self._on_choose(None if index == TOP else index)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets as widgets
+
+from cnnwidgets.panels.base.quiet import Quiet
 
 
 class Controls(widgets.VBox):
@@ -22,7 +23,7 @@ class Controls(widgets.VBox):
     def __init__(
         self, on_set: Callable[[str, Any], object], inputs: Mapping[str, Any], in_sight: int, more: str
     ) -> None:
-        self._on_set, self._inputs, self._filling = on_set, inputs, False
+        self._on_set, self._inputs, self._quiet = on_set, inputs, Quiet()
         every = list(inputs.values())
         self._more = widgets.ToggleButton(description="More", icon="sliders", tooltip=more, layout=wide("auto"))
         self._rest = widgets.HBox(every[in_sight:], layout=widgets.Layout(flex_flow="row wrap", display="none"))
@@ -32,24 +33,15 @@ class Controls(widgets.VBox):
             widget.observe(lambda change, name=name: self._heard(name, change["new"]), "value")
         self._more.observe(self._more_pressed, "value")
 
-    @contextlib.contextmanager
-    def _filled(self) -> Iterator[None]:
-        """What changes meanwhile was not moved by the reader."""
-        self._filling = True
-        try:
-            yield
-        finally:
-            self._filling = False
-
     def _fill(self, values: Mapping[str, Any]) -> None:
         """Show these values, where there is a control for them."""
-        with self._filled():
+        with self._quiet:
             for name, value in values.items():
                 if name in self._inputs and self._inputs[name].value != value:
                     self._inputs[name].value = value
 
     def _heard(self, name: str, value: Any) -> None:
-        if not self._filling:
+        if not self._quiet:
             self._moved(name, value)
 
     def _moved(self, name: str, value: Any) -> None:

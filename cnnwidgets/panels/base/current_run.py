@@ -3,19 +3,49 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from cnnwidgets.jobs import Job, Publisher
+from cnnwidgets.jobs import Job, Publisher, worker
+from cnnwidgets.panels.base.screen import WINDOW
+
+
+def _nothing(_job: Job[Any]) -> None:
+    """Where nobody listens."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """What is called in the course of a run.
+
+    All but `paint` are called with the run's lock held, and only while the run is the current one.
+
+    Attributes:
+        begun: on the thread that begins it, before the first step.
+        running: on the worker's thread, when it computes, at first or after a pause.
+        paint: on the publisher's thread: a frame as a picture [H, W, C].
+        show: on the publisher's thread, with the frame, its picture and its number.
+        paused: on the publisher's thread, once nothing is computed any more.
+        finished: on the publisher's thread, after the last frame.
+    """
+
+    begun: Callable[[], object]
+    paint: Callable[[Any], Any]
+    show: Callable[[Any, Any, int], object]
+    finished: Callable[[Job[Any]], object]
+    running: Callable[[Job[Any]], object] = _nothing
+    paused: Callable[[Job[Any]], object] = _nothing
 
 
 class CurrentRun:
-    """A job and its publisher; what another run replaces is stopped, and shows nothing more.
+    """A job and its publisher; a run that is replaced by another one is stopped, and shows nothing more.
 
     Attributes:
         job: the run, or `None` before the first.
-        is_visible: whether its panel can be seen; a run that can goes first.
-        is_watched: whether a page has ever told that it got a frame.
-        lock: to be held by whoever looks whether a job is still the current one, and acts on it.
+        is_visible: whether its panel can be seen; visible runs go first.
+        is_watched: whether a page has ever acknowledged a frame.
+        lock: to be held while acting on the current job.
     """
 
     def __init__(self) -> None:
@@ -27,7 +57,7 @@ class CurrentRun:
 
     @property
     def is_busy(self) -> bool:
-        """Whether it computes, waits for its turn, or is held."""
+        """Whether it computes, waits for its turn, or is paused."""
         return self.job is not None and not self.job.ended
 
     @property
@@ -42,15 +72,34 @@ class CurrentRun:
             if self.job is not None:
                 self.job.visible = is_visible
 
-    def replace(self, publisher: Publisher[Any] | None) -> None:
-        """Let the job of a publisher that has been started be the current one, or none."""
+    def begin(self, frames: Iterator[Any], listener: Listener) -> None:
+        """Hand frames down to the worker; an earlier run is stopped and no longer heard."""
+
+        def running(job: Job[Any]) -> None:
+            self._tell(job, listener.running, "running")
+
+        def paused(job: Job[Any]) -> None:
+            self._tell(job, listener.paused, "paused")
+
+        def show(frame: Any, number: int) -> None:
+            picture = listener.paint(frame)  # without the lock: it takes a while
+            self._tell(job, lambda _: listener.show(frame, picture, number))
+
+        def finished(job: Job[Any]) -> None:
+            self._tell(job, listener.finished)
+
+        job: Job[Any] = Job(frames, on_change=running)
+        publisher = Publisher(job, show, finished=finished, paused=paused, window=WINDOW)
+        publisher.start()
+        self._replace(publisher)
         with self.lock:
-            old, self._publisher = self._publisher, publisher
-            self.job = publisher.job if publisher is not None else None
-            self.is_visible = self._is_visible
-        if old is not None:  # without the lock: it may be showing a frame, and so wait for the lock itself
-            old.mute()
-            old.job.release()
+            if job is self.job:  # else another thread has begun another run
+                listener.begun()
+                worker().submit(job)
+
+    def drop(self) -> None:
+        """Stop it, and show nothing more of it."""
+        self._replace(None)
 
     def pause(self) -> None:
         """Make no further steps until `resume`."""
@@ -58,17 +107,17 @@ class CurrentRun:
             self.job.pause()
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """Continue after `pause`."""
         if self.job is not None:
             self.job.resume()
 
     def stop(self) -> None:
-        """End it after the step under way, and do not wait for that."""
+        """End it after the current step, and do not wait for that."""
         if self.job is not None:
             self.job.stop()
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait until it has ended and the last word on it is said; not on the threads that say it."""
+        """Wait until it has ended and `finished` was called; not on the threads that would have to call it."""
         publisher = self._publisher
         if publisher is not None and not threading.current_thread().name.startswith("cnnwidgets-"):
             publisher.join(timeout)
@@ -78,3 +127,18 @@ class CurrentRun:
         publisher, self.is_watched = self._publisher, True
         if publisher is not None:
             publisher.acknowledge(number)
+
+    def _tell(self, job: Job[Any], call: Callable[[Job[Any]], object], state: str | None = None) -> None:
+        """Call it with the lock held, if the job is still the current one, and in this state where one is given."""
+        with self.lock:
+            if job is self.job and state in (None, job.state):
+                call(job)
+
+    def _replace(self, publisher: Publisher[Any] | None) -> None:
+        with self.lock:
+            old, self._publisher = self._publisher, publisher
+            self.job = publisher.job if publisher is not None else None
+            self.is_visible = self._is_visible
+        if old is not None:  # without the lock: it may be showing a frame, and so wait for the lock itself
+            old.mute()
+            old.job.release()

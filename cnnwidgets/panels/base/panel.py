@@ -1,7 +1,8 @@
-"""What all panels share: one row of controls, a screen, progress, a status line, and one run at a time.
+"""What all panels share: a row of buttons, a screen, progress, a status line, and one run at a time.
 
 The journey of a click: `start` hands an unstarted iterator DOWN to the worker; the worker keeps its newest frame; the
-publisher hands that UP to `_show`, which paints it on the screen. Nothing else crosses between the threads.
+publisher hands that UP to `_show`, which puts it on the screen. Nothing else crosses between the threads, and each
+part of the class below says on which of them it runs.
 """
 
 from __future__ import annotations
@@ -10,33 +11,43 @@ import base64
 import contextlib
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
+import numpy as np
 import traitlets
 
 from cnnwidgets import pictures
 from cnnwidgets.durations import spoken
-from cnnwidgets.errors import JobFailed
-from cnnwidgets.jobs import Job, Publisher, worker
+from cnnwidgets.errors import BadTarget, JobFailed, quoted
+from cnnwidgets.jobs import Job, worker
 from cnnwidgets.jobs.failure import Failure
-from cnnwidgets.model.network import as_network
-from cnnwidgets.panels.base import lifecycle, markup
+from cnnwidgets.model.device import device_kind
+from cnnwidgets.model.network import Network, as_network
+from cnnwidgets.panels.base import lifecycle, markup, run_buttons
 from cnnwidgets.panels.base.cell_output import Bundle, CellOutput
-from cnnwidgets.panels.base.current_run import CurrentRun
-from cnnwidgets.panels.base.export import Takeaway
-from cnnwidgets.panels.base.history import Record
-from cnnwidgets.panels.base.screen import WINDOW, Screen
+from cnnwidgets.panels.base.current_run import CurrentRun, Listener
+from cnnwidgets.panels.base.history import Record, Snapshot
+from cnnwidgets.panels.base.quiet import Quiet
+from cnnwidgets.panels.base.run_buttons import RunButtons
+from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.base.scrubber import Scrubber
+from cnnwidgets.panels.protocols import Frame
+from cnnwidgets.paths import checked_path
+from cnnwidgets.provenance import snippets
+from cnnwidgets.provenance.positions import with_positions
+from cnnwidgets.provenance.recipe import Recipe, installed_versions
 
 SIDE = {"flex": "1 1 280px", "min_width": "0", "max_width": "320px"}  # of what stands beside the picture
 TEXT_INTERVAL = 0.2  # seconds between two updates of progress, curve and captions
+GIF_FPS = 8
 BUSY = ("running", "paused")
 
 
-class Panel(Takeaway, widgets.VBox):
-    """Controls and pictures of one verb. A subclass says what runs, what is painted and what it means.
+class Panel(widgets.VBox):
+    """Buttons and pictures of one verb. The constructor only stores: a leaf class ends its own with `_assemble()`.
 
     Attributes:
         state: "idle" "running" "paused" "stopped" "done" or "error".
@@ -44,6 +55,8 @@ class Panel(Takeaway, widgets.VBox):
         status: one line of text.
         frames_shown: how many frames were written to the picture, seen or not.
         result: what the verb returns, as far as it has come; `None` before the first frame.
+        traceback: of the last error.
+        may_save: whether the buttons may write files where Python runs.
         shown_in: the cell output that keeps its last picture; that of an Explorer, where it is a part of one.
     """
 
@@ -52,101 +65,165 @@ class Panel(Takeaway, widgets.VBox):
     status = traitlets.Unicode("")
     frames_shown = traitlets.Int(0)
     result = traitlets.Any(None, allow_none=True)
+    may_save = True
 
     _curve_name = "objective"
 
-    def __init__(self, net: Any, width: int = 512) -> None:
+    def __init__(self, net: Network | Any, width: int = 512) -> None:
         self.net = as_network(net)
         self.traceback = ""
+        self._quiet = Quiet()  # while traits and controls are set by the panel itself
         self._run = CurrentRun()
         self._record = Record()
         self._last: Any = None  # the frame that is shown
-        self._is_stop_pressed = False  # so that Stop has the focus
+        self._setting_names: Sequence[str] = ()  # traits that change the plan of a run
+        self._is_asked_for = True  # whether somebody asked for this very run
         self._texted = 0.0  # when the words beside the picture were brought up to date
-        self._buttons = {
-            "start": self._button("Start", "play", self.start, "Start the run, or start it again", "primary"),
-            "pause": self._button("Pause", "pause", self._pause_or_resume, "Pause the run; press again to resume"),
-            "stop": self._button("Stop", "stop", self._press_stop, "Stop the run and keep the last picture"),
-            "save": self._button("Save", "download", self._save_png, "Save the picture as PNG with its recipe"),
-            "gif": self._button("Save GIF", "film", self._save_gif, "Save the run as an animation"),
-            "code": self._button("Copy code", "code", self._toggle_code, "Show Python code for the same picture"),
-        }
+        actions = {"start": self.start, "pause": self._pause_or_resume, "stop": self._stop_soon}
+        actions |= {"save": self._save_png, "gif": self._save_gif, "code": self._toggle_code}
+        self._buttons = RunButtons({name: functools.partial(self._guarded, act) for name, act in actions.items()})
         self.screen = Screen(width, self._run.acknowledge, self._clicked)
         self._scrubber = Scrubber(lambda index: self._guarded(self._look_back, index))
         self._progress_line = markup.markup("", width="100%")
         self._line = markup.markup(markup.status(""), width="100%")
         self._graph = markup.markup("")
         self._code = markup.markup("", display="none", width="100%")
-        self._controls = widgets.HBox(list(self._buttons.values()), layout=widgets.Layout(flex_flow="row wrap"))
         super().__init__(layout=widgets.Layout(width="100%", max_width="850px"))
         self.add_class("cnnw")
-        self._style = markup.markup(markup.STYLE, display="none")
-        words = [self._progress_line, self._scrubber, self._line, self._code]
-        self.children = [self._style, self._controls, *self._body(), *words]
         self._output = self.shown_in = CellOutput(self)
-        self._show_state()
+
+    def _assemble(self) -> None:
+        """Put the parts together, empty, once the leaf class has set its own."""
+        style = markup.markup(markup.STYLE, display="none")
+        words = [self._progress_line, self._scrubber, self._line, self._code]
+        self.children = [style, self._buttons, *self._body(), *words]
+        self.observe(self._setting_changed, self._setting_names)
+        self._fill_controls()
         self._rest()
         lifecycle.replace_in_cell(self)
 
-    def __repr__(self) -> str:
-        job = self._run.job  # its end is kept in the cell's output before it is told
-        return f"{type(self).__name__}({self.net.name!r}, {self.state if job is None or not job.ended else job.state})"
+    # What a subclass provides.
 
-    @property
-    def is_visible(self) -> bool:
-        """Whether it can be seen; what can goes first."""
-        return self._run.is_visible
+    def _frames(self) -> Iterator[Frame]:
+        """The unstarted run; raises what its verb would raise."""
+        raise NotImplementedError
 
-    @is_visible.setter
-    def is_visible(self, is_visible: bool) -> None:
-        self._run.is_visible = is_visible
+    def _settings(self) -> tuple[str, dict[str, Any]]:
+        """The verb and its settings, for the recipe."""
+        raise NotImplementedError
 
-    def _repr_mimebundle_(self, **options: Any) -> Bundle:
-        """The widget, and the picture that is shown, for where no kernel is."""
-        bundle: Bundle = super()._repr_mimebundle_(**options)
-        if self._last is not None:
-            still = pictures.to_still(self._picture(self._last))
-            bundle["image/png"] = base64.b64encode(still).decode()
-        return bundle
+    def _paint(self, frame: Any) -> np.ndarray:
+        """The picture of a frame, [H, W, C], as it is shown."""
+        raise NotImplementedError
 
-    def _ipython_display_(self) -> None:
-        self._output.display()
+    def _picture(self, frame: Any) -> np.ndarray:
+        """The picture of a frame, [H, W, C], as it is saved."""
+        return self._paint(frame)
 
-    # The run.
+    def _pixels(self, frame: Any) -> np.ndarray:
+        """What is kept of a frame to look back at, uint8."""
+        return pictures.to_uint8(self._picture(frame))
+
+    def _paint_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """The picture [H, W, C] of kept pixels, as it is shown."""
+        return pixels
+
+    def _picture_of_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """The picture [H, W, C] of kept pixels, as it is saved."""
+        return pixels
+
+    def _result(self, frame: Any) -> Any:
+        """What the verb returns."""
+        return frame
+
+    def _is_step(self, frame: Any) -> bool:
+        """Whether a frame is a point of the curve."""
+        return True
+
+    def _phase(self, frame: Any) -> str:
+        """The name of a phase that is not counted in steps of the curve; "" during the steps."""
+        return ""
+
+    def _body(self) -> Sequence[widgets.Widget]:
+        """The widgets between the buttons and the progress line."""
+        return [self.screen]
+
+    def _check(self, name: str) -> None:
+        """Plan a run with a setting that has changed; raises what the verb would raise."""
+
+    def _apply(self, name: str) -> None:
+        """Act on a setting that has changed: begin again, or show it."""
+
+    def _fill_controls(self) -> None:
+        """Let the controls show what is set."""
+
+    def _describe(self, frame: Any) -> None:
+        """Update captions beside the picture."""
+
+    def _describe_moment(self, moment: Snapshot) -> None:
+        """Update captions beside the picture of an earlier step."""
+
+    def _invitation(self) -> str:
+        """What Start will do, for the empty panel."""
+        return "Press Start."
+
+    def _doing(self, frame: Any) -> str:
+        """What one sees while it runs."""
+        return "Optimizing: each step changes the picture so that the network responds more."
+
+    def _conclusion(self) -> str:
+        """What a finished panel shows, and what to try next."""
+        return "Done."
+
+    def _note(self) -> str:
+        """A remark about the photograph, before every other sentence."""
+        return ""
+
+    def _name(self) -> str:
+        """The name of a saved file, without suffix."""
+        return type(self).__name__
+
+    def _ended(self, frame: Any) -> None:
+        """Act on the last frame of a run that is done."""
+
+    def _clicked(self, x: float, y: float) -> None:
+        """Act on a click on the picture, each 0..1."""
+
+    def _is_busy_beside(self) -> bool:
+        """Whether something else is computed that Stop ends too."""
+        return False
+
+    # The run, from any thread of the user's.
 
     def start(self) -> None:
         """Begin a run; one that is under way is stopped first. Returns at once with `state == "running"`.
 
         Raises:
-            BadTarget: for settings that cannot be.
+            BadTarget: for settings that are not possible.
         """
         self._is_asked_for = True
         self._begin()
 
     def _begin_again(self) -> None:
-        """Begin a run because of something that was changed, and that may go on being changed."""
+        """Begin a run because a setting has changed, which may happen often."""
         self._is_asked_for = False
         self._begin()
 
     def _begin(self) -> None:
-        self._is_stop_pressed = False
+        self._buttons.forget_focus()
         record = Record()
-        job = Job(self._recorded(self._frames(), record), on_change=self._job_changed)
-        show = functools.partial(self._show, job)
-        publisher = Publisher(job, show, finished=self._finished, paused=self._paused, window=WINDOW)
-        publisher.start()
-        self._run.replace(publisher)
-        with self._run.lock:
-            if job is not self._run.job:  # another thread has begun another run
-                return
-            self._record = record
-            self.frames_shown, self.progress, self.traceback = 0, 0.0, ""
-            self._texted = float("-inf")
-            self._scrubber.offer(())
-            self._tell_progress("")
-            self._say("Preparing: compiling the first step for this layer.")
-            worker().submit(job)
-            self.state = "running"
+        begun = functools.partial(self._begun, record)
+        listener = Listener(begun, self._paint, self._show, self._finished, self._running, self._paused)
+        self._run.begin(self._recorded(self._frames(), record), listener)
+
+    def _begun(self, record: Record) -> None:
+        self._record = record
+        self.frames_shown, self.progress, self.traceback = 0, 0.0, ""
+        self._texted = float("-inf")
+        self._scrubber.offer(())
+        self._tell_progress("")
+        self._say("Preparing: compiling the first step for this layer.")
+        self.state = "running"
 
     def run(self) -> Any:
         """Run to the end in this thread, with or without a browser, and return the result.
@@ -170,71 +247,56 @@ class Panel(Takeaway, widgets.VBox):
         return self.result
 
     def pause(self) -> None:
-        """Hold the run after the step under way; "paused" once nothing is computed any more."""
+        """Hold the run after the current step; "paused" once nothing is computed any more."""
         self._run.pause()
 
     def resume(self) -> None:
-        """Go on after a pause, with the very next step."""
+        """Continue after a pause, with the next step."""
         self._run.resume()
 
     def stop(self, timeout: float = 5.0) -> None:
-        """End the run after the step under way and keep its last picture; harmless where nothing runs."""
-        self._ask_to_stop()
+        """End the run after the current step and keep its last picture; harmless where nothing runs."""
+        self._stop_soon()
         self._run.wait(timeout)
 
-    def _press_stop(self) -> None:
-        self._is_stop_pressed = not self._buttons["stop"].disabled
-        self._ask_to_stop()
-
-    def _ask_to_stop(self) -> None:
-        """The Stop button: it only says so, since a callback must not wait."""
+    def _stop_soon(self) -> None:
+        """As `stop`, without waiting: a callback must not wait."""
         self._run.stop()
 
-    def _recorded(self, frames: Iterator[Any], record: Record) -> Iterator[Any]:
-        """Pass frames on and note each step: runs on the worker's thread."""
+    # On the worker's thread.
+
+    def _recorded(self, frames: Iterator[Frame], record: Record) -> Iterator[Frame]:
+        """Pass frames on and record each step."""
         for frame in frames:
             if self._is_step(frame):
                 record.add(frame, self._pixels)
             yield frame
 
-    # What the run says: on the threads of worker and publisher. A run that was replaced is not heard any more.
+    def _running(self, _job: Job[Any]) -> None:
+        self._record.watch.go()
+        self.state = "running"
 
-    def _job_changed(self, job: Job[Any]) -> None:
-        with self._run.lock:
-            if job is self._run.job and job.state == "running":
-                self._record.watch.go()
-                self.state = "running"
+    # On the publisher's thread, with the run's lock held.
 
-    def _paused(self, job: Job[Any]) -> None:
-        with self._run.lock:
-            if job is self._run.job and job.state == "paused":
-                self._record.watch.hold()
-                self._say(f"Paused at {_where(job)}. Resume continues from the next step.")
-                self.state = "paused"
-
-    def _show(self, job: Job[Any], frame: Any, number: int) -> None:
+    def _show(self, frame: Frame, picture: np.ndarray, number: int) -> None:
         """Put a frame on the page."""
-        picture = self._paint(frame)
-        with self._run.lock:
-            if job is not self._run.job:
-                return
-            self.screen.show(picture, number)
-            self._last = frame
-            self.frames_shown += 1
-            self.progress = max(self.progress, frame.step / frame.steps)  # a run may turn out longer than it began
-            self.result = self._result(frame)
-            now = time.monotonic()
-            if now - self._texted >= TEXT_INTERVAL:
-                self._texted = now
-                self._tell(frame)
+        self.screen.show(picture, number)
+        self._last = frame
+        self.frames_shown += 1
+        self.progress = max(self.progress, frame.step / frame.steps)  # a run may turn out longer than it began
+        self.result = self._result(frame)
+        now = time.monotonic()
+        if now - self._texted >= TEXT_INTERVAL:
+            self._texted = now
+            self._tell(frame)
 
-    def _tell(self, frame: Any) -> None:
+    def _tell(self, frame: Frame) -> None:
         """Bring the words beside the picture up to date."""
         phase, left = self._phase(frame), self._record.seconds_left
         if phase:
             most = self._record.phase_left(phase, frame.step, frame.steps)
             at_most = "" if most is None else f" · at most {spoken(most, tenths=True)} left"
-            self._tell_progress(f"{phase} · {spoken(self._record.watch.seconds, tenths=True)} so far{at_most}")
+            self._tell_progress(f"{phase} · {self._spent()} so far{at_most}")
         else:
             time_left = "" if left is None else f" · {spoken(left, tenths=True)} left"
             self._tell_progress(f"step {frame.step} of {frame.steps}{time_left}")
@@ -243,20 +305,24 @@ class Panel(Takeaway, widgets.VBox):
         if self.state == "running":
             self._say(self._doing(frame))
 
+    def _paused(self, job: Job[Any]) -> None:
+        self._record.watch.hold()
+        self._say(f"Paused at {_where(job)}. Resume continues from the next step.")
+        self.state = "paused"
+
     def _finished(self, job: Job[Any]) -> None:
         """The last word on a run."""
-        with self._run.lock:
-            if job is not self._run.job:
-                return
-            try:
-                self._conclude(job)
-            except Exception as error:  # nobody else would see it
-                job.fail(error)
-                self._give_up(Failure.of(error))
+        try:
+            self._conclude(job)
+        except Exception as error:  # nobody else would see it
+            job.fail(error)
+            failure = Failure.of(error)  # perhaps it cannot even be shown: each part is tried
+            for part in (lambda: self._complain(failure), lambda: self.set_trait("state", "error"), self._show_state):
+                with contextlib.suppress(Exception):
+                    part()
 
     def _conclude(self, job: Job[Any]) -> None:
         self._record.watch.hold()
-        spent = spoken(self._record.watch.seconds, tenths=True)
         frame = job.frame
         if frame is not None:
             self._keep(frame)
@@ -265,25 +331,19 @@ class Panel(Takeaway, widgets.VBox):
             self._keep_in_output()
         if job.state == "done":
             self.progress = 1.0
-            self._tell_progress(f"done in {spent}")
+            self._tell_progress(f"done in {self._spent()}")
             self._ended(frame)
             self._say(self._noted(self._conclusion()))
-        elif job.state == "stopped":
-            self._tell_progress(f"{_where(job)} · stopped after {spent}")
+        elif job.failure is None:
+            self._tell_progress(f"{_where(job)} · stopped after {self._spent()}")
             self._say(f"Stopped at {_where(job)}. The last picture is kept; Start begins again.")
-        elif job.failure is not None:
-            self._tell_progress(f"{_where(job)} · ended after {spent}")
+        else:
+            self._tell_progress(f"{_where(job)} · ended after {self._spent()}")
             self._complain(job.failure)
         self.state = job.state
 
-    def _give_up(self, failure: Failure) -> None:
-        """Say that the run is over, where even that may reach no page: each part is tried, whatever the others did."""
-        for part in (lambda: self._complain(failure), lambda: self.set_trait("state", "error"), self._show_state):
-            with contextlib.suppress(Exception):
-                part()
-
     def _keep_in_output(self) -> None:
-        """Let a notebook that is saved now hold what is shown."""
+        """Let a notebook that is saved now hold the picture."""
         if not self._run.is_watched:
             self.shown_in.refresh()
         elif self._is_asked_for:
@@ -291,95 +351,12 @@ class Panel(Takeaway, widgets.VBox):
         else:
             self.shown_in.refresh_later()
 
-    def _offer_to_look_back(self, frame: Any) -> None:
+    def _offer_to_look_back(self, frame: Frame) -> None:
         words = [f"step {moment.step} of {self._record.steps}" for moment in self._record.snapshots]
         is_shown_already = bool(words) and self._record.snapshots[-1].step == frame.step
         self._scrubber.offer([*words[: -1 if is_shown_already else None], "the end"])
 
-    def _look_back(self, index: int) -> None:
-        """Show an earlier moment of the run that has ended, or its end."""
-        with self._run.lock:
-            moments = self._record.snapshots
-            if self._last is None or self.state in BUSY:
-                return
-            if index >= len(moments) or moments[index].step == self._last.step:
-                self._keep(self._last)
-                return
-            self.screen.show(self._paint_pixels(moments[index].pixels), 0)
-            self._describe_moment(moments[index])
-
-    def _keep(self, frame: Any) -> None:
-        """Show a frame for good."""
-        self.screen.show(self._paint(frame))
-        self._last = frame
-        self.result = self._result(frame)
-        self._describe(frame)
-
-    def _ended(self, frame: Any) -> None:
-        """Hear that a run has come to its end with this frame."""
-
-    # The controls.
-
-    def _button(self, label: str, icon: str, action: Any, hint: str, style: str = "") -> widgets.Button:
-        button = widgets.Button(
-            description=label, icon=icon, tooltip=hint, button_style=style, layout=widgets.Layout(width="auto")
-        )
-        button.on_click(lambda _: self._guarded(action))
-        return button
-
-    def _guarded(self, action: Any, *arguments: Any) -> None:
-        """Run what a control asks for; what goes wrong is said in the status line, never in a hidden console."""
-        try:
-            action(*arguments)
-        except Exception as error:  # a callback's traceback would be seen by nobody
-            self._complain(Failure.of(error))
-
-    def _complain(self, failure: Failure) -> None:
-        self.traceback = failure.traceback
-        self._say(markup.complaint(failure), is_error=True)
-
-    def _pause_or_resume(self) -> None:
-        if self.state == "paused":
-            self.resume()
-        else:
-            self.pause()
-
-    @traitlets.observe("state")
-    def _state_changed(self, _change: object) -> None:
-        self._show_state()
-
-    def _show_state(self) -> None:
-        busy = self.state in BUSY
-        pause = self._buttons["pause"]
-        pause.disabled = not busy
-        pause.description = "Resume" if self.state == "paused" else "Pause"
-        pause.icon = "play" if self.state == "paused" else "pause"
-        self._show_stop(busy or self._is_busy_beside())
-        for name in ("save", "gif"):
-            self._buttons[name].disabled = busy or self._last is None or not self.may_save
-        if self._code.layout.display != "none":
-            self._write_code()
-
-    def _show_stop(self, is_enabled: bool) -> None:
-        """Enable or disable Stop; a browser takes the focus from a button that is disabled, so Start gets it first."""
-        if not is_enabled and self._is_stop_pressed:
-            self._is_stop_pressed = False
-            self._buttons["start"].focus()
-        self._buttons["stop"].disabled = not is_enabled
-
-    def _say(self, text: str, is_error: bool = False) -> None:
-        self.status = markup.one_line(text)
-        self._line.value = markup.status(self.status, is_error)
-
-    def _noted(self, text: str) -> str:
-        """A line for the status, after what has to be said of the photograph."""
-        return f"{self._note()} {text}".strip()
-
-    def _tell_progress(self, text: str) -> None:
-        self._progress_line.value = markup.progress(self.progress, text)
-
-    def _draw_curve(self) -> None:
-        self._graph.value = markup.curve(self._record.objective, self._record.steps, self._curve_name)
+    # The page, from any thread.
 
     def _rest(self) -> None:
         """Show the empty panel: what Start will do."""
@@ -393,11 +370,186 @@ class Panel(Takeaway, widgets.VBox):
         self._say(self._noted(""))
         self._show_state()
 
+    def _keep(self, frame: Any) -> None:
+        """Show a frame for good."""
+        self.screen.show(self._paint(frame))
+        self._last = frame
+        self.result = self._result(frame)
+        self._describe(frame)
+
+    @traitlets.observe("state")
+    def _state_changed(self, _change: object) -> None:
+        self._show_state()
+
+    def _show_state(self) -> None:
+        busy = self.state in BUSY
+        can_save = not busy and self._last is not None and self.may_save
+        self._buttons.show(busy, self.state == "paused", busy or self._is_busy_beside(), can_save)
+        if self._code.layout.display != "none":
+            self._write_code()
+
+    def _say(self, text: str, is_error: bool = False) -> None:
+        self.status = markup.one_line(text)
+        self._line.value = markup.status(self.status, is_error)
+
+    def _complain(self, failure: Failure) -> None:
+        self.traceback = failure.traceback
+        self._say(markup.complaint(failure), is_error=True)
+
+    def _noted(self, text: str) -> str:
+        """A sentence for the status line, after the remark about the photograph."""
+        return f"{self._note()} {text}".strip()
+
+    def _tell_progress(self, text: str) -> None:
+        self._progress_line.value = markup.progress(self.progress, text)
+
+    def _spent(self) -> str:
+        return spoken(self._record.watch.seconds, tenths=True)
+
+    def _draw_curve(self) -> None:
+        self._graph.value = markup.curve(self._record.objective, self._record.steps, self._curve_name)
+
+    # The controls, on the notebook's thread.
+
+    def _guarded(self, action: Callable[..., object], *arguments: Any) -> None:
+        """Run what a control asks for; an error is shown in the status line, not in a hidden console."""
+        try:
+            action(*arguments)
+        except Exception as error:  # nobody would see a callback's traceback
+            self._complain(Failure.of(error))
+
+    def _button(self, label: str, icon: str, action: Callable[[], object], hint: str) -> widgets.Button:
+        return run_buttons.button(label, icon, hint, lambda: self._guarded(action))
+
+    def _set(self, name: str, value: Any) -> None:
+        """Take a control's value as a setting."""
+        if self._quiet:
+            return
+        try:
+            self._guarded(setattr, self, name, value)
+        finally:
+            self._fill_controls()  # the old value again, where the new one is refused
+
+    def _assign(self, **values: Any) -> None:
+        """Set traits together, and do not act on them."""
+        with self._quiet:
+            for name, value in values.items():
+                setattr(self, name, value)
+
+    def _setting_changed(self, change: dict[str, Any]) -> None:
+        """Bring plan, run and controls in line with a trait; one that is refused gets its old value back."""
+        if self._quiet:
+            return
+        name = change["name"]
+        try:
+            self._check(name)
+        except Exception:
+            self._assign(**{name: change["old"]})
+            raise
+        self._apply(name)
+        self._fill_controls()
+
+    def _pause_or_resume(self) -> None:
+        if self.state == "paused":
+            self.resume()
+        else:
+            self.pause()
+
+    def _look_back(self, index: int) -> None:
+        """Show an earlier moment of the run that has ended, or its end."""
+        with self._run.lock:
+            moments = self._record.snapshots
+            if self._last is None or self.state in BUSY:
+                return
+            if index >= len(moments) or moments[index].step == self._last.step:
+                self._keep(self._last)
+                return
+            self.screen.show(self._paint_pixels(moments[index].pixels), 0)
+            self._describe_moment(moments[index])
+
+    # Files and code, on the user's thread.
+
+    def recipe_of(self) -> Recipe:
+        """The recipe of the picture that is shown: everything that changes a pixel."""
+        verb, settings = self._settings()
+        located, fingerprint = with_positions(settings, self.net), self.net.fingerprint()
+        return Recipe(verb, self.net.name, fingerprint, located, installed_versions(), device_kind())
+
+    def snippet(self) -> str:
+        """The Python that makes the same picture without a widget."""
+        verb, settings = self._settings()
+        return snippets.write(verb, self.net.name, settings)
+
+    def save(self, path: str | Path) -> Path:
+        """Save the picture as PNG, its recipe inside, or the run as GIF; nothing is ever half written.
+
+        Raises:
+            BadTarget: for another suffix, or when there is nothing to save yet.
+        """
+        target, frame = checked_path("path", path), self._last
+        if target.suffix.lower() not in (".png", ".gif"):
+            raise BadTarget(f"path must end in .png or .gif, got {quoted(target.name)}.")
+        if frame is None:
+            raise BadTarget("There is no picture to save yet. Press Start, or call run(), first.")
+        picture = self._picture(frame)
+        if target.suffix.lower() == ".png":
+            return pictures.write_file(target, pictures.to_png(picture, self.recipe_of().to_dict()))
+        earlier = [self._picture_of_pixels(moment.pixels) for moment in self._record.snapshots]
+        return pictures.write_file(target, pictures.to_gif([*earlier, pictures.to_uint8(picture)], GIF_FPS))
+
+    def _save_png(self) -> None:
+        self._save_here(".png")
+
+    def _save_gif(self) -> None:
+        self._save_here(".gif")
+
+    def _save_here(self, suffix: str) -> None:
+        if not self.may_save:
+            raise BadTarget("Files are not saved from this page. Right-click the picture to save it.")
+        path = self.save(pictures.free_path(Path.cwd(), self._name(), suffix))
+        self._say(f"Saved as {path.name} in the notebook's folder.")
+
+    def _toggle_code(self) -> None:
+        hidden = self._code.layout.display == "none"
+        if hidden:
+            self._write_code()
+        self._code.layout.display = "" if hidden else "none"
+
+    def _write_code(self) -> None:
+        hint = markup.status("Click the code to select it, then copy it.")
+        self._code.value = hint + markup.code(self.snippet())
+
+    # The widget itself.
+
+    def __repr__(self) -> str:
+        job = self._run.job  # its end is kept in the cell's output before it is told
+        return f"{type(self).__name__}({self.net.name!r}, {self.state if job is None or not job.ended else job.state})"
+
+    @property
+    def is_visible(self) -> bool:
+        """Whether it can be seen; visible panels go first."""
+        return self._run.is_visible
+
+    @is_visible.setter
+    def is_visible(self, is_visible: bool) -> None:
+        self._run.is_visible = is_visible
+
+    def _repr_mimebundle_(self, **options: Any) -> Bundle:
+        """The widget, and the picture that is shown, for where no kernel is."""
+        bundle: Bundle = super()._repr_mimebundle_(**options)
+        if self._last is not None:
+            still = pictures.to_still(self._picture(self._last))
+            bundle["image/png"] = base64.b64encode(still).decode()
+        return bundle
+
+    def _ipython_display_(self) -> None:
+        self._output.display()
+
     def close(self) -> None:
         """Stop, and free every widget of the panel."""
         if self.comm is None:  # closed already, or refused by its constructor
             return
-        self._run.replace(None)
+        self._run.drop()
         if self.state in BUSY:
             self.state = "stopped"
         self._output.forget()

@@ -22,8 +22,7 @@ LONGEST_SHOWN = 1024  # pixels: twice what the page has room for
 class PhotographPanel(Panel):
     """A panel of a verb that takes a picture and gives pictures.
 
-    A subclass makes `controls`, and says `_photograph _check _apply _fill_controls _side _asked` beside what every
-    panel says.
+    Besides the methods of every panel, a subclass provides `controls` and `_plan_again _asked _photograph _side`.
 
     Attributes:
         picture: as given.
@@ -34,16 +33,13 @@ class PhotographPanel(Panel):
     controls: widgets.VBox
 
     def __init__(self, net: Network, picture: object, settings: Settings) -> None:
-        self._held = HeldPicture(net, picture, getattr(settings, "size", None))
-        self._made: dict[str, Any] = {}  # the settings of the run that is shown
-        self._is_taking_back = False
+        held = HeldPicture(net, picture, getattr(settings, "size", None))
         super().__init__(net)
+        self._held = held
+        self._made: dict[str, Any] = {}  # the settings of the run that is shown
         traits = {"picture": picture, **settings.recorded()}
-        for name, value in traits.items():
-            setattr(self, name, value)
-        self.observe(self._setting_changed, list(traits))
-        self._fill_controls()
-        self._rest()
+        self._setting_names = list(traits)
+        self._assign(**traits)
 
     def _body(self) -> Sequence[widgets.Widget]:
         self._caption = markup.markup("")
@@ -68,16 +64,8 @@ class PhotographPanel(Panel):
         """What stands beside the picture."""
         return []
 
-    def _check(self) -> None:
+    def _plan_again(self) -> None:
         """Raise what the verb would raise for the settings as they are."""
-        raise NotImplementedError
-
-    def _apply(self, name: str) -> None:
-        """Use a setting that has changed."""
-        raise NotImplementedError
-
-    def _fill_controls(self) -> None:
-        """Let the controls say what is set."""
         raise NotImplementedError
 
     def _asked(self) -> dict[str, Any]:
@@ -85,9 +73,6 @@ class PhotographPanel(Panel):
         raise NotImplementedError
 
     # The run and what is shown of it.
-
-    def _is_step(self, frame: Any) -> bool:
-        return True
 
     def _paint_pixels(self, pixels: np.ndarray) -> np.ndarray:
         return as_shown(pixels)
@@ -114,38 +99,19 @@ class PhotographPanel(Panel):
 
     # What is changed.
 
-    def _set(self, name: str, value: Any) -> None:
-        """Hear a control."""
-        try:
-            self._guarded(setattr, self, name, value)
-        finally:
-            self._fill_controls()  # the old value again, where the new one cannot be
-
-    def _setting_changed(self, change: dict[str, Any]) -> None:
-        if self._is_taking_back:
-            return
-        name, held = change["name"], self._held
+    def _check(self, name: str) -> None:
+        held = self._held
         try:
             if name == "picture":
-                self._held = HeldPicture(self.net, change["new"], self._looks_at())
-            self._check()
+                self._held = HeldPicture(self.net, self.picture, self._looks_at())
+            self._plan_again()
         except Exception:
             self._held = held
-            self._take_back(name, change["old"])
             raise
-        self._apply(name)
-        self._fill_controls()
-
-    def _take_back(self, name: str, value: Any) -> None:
-        self._is_taking_back = True
-        try:
-            setattr(self, name, value)
-        finally:
-            self._is_taking_back = False
 
     def _begin_anew(self) -> None:
         """Show the photograph: what was made belongs to another one."""
-        self._run.replace(None)
+        self._run.drop()
         self.state = "idle"
         self._rest()
 

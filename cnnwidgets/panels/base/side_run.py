@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import ipywidgets as widgets
+import numpy as np
 
-from cnnwidgets.jobs import Job, Publisher, worker
+from cnnwidgets.jobs import Job
 from cnnwidgets.panels.base import lifecycle, markup
-from cnnwidgets.panels.base.current_run import CurrentRun
-from cnnwidgets.panels.base.screen import WINDOW, Screen
+from cnnwidgets.panels.base.current_run import CurrentRun, Listener
+from cnnwidgets.panels.base.screen import Screen
+from cnnwidgets.panels.protocols import PictureFrame
 
 SIZE, STEPS = 192, 64  # of a unit that is climbed large
 
@@ -53,55 +55,51 @@ class SideRun(widgets.VBox):
 
     def begin(self, title: str, frames: Iterator[Any]) -> None:
         """Begin a run whose frames have one picture; an earlier one is dropped."""
-        job: Job[Any] = Job(frames)
-        publisher = Publisher(job, functools.partial(self._show, job), finished=self._finished, window=WINDOW)
-        publisher.start()
-        self.current.replace(publisher)
-        with self.current.lock:
-            if job is not self.current.job:
-                return
-            self._title.value = markup.title(title)
-            self._line.value = markup.progress_text("preparing")
-            self.traceback = ""
-            worker().submit(job)
+        listener = Listener(
+            begun=functools.partial(self._begun, title), paint=_picture, show=self._show, finished=self._finished
+        )
+        self.current.begin(frames, listener)
         self._on_change()
 
     def forget(self) -> None:
         """Show nothing."""
-        self.current.replace(None)
+        self.current.drop()
         self._title.value, self._line.value = markup.title(self._heading), markup.progress_text("")
         self.screen.explain(self._invitation)
         self._on_change()
 
-    def _show(self, job: Job[Any], frame: Any, number: int) -> None:
-        picture = frame.pictures[0]
-        with self.current.lock:
-            if job is self.current.job:
-                self.screen.show(picture, number)
-                self._line.value = markup.progress_text(self._tell(frame))
+    def _begun(self, title: str) -> None:
+        self._title.value = markup.title(title)
+        self._line.value = markup.progress_text("preparing")
+        self.traceback = ""
 
-    def _finished(self, job: Job[Any]) -> None:
-        with self.current.lock:
-            if job is not self.current.job:
-                return
-            if job.frame is not None:
-                self.screen.show(job.frame.pictures[0])
-            if job.failure is not None:
-                self.traceback = job.failure.traceback
-                self._line.value = markup.status(markup.complaint(job.failure), is_error=True)
-            elif job.state == "stopped" and job.frame is not None:
-                self._line.value = markup.progress_text(f"stopped at {self._tell(job.frame)}")
+    def _show(self, frame: PictureFrame, picture: np.ndarray, number: int) -> None:
+        self.screen.show(picture, number)
+        self._line.value = markup.progress_text(self._tell(frame))
+
+    def _finished(self, job: Job[PictureFrame]) -> None:
+        if job.frame is not None:
+            self.screen.show(_picture(job.frame))
+        if job.failure is not None:
+            self.traceback = job.failure.traceback
+            self._line.value = markup.status(markup.complaint(job.failure), is_error=True)
+        elif job.state == "stopped" and job.frame is not None:
+            self._line.value = markup.progress_text(f"stopped at {self._tell(job.frame)}")
         self._on_change()
 
     def close(self) -> None:
         """Stop, and take everything off the page."""
         if self.comm is None:
             return
-        self.current.replace(None)
+        self.current.drop()
         self.screen.close()
         lifecycle.close_all(self)
         super().close()
 
 
-def _where(frame: Any) -> str:
+def _picture(frame: PictureFrame) -> np.ndarray:
+    return frame.pictures[0]
+
+
+def _where(frame: PictureFrame) -> str:
     return f"step {frame.step} of {frame.steps} · value {frame.values[0]:.3g}"

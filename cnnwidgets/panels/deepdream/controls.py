@@ -74,7 +74,7 @@ class DreamControls(Controls):
             octaves: how many can be shown.
         """
         slider, step_size = self._inputs["octave"], self._inputs["step_size"]
-        with self._filled():
+        with self._quiet:
             slider.max = octaves
             step_size.max = max(step_size.max, values["step_size"])
         slider.disabled = octaves < 2

@@ -83,13 +83,15 @@ class DeepDreamPanel(PhotographPanel):
     ) -> None:
         settings = DreamSettings.given(locals())
         network = as_network(net)
-        self._plan = settings.check(network, picture)
+        plan = settings.check(network, picture)
+        super().__init__(network, picture, settings)
+        self._plan = plan
         self._steering = Steering(self._plan.step_size, self._plan.layers)
         self._kept: dict[int, DreamFrame] = {}  # the last frame of each octave
         self._notice, self._noticed = "", float("-inf")
         self.controls = DreamControls(self._set)
         self.weights = LayerWeights(spatial_layers(network), lambda weights: self._set("layers", weights))
-        super().__init__(network, picture, settings)
+        self._assemble()
 
     def _side(self) -> Sequence[widgets.Widget]:
         self._octaves = markup.markup("")
@@ -97,7 +99,7 @@ class DeepDreamPanel(PhotographPanel):
 
     # What runs.
 
-    def _check(self) -> None:
+    def _plan_again(self) -> None:
         self._plan = DreamSettings.set_on(self).check(self.net, self._held.given)
 
     def _frames(self) -> Iterator[DreamFrame]:

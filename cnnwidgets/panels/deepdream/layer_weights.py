@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import ipywidgets as widgets
 
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.quiet import Quiet
 
 LARGEST = 2.0  # of a slider, unless a weight is larger
 
@@ -23,7 +24,7 @@ class LayerWeights(widgets.VBox):
         self._on_change = on_change
         self._weights: dict[str, float] = {}
         self._rows: list[_Row] = []
-        self._filling = False
+        self._quiet = Quiet()
         self._choice = widgets.Dropdown(
             options=paths, description="Add", style={"description_width": "30px"},
             layout=widgets.Layout(width="auto", flex="1 1 auto", min_width="0"),
@@ -52,14 +53,11 @@ class LayerWeights(widgets.VBox):
         if missing > 0:
             self._rows += [_Row(self._weighed, self._removed) for _ in range(missing)]
             self.children = [self._title, *self._rows, self._adding]
-        self._filling = True
-        try:
+        with self._quiet:
             for index, row in enumerate(self._rows):
                 row.layout.display = "" if index < len(weights) else "none"
             for row, (path, weight) in zip(self._rows, weights.items(), strict=False):
                 row.show(path, weight, removable=len(weights) > 1)
-        finally:
-            self._filling = False
 
     def suggest(self, path: str) -> None:
         """Let the menu stand at this layer, if it is one that can be added."""
@@ -67,7 +65,7 @@ class LayerWeights(widgets.VBox):
             self._choice.value = path
 
     def _weighed(self, path: str, weight: float) -> None:
-        if not self._filling:
+        if not self._quiet:
             self._on_change({**self._weights, path: weight})
 
     def _added(self) -> None:

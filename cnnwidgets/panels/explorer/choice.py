@@ -12,6 +12,7 @@ from cnnwidgets.explain import reachability, targets
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.network import Network, as_network
+from cnnwidgets.panels.base.quiet import Quiet
 
 
 class Choice(traitlets.HasTraits):
@@ -35,7 +36,7 @@ class Choice(traitlets.HasTraits):
 
     held: HeldPicture
     atlas: Atlas | None = None
-    _is_settled = False  # while things are chosen together, nobody is told
+    _quiet: Quiet  # inside it things are chosen together, and nobody is told
 
     @traitlets.validate("net")
     def _a_network(self, proposal: Any) -> Network:
@@ -63,7 +64,7 @@ class Choice(traitlets.HasTraits):
     @traitlets.observe("layer")
     def _another_layer(self, _change: object) -> None:
         """Its units are other ones."""
-        if self._is_settled:
+        if not self._quiet:
             self.unit = None
 
     def choose_network(self, net: Any) -> None:
@@ -75,13 +76,10 @@ class Choice(traitlets.HasTraits):
         network = as_network(net)
         picture = fitting(network, self.held)
         keeps_class = self.net.class_names is not None and self.net.class_names == network.class_names
-        self._is_settled = False
-        try:
+        with self._quiet:
             self.unit, self.target = None, self.target if keeps_class else None
             self.net = network
             self.picture, self.layer = picture, first_layer(network)
-        finally:
-            self._is_settled = True
 
 
 def first_layer(net: Network) -> str:

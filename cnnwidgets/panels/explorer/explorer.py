@@ -19,6 +19,7 @@ from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.cell_output import Bundle, CellOutput
 from cnnwidgets.panels.base.panel import Panel
+from cnnwidgets.panels.base.quiet import Quiet
 from cnnwidgets.panels.explorer.choice import Choice, first_layer
 from cnnwidgets.panels.explorer.networks import NetworkMenu
 from cnnwidgets.panels.explorer.photographs import OTHER, PhotographMenu
@@ -82,22 +83,24 @@ class Explorer(Choice, widgets.VBox):
         chosen |= {"layer": first_layer(network) if layer is None else network.layer(layer).path, "target": target}
         self._may_use_files = files = flag("files", files)
         super().__init__(layout=widgets.Layout(width="100%"))
-        for name, value in chosen.items():
-            setattr(self, name, value)
-        self.add_class("cnnw")
-        self._networks = NetworkMenu(network, self._network_loaded, files)
-        self._photographs = PhotographMenu(self._photograph_opened, files, sample)
-        self._picker = LayerPicker(network, self.layer, is_compact=True)
-        self._layers = widgets.VBox([self._picker], layout=widgets.Layout(flex="1 1 290px"))
-        self._foot = Foot()
-        self._stage = Stage(self, self._front_changed, self._dress)
-        self._mirrored: Panel | None = None
-        self._changing = threading.RLock()  # networks are loaded on threads of their own
-        self._output = CellOutput(self)
-        self.children = [markup.markup(markup.STYLE, display="none"), self._arranged(), self._foot]
-        self._picker.observe(lambda change: self._picked("layer", change["new"]), "layer")
-        self.observe(self._chosen_otherwise, CHOSEN)
-        self._is_settled = self._is_built = True
+        self._quiet = Quiet()
+        with self._quiet:
+            for name, value in chosen.items():
+                setattr(self, name, value)
+            self.add_class("cnnw")
+            self._networks = NetworkMenu(network, self._network_loaded, files)
+            self._photographs = PhotographMenu(self._photograph_opened, files, sample)
+            self._picker = LayerPicker(network, self.layer, is_compact=True)
+            self._layers = widgets.VBox([self._picker], layout=widgets.Layout(flex="1 1 290px"))
+            self._foot = Foot()
+            self._stage = Stage(self, self._front_changed, self._dress)
+            self._mirrored: Panel | None = None
+            self._changing = threading.RLock()  # networks are loaded on threads of their own
+            self._output = CellOutput(self)
+            self.children = [markup.markup(markup.STYLE, display="none"), self._arranged(), self._foot]
+            self._picker.observe(lambda change: self._picked("layer", change["new"]), "layer")
+            self.observe(self._chosen_otherwise, CHOSEN)
+        self._is_built = True
         self._photographs.show(self.net, self.held)
         self._stage.show()
         lifecycle.replace_in_cell(self)
@@ -129,7 +132,7 @@ class Explorer(Choice, widgets.VBox):
     # What is chosen.
 
     def _chosen_otherwise(self, change: dict[str, Any]) -> None:
-        if not self._is_settled:
+        if self._quiet:
             return
         if change["name"] == "layer":
             self._picker.layer = self.layer
@@ -138,16 +141,15 @@ class Explorer(Choice, widgets.VBox):
         self._stage.follow()
 
     def _picked(self, name: str, value: Any) -> None:
-        if self._is_settled and value:
+        if value and not self._quiet:
             setattr(self, name, value)
 
     @traitlets.observe("net")
     def _another_network(self, change: dict[str, Any]) -> None:
         """Set from outside: choose it as the menu would."""
-        if self._is_settled and change["new"] is not change["old"]:
-            self._is_settled = False
-            self.net = change["old"]
-            self._is_settled = True
+        if not self._quiet and change["new"] is not change["old"]:
+            with self._quiet:
+                self.net = change["old"]
             with self._changing:
                 self._change_network(change["new"])
 
@@ -257,11 +259,11 @@ class Explorer(Choice, widgets.VBox):
         if not self._is_built:  # refused by its constructor
             super().close()
             return
-        self._is_settled = False
-        self._networks.forget()
-        self._output.forget()
-        lifecycle.stop_counting(self)
-        super().close()  # first: the page takes all tabs away at once
-        self._stage.close()
-        self._photographs.close()
-        lifecycle.close_all(self)
+        with self._quiet:
+            self._networks.forget()
+            self._output.forget()
+            lifecycle.stop_counting(self)
+            super().close()  # first: the page takes all tabs away at once
+            self._stage.close()
+            self._photographs.close()
+            lifecycle.close_all(self)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import ipywidgets as widgets
 
-from cnnwidgets.jobs import Job, Publisher, worker
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.quiet import Quiet
+from cnnwidgets.panels.base.request import Request
 from cnnwidgets.panels.explorer.sidebar import wide
 from cnnwidgets.zoo import NETWORKS, load_network
 
@@ -29,8 +30,8 @@ class NetworkMenu(widgets.VBox):
         self._on_choose = on_choose
         self._loaded = {net.name: net}
         self._chosen = net.name
-        self._job: Job[Network] | None = None
-        self._filling = False
+        self._request = Request(self._loaded_one, self.refuse)
+        self._quiet = Quiet()
         self.traceback = ""
         self._menu = widgets.Dropdown(description="Network", tooltip="Network to inspect", **wide())
         self._path = widgets.Text(
@@ -60,16 +61,13 @@ class NetworkMenu(widgets.VBox):
         self._fill()
 
     def _fill(self) -> None:
-        self._filling = True
-        try:
+        with self._quiet:
             self._menu.options = list(dict.fromkeys([*self._loaded, *NETWORKS]))
             self._menu.value = self._chosen
-        finally:
-            self._filling = False
 
     def _picked(self, change: dict[str, str]) -> None:
         name = change["new"]
-        if not self._filling:
+        if not self._quiet:
             self._begin(name, lambda: self._loaded.get(name) or load_network(name))
 
     def _typed(self, change: dict[str, str]) -> None:
@@ -79,28 +77,13 @@ class NetworkMenu(widgets.VBox):
 
     def _begin(self, name: str, load: Callable[[], Network]) -> None:
         """Load on the worker's thread; an earlier wish is dropped."""
-        self.forget()
         self._line.value = markup.status(f"Loading {name}.")
-        self._job = job = Job(_once(load))
-        Publisher(job, lambda frame, number: None, finished=self._ended).start()
-        worker().submit(job)
+        self._request.begin(load)
 
-    def _ended(self, job: Job[Network]) -> None:
-        if job is not self._job:
-            return
-        self._job = None
-        if job.failure is not None:
-            self.refuse(job.failure)
-        elif job.frame is not None:
-            self._line.value = markup.status(job.frame.file_note)
-            self._on_choose(job.frame)
+    def _loaded_one(self, net: Network) -> None:
+        self._line.value = markup.status(net.file_note)
+        self._on_choose(net)
 
     def forget(self) -> None:
         """Load nothing."""
-        job, self._job = self._job, None
-        if job is not None:
-            job.release()
-
-
-def _once(load: Callable[[], Network]) -> Iterator[Network]:
-    yield load()
+        self._request.drop()

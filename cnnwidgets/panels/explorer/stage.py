@@ -10,6 +10,7 @@ import ipywidgets as widgets
 from cnnwidgets.errors import CnnWidgetsError
 from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.panel import Panel
+from cnnwidgets.panels.base.quiet import Quiet
 from cnnwidgets.panels.explorer.choice import Choice
 from cnnwidgets.panels.explorer.tabs import KINDS, Kind
 
@@ -30,7 +31,7 @@ class Stage(widgets.Tab):
         self, choice: Choice, on_front: Callable[[], object], dress: Callable[[Panel], object] = lambda panel: None
     ) -> None:
         self._choice, self._on_front, self._dress = choice, on_front, dress
-        self._is_following = False
+        self._quiet = Quiet()
         self.panels: dict[str, Panel] = {}
         self._places = [widgets.VBox(layout=widgets.Layout(overflow="visible")) for _ in KINDS]
         room = widgets.Layout(flex="100 1 520px", min_width="0", max_width="100%")
@@ -68,24 +69,18 @@ class Stage(widgets.Tab):
     def follow(self) -> None:
         """Bring the panel in front up to date with the choice."""
         panel = self.front
-        if panel is None or self._is_following:
+        if panel is None or self._quiet:
             return
-        self._is_following = True
-        try:
+        with self._quiet:
             self.kind.follow(panel, self._choice)
-        finally:
-            self._is_following = False
 
     @property
     def _place(self) -> widgets.VBox:
         return self._places[self.selected_index or 0]
 
     def _add(self, kind: Kind) -> None:
-        self._is_following = True
-        try:
+        with self._quiet:
             panel = self.panels[kind.title] = kind.make(self._choice)
-        finally:
-            self._is_following = False
         self._dress(panel)
         self._clear(self._place)
         self._place.children = [panel]
@@ -94,12 +89,9 @@ class Stage(widgets.Tab):
 
     def _given(self, panel: Panel, chosen: str, value: Any) -> None:
         """Take what was chosen on a panel; a target may be a function, and that is nothing to share."""
-        if not self._is_following and panel is self.front and not callable(value):
-            self._is_following = True
-            try:
+        if not self._quiet and panel is self.front and not callable(value):
+            with self._quiet:
                 setattr(self._choice, chosen, value)
-            finally:
-                self._is_following = False
 
     def renew(self) -> None:
         """Close all panels, since they belong to another network, and make the one in front."""

@@ -76,27 +76,23 @@ class FeatureMapPanel(Panel):
         size: Size | None = None,
     ) -> None:
         network = as_network(net)
-        self._held = HeldPicture(network, picture, size)
-        self.layers = tuple(
-            i.path for i in network.layers if i.is_spatial and i.units and i.calls and i.kind != "input"
-        )
-        chosen = network.layer(layer).path if layer is not None else (*self.layers, "")[0]
-        for name, value, choices in (("order", order, ORDERS), ("how", how, WAYS), ("layer", chosen, self.layers)):
+        held = HeldPicture(network, picture, size)
+        layers = tuple(i.path for i in network.layers if i.is_spatial and i.units and i.calls and i.kind != "input")
+        chosen = network.layer(layer).path if layer is not None else (*layers, "")[0]
+        for name, value, choices in (("order", order, ORDERS), ("how", how, WAYS), ("layer", chosen, layers)):
             if not isinstance(value, str) or value not in choices:
                 raise BadTarget(_refusal(network, name, value, choices))
         call = whole_number("call", call)
-        self._page, self._quiet = 0, True
+        super().__init__(network)
+        self._held, self.layers, self._page = held, layers, 0
         self._make_controls(network, chosen, order, how)
         self.photograph = Screen(LARGE, lambda _number: None)
         self.large = Screen(LARGE, lambda _number: None, self._place_clicked, empty=EMPTY)
         self._large_line = markup.markup(markup.status(""))
         self.excitement = Excitement(self._excitement_changed)
-        super().__init__(network)
-        self.picture, self.layer, self.call, self.order, self.how = picture, chosen, call, order, how
-        self.size = size
-        self._show_size()
-        self._quiet = False
-        self._rest()
+        self._setting_names = ("picture", "layer", "call", "order", "size", "how")
+        self._assign(picture=picture, layer=chosen, call=call, order=order, how=how, size=size)
+        self._assemble()
 
     def _make_controls(self, net: Network, layer: str, order: str, how: str) -> None:
         self._menus = {
@@ -114,9 +110,9 @@ class FeatureMapPanel(Panel):
         }  # fmt: skip
         for name, menu in self._menus.items():
             menu.layout.width, menu.style.description_width = "210px", "60px"
-            menu.observe(lambda change, name=name: self._guarded(setattr, self, name, change["new"]), "value")
+            menu.observe(lambda change, name=name: self._set(name, change["new"]), "value")
         self._sizes = SizeMenu(net)
-        self._sizes.observe(lambda change: self._guarded(self._size_picked, change["new"]), "value")
+        self._sizes.observe(lambda change: self._set("size", chosen(change["new"])), "value")
         self._more = widgets.ToggleButton(description="More", icon="sliders", tooltip="Size", value=False)
         self._more.layout.width = "auto"
         self._more.layout.display = self._sizes.layout.display
@@ -221,8 +217,8 @@ class FeatureMapPanel(Panel):
     def _is_busy_beside(self) -> bool:
         return self.excitement.is_busy
 
-    def _ask_to_stop(self) -> None:
-        super()._ask_to_stop()
+    def _stop_soon(self) -> None:
+        super()._stop_soon()
         self.excitement.stop()
 
     def _excitement_changed(self) -> None:
@@ -313,23 +309,19 @@ class FeatureMapPanel(Panel):
             Probe(self.net, self._held.given, proposal["value"])
         return proposal["value"]
 
-    def _size_picked(self, value: Any) -> None:
-        try:
-            self.size = chosen(value)
-        finally:
-            self._show_size()  # the old one again, where the new one does not fit
+    def _fill_controls(self) -> None:
+        with self._quiet:
+            for name, menu in self._menus.items():
+                menu.value = getattr(self, name)
+            self._sizes.value = self._sizes.offer(self.size)
 
-    def _show_size(self) -> None:
-        self._sizes.value = self._sizes.offer(self.size)
-
-    @traitlets.observe("picture", "layer", "call", "order", "size")
-    def _setting_changed(self, change: dict[str, Any]) -> None:
-        """What is set otherwise is shown at once where something was shown before."""
-        if self._quiet:
+    def _apply(self, name: str) -> None:
+        """Show another setting at once where something was shown before."""
+        if name == "how":
+            if self._last is not None:
+                self._keep(self._last)
             return
-        self._show_size()
-        if change["name"] == "layer":
-            self._menus["layer"].value = self.layer
+        if name == "layer":
             self.unit = None
             self.large.explain(EMPTY)
             self.excitement.forget()
@@ -338,11 +330,6 @@ class FeatureMapPanel(Panel):
             self._begin_again()
         else:
             self._rest()
-
-    @traitlets.observe("how")
-    def _way_changed(self, _change: object) -> None:
-        if not self._quiet and self._last is not None:
-            self._keep(self._last)
 
     def close(self) -> None:
         """Stop, and free every widget of the panel."""

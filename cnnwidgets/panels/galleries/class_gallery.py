@@ -63,6 +63,7 @@ class ClassGallery(TileGallery):
         settings = ClassesSettings.given(locals())
         network = as_network(net)
         plan = settings.check(network)
+        super().__init__(network, plan, tuple(CLASS_RECIPES))
         names = network.class_names or ()
         self._add = widgets.Combobox(
             options=list(dict.fromkeys(names)), placeholder="add a class by name", ensure_option=False,
@@ -70,12 +71,9 @@ class ClassGallery(TileGallery):
         )  # fmt: skip
         self._add.layout.width = "210px"
         self._remove = self._button("Remove", "times", self._remove_chosen, "Take the chosen class out of the gallery")
-        super().__init__(network, plan, tuple(CLASS_RECIPES))
-        self._quiet = False
-        self._choice.layout.width = "220px"
-        self._fill_controls()
         self._add.observe(lambda change: self._guarded(self._add_class, change["new"]), "value")
-        self._rest()
+        self._choice.layout.width = "220px"
+        self._assemble()
 
     def _row(self) -> Sequence[widgets.Widget]:
         return [self._add, self._remove]
@@ -140,7 +138,3 @@ class ClassGallery(TileGallery):
     @traitlets.validate("classes")
     def _as_indices(self, proposal: Any) -> tuple[int, ...]:
         return tuple(self.net.class_index(one, self._plan.output) for one in proposal["value"])
-
-    @traitlets.observe("classes", "output")
-    def _classes_changed(self, change: dict[str, Any]) -> None:
-        self._apply(change["name"], change["old"])

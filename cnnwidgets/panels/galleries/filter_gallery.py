@@ -61,7 +61,7 @@ class FilterGallery(TileGallery):
     units = traitlets.Tuple()
     atlas = traitlets.Any(None, allow_none=True)
     _plan: UnitsPlan
-    _ready = ReadyTiles()
+    _ready: ReadyTiles
 
     def __init__(
         self,
@@ -81,16 +81,15 @@ class FilterGallery(TileGallery):
         if units is None:
             units = range(min(PAGE, network.layer(chosen).units))
         plan = UnitsSettings.given({**given, "layer": chosen, "units": units}).check(network)
+        super().__init__(network, plan, tuple(UNIT_RECIPES))
         self._previous = self._button("Previous units", "chevron-left", lambda: self._turn(-1), "Units before these")
         self._next = self._button("Next units", "chevron-right", lambda: self._turn(1), "Units after these")
         self._page = markup.markup("")
         self._page.layout.margin = "0 8px"
-        super().__init__(network, plan, tuple(UNIT_RECIPES))
-        self.atlas = atlas
-        self._quiet = False
+        self._setting_names = [*self._setting_names, "atlas"]
+        self._assign(atlas=atlas)
         self._adopt(plan)
-        self._fill_controls()
-        self._rest()
+        self._assemble()
         if self._ready.pictures:
             self._recall()
 
@@ -231,20 +230,16 @@ class FilterGallery(TileGallery):
     def _an_atlas(self, proposal: Any) -> Atlas | None:
         return checked_atlas(proposal["value"])
 
-    @traitlets.observe("atlas")
-    def _atlas_changed(self, change: dict[str, Any]) -> None:
-        self._apply("atlas", change["old"])
-
-    @traitlets.observe("layer", "units")
-    def _page_changed(self, change: dict[str, Any]) -> None:
-        """Other units; a layer that has fewer shows its first ones."""
-        if self._quiet:
-            return
-        units = self.units
-        most = self.net.layer(self.layer).units
-        if change["name"] == "layer" and most <= max(units):
-            self._take("units", tuple(range(min(PAGE, most))))
-        self._apply(change["name"], change["old"], {"units": units})
+    def _check(self, name: str) -> None:
+        """Plan other units; a layer that has fewer shows its first ones."""
+        units, most = self.units, self.net.layer(self.layer).units
+        if name == "layer" and most <= max(units):
+            self._assign(units=tuple(range(min(PAGE, most))))
+        try:
+            super()._check(name)
+        except Exception:
+            self._assign(units=units)
+            raise
 
     def _fill_controls(self) -> None:
         super()._fill_controls()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -53,8 +53,8 @@ class TileGallery(Panel):
     _speed = ASSUMED_SPEED  # of this process, shared by all galleries
 
     def __init__(self, network: Network, plan: Tiles, recipes: Sequence[str]) -> None:
+        super().__init__(network)
         self._plan = plan
-        self._quiet = True  # while traits are set together
         self.enlarged = SideRun(self._enlarged_changed)
         self._choice = widgets.Dropdown(description=self._word, tooltip="The one optimized at a larger size")
         self._more = widgets.ToggleButton(description="More", icon="sliders", tooltip="Size, steps, recipe and seed")
@@ -70,13 +70,13 @@ class TileGallery(Panel):
             widget.layout.width, widget.style.description_width = "132px", "48px"
         for name, hint in HINTS.items():
             self._inputs[name].tooltip = hint
-        super().__init__(network)
-        for name, value in plan.settings.recorded().items():
-            setattr(self, name, value)
+        traits = plan.settings.recorded()
+        self._setting_names = list(traits)
+        self._assign(**traits)
         self._choice.observe(self._unit_picked, "value")
         self._more.observe(self._more_pressed, "value")
         for name, widget in self._inputs.items():
-            widget.observe(lambda change, name=name: self._guarded(self._set, name, change["new"]), "value")
+            widget.observe(lambda change, name=name: self._set(name, change["new"]), "value")
 
     # What a gallery says.
 
@@ -131,6 +131,9 @@ class TileGallery(Panel):
     def _frames(self) -> Iterator[UnitsFrame]:
         self._adopt(self._planned())
         return self._climbs.frames()
+
+    def _is_step(self, frame: UnitsFrame) -> bool:
+        return not frame.notes and not self._phase(frame)
 
     def _paint(self, frame: UnitsFrame) -> np.ndarray:
         return self._paint_pixels(pictures.to_uint8(frame.pictures))
@@ -226,8 +229,7 @@ class TileGallery(Panel):
         self.unit = unit
 
     def _unit_picked(self, change: dict[str, Any]) -> None:
-        if not self._quiet:
-            self._guarded(setattr, self, "unit", None if change["new"] == NONE else change["new"])
+        self._set("unit", None if change["new"] == NONE else change["new"])
 
     @traitlets.observe("unit")
     def _unit_changed(self, change: dict[str, Any]) -> None:
@@ -274,44 +276,19 @@ class TileGallery(Panel):
         super().stop(timeout)
         self.enlarged.current.wait(timeout)
 
-    def _ask_to_stop(self) -> None:
-        super()._ask_to_stop()
+    def _stop_soon(self) -> None:
+        super()._stop_soon()
         self.enlarged.current.stop()
 
-    def _set(self, name: str, value: Any) -> None:
-        if self._quiet:
-            return
-        try:
-            setattr(self, name, value)
-        finally:
-            self._fill_controls()  # the old value again, where the new one cannot be
+    def _check(self, name: str) -> None:
+        self._adopt(self._planned())
 
-    @traitlets.observe("size", "steps", "seed", "recipe", "call")
-    def _setting_changed(self, change: dict[str, Any]) -> None:
-        """Another setting: what runs begins again with it, what rests shows it or invites to Start."""
-        self._apply(change["name"], change["old"])
-
-    def _apply(self, name: str, old: Any, undo: Mapping[str, Any] | None = None) -> None:
-        """Take a changed setting, or put it back where it cannot be.
-
-        Args:
-            name: of the trait that has changed.
-            old: what it was.
-            undo: other traits that changed with it, as they were.
-        """
-        if self._quiet:
-            return
-        try:
-            self._adopt(self._planned())
-        except Exception:
-            for trait, value in {**(undo or {}), name: old}.items():
-                self._take(trait, value)
-            raise
-        self._take("unit", None)
+    def _apply(self, name: str) -> None:
+        """Begin again what runs; otherwise show what is there already, or invite to Start."""
+        self._assign(unit=None)
         self.enlarged.forget()
-        self._fill_controls()
         again = self.state in BUSY
-        self._run.replace(None)
+        self._run.drop()
         self._rest()
         if again:
             self._begin_again()
@@ -319,26 +296,16 @@ class TileGallery(Panel):
             self.state = "idle"
             self._recall()
 
-    def _take(self, name: str, value: Any) -> None:
-        self._quiet = True
-        try:
-            setattr(self, name, value)
-        finally:
-            self._quiet = False
-
     def _fill_controls(self) -> None:
         """Let the controls say what the traits say; a menu that offers it already is left to who may hold it."""
-        self._quiet = True
         plan = self._plan
-        try:
+        with self._quiet:
             _offer(self._choice, [("choose", NONE), *((self._label(unit), unit) for unit in plan.units)])
             self._choice.value = self.unit if self.unit in plan.units else NONE
             for name, value in (("steps", self.steps), ("seed", self.seed), ("recipe", self.recipe)):
                 self._inputs[name].value = value
             _offer(self._inputs["size"], sorted({*SIZES, plan.canvas.shape[0]}))
             self._inputs["size"].value = plan.canvas.shape[0]
-        finally:
-            self._quiet = False
 
     def _more_pressed(self, change: dict[str, Any]) -> None:
         self._settings_row.layout.display = "" if change["new"] else "none"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import traitlets
-
 from cnnwidgets import pictures
 from cnnwidgets.explain import targets
 from cnnwidgets.explain.class_activation_map import MapSettings
@@ -23,7 +21,7 @@ from cnnwidgets.panels.base.panel import BUSY
 from cnnwidgets.panels.base.spatial import map_layers
 from cnnwidgets.panels.heatmaps import captions
 from cnnwidgets.panels.heatmaps.controls import HeatControls
-from cnnwidgets.panels.heatmaps.hidden_region import HiddenPlace
+from cnnwidgets.panels.heatmaps.hidden_region import HiddenRegion
 from cnnwidgets.panels.heatmaps.settings import ASKING, PAINTING, last_layer, spatial
 from cnnwidgets.panels.heatmaps.view import HeatView
 from cnnwidgets.provenance import snippets
@@ -96,32 +94,29 @@ class HeatmapPanel(HeatView):
         network = as_network(net)
         wanted = targets.named(network, target, output, of, against)
         method_guide.check(method)
-        self._held = HeldPicture(network, picture, size)
-        self._second_net = None if second_net is None else as_network(second_net)
-        self._spatial = map_layers(network)
-        self._last_layer = last_layer(network, wanted, method)
-        chosen = spatial(network, layer) if layer is not None else self._last_layer
+        held = HeldPicture(network, picture, size)
+        second_net = None if second_net is None else as_network(second_net)
+        last = last_layer(network, wanted, method)
+        chosen = spatial(network, layer) if layer is not None else last
         opacity, threshold = number("opacity", opacity, 0, 1), number("threshold", threshold, 0, 1)
         sanity_check = flag("sanity_check", sanity_check)
         for name in ("channels", "seed"):
             MapSettings.allowed(name)(name, getattr(given, name))
         pictures.colormap(colormap)
         second_method = None if second_method is None else method_guide.check(second_method)
-        self._method_is_set = method != method_guide.AT_THE_END
+        super().__init__(network)
+        self._held, self._second_net = held, second_net
+        self._spatial, self._last_layer = map_layers(network), last
+        self._is_method_chosen = method != method_guide.AT_THE_END
         self._remark = ""  # why the method has changed
         self._copies: dict[tuple[Network, int], Network] = {}
-        self._quiet = True  # while traits are set together
         self.controls = HeatControls(network, self._spatial, self._set)
-        self.place = HiddenPlace(self._place_typed, self._place_answered, self._shuffled)
-        super().__init__(network)
-        for name, value in {"output": output, **given.recorded(), "layer": chosen}.items():  # a class is of an output
-            setattr(self, name, value)
-        self.picture, self.opacity, self.threshold = picture, opacity, threshold
-        self.colormap, self.sanity_check = colormap, sanity_check
-        self.second_method, self.second_target = second_method, second_target
-        self._quiet = False
-        self._fill_controls()
-        self._rest()
+        self.place = HiddenRegion(self._place_typed, self._place_answered, self._shuffled)
+        self._setting_names = (*ASKING, *PAINTING)
+        self._assign(**{"output": output, **given.recorded(), "layer": chosen})  # first the output: a class is of one
+        self._assign(picture=picture, opacity=opacity, threshold=threshold, colormap=colormap)
+        self._assign(second_method=second_method, second_target=second_target, sanity_check=sanity_check)
+        self._assemble()
 
     # What runs.
 
@@ -143,8 +138,8 @@ class HeatmapPanel(HeatView):
     def _is_busy_beside(self) -> bool:
         return self.place.is_busy
 
-    def _ask_to_stop(self) -> None:
-        super()._ask_to_stop()
+    def _stop_soon(self) -> None:
+        super()._stop_soon()
         if self.place.is_busy:
             self.place.forget()
 
@@ -170,26 +165,16 @@ class HeatmapPanel(HeatView):
 
     # What is changed.
 
-    def _set(self, name: str, value: Any) -> None:
-        """Hear a control."""
-        if self._quiet:
-            return
-        try:
-            self._guarded(setattr, self, name, value)
-        finally:
-            self._fill_controls()  # the old value again, where the new one cannot be
-
-    @traitlets.observe(*ASKING)
-    def _asked_otherwise(self, change: dict[str, Any]) -> None:
-        """Another question: asked at once after the first Start."""
-        if self._quiet:
+    def _apply(self, name: str) -> None:
+        """Another request is made at once after the first Start; another way of painting needs no network."""
+        if name in PAINTING:
+            self._repaint()
             return
         self._remark = ""
-        if change["name"] == "method":
-            self._method_is_set = True
-        elif change["name"] == "layer":
+        if name == "method":
+            self._is_method_chosen = True
+        elif name == "layer":
             self._fit_method()
-        self._fill_controls()
         if self._run.job is not None:
             self._begin_again()
         else:
@@ -197,18 +182,14 @@ class HeatmapPanel(HeatView):
             self._say(self._noted(self._remark))
 
     def _fit_method(self) -> None:
-        """Take the method that is right at the layer's depth, and say so."""
+        """Take the method that is right at the layer's depth, unless one was chosen, and say so."""
         is_last = self._spatial.index(self.layer) >= self._spatial.index(self._last_layer)
         right = method_guide.AT_THE_END if is_last else method_guide.BEFORE
-        if self._method_is_set or right == self.method:
+        if self._is_method_chosen or right == self.method:
             return
-        self._quiet = True
-        try:
-            self.method = right
-        finally:
-            self._quiet = False
+        self._assign(method=right)
         place = "the last layer" if is_last else "a layer this early"
-        self._remark = f"The method is now {method_guide.label(right)}, which is right for {place}."
+        self._remark = f"The method is now {method_guide.label(right)}, which is right at {place}."
 
     # A place.
 
@@ -242,7 +223,8 @@ class HeatmapPanel(HeatView):
             BadTarget: for a place outside, or before anything is shown.
             JobFailed: when the network cannot be asked.
         """
-        return self.place.answer(self.place.begin(self._shown_tiles, self._shown_tiles.place(x, y, tile)))
+        self.place.begin(self._shown_tiles, self._shown_tiles.place(x, y, tile))
+        return self.place.answer()
 
     def _place_answered(self) -> None:
         if self.place.traceback:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import ipywidgets as widgets
 
@@ -12,15 +10,16 @@ from cnnwidgets.errors import JobFailed
 from cnnwidgets.explain.hidden_region import Hidden, hide_place
 from cnnwidgets.explain.overlays.comparison import Question
 from cnnwidgets.explain.overlays.overlay_tiles import HeatTiles, Place
-from cnnwidgets.jobs import Job, worker
+from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.request import Request
 from cnnwidgets.pictures.cells import Square
 
 HINT = "Click the picture: the evidence at that position, and what the network predicts without it."
 
 
-class HiddenPlace(widgets.VBox):
+class HiddenRegion(widgets.VBox):
     """Numbers that say where, and what came of hiding that place.
 
     Attributes:
@@ -41,9 +40,8 @@ class HiddenPlace(widgets.VBox):
         shuffled: Callable[[Network, int], Network],
     ) -> None:
         self._on_change, self._shuffled = on_change, shuffled
-        self._job: Job[Hidden] | None = None
-        self._tile = 0
-        self._is_told = threading.Event()
+        self._request = Request(self._succeeded, self._failed)
+        self._tile, self._evidence = 0, ""
         self.hidden: Hidden | None = None
         self.words = HINT
         self.traceback = ""
@@ -62,12 +60,12 @@ class HiddenPlace(widgets.VBox):
         super().__init__([row, self._line])
 
     def __repr__(self) -> str:
-        return f"HiddenPlace({self.words!r})"
+        return f"HiddenRegion({self.words!r})"
 
     @property
     def is_busy(self) -> bool:
         """Whether the network is being asked."""
-        return self._job is not None and not self._job.ended
+        return self._request.is_busy
 
     @property
     def marked(self) -> tuple[int, Square] | None:
@@ -82,60 +80,52 @@ class HiddenPlace(widgets.VBox):
         self._which.layout.display = "" if len(names) > 1 else "none"
         self._y.max, self._x.max = (max(lengths) - 1 for lengths in zip(*sizes, strict=True))
 
-    def begin(self, tiles: HeatTiles, place: Place) -> Job[Hidden]:
-        """Let the worker ask the network without a place, and do not wait; an earlier question is dropped."""
+    def begin(self, tiles: HeatTiles, place: Place) -> None:
+        """Let the worker predict without a region, and do not wait; an earlier one is dropped."""
         self.forget()
-        evidence = tiles.evidence(place)
-        tile = tiles.tiles[place.tile]
-        ask = self._frames(tile.question, tiles.look.picture.given, tile.which, (place.x, place.y))
-        self._is_told.clear()
-        self._job = job = Job(ask, on_change=lambda job: self._heard(job, place.tile, evidence))
+        evidence, tile = tiles.evidence(place), tiles.tiles[place.tile]
+        self._tile, self._evidence = place.tile, evidence
         self._which.value, (self._x.value, self._y.value) = place.tile, tiles.pixel(place)
         self._tell(f"{evidence} Predicting without it.")
-        worker().submit(job)
-        return job
+        picture, position = tiles.look.picture.given, (place.x, place.y)
+        self._request.begin(lambda: self._without(tile.question, picture, tile.which, position))
 
-    def answer(self, job: Job[Hidden]) -> Hidden:
+    def answer(self) -> Hidden:
         """Wait for what changes.
 
         Raises:
-            JobFailed: when the network cannot be asked.
+            JobFailed: when the network cannot predict.
         """
-        worker().run(job)
-        self._is_told.wait()
+        self._request.wait()
         if self.hidden is None:
             raise JobFailed(self.words)
         return self.hidden
 
     def forget(self) -> None:
-        """Show no place."""
-        if self._job is not None:
-            self._job.release()
-        self._is_told.set()
-        shown, self._job, self.hidden = self.hidden, None, None
+        """Show no region."""
+        self._request.drop()
+        shown, self.hidden = self.hidden, None
         self._tell(HINT)
         if shown is not None:
             self._on_change()
 
-    def _frames(self, question: Question, picture: object, which: int, place: tuple[float, float]) -> Iterator[Hidden]:
+    def _without(self, question: Question, picture: object, which: int, position: tuple[float, float]) -> Hidden:
+        """Predict with the region hidden: runs on the worker's thread."""
         net = self._shuffled(question.net, question.seed) if question.is_shuffled else question.net
         index = net.picture_inputs[which]
-        yield hide_place(net, picture, place, question.target, output=question.output, which=index, size=question.size)
+        return hide_place(
+            net, picture, position, question.target, output=question.output, which=index, size=question.size
+        )
 
-    def _heard(self, job: Job[Any], tile: int, evidence: str) -> None:
-        if job is self._job and job.ended:
-            self._take(job, tile, evidence)
-            self._on_change()
-            self._is_told.set()
+    def _succeeded(self, hidden: Hidden) -> None:
+        self.hidden = hidden
+        self._tell(f"{self._evidence} {told(hidden)}")
+        self._on_change()
 
-    def _take(self, job: Job[Any], tile: int, evidence: str) -> None:
-        answer = job.frame
-        if job.failure is not None:
-            self.traceback = job.failure.traceback
-            self._tell(markup.complaint(job.failure), is_error=True)
-        elif answer is not None:
-            self.hidden, self._tile = answer, tile
-            self._tell(f"{evidence} {told(answer)}")
+    def _failed(self, failure: Failure) -> None:
+        self.traceback = failure.traceback
+        self._tell(markup.complaint(failure), is_error=True)
+        self._on_change()
 
     def _tell(self, text: str, is_error: bool = False) -> None:
         self.words = text

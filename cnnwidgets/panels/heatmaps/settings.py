@@ -19,6 +19,7 @@ from cnnwidgets.explain.passes import Probe
 from cnnwidgets.model.arguments import number
 from cnnwidgets.model.geometry.locations import has_rows
 from cnnwidgets.model.network import Network
+from cnnwidgets.panels.base.quiet import Quiet
 from cnnwidgets.panels.base.settings_traits import settings_of
 from cnnwidgets.panels.base.spatial import map_layers, spatial_layers
 
@@ -33,7 +34,7 @@ class HeatSettings(traitlets.HasTraits):
     net: Network
     _held: HeldPicture
     _second_net: Network | None
-    _quiet: bool  # whether nobody listens, since settings are set together
+    _quiet: Quiet
 
     if TYPE_CHECKING:
 

@@ -8,7 +8,7 @@ from cnnwidgets.explain.overlays.overlay_tiles import HeatTiles
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.class_menu import ClassMenu
 from cnnwidgets.panels.heatmaps import captions as captions_
-from cnnwidgets.panels.heatmaps.hidden_region import HiddenPlace
+from cnnwidgets.panels.heatmaps.hidden_region import HiddenRegion
 
 EMPTY = "Start shows the predictions."
 
@@ -21,7 +21,7 @@ class HeatSide(widgets.HBox):
         place: the place to hide.
     """
 
-    def __init__(self, classes: ClassMenu, place: HiddenPlace) -> None:
+    def __init__(self, classes: ClassMenu, place: HiddenRegion) -> None:
         self._place = place
         self.bars = markup.markup(markup.progress_text(EMPTY))
         says, hides = (markup.markup(markup.title(text)) for text in ("Predictions", "Hide a region"))

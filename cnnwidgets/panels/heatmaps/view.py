@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 import ipywidgets as widgets
 import numpy as np
-import traitlets
 
 from cnnwidgets import pictures
 from cnnwidgets.errors import BadTarget
@@ -19,7 +18,7 @@ from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.panel import BUSY, Panel
 from cnnwidgets.panels.heatmaps import captions as captions_
 from cnnwidgets.panels.heatmaps.controls import HeatControls
-from cnnwidgets.panels.heatmaps.hidden_region import HiddenPlace
+from cnnwidgets.panels.heatmaps.hidden_region import HiddenRegion
 from cnnwidgets.panels.heatmaps.settings import ASKING, PAINTING, HeatSettings
 from cnnwidgets.panels.heatmaps.sidebar import HeatSide
 
@@ -30,7 +29,7 @@ class HeatView(HeatSettings, Panel):
     """The settings made visible: controls, tiles, legend, and what stands beside them."""
 
     controls: HeatControls
-    place: HiddenPlace
+    place: HiddenRegion
     _tiles: HeatTiles | None = None  # of the frame that was painted last
     _polish: Job[None] | None = None
     _painted_at = float("-inf")  # when a quick picture was painted last
@@ -78,9 +77,6 @@ class HeatView(HeatSettings, Panel):
     def _draw_curve(self) -> None:
         """A look climbs nothing, so there is no curve."""
 
-    def _is_step(self, frame: Look) -> bool:
-        return True
-
     def _pixels(self, frame: Look) -> np.ndarray:
         """As it is shown: the photograph itself may be huge."""
         return self._paint(frame)
@@ -93,12 +89,6 @@ class HeatView(HeatSettings, Panel):
         if self._last is None:
             raise BadTarget("There is no map yet to choose a position on. Press Start, or call run(), first.")
         return self._tiles_of(self._last)
-
-    @traitlets.observe(*PAINTING)
-    def _painted_otherwise(self, _change: object) -> None:
-        if not self._quiet:
-            self._fill_controls()
-            self._repaint()
 
     def _repaint(self) -> None:
         """Paint what was seen, without the network: a quick picture now, the exact one when the worker has time."""
@@ -128,9 +118,6 @@ class HeatView(HeatSettings, Panel):
         yield
 
     def _fill_controls(self) -> None:
-        self._quiet, before = True, self._quiet
-        try:
+        with self._quiet:
             self.controls.show({name: getattr(self, name) for name in (*ASKING, *PAINTING) if name != "picture"})
             self._offer_classes(self._last)
-        finally:
-            self._quiet = before

@@ -1,0 +1,74 @@
+"""The row of buttons that every panel has."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+
+import ipywidgets as widgets
+
+LOOKS = {  # name -> label, icon, tooltip
+    "start": ("Start", "play", "Start the run, or start it again"),
+    "pause": ("Pause", "pause", "Pause the run; press again to resume"),
+    "stop": ("Stop", "stop", "Stop the run and keep the last picture"),
+    "save": ("Save", "download", "Save the picture as PNG with its recipe"),
+    "gif": ("Save GIF", "film", "Save the run as an animation"),
+    "code": ("Copy code", "code", "Show Python code for the same picture"),
+}
+
+
+def button(label: str, icon: str, hint: str, on_click: Callable[[], object]) -> widgets.Button:
+    """A button as wide as its label."""
+    made = widgets.Button(description=label, icon=icon, tooltip=hint, layout=widgets.Layout(width="auto"))
+    made.on_click(lambda _: on_click())
+    return made
+
+
+class RunButtons(widgets.HBox):
+    """Start, Pause, Stop, Save, Save GIF and Copy code, each enabled where it has something to do.
+
+    Args:
+        actions: what each button does, by the names of `LOOKS`.
+
+    Attributes:
+        by_name: the buttons.
+    """
+
+    def __init__(self, actions: Mapping[str, Callable[[], object]]) -> None:
+        self._actions = actions
+        self._is_stop_focused = False  # pressed last, so that the page's focus is on it
+        self.by_name = {
+            name: button(label, icon, hint, functools.partial(self._pressed, name))
+            for name, (label, icon, hint) in LOOKS.items()
+        }
+        self["start"].button_style = "primary"
+        super().__init__(list(self.by_name.values()), layout=widgets.Layout(flex_flow="row wrap"))
+
+    def __repr__(self) -> str:
+        enabled = [name for name, one in self.by_name.items() if not one.disabled]
+        return f"RunButtons({', '.join(enabled)})"
+
+    def __getitem__(self, name: str) -> widgets.Button:
+        return self.by_name[name]
+
+    def show(self, is_busy: bool, is_paused: bool, can_stop: bool, can_save: bool) -> None:
+        """Enable the buttons that have something to do."""
+        pause = self["pause"]
+        pause.disabled = not is_busy
+        pause.description = "Resume" if is_paused else "Pause"
+        pause.icon = "play" if is_paused else "pause"
+        if not can_stop and self._is_stop_focused:  # a browser takes the focus from a button that is disabled
+            self._is_stop_focused = False
+            self["start"].focus()
+        self["stop"].disabled = not can_stop
+        for name in ("save", "gif"):
+            self[name].disabled = not can_save
+
+    def forget_focus(self) -> None:
+        """Note that something else than Stop was pressed since."""
+        self._is_stop_focused = False
+
+    def _pressed(self, name: str) -> None:
+        if name == "stop":
+            self._is_stop_focused = not self["stop"].disabled
+        self._actions[name]()
