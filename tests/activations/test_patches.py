@@ -145,7 +145,7 @@ def test_grey_and_many_channels_are_shown_in_three():
     "pictures", ["cat.png", b"GIF89a", dots((5, 5, 1.0)), Image.new("RGB", (8, 8)), {"photo": dots()}, None, 7]
 )
 def test_one_picture_instead_of_many_is_refused_in_words(pictures):
-    with pytest.raises(BadPicture, match="Give a list of pictures"):
+    with pytest.raises(BadPicture, match="pictures must be a list of pictures"):
         top_patches(blob_finder(), pictures, "blob", 0)
 
 

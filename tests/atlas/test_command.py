@@ -80,8 +80,3 @@ def test_ctrl_c_says_that_the_same_command_goes_on(file, tmp_path, same):
     assert sum(len(there.units(path)) for path in there.layers) >= 6
     assert command.main(["atlas", *words[4:-2]]) == 0
     same(cw.open_atlas(tmp_path / "a"))
-
-
-@pytest.mark.parametrize(("seconds", "said"), [(3.4, "3 s"), (99, "99 s"), (600, "10 min"), (7200, "2.0 h")])
-def test_a_duration_is_said_as_a_person_says_it(seconds, said):
-    assert command._duration(seconds) == said

@@ -84,7 +84,7 @@ def test_a_mixed_page_that_was_finished_is_shown_again(net, atlas, opened, climb
     gallery._previous.click()
     assert gallery.screen.is_empty
     gallery._next.click()
-    assert same_pixels(gallery.result, made) and "kept" in gallery.status
+    assert same_pixels(gallery.result, made) and "the rest from the cache" in gallery.status
     rest = opened(FilterGallery(net, "conv2", range(16), **SETTINGS))
     rest.units = (12, 13, 14, 15)
     assert rest.result is not None, "what was climbed is kept like any other"
