@@ -65,7 +65,7 @@ class UnitAttribution:
     _why_no_map: str = field(repr=False)
 
     def top(self, count: int = 8) -> Array:
-        """[count] unit indices by |share|, the largest first; all of them where there are fewer."""
+        """[count] unit indices by the size of the share, the largest first; all of them where there are fewer."""
         return np.asarray(self.units[np.argsort(-np.abs(self.shares), kind="stable")[: max(0, count)]])
 
     def at(self, row: int, column: int) -> Array:
