@@ -8,7 +8,8 @@ from typing import Any
 
 import ipywidgets as widgets
 
-_by_cell: dict[str, tuple[str, weakref.WeakSet[Any]]] = {}
+_by_cell: dict[str, tuple[str, weakref.WeakSet[Any]]] = {}  # cell -> the run that made its panels, and these
+_replaced: list[tuple[str, Any]] = []  # (the run that replaced it, a panel that is still to be closed)
 
 
 def close_all(box: widgets.Box) -> None:
@@ -43,21 +44,30 @@ def _close_parts(widget: Any) -> None:
 
 
 def replace_in_cell(panel: Any) -> None:
-    """A cell that is run again makes a new panel: the one it made before is stopped and closed.
+    """A cell that is run again makes a new panel: the one it made before is stopped, and closed a run later.
 
-    Its output is gone from the page, and the registry of widgets would keep it, with all its pictures, for good.
+    Its output is gone from the page, and the registry of widgets would keep it, with all its pictures, for good. At
+    once would be too early: the page may still have sent something to it, which waits until the cell has ended.
     """
     cell, run = _cell_and_run()
     if not cell:
         return
+    _close_replaced_before(run)
     earlier, panels = _by_cell.get(cell, ("", weakref.WeakSet()))
     if earlier != run:
         for old in list(panels):
             old.stop()
-            old.close()
+            _replaced.append((run, old))
         panels = weakref.WeakSet()
         _by_cell[cell] = (run, panels)
     panels.add(panel)
+
+
+def _close_replaced_before(run: str) -> None:
+    """Close what earlier runs of cells have replaced."""
+    for entry in [entry for entry in _replaced if entry[0] != run]:
+        _replaced.remove(entry)
+        entry[1].close()
 
 
 def _cell_and_run() -> tuple[str, str]:
