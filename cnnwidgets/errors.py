@@ -51,6 +51,11 @@ def short_of_memory(message: str) -> str:
     return f"There is not enough memory{wanted}. Take smaller pictures, fewer at once, or stop other kernels."
 
 
+def without_colors(message: str) -> str:
+    """A message of Keras or TensorFlow without the codes that color it in a terminal."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", message)
+
+
 def quoted(value: object, length: int = 80) -> str:
     """The value as it is shown in a message: its `repr`, at most `length` characters, no control sequences."""
     text = re.sub(r"\n\s*", " ", repr(value))  # arrays and tables take several lines

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets import pictures as pictures_
-from cnnwidgets.errors import BadModel, BadTarget, CnnWidgetsError, nearest, quoted
+from cnnwidgets.errors import BadModel, BadTarget, CnnWidgetsError, nearest, quoted, without_colors
 from cnnwidgets.frame import Array
 from cnnwidgets.model import first_call, graph, keras_internals, picture_size
 from cnnwidgets.model import inputs as inputs_
@@ -580,7 +580,7 @@ def _checked_names(names: object) -> tuple[str, ...]:
 
 def _reason(error: Exception) -> str:
     """The line of an error that says most: the first that Keras did not put in front."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in without_colors(str(error)).splitlines() if line.strip()]
     return next((line for line in lines if not line.startswith("Exception encountered")), type(error).__name__)
 
 

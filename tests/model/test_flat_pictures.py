@@ -101,7 +101,7 @@ NO_PICTURES = {
 
 @pytest.mark.parametrize("name", NO_PICTURES)
 def test_what_is_no_picture_is_refused_with_the_lines_that_make_one_where_that_can_be(name):
-    with pytest.raises(cw.BadModel, match=r"takes no picture, only \(.*(height, width|shape=)"):
+    with pytest.raises(cw.BadModel, match=r"takes no picture, only \(.*(height, width|shape=|draw it as a picture)"):
         cw.Network(keras.Sequential(NO_PICTURES[name]()))
 
 

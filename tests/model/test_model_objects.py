@@ -36,7 +36,7 @@ OBJECTS = {
     "sklearn": (made_in("sklearn.linear_model._logistic", "Logistic"), "Logistic is an estimator"),
     "a SavedModel": (tf.Module, "TFSMLayer"),
     "a tf.function": (lambda: tf.function(lambda x: x), "is a tf.function"),
-    "nothing": (lambda: None, "got None. Does the function"),
+    "nothing": (lambda: None, "got None. Return the model from the function"),
     "a class": (lambda: keras.Sequential, r"Sequential is a class.*Sequential\(\.\.\.\)"),
     "a function": (lambda: keras.applications.VGG16, r"VGG16 is a function. Call it"),
     "a tensor of a graph": (lambda: keras.Input((8, 8, 3)), r"keras.Model\(inputs, outputs\)"),

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from cnnwidgets.errors import BadModel, quoted
+from cnnwidgets.errors import BadModel, quoted, without_colors
 from cnnwidgets.model.backend import keras, start_device, tf
 from cnnwidgets.model.safe_files.file_kinds import HDF5, about_folder, about_missing
 from cnnwidgets.model.safe_files.h5_weights import load_weights
@@ -31,7 +31,6 @@ LONGEST_REASON = 200  # characters of what Keras says
 _CODE = {"__lambda__", "FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"}  # these carry programs of their own
 _UNKNOWN = re.compile(r"(?:Could not locate (?:class|function)|Unknown \w+:) '?([^'\n.]+)'?")
 _REASON = re.compile(r"Exception encountered: ")
-_COLORS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Loaded(NamedTuple):
@@ -229,6 +228,6 @@ def _refusal(file: Path, error: Exception) -> str:
 
 def _reason(error: Exception) -> str:
     """The innermost reason that Keras gives, which stands last, after the configurations of all that is around it."""
-    said = _COLORS.sub("", _REASON.split(str(error))[-1])
+    said = without_colors(_REASON.split(str(error))[-1])
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return quoted(" ".join(lines[:2]), LONGEST_REASON) if lines else type(error).__name__

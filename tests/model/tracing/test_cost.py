@@ -70,6 +70,6 @@ def test_every_kind_of_model_has_a_batch(net, name):
 def test_pictures_that_are_too_small_are_refused_and_not_run():
     pools = [layer for _ in range(3) for layer in (L.Conv2D(4, 3), L.MaxPooling2D(3, 2))]
     network = Network(keras.Sequential([keras.Input((None, None, 3)), *pools]))
-    with pytest.raises(BadTarget, match="Pictures of 16 x 16 pixels are too small.*Take larger ones"):
+    with pytest.raises(BadTarget, match="Pictures of 16 x 16 pixels are too small.*Give larger ones"):
         batch_size(network, "", Canvas((16, 16, 3)))  # run for real, the pooling would end the process
     assert batch_size(network, "", Canvas((40, 40, 3))) == 8
