@@ -7,10 +7,11 @@ import pytest
 
 import cnnwidgets as cw
 from cnnwidgets.explain import passes
-from cnnwidgets.model.backend import Graph, keras, tf
+from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.tracing import cost
+from cnnwidgets.model.tracing.compiled import Graph
 from cnnwidgets.model.tracing.cost import SIDE_BY_SIDE, STEP_FLOPS, forward_flops
 from tests.panels.conftest import fill
 from tests.trust.test_faults import MAPS, PIXELS
