@@ -162,7 +162,7 @@ class Probe:
         return self._seen[path]
 
     def unit_slopes(self, path: str, call: int, target: Target) -> Slopes:
-        """The target's gradient by what one call of any layer puts out, in the shape of `unit_activations`."""
+        """The target's gradient with respect to one call of any layer, in the shape of `unit_activations`."""
         if self.has_rows(path):
             return self.slope_at(path, call, target)
         activation = self.unit_activations(path)[call]

@@ -28,7 +28,7 @@ EVERYWHERE = np.zeros((1, 1), np.float32)  # stands for the pixels whose predict
 
 
 class Chosen(NamedTuple):
-    """What a graph is told of a target, as tensors.
+    """The parts of a target that a graph takes as tensors.
 
     Attributes:
         classes: int32 [1 + k]: the class, or TOP, and the k classes that it is compared with.

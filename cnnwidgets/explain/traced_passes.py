@@ -37,7 +37,7 @@ def activations(net: Network, path: str) -> Pass:
 
 
 def unit_activations(net: Network, path: str) -> Pass:
-    """`f(feed)`: what each call of a layer puts out, whatever its axes, float32 [N, positions, 1, units]."""
+    """`f(feed)`: the output of each call of a layer, with any axes, float32 [N, positions, 1, units]."""
 
     def run(feed: Any) -> Any:
         with net.record([path]) as recording:
@@ -82,7 +82,7 @@ def slopes(net: Network, target: Target, guided: bool) -> tuple[Pass, list[bool]
 
 
 def slope_at(net: Network, path: str, call: int, target: Target, tokens: Sequence[int] = ()) -> tuple[Pass, list[bool]]:
-    """`f(feed, activation, chosen, scale)`: as `slopes`, by what one call of a layer puts out.
+    """`f(feed, activation, chosen, scale)`: as `slopes`, with respect to the output of one call of a layer.
 
     Args:
         net: the network.

@@ -27,7 +27,7 @@ _OF_TRAINING = {"optimizer", "history", "loss", "stop_training", "stop_evaluatin
 
 
 class Identity(NamedTuple):
-    """What a network is told from others by.
+    """The identity of a network: what distinguishes it from others.
 
     Attributes:
         digest: a sha256, 64 hexadecimal digits.
@@ -42,7 +42,7 @@ def identity(model: Any, preprocess: Callable[[Any], Any]) -> Identity:
     """The identity of weights, architecture and preprocessing as they are now; names of layers are no part of it.
 
     A model that was saved and loaded again has the same, as far as its layers tell their settings by `get_config`.
-    Nothing is refused: of what cannot be told, such as an object that a function holds, the kind alone is told.
+    Nothing is refused: of a value that cannot be read, such as an open file, only the type is included.
     """
     digest = hashlib.sha256()
     for weight in model.weights:

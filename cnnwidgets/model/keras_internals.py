@@ -189,7 +189,7 @@ def _put_back(now: dict[str, Any], attributes: dict[str, Any], contents: list[tu
 
 @contextlib.contextmanager
 def states_stay(model: Any) -> Iterator[None]:
-    """Let stateful recurrent layers begin anew with each picture: a state is kept for one number of pictures alone."""
+    """Reset stateful recurrent layers for each picture: a kept state fits one batch size only."""
     with TRACING, contextlib.ExitStack() as restore:
         for layer in model._flatten_layers():
             if isinstance(layer, keras.layers.RNN) and layer.stateful:

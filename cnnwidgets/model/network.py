@@ -34,6 +34,7 @@ from cnnwidgets.model.recording import Call, Instead, Recording, record
 from cnnwidgets.model.safe_files.model_file import load_model
 from cnnwidgets.model.size_multiples import with_multiples
 from cnnwidgets.model.tracing.compiled import compiled, from_shapes
+from cnnwidgets.model.tracing.content import Held
 from cnnwidgets.model.tracing.graph_cache import Traces
 from cnnwidgets.model.without_units import Kept, Without, forward_without, kept_units
 
@@ -306,7 +307,8 @@ class Network:
 
     def read_by_graphs(self) -> tuple[object, ...]:
         """What graphs read of a network besides its variables."""
-        return self.preprocess, vars(self).get("class_names")
+        activations = (getattr(layer, "activation", None) for layer in self.layers_by_path.values())
+        return self.preprocess, vars(self).get("class_names"), *map(Held, filter(callable, activations))
 
     def fingerprint(self) -> str:
         """A sha256 of all that changes a pixel, as it is now: weights, architecture and preprocessing; 64 digits.

@@ -455,7 +455,7 @@ def _einsum(op: Any, given: Given, kind: str) -> Sequence[Trail]:
 
 
 def _inlined(op: Any, given: Given, kind: str) -> Sequence[Trail]:
-    """A function of its own, such as a compiled call or a grouped convolution: followed inside."""
+    """A nested function, such as a compiled call or a grouped convolution: followed inside."""
     return _through(op, "f", op.inputs, given, kind)
 
 

@@ -239,5 +239,5 @@ _USUAL: dict[type, Callable[[Reader, Any], Hashable]] = {
     kind: how
     for kinds, how in _KINDS
     for kind in (kinds if isinstance(kinds, tuple) else (kinds,))
-    if kind in {types.FunctionType, types.CodeType, types.MethodType, functools.partial, list, tuple, dict}
+    if kind in {Held, types.FunctionType, types.CodeType, types.MethodType, functools.partial, list, tuple, dict}
 }
