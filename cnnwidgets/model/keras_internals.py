@@ -68,6 +68,23 @@ def built_shapes(model: Any) -> Mapping[str, Any]:
 
 
 @contextlib.contextmanager
+def name_scopes_restored() -> Iterator[None]:
+    """Close the name scopes left open by a layer that failed: Keras would write their names into later weights."""
+    depth = len(open_name_scopes())
+    try:
+        yield
+    finally:
+        del open_name_scopes()[depth:]
+
+
+def open_name_scopes() -> list[Any]:
+    """The name scopes of Keras that are open in this thread, outermost first."""
+    state = keras.src.backend.common.global_state
+    scopes: list[Any] = state.get_global_attribute("name_scope_stack", default=[], set_to_default=True)
+    return scopes
+
+
+@contextlib.contextmanager
 def convolving(
     model: Any, is_meant: Callable[[Any], bool], convolve: Callable[[Any, Any, Any, Any], Any]
 ) -> Iterator[None]:

@@ -55,6 +55,7 @@ NEEDED = [  # who must have a name, the name, and what it is needed for
     (tf.Graph, "gradient_override_map", "for guided backpropagation"),
     (in_a_graph, "_set_attr", "to follow masks through a gradient of the model's own"),
     (lambda: tf, "RegisterGradient", "for guided backpropagation"),
+    (lambda: keras.src.backend.common.global_state, "get_global_attribute", "to close the scopes of a failed build"),
 ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from cnnwidgets.errors import BadModel, quoted, without_colors
 from cnnwidgets.model.backend import keras, start_device, tf
+from cnnwidgets.model.keras_internals import name_scopes_restored
 from cnnwidgets.model.safe_files.file_kinds import HDF5, about_folder, about_missing
 from cnnwidgets.model.safe_files.h5_weights import load_weights
 from cnnwidgets.model.safe_files.keras2_config import MODELS, translated
@@ -71,9 +72,10 @@ def load_model(path: str | PathLike[str]) -> Loaded:
     start_device()
     state = random.getstate()  # Keras draws a seed for each layer from it, and it is the user's
     try:
-        found = _for_keras_3(file, content)
-        check_claim(file, _bytes_of_weights(found))
-        return Loaded(_built(found), found.note)
+        with name_scopes_restored():
+            found = _for_keras_3(file, content)
+            check_claim(file, _bytes_of_weights(found))
+            return Loaded(_built(found), found.note)
     finally:
         random.setstate(state)
 

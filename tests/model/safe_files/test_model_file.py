@@ -187,6 +187,16 @@ def test_a_configuration_that_is_none_is_refused(saved, text):
     refused(changed(saved(), config=lambda _: text))
 
 
+def test_a_layer_name_that_tensorflow_refuses_leaves_no_name_scope_open(saved):
+    """An open scope would become a part of the weight names of every model that is built afterwards."""
+    path = saved()
+    changed(path, config=lambda whole: json.dumps(whole).replace('"conv2"', '"{}"'))
+    refused(path)
+    conv = L.Conv2D(2, 3, name="conv")
+    conv.build((None, 8, 8, 3))
+    assert conv.kernel.path == "conv/kernel"
+
+
 def test_an_unknown_layer_is_named_with_the_remedy(saved):
     path = saved(model=with_layers(Doubled()))
     changed(path, config=lambda whole: json.dumps(whole).replace("Doubled", "Trebled"))
