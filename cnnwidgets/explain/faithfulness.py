@@ -19,8 +19,9 @@ from cnnwidgets.explain.heatmap import Heatmap
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.targets import Region, Target
 from cnnwidgets.frame import Array, last_of
-from cnnwidgets.model.arguments import checked_seed, choice, whole_number
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.settings import SEED, OneOf, Settings, Whole, setting
 
 METRICS = ("deletion", "insertion", "road")
 FILLS = ("blur", "gray")
@@ -84,6 +85,7 @@ def faithfulness(
     fill: str = "blur",
     *,
     output: int | str | None = None,
+    size: Size | None = None,
     seed: int = 0,
 ) -> Curve | dict[Any, Curve]:
     """Remove the pixels of a picture, the most important ones first, and record what the network predicts.
@@ -102,6 +104,7 @@ def faithfulness(
         steps: 1 to 256; steps + 1 forward passes for each map, and as many for each of 5 random orders.
         fill: "blur" (a gaussian blur, standard deviation 1/20 of the shorter side) or "gray" (0.5).
         output: of a model with several, its index or name.
+        size: at which the network looks, if not its own, as in `class_activation_map`.
         seed: of the random orders, of ties and of the noise.
 
     Returns:
@@ -116,35 +119,54 @@ def faithfulness(
         >>> curve.area < curve.random_area
         True
     """
-    several = isinstance(heat, Mapping)
-    maps: Mapping[Any, Any] = heat if isinstance(heat, Mapping) else {"": heat}
-    frames = faithfulness_frames(Probe(net, picture), maps, target, metric, steps, fill, output=output, seed=seed)
-    curves = dict(last_of(frames).curves)
-    return curves if several else curves[""]
+    settings = FaithfulnessSettings.given(locals())
+    maps = heat if isinstance(heat, Mapping) else {"": heat}
+    curves = last_of(settings.check(Probe(net, picture, settings.size), maps).frames()).curves
+    return dict(curves) if isinstance(heat, Mapping) else curves[""]
 
 
-def faithfulness_frames(
-    probe: Probe,
-    maps: Mapping[Any, Heatmap | Array],
-    target: int | str | Region | Callable[[Any], Any] | None = None,
-    metric: str = "deletion",
-    steps: int = 32,
-    fill: str = "blur",
-    *,
-    output: int | str | None = None,
-    seed: int = 0,
-) -> Iterator[CurvesFrame]:
-    """As `faithfulness`, but for a Probe, and yield a CurvesFrame after each batch of pictures."""
-    choice("metric", metric, METRICS)
-    choice("fill", fill, FILLS)
-    steps, seed = whole_number("steps", steps, 1, MOST_STEPS), checked_seed(seed)
-    if not maps:
-        raise BadTarget("heat must hold at least one map, got an empty dict.")
-    wanted = probe.named(target, output)
-    which = _which(probe, maps)
-    ranks = {name: _ranked(probe, name, heat, which, seed) for name, heat in maps.items()}
-    settled = targets.settled(wanted, probe.values(wanted))
-    return _run(_Removal(probe, settled, which, metric, steps, fill, seed), ranks)
+@dataclass(frozen=True, eq=False)
+class FaithfulnessSettings(Settings):
+    """The settings of `faithfulness`."""
+
+    target: Any = None
+    metric: str = setting("deletion", OneOf(METRICS))
+    steps: int = setting(32, Whole(1, MOST_STEPS))
+    fill: str = setting("blur", OneOf(FILLS))
+    output: int | str | None = None
+    size: Size | None = None
+    seed: int = setting(0, SEED)
+
+    def check(self, probe: Probe, maps: Mapping[Any, Heatmap | Array]) -> FaithfulnessPlan:
+        """Check the settings and maps for a Probe, which was made with this `size` and may be asked again.
+
+        Raises:
+            BadTarget, BadModel: the errors of `faithfulness`.
+        """
+        found = self.checked()
+        if not maps:
+            raise BadTarget("heat must hold at least one map, got an empty dict.")
+        wanted = probe.named(self.target, self.output)
+        which = _which(probe, maps)
+        ranks = {name: _ranked(probe, name, heat, which, found.seed) for name, heat in maps.items()}
+        return FaithfulnessPlan(_Removal(probe, targets.settled(wanted, probe.values(wanted)), which, found), ranks)
+
+
+@dataclass(frozen=True, eq=False)
+class FaithfulnessPlan:
+    """A checked comparison of maps with random orders of the pixels.
+
+    Attributes:
+        removal: makes the pictures of all steps.
+        ranks: by name of a map: [h * w] indices of the pixels, the most important first.
+    """
+
+    removal: _Removal
+    ranks: Mapping[Any, Array]
+
+    def frames(self) -> Iterator[CurvesFrame]:
+        """A CurvesFrame after each batch of pictures."""
+        return _run(self.removal, self.ranks)
 
 
 def _which(probe: Probe, maps: Mapping[Any, Heatmap | Array]) -> int:
@@ -182,12 +204,13 @@ def _ranked(probe: Probe, name: Any, heat: Heatmap | Array, which: int, seed: in
 class _Removal:
     """The pictures of all steps, for one order of the pixels after the other."""
 
-    def __init__(self, probe: Probe, target: Target, which: int, metric: str, steps: int, fill: str, seed: int) -> None:
+    def __init__(self, probe: Probe, target: Target, which: int, settings: FaithfulnessSettings) -> None:
         self.probe, self.target, self.which = probe, target, which
-        self.metric, self.steps, self.fill, self.seed = metric, steps, fill, seed
+        self.metric, self.steps, self.fill = settings.metric, settings.steps, settings.fill
+        self.seed = settings.seed
         self.picture = probe.pictures[which][0]  # [H, W, C]
-        self.fractions = np.linspace(0, 1, steps + 1, dtype=np.float32)
-        self.filled = _blurred(self.picture) if fill == "blur" else np.full_like(self.picture, 0.5)
+        self.fractions = np.linspace(0, 1, self.steps + 1, dtype=np.float32)
+        self.filled = _blurred(self.picture) if self.fill == "blur" else np.full_like(self.picture, 0.5)
 
     def curve(self, order: Array) -> Iterator[tuple[int, Array, Array]]:
         """(first step, values, last picture) of each batch of steps."""

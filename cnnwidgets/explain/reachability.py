@@ -116,6 +116,16 @@ def leads_to(net: Network, target: Target, path: str, call: int) -> bool:
     return net.traces.get(lambda: _look(net, any_unit, look))  # type: ignore[no-any-return]
 
 
+def pictures_seen(net: Network, target: Target, path: str, call: int) -> tuple[int, ...]:
+    """The picture inputs that a layer's call depends on; all of several if no gradient reaches any of them."""
+    every, any_unit = net.picture_inputs, target.structure
+    if len(net.inputs) > len(every):  # the layer may see only a table
+        look = lambda run: bool(_pictures_of(run.calls[path][call], run))  # noqa: E731
+        if not net.traces.get(lambda: _look(net, any_unit, look)):
+            return ()
+    return every if len(every) == 1 else net.sees(path, call) or every
+
+
 def why_no_gradient(net: Network, target: Target, path: str = "", call: int = 0) -> str:
     """Why no gradient comes from the target back to a layer's call, or to the pictures, in a sentence or two."""
     name = quoted(net.outputs[target.output].name)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.frame import Array
 from cnnwidgets.model.arguments import is_whole
-from cnnwidgets.model.outputs import OutputInfo
+
+if TYPE_CHECKING:
+    from cnnwidgets.model.outputs import OutputInfo
 
 HOW = "Give a mask [H, W] of True and False at the picture's size, or a box (top, left, bottom, right) in pixels."
 Box = tuple[int, int, int, int]

@@ -10,6 +10,7 @@ import numpy as np
 
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain import target_function
+from cnnwidgets.explain.recorded_targets import unpack_mask
 from cnnwidgets.explain.regions import Region, check_dense, region
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
@@ -17,7 +18,7 @@ from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs import OutputInfo, find, logits_of
 from cnnwidgets.model.recording import Recording
 
-__all__ = ["Reading", "Region", "Target", "named", "notes", "read", "region", "settled"]
+__all__ = ["Reading", "Region", "Target", "named", "notes", "read", "region", "settled", "unpack_mask"]
 
 TOP = -1  # a unit that stands for the top class
 OF = ("logit", "log_odds")  # what of a class is explained

@@ -6,7 +6,7 @@ that of HiResCAM (arXiv:2011.08891).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,16 +17,17 @@ from cnnwidgets.explain import reachability, targets
 from cnnwidgets.explain.class_activation_map import noted, source_of
 from cnnwidgets.explain.class_activation_maps import note_if_zero
 from cnnwidgets.explain.heatmap import ROUNDING, Heatmap, MapNotes, MapSource, finish
-from cnnwidgets.explain.passes import Probe
+from cnnwidgets.explain.passes import Probe, Slopes
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.explain.targets import Reading, Target
 from cnnwidgets.explain.traced_passes import no_rows
 from cnnwidgets.frame import Array
-from cnnwidgets.model.arguments import check_unit, checked_seed
+from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.settings import SEED, Settings, setting
 
 SCORES = "scores: this layer's units are the class scores after the softmax or sigmoid; choose an earlier layer"
 MOST_ALIKE = 0.98  # correlation of the shares of two classes from which on they hardly tell them apart
@@ -140,40 +141,135 @@ def unit_attribution(
         >>> found = unit_attribution(net, picture, target="tabby", against="Egyptian cat")[0]
         >>> [(unit, found.shares[unit]) for unit in found.top(8)]
     """
-    return units_of(Probe(net, picture, size), layer, target, against, output=output, call=call, of=of, seed=seed)
+    settings = UnitAttributionSettings.given(locals())
+    return settings.check(Probe(net, picture, settings.size)).result()
 
 
-def units_of(
-    probe: Probe,
-    layer: str | None = None,
-    target: int | str | Region | Callable[[Any], Any] | None = None,
-    against: object = None,
-    *,
-    output: int | str | None = None,
-    call: int | None = None,
-    of: str = "logit",
-    seed: int = 0,
-) -> list[UnitAttribution]:
-    """As `unit_attribution`, but of a Probe, which may be asked again."""
-    checked_seed(seed)
-    wanted = probe.named(target, output, of, against)
-    path = default_layer(probe.net, wanted) if layer is None else probe.net.layer(layer).path
-    calls = reachability.calls_of(probe.net, path, call)
-    if not probe.net.layer(path).units:
-        raise BadTarget(f"The layer {quoted(path)} has no units. Choose another layer.")
-    slopes = {number: probe.unit_slopes(path, number, wanted) for number in calls}
-    if all(one.gradients[0] is None for one in slopes.values()):
-        raise BadTarget(reachability.why_no_gradient(probe.net, wanted, path, call or 0))
-    plain = probe.values(wanted)
-    branch = reachability.branch_note(probe.net, wanted) if layer is None and probe.has_rows(path) else ""
-    found = []
-    for number, (reading, (gradient,), _) in slopes.items():
-        activation = np.asarray(probe.unit_activations(path)[number][0], np.float64)
-        scores = [SCORES] if np.isnan(reading.probability[0]) != np.isnan(plain.probability[0]) else []
-        about = _notes(probe, path, number, wanted, plain, activation, gradient)
-        notes = (*scores, *about, *filter(None, [branch]))
-        found.append(_shared_out(probe, path, number, wanted, plain, activation, gradient, notes))
-    return noted(found, probe)
+@dataclass(frozen=True, eq=False)
+class UnitAttributionSettings(Settings):
+    """The settings of `unit_attribution`."""
+
+    layer: str | None = None
+    target: Any = None
+    against: Any = None
+    output: int | str | None = None
+    call: int | None = None
+    of: str = "logit"
+    size: Size | None = None
+    seed: int = setting(0, SEED)
+
+    def check(self, probe: Probe) -> UnitAttributionPlan:
+        """Check the settings for a Probe, which was made with this `size` and may be asked again.
+
+        Raises:
+            BadTarget, BadModel, JobFailed: the errors of `unit_attribution`.
+        """
+        found, net = self.checked(), probe.net
+        wanted = probe.named(self.target, self.output, self.of, self.against)
+        path = default_layer(net, wanted) if self.layer is None else net.layer(self.layer).path
+        calls = reachability.calls_of(net, path, self.call)
+        if not net.layer(path).units:
+            raise BadTarget(f"The layer {quoted(path)} has no units. Choose another layer.")
+        passes = {call: probe.unit_slopes(path, call, wanted) for call in calls}
+        if all(one.gradients[0] is None for one in passes.values()):
+            raise BadTarget(reachability.why_no_gradient(net, wanted, path, self.call or 0))
+        return UnitAttributionPlan(found, probe, wanted, path, passes)
+
+
+@dataclass(frozen=True, eq=False)
+class UnitAttributionPlan:
+    """A checked unit attribution.
+
+    Attributes:
+        settings: as given, each in its range.
+        probe: cached passes for the picture.
+        target: the number that is shared out.
+        path: of the layer.
+        passes: the target and its gradient by the layer's output, for each call.
+    """
+
+    settings: UnitAttributionSettings
+    probe: Probe
+    target: Target
+    path: str
+    passes: Mapping[int, Slopes]
+
+    def result(self) -> list[UnitAttribution]:
+        """The shares of each call."""
+        return noted([self._of_call(call) for call in self.passes], self.probe)
+
+    def _of_call(self, call: int) -> UnitAttribution:
+        probe, path = self.probe, self.path
+        reading, info, has_rows = probe.values(self.target), probe.net.layer(path), probe.has_rows(path)
+        parts = self._parts(call, self.passes[call])
+        shares = parts.sum((0, 1)).astype(np.float32)  # [h, w, k] -> [k]
+        unit, seen = int(reading.unit[0]), reachability.pictures_seen(probe.net, self.target, path, call)
+        return UnitAttribution(
+            path=path,
+            call=call,
+            input=probe.net.inputs[seen[0]].name if len(seen) == 1 else None,
+            target=unit if self.target.function is None else self.target.function,
+            units=np.arange(len(shares)),
+            shares=shares,
+            total=float(shares.sum()),
+            value=float(reading.value[0]),
+            note="; ".join(self._notes(call, reading, parts)),
+            parts=parts.astype(np.float32),
+            _info=info,
+            _source=source_of(probe, path, call, self.target) if has_rows else None,
+            _about=targets.describe(probe.net, self.target, unit),
+            _why_no_map="" if has_rows else no_rows(probe.net, path, info.output_shape),
+        )
+
+    def _parts(self, call: int, slopes: Slopes) -> Array:
+        """[h, w, k] float64: activation times gradient; zeros if the call does not lead to the target."""
+        activation = np.asarray(self.probe.unit_activations(self.path)[call][0], np.float64)
+        (gradient,) = slopes.gradients
+        return np.zeros_like(activation) if gradient is None else activation * gradient[0]
+
+    def _notes(self, call: int, reading: Reading, parts: Array) -> Iterator[str]:
+        """Remarks about the shares of one call."""
+        probe, path, slopes = self.probe, self.path, self.passes[call]
+        if np.isnan(slopes.reading.probability[0]) != np.isnan(reading.probability[0]):
+            yield SCORES
+        if slopes.gradients[0] is None:
+            yield "off the path: this call of the layer does not lead to the target"
+        else:
+            yield from self._about_shares(call, reading, parts.sum((0, 1)))
+        if self.settings.layer is None and probe.has_rows(path):
+            yield from filter(None, [reachability.branch_note(probe.net, self.target)])
+
+    def _about_shares(self, call: int, reading: Reading, shares: Array) -> Iterator[str]:
+        probe, path = self.probe, self.path
+        if not shares.any():
+            yield note_if_zero(np.asarray(probe.unit_activations(path)[call]))
+        elif len(shares) > 1 and np.ptp(shares) <= ROUNDING * np.abs(shares).max():
+            yield "flat: every unit has the same share"
+        else:
+            yield from filter(None, [self._likeness(call, reading, shares)])
+        yield from targets.notes(probe.net, self.target, reading)
+        if probe.has_rows(path):
+            source = source_of(probe, path, call, self.target)
+            yield from filter(None, (*source.notes, source.placement.note))
+
+    def _likeness(self, call: int, reading: Reading, shares: Array) -> str:
+        """A note if the runner-up has nearly the same shares, so that they do not show why it is this class."""
+        net, target = self.probe.net, self.target
+        info = net.outputs[target.output]
+        if target.function is not None or target.against or not info.is_class_scores or info.classes <= 2:
+            return ""
+        settled = targets.settled(target, reading)
+        second = self.probe.runner_up(settled)
+        passes = self.probe.unit_slopes(self.path, call, targets.of_class(settled, second))
+        others = self._parts(call, passes).sum((0, 1))
+        lengths = np.linalg.norm(shares) * np.linalg.norm(others)
+        if not lengths or shares @ others < MOST_ALIKE * lengths:
+            return ""
+        name = net.class_name(second, target.output)
+        return (
+            f"not class-specific: the runner-up {name!r} has nearly the same shares (cosine "
+            f"{shares @ others / lengths:.3f}); against={name!r} shows the difference"
+        )
 
 
 def default_layer(net: Network, target: Target) -> str:
@@ -198,77 +294,3 @@ def _is_the_scores(net: Network, target: Target, path: str) -> bool:
     """Whether a dense layer's output is the logits; one with a softmax of its own is not on the way to its logits."""
     is_linear = getattr(net.layers_by_path[path], "activation", None) is keras.activations.linear
     return is_linear and net.layer(path).units == (net.outputs[target.output].shape[-1:] or (1,))[0]
-
-
-def _shared_out(
-    probe: Probe,
-    path: str,
-    call: int,
-    target: Target,
-    reading: Reading,
-    activation: Array,
-    gradient: Array | None,
-    notes: tuple[str, ...],
-) -> UnitAttribution:
-    parts = np.zeros_like(activation) if gradient is None else activation * np.asarray(gradient[0], np.float64)
-    shares = parts.sum((0, 1)).astype(np.float32)  # [h, w, k] -> [k]
-    unit = int(reading.unit[0])
-    seen, info = probe.sees(path, call), probe.net.layer(path)
-    has_rows = probe.has_rows(path)
-    return UnitAttribution(
-        path=path,
-        call=call,
-        input=probe.net.inputs[seen[0]].name if len(seen) == 1 else None,
-        target=unit if target.function is None else target.function,
-        units=np.arange(len(shares)),
-        shares=shares,
-        total=float(shares.sum()),
-        value=float(reading.value[0]),
-        note="; ".join(notes),
-        parts=parts.astype(np.float32),
-        _info=info,
-        _source=source_of(probe, path, call, target) if has_rows else None,
-        _about=targets.describe(probe.net, target, unit),
-        _why_no_map="" if has_rows else no_rows(probe.net, path, info.output_shape),
-    )
-
-
-def _notes(
-    probe: Probe, path: str, call: int, target: Target, reading: Reading, activation: Array, gradient: Array | None
-) -> Iterator[str]:
-    """What is to be known about the shares of one call."""
-    if gradient is None:
-        yield "off the path: this call of the layer does not lead to the target"
-        return
-    shares = (activation * gradient[0]).sum((0, 1))
-    if not shares.any():
-        yield note_if_zero(activation)
-    elif len(shares) > 1 and np.ptp(shares) <= ROUNDING * np.abs(shares).max():
-        yield "flat: every unit has the same share"
-    elif note := _likeness(probe, path, call, target, reading, activation, shares):
-        yield note
-    yield from targets.notes(probe.net, target, reading)
-    if probe.has_rows(path):
-        source = source_of(probe, path, call, target)
-        yield from filter(None, (*source.notes, source.placement.note))
-
-
-def _likeness(
-    probe: Probe, path: str, call: int, target: Target, reading: Reading, activation: Array, shares: Array
-) -> str:
-    """A note where the runner-up has nearly the same shares, so that they do not say why it is this class."""
-    info = probe.net.outputs[target.output]
-    if target.function is not None or target.against or not info.is_class_scores or info.classes <= 2:
-        return ""
-    settled = targets.settled(target, reading)
-    second = probe.runner_up(settled)
-    (gradient,) = probe.unit_slopes(path, call, targets.of_class(settled, second)).gradients
-    others = np.zeros_like(shares) if gradient is None else (activation * gradient[0]).sum((0, 1))
-    lengths = np.linalg.norm(shares) * np.linalg.norm(others)
-    if not lengths or shares @ others < MOST_ALIKE * lengths:
-        return ""
-    name = probe.net.class_name(second, target.output)
-    return (
-        f"not class-specific: the runner-up {name!r} has nearly the same shares (cosine "
-        f"{shares @ others / lengths:.3f}); against={name!r} shows what tells them apart"
-    )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from cnnwidgets.model.arguments import MOST_STEPS, checked_seed, number, whole_number
+from cnnwidgets.model.arguments import MOST_STEPS, checked_seed, choice, number, whole_number
 
 Check = Callable[[str, object], Any]  # (name, value) -> the value to compute with; BadTarget for any other
 Kind = TypeVar("Kind", bound="Settings")
@@ -95,6 +95,17 @@ class Number:
     def __call__(self, name: str, value: object) -> float:
         """The value as a float."""
         return number(name, value, self.least, self.most, above=self.above)
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of a few names."""
+
+    choices: tuple[str, ...]
+
+    def __call__(self, name: str, value: object) -> str:
+        """The value itself."""
+        return choice(name, value, self.choices)
 
 
 def _whole_seed(_name: str, value: object) -> int:

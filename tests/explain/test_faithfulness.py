@@ -10,7 +10,7 @@ import pytest
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.explain import imputation
 from cnnwidgets.explain.class_activation_map import class_activation_map
-from cnnwidgets.explain.faithfulness import METRICS, faithfulness, faithfulness_frames
+from cnnwidgets.explain.faithfulness import METRICS, FaithfulnessSettings, faithfulness
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
@@ -90,7 +90,7 @@ def test_a_heatmap_of_the_verb_serves_at_another_size_of_the_picture():
 
 
 def test_a_run_shows_how_far_it_is():
-    frames = list(faithfulness_frames(Probe(network(), PICTURE), {"a": GOOD}, 1, steps=20))
+    frames = list(FaithfulnessSettings(1, steps=20).check(Probe(network(), PICTURE), {"a": GOOD}).frames())
     assert [frame.step for frame in frames] == list(range(1, frames[0].steps + 1))
     assert np.isnan(frames[0].curves["a"].values).any() and not np.isnan(frames[-1].curves["a"].values).any()
     assert frames[0].pictures.shape == (1, SIDE, SIDE, 3)

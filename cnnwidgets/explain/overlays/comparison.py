@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnwidgets.explain import recorded_targets
 from cnnwidgets.explain.attribution import AttributionSettings
 from cnnwidgets.explain.class_activation_map import Heatmap, HeatmapFrame, MapSettings
 from cnnwidgets.explain.overlays import method_guide
@@ -17,8 +18,6 @@ from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs import find as find_output
 from cnnwidgets.model.predictions import Prediction
 from cnnwidgets.model.settings import setting
-
-FUNCTION = "a function of the output"  # all that a recipe can say of one
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -36,7 +35,7 @@ class Question(MapSettings):
     def settings(self) -> tuple[str, dict[str, Any]]:
         """The verb that answers it, and its settings."""
         verb = "class_activation_map" if method_guide.is_map(self.method) else "attribution"
-        target = FUNCTION if callable(self.target) else self.target
+        target = recorded_targets.record(self.target)
         return verb, {**self._asked().recorded(), "target": target, "size": self.net.recorded_size(self.size)}
 
     def frames(self, picture: object) -> Iterator[HeatmapFrame]:

@@ -11,7 +11,7 @@ from cnnwidgets.explain.class_activation_map import MapSettings
 from cnnwidgets.explain.class_activation_maps import MASKS
 from cnnwidgets.explain.hidden_region import Hidden
 from cnnwidgets.explain.overlays import method_guide
-from cnnwidgets.explain.overlays.comparison import FUNCTION, Look, Question, look
+from cnnwidgets.explain.overlays.comparison import Look, Question, look
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.sanity_check import randomized
 from cnnwidgets.model.arguments import flag, number
@@ -249,8 +249,6 @@ class HeatmapPanel(HeatView):
     def snippet(self) -> str:
         """The Python that makes the same heatmaps without a widget; a function as target is the reader's `target`."""
         verb, settings = self._settings()
-        if settings["target"] == FUNCTION:
-            settings["target"] = _ReadersOwn()
         return snippets.write(verb, self.net.name, settings)
 
     def _name(self) -> str:
@@ -271,10 +269,3 @@ def _which(question: Question) -> dict[str, Any]:
     """The network that is asked, as a recipe tells it."""
     net = question.net
     return {"network": net.name, "fingerprint": net.fingerprint(), "shuffled": question.is_shuffled}
-
-
-class _ReadersOwn:
-    """A function cannot be written as Python, only named."""
-
-    def __repr__(self) -> str:
-        return "target"
