@@ -78,9 +78,3 @@ def unpack_mask(text: str, size: tuple[int, int]) -> Array:
         raise BadTarget(f"The text is not a mask of {size[0]} x {size[1]} pixels. Give the size that it was written for.")
     return np.unpackbits(np.frombuffer(bits, np.uint8), count=count).reshape(size).astype(bool)
 
-
-def source(value: Mapping[str, Any]) -> str:
-    """A recorded region as Python."""
-    box = tuple(value["box"]) if "box" in value else None
-    where = repr(box) if box else f"cw.targets.unpack_mask({value['mask']!r}, {tuple(value['size'])!r})"
-    return f"cw.targets.region({value['class']!r}, {where})"

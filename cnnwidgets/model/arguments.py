@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from PIL import Image
 
 from cnnwidgets.errors import BadPicture, BadTarget, quoted
-from cnnwidgets.model.layers import LayerInfo
+
+if TYPE_CHECKING:
+    from cnnwidgets.model.layers import LayerInfo
 
 MOST_STEPS = 2048
 

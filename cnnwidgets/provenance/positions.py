@@ -46,6 +46,8 @@ def renamed(settings: Mapping[str, Any], net: Network) -> dict[str, Any]:
         found["layers"] = {names.get(path, path): weight for path, weight in layers.items()}
     elif isinstance(layers, list | tuple):
         found["layers"] = [names.get(path, path) for path in layers]
+    if isinstance(without := settings.get("without"), Mapping):
+        found["without"] = {names.get(path, path): units for path, units in without.items()}
     if OUTPUT in settings:
         found["output"] = _at(settings[OUTPUT], range(len(net.outputs)))
     return found
@@ -53,8 +55,8 @@ def renamed(settings: Mapping[str, Any], net: Network) -> dict[str, Any]:
 
 def _named(settings: Mapping[str, Any]) -> list[str]:
     """The layers that settings name."""
-    layers = settings.get("layers") or ()
-    return [path for path in (settings.get("layer"), *layers) if isinstance(path, str)]
+    several = (*(settings.get("layers") or ()), *(settings.get("without") or ()))
+    return [path for path in (settings.get("layer"), *several) if isinstance(path, str)]
 
 
 def _at(place: object, every: Any) -> Any:

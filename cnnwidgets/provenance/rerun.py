@@ -11,10 +11,17 @@ import numpy as np
 from cnnwidgets import pictures
 from cnnwidgets.activations.feature_maps import display_maps, feature_maps
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget, quoted
-from cnnwidgets.explain.overlays.comparison import FUNCTION, Question, look
+from cnnwidgets.explain.attribution import attribution
+from cnnwidgets.explain.class_activation_map import Heatmap, class_activation_map
+from cnnwidgets.explain.faithfulness import FaithfulnessSettings
+from cnnwidgets.explain.overlays import unit_tiles
+from cnnwidgets.explain.overlays.comparison import Question, look
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles
+from cnnwidgets.explain.passes import Probe
+from cnnwidgets.explain.recorded_targets import from_record
 from cnnwidgets.explain.sanity_check import randomized
+from cnnwidgets.explain.unit_attribution import unit_attribution
 from cnnwidgets.frame import last_of
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.provenance.positions import renamed
@@ -121,13 +128,34 @@ def _heat(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
     return HeatTiles(seen).whole(Brush(settings["opacity"], settings["threshold"], settings["colormap"]))
 
 
+def _units(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
+    found = unit_tiles.one_of(unit_attribution(net, held.given, **_keywords("unit_attribution", settings)))
+    photo = unit_tiles.photo_of(net, found, held.photos)
+    return unit_tiles.mosaic(found, photo, settings["shown"], settings["columns"])
+
+
+def _removed(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
+    heat = settings["heat"]
+    maps = {"": _map(net, heat, held)} if "verb" in heat else {name: _map(net, one, held) for name, one in heat.items()}
+    asked = FaithfulnessSettings(**_keywords("faithfulness", settings))
+    return _at(asked.check(Probe(net, held.given, asked.size), maps).frames(), settings).pictures[0]
+
+
+def _map(net: Network, recorded: Mapping[str, Any], held: HeldPicture) -> Heatmap:
+    """The heatmap that a recipe describes."""
+    if recorded.get("verb") not in _MAPS:
+        raise BadTarget(f"heat must be a map by {' or '.join(_MAPS)}, got {quoted(recorded.get('verb'))}.")
+    verb = recorded["verb"]
+    every = _MAPS[verb](net, held.given, **_keywords(verb, renamed(recorded, net)))
+    return every[recorded.get("index", 0)]
+
+
 def _question(net: Network, asked: Mapping[str, Any]) -> Question:
-    if asked["target"] == FUNCTION:
-        raise BadTarget("It explains a function, which is not in the recipe. Run the panel with it as target instead.")
     network = _asked_network(net, asked)
     asked = renamed(asked, network)
     named = {name: asked[name] for name in Question.names() if name in asked}  # older files lack some
-    return Question(net=network, is_shuffled=asked.get("shuffled", False), **named)
+    target = from_record(asked["target"])
+    return Question(net=network, is_shuffled=asked.get("shuffled", False), **{**named, "target": target})
 
 
 def _asked_network(net: Network, asked: Mapping[str, Any]) -> Network:
@@ -141,7 +169,8 @@ def _asked_network(net: Network, asked: Mapping[str, Any]) -> Network:
 
 
 def _keywords(verb: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name in VERBS[verb].keywords}
+    found = {name: value for name, value in settings.items() if name in VERBS[verb].keywords}
+    return {name: from_record(value) if name == "target" else value for name, value in found.items()}
 
 
 def _at(frames: Iterator[Any], settings: Mapping[str, Any]) -> Any:
@@ -153,6 +182,10 @@ def _at(frames: Iterator[Any], settings: Mapping[str, Any]) -> Any:
     return frame
 
 
+_MAPS: dict[str, Callable[..., list[Heatmap]]] = {
+    "class_activation_map": class_activation_map,
+    "attribution": attribution,
+}
 _MAKERS: dict[str, Callable[[Network, Mapping[str, Any], Any], Any]] = {
     "visualize_units": _tiles(visualize_units, "layer"),
     "visualize_classes": _tiles(visualize_classes, "classes"),
@@ -160,6 +193,8 @@ _MAKERS: dict[str, Callable[[Network, Mapping[str, Any], Any], Any]] = {
     "feature_maps": _maps,
     "class_activation_map": _heat,
     "attribution": _heat,
+    "unit_attribution": _units,
+    "faithfulness": _removed,
     "deepdream": _from_photograph(deepdream),
     "adversarial": _from_photograph(adversarial),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cnnwidgets.explain.recorded_targets import FUNCTION
 from cnnwidgets.provenance.verbs import VERBS
 
 BUNDLED = ("squeezenet", "efficientnet_lite0")
@@ -29,6 +30,8 @@ def write(verb: str, network: str, settings: Mapping[str, Any], picture: str | N
         lines.append(f"net = cw.load_network({_text(network)})")
     if picture is not None and "picture" in how.first:
         lines.append(f"picture = cw.load_picture({_text(picture)})")
+    if "heat" in how.required:
+        lines += _heat_lines(settings["heat"])
     arguments = [how.first.format(**{name: _source(name, settings[name]) for name in how.required})]
     arguments += [f"{name}={_source(name, settings[name])}" for name in how.keywords if name in settings]
     if how.leaves == "frame":
@@ -37,7 +40,23 @@ def write(verb: str, network: str, settings: Mapping[str, Any], picture: str | N
         lines += ["    pass"] if until is None else [f"    if frame.step == {until!r}:", "        break"]
     else:
         lines.append(_call(f"{how.leaves} = cw.{verb}", arguments))
+    if settings.get("without"):
+        lines.append(f"predictions = net.predict(picture, without={_source('', settings['without'])})")
     return "\n".join(lines) + "\n"
+
+
+def _heat_lines(heat: Mapping[str, Any]) -> list[str]:
+    """The source of the map, or the maps by name, that `faithfulness` is given."""
+    if "verb" in heat:
+        return [_map_call("heat = ", heat)]
+    calls = [_map_call(f"heat[{_text(name)}] = ", one) for name, one in heat.items()]
+    return ["heat = {}", *calls]
+
+
+def _map_call(left: str, heat: Mapping[str, Any]) -> str:
+    verb = str(heat["verb"])
+    arguments = [f"{name}={_source(name, heat[name])}" for name in VERBS[verb].keywords if name in heat]
+    return _call(f"{left}cw.{verb}", ["net", "picture", *arguments]) + f"[{heat.get('index', 0)!r}]"
 
 
 def _call(function: str, arguments: list[str]) -> str:
@@ -49,6 +68,12 @@ def _call(function: str, arguments: list[str]) -> str:
 
 def _source(name: str, value: Any) -> str:
     """A setting as Python: consecutive units as a range, a size as a tuple, other sequences as lists."""
+    if name == "heat":
+        return "heat"
+    if name == "target" and value == FUNCTION:
+        return "target"  # the function of the person who reads the snippet
+    if name == "target" and isinstance(value, Mapping):
+        return _region(value)
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, Mapping):
@@ -59,6 +84,15 @@ def _source(name: str, value: Any) -> str:
         return f"range({value[0]!r}, {value[-1] + 1!r})"
     items = ", ".join(_source("", item) for item in value)
     return f"({items})" if name == "size" else f"[{items}]"
+
+
+def _region(value: Mapping[str, Any]) -> str:
+    """A recorded region of the picture."""
+    if "box" in value:
+        where = repr(tuple(value["box"]))
+    else:
+        where = f"cw.targets.unpack_mask({_text(value['mask'])}, {tuple(value['size'])!r})"
+    return f"cw.targets.region({_source('', value['class'])}, {where})"
 
 
 def _text(value: str) -> str:

@@ -48,6 +48,8 @@ VERBS: Mapping[str, Verb] = {
     "feature_maps": Verb("net, picture", "activations.feature_maps.MapsSettings", "pics"),
     "class_activation_map": Verb("net, picture", "explain.class_activation_map.MapSettings", "heat"),
     "attribution": Verb("net, picture", "explain.attribution.AttributionSettings", "heat"),
+    "unit_attribution": Verb("net, picture", "explain.unit_attribution.UnitAttributionSettings", "found"),
+    "faithfulness": Verb("net, picture, {heat}", "explain.faithfulness.FaithfulnessSettings", "curve"),
     "deepdream": Verb("net, picture", "visualize.dream.deepdream.DreamSettings", "frame"),
     "adversarial": Verb("net, picture", "visualize.adversarial.AdversarialSettings", "frame"),
 }

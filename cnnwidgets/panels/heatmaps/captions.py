@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from cnnwidgets.explain.class_activation_map import Heatmap
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.comparison import Look, Question
 from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles, Tile
+from cnnwidgets.explain.regions import Region
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs import find as find_output
 from cnnwidgets.model.predictions import Prediction
@@ -25,6 +27,8 @@ def target_name(question: Question, frame: Look) -> str:
         return "your function"
     if question.target is None:
         return frame.predictions[0].name
+    if isinstance(question.target, Region):
+        return f"{target_name(replace(question, target=question.target.target), frame)} in the region"
     if isinstance(question.target, str):
         return question.target
     return question.net.class_name(int(question.target), find_output(question.output, question.net.outputs))
@@ -41,6 +45,7 @@ def rather_than(question: Question) -> str:
 
 def class_chosen(net: Network, target: Any, output: int | str | None) -> int | None:
     """The index of a class that was named; `None` for the top class and for functions."""
+    target = target.target if isinstance(target, Region) else target
     if target is None or callable(target):
         return None
     return net.class_index(target, find_output(output, net.outputs))
