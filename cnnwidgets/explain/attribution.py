@@ -15,6 +15,7 @@ from cnnwidgets.explain.attribution_request import AttributionRequest, PartialMa
 from cnnwidgets.explain.class_activation_map import check_method, noted
 from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, Kind, MapNotes, MapSource, finish
 from cnnwidgets.explain.passes import Probe, Slopes
+from cnnwidgets.explain.regions import Region
 from cnnwidgets.frame import Array, last_of
 from cnnwidgets.model.geometry.placement import PART, Placement
 from cnnwidgets.model.network import Network
@@ -55,7 +56,7 @@ METHODS = {
 def attribution(
     net: Network | Any,
     picture: object,
-    target: int | str | Callable[[Any], Any] | None = None,
+    target: int | str | Region | Callable[[Any], Any] | None = None,
     method: str = "smoothgrad",
     *,
     of: str = "logit",

@@ -12,6 +12,7 @@ from cnnwidgets.errors import BadTarget, nearest, quoted
 from cnnwidgets.explain import class_activation_maps, reachability, targets
 from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, MapSource, finish
 from cnnwidgets.explain.passes import Probe
+from cnnwidgets.explain.regions import Region
 from cnnwidgets.frame import last_of
 from cnnwidgets.model.geometry.locations import leads_from_tokens
 from cnnwidgets.model.network import Network
@@ -27,7 +28,7 @@ def class_activation_map(
     net: Network | Any,
     picture: object,
     layer: str | None = None,
-    target: int | str | Callable[[Any], Any] | None = None,
+    target: int | str | Region | Callable[[Any], Any] | None = None,
     method: str = "grad_cam",
     *,
     of: str = "logit",

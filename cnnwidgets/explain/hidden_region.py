@@ -11,6 +11,7 @@ import numpy as np
 
 from cnnwidgets.explain import targets
 from cnnwidgets.explain.passes import Probe
+from cnnwidgets.explain.regions import Region
 from cnnwidgets.frame import Array
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.picture_size import Size
@@ -41,7 +42,7 @@ def hide_place(
     net: Network | Any,
     picture: object,
     place: tuple[float, float],
-    target: int | str | Callable[[Any], Any] | None = None,
+    target: int | str | Region | Callable[[Any], Any] | None = None,
     *,
     output: int | str | None = None,
     which: int | None = None,

@@ -35,16 +35,16 @@ def from_record(value: Any) -> Any:
         BadTarget: for a function, which a recipe cannot hold, and for a region that is damaged.
     """
     if value == FUNCTION:
-        raise BadTarget(
-            "It explains a function, which is not in the recipe. Run the panel with it as target instead."
-        )
+        raise BadTarget("It explains a function, which is not in the recipe. Run the panel with it as target instead.")
     if not isinstance(value, Mapping):
         return value
     try:
         where = tuple(value["box"]) if "box" in value else unpack_mask(value["mask"], value["size"])
         return region(value["class"], where)
     except (KeyError, TypeError) as error:
-        raise BadTarget(f"{quoted(dict(value))} is not a region. Expected class and box, or class, mask, size.") from error
+        raise BadTarget(
+            f"{quoted(dict(value))} is not a region. Expected class and box, or class, mask, size."
+        ) from error
 
 
 def pack_mask(mask: Array) -> str:
@@ -75,6 +75,7 @@ def unpack_mask(text: str, size: tuple[int, int]) -> Array:
     except (binascii.Error, zlib.error, TypeError, ValueError) as error:
         raise BadTarget(f"{quoted(text)} is not a mask. Copy the text of the recipe or snippet unchanged.") from error
     if len(bits) != length:
-        raise BadTarget(f"The text is not a mask of {size[0]} x {size[1]} pixels. Give the size that it was written for.")
+        raise BadTarget(
+            f"The text is not a mask of {size[0]} x {size[1]} pixels. Give the size that it was written for."
+        )
     return np.unpackbits(np.frombuffer(bits, np.uint8), count=count).reshape(size).astype(bool)
-

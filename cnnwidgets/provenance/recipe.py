@@ -17,6 +17,7 @@ import numpy as np
 
 from cnnwidgets import __version__
 from cnnwidgets.errors import BadTarget, nearest, quoted
+from cnnwidgets.explain.recorded_targets import from_record
 from cnnwidgets.pictures import read_png_metadata
 from cnnwidgets.provenance.snippets import write
 from cnnwidgets.provenance.verbs import VERBS
@@ -26,6 +27,8 @@ FACTS = (
     "batch", "beside", "columns", "colormap", "how", "jit", "onednn", "opacity", "output_position", "picture",
     "positions", "rescued", "shown", "steered", "threads", "threshold", "until", "without",
 )  # fmt: skip
+
+MAPS = ("class_activation_map", "attribution")  # the verbs whose heatmaps can be checked
 
 MAX_TEXT = 2**18  # characters of JSON
 MAX_ITEMS = 10_000  # of one list or dict
@@ -167,6 +170,22 @@ def _check_names(verb: str, settings: Mapping[str, Any]) -> None:
     for name in VERBS[verb].required:
         if settings.get(name) is None:
             raise BadTarget(f"The recipe of {verb} lacks its {name}. Give settings[{name!r}].")
+    if isinstance(settings.get("target"), Mapping):
+        from_record(settings["target"])
+    if "heat" in settings:
+        _check_maps(settings["heat"])
+
+
+def _check_maps(heat: Any) -> None:
+    """Refuse what does not describe a heatmap, or several by name."""
+    every = [heat] if not isinstance(heat, Mapping) or "verb" in heat else list(heat.values()) or [None]
+    for one in every:
+        verb = one.get("verb") if isinstance(one, Mapping) else one
+        if not isinstance(verb, str) or verb not in MAPS:
+            raise BadTarget(f"heat must be a map by {' or '.join(MAPS)}, got {quoted(verb)}.")
+        if type(one.get("index", 0)) is not int:
+            raise BadTarget(f"The index of a map must be an integer, got {quoted(one['index'])}.")
+        _check_names(verb, {name: value for name, value in one.items() if name not in ("verb", "index")})
 
 
 def _frozen(value: Any, depth: int = 0) -> Any:

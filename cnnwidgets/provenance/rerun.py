@@ -143,11 +143,11 @@ def _removed(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> An
 
 def _map(net: Network, recorded: Mapping[str, Any], held: HeldPicture) -> Heatmap:
     """The heatmap that a recipe describes."""
-    if recorded.get("verb") not in _MAPS:
-        raise BadTarget(f"heat must be a map by {' or '.join(_MAPS)}, got {quoted(recorded.get('verb'))}.")
-    verb = recorded["verb"]
-    every = _MAPS[verb](net, held.given, **_keywords(verb, renamed(recorded, net)))
-    return every[recorded.get("index", 0)]
+    verb, index = recorded["verb"], recorded.get("index", 0)
+    found = _MAPS[verb](net, held.given, **_keywords(verb, renamed(recorded, net)))
+    if not 0 <= index < len(found):
+        raise BadTarget(f"The index of a map must be from 0 to {len(found) - 1}, got {index}.")
+    return found[index]
 
 
 def _question(net: Network, asked: Mapping[str, Any]) -> Question:

@@ -54,7 +54,7 @@ def _heat_lines(heat: Mapping[str, Any]) -> list[str]:
 
 
 def _map_call(left: str, heat: Mapping[str, Any]) -> str:
-    verb = str(heat["verb"])
+    verb = heat["verb"]
     arguments = [f"{name}={_source(name, heat[name])}" for name in VERBS[verb].keywords if name in heat]
     return _call(f"{left}cw.{verb}", ["net", "picture", *arguments]) + f"[{heat.get('index', 0)!r}]"
 

@@ -24,6 +24,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "feature_maps": {"layers": ["conv1", "fire5_concat"]},
     "class_activation_map": {"layer": None, "target": "goldfish", "method": "grad_cam", "colormap": "viridis"},
     "attribution": {"target": 281, "method": "smoothgrad", "seed": 0},
+    "unit_attribution": {"layer": "conv1", "target": 281, "against": [285], "shown": [3], "columns": 1, "seed": 0},
+    "faithfulness": {
+        "heat": {"verb": "attribution", "method": "gradient"},
+        "metric": "road",
+        "steps": 8,
+        "fill": "blur",
+    },
     "deepdream": {"layers": {"m/5": 0.5, "m3": 1.0}, "octaves": 4, "octave_scale": 1.4, "steps": 10, "step_size": 0.02},
     "adversarial": {"target": None, "method": "gradient", "epsilon": 2 / 255, "steps": 10, "picture": 64 * "a"},
 }
@@ -275,6 +282,29 @@ def test_a_picture_s_path_is_written_where_it_is_used() -> None:
     assert "load_picture" not in made().snippet("cat.png")
 
 
+MAP = EXAMPLES["faithfulness"]["heat"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"heat": MAP, "target": {"class": 1}},
+        {"heat": MAP, "target": {"class": 1, "box": [0, 0, 0, 1]}},
+        {"heat": MAP, "target": {"class": 1, "mask": "'); import os #", "size": [4, 4]}},
+        {"heat": 3},
+        {"heat": {}},
+        {"heat": {"a": MAP, "b": {"verb": "ascend"}}},
+        {"heat": {**MAP, "verb": "os.system('ls')"}},
+        {"heat": {**MAP, "index": "0); import os"}},
+        {"heat": {**MAP, "stepz": 3}},
+    ],
+    ids=range(9),
+)
+def test_a_damaged_region_or_map_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(BadTarget):
+        made("faithfulness", settings)
+
+
 class Recorder:
     """Stands for the package: remembers what was called, and yields where the verb does."""
 
@@ -285,7 +315,9 @@ class Recorder:
     def __getattr__(self, name: str) -> Any:
         def call(*arguments: Any, **keywords: Any) -> Any:
             self.calls.append((name, arguments, keywords))
-            return ["last"] if VERBS.get(name) and VERBS[name].leaves == "frame" else name
+            if VERBS.get(name) and VERBS[name].leaves in ("frame", "heat"):
+                return ["last"]
+            return name
 
         return call
 
@@ -297,10 +329,13 @@ def test_running_the_snippet_calls_the_verb_with_every_setting(verb: str, leaves
     source = made(verb).snippet()
     assert source.startswith("import cnnwidgets as cw\n")
     exec(compile(source.removeprefix("import cnnwidgets as cw\n"), "snippet", "exec"), names)
-    assert names[leaves] == ("last" if leaves == "frame" else verb)
+    assert names[leaves] == {"frame": "last", "heat": ["last"]}.get(leaves, verb)
     name, arguments, keywords = package.calls[-1]
     assert name == verb
     assert arguments[0] == "load_network"  # what the recorder gave for the network
+    if verb == "faithfulness":
+        assert package.calls[-2] == ("attribution", ("load_network", "mine"), {"method": "gradient"})
+        assert arguments == ("load_network", "mine", "last")
     given = {**keywords, **{k: v for k, v in EXAMPLES[verb].items() if k in VERBS[verb].required}}
     expected = {k: v for k, v in EXAMPLES[verb].items() if k in VERBS[verb].settings}
     assert {k: list(v) if isinstance(v, range) else v for k, v in given.items()} == {

@@ -9,8 +9,13 @@ import pytest
 from PIL import Image
 
 import cnnwidgets as cw
+from cnnwidgets.explain.overlays import unit_tiles
+from cnnwidgets.explain.overlays.held_picture import HeldPicture
+from cnnwidgets.explain.recorded_targets import pack_mask
 from cnnwidgets.model.backend import keras
-from cnnwidgets.pictures import read_png_metadata, to_png
+from cnnwidgets.pictures import read_png_metadata, to_png, to_uint8
+from cnnwidgets.provenance.positions import renamed, with_positions
+from cnnwidgets.provenance.recipe import Recipe, installed_versions
 
 L = keras.layers
 
@@ -270,3 +275,104 @@ def test_positions_that_the_network_does_not_have_are_refused(net, photo, saved,
     recipe["settings"]["positions"] = positions
     with pytest.raises(cw.BadTarget, match="positions"):
         cw.rerun(to_png(np.zeros((1, 1, 3), np.uint8), recipe), net, photo)
+
+
+# Verbs whose pictures are made from a recipe alone, and targets that are regions.
+
+MASK = np.zeros((40, 52), bool)
+MASK[5:9, 30:44] = True
+
+
+def remade(net, verb, settings, photo):
+    """A PNG of a recipe, made again."""
+    held = HeldPicture(net, photo)
+    settings = {"picture": held.digest, **settings}
+    recipe = Recipe(verb, net.name, net.fingerprint(), with_positions(settings, net), installed_versions(), "cpu")
+    return pixels(cw.rerun(to_png(np.zeros((1, 1, 3), np.uint8), recipe.to_dict()), net, photo)), recipe
+
+
+def run_snippet(recipe, net, photo):
+    names = {"net": net, "picture": photo}
+    exec(recipe.snippet(), names)
+    return names
+
+
+def segmentation():
+    x = picture = keras.Input((None, None, 3), name="picture")
+    x = L.Conv2D(4, 3, padding="same", activation="relu", name="conv")(x)
+    model = keras.Model(picture, L.Conv2D(3, 1, activation="softmax", name="classes")(x), name="segmentation")
+    numbers = np.random.default_rng(2)
+    for weight in model.weights:
+        weight.assign(numbers.normal(0, 0.5, tuple(weight.shape)))
+    return cw.Network(model, "unit", class_names=["sky", "road", "tree"])
+
+
+def test_units_of_an_attribution_are_drawn_again_and_its_snippet_finds_the_same(net, photo):
+    settings = {
+        "layer": "conv2",
+        "target": 1,
+        "against": [0, 2],
+        "shown": [3, 0, 7],
+        "columns": 2,
+        "without": {"conv2": [3]},
+    }
+    made, recipe = remade(net, "unit_attribution", settings, photo)
+    found = cw.unit_attribution(net, photo, "conv2", 1, [0, 2])
+    expected = unit_tiles.mosaic(found[0], cw.load_picture(photo), [3, 0, 7], 2)
+    assert np.array_equal(made, to_uint8(expected))
+    names = run_snippet(recipe, net, photo)
+    assert np.array_equal(names["found"][0].shares, found[0].shares)
+    assert names["predictions"] == net.predict(photo, without={"conv2": [3]}) != net.predict(photo)
+
+
+def test_layers_of_units_switched_off_follow_the_layers_of_a_network_under_other_names(photo):
+    net, again = unnamed(), unnamed()
+    first, second = convolutions(net)
+    settings = with_positions({"layer": second, "without": {first: [0]}}, net)
+    assert renamed(settings, again)["without"] == {convolutions(again)[0]: [0]}
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_check_of_maps_is_made_again_from_the_settings_of_the_maps(net, photo, several):
+    one = {"verb": "class_activation_map", "layer": "conv2", "target": 1, "method": "hirescam"}
+    two = {"verb": "attribution", "target": 1, "method": "gradient", "index": 0}
+    heat = {"HiResCAM": one, "Gradient": two} if several else one
+    made, recipe = remade(net, "faithfulness", {"heat": heat, "target": 1, "steps": 4, "until": 1}, photo)
+    assert made.shape == (40, 52, 3)
+    names = run_snippet(recipe, net, photo)
+    maps = {
+        "HiResCAM": cw.class_activation_map(net, photo, "conv2", 1, "hirescam")[0],
+        "Gradient": cw.attribution(net, photo, 1, "gradient")[0],
+    }
+    expected = cw.faithfulness(net, photo, maps if several else maps["HiResCAM"], 1, steps=4)
+    for name, curve in names["curve"].items() if several else [("", names["curve"])]:
+        assert np.array_equal(curve.values, (expected[name] if several else expected).values)
+
+
+def test_a_check_of_a_map_that_no_verb_makes_is_refused(net, photo):
+    with pytest.raises(cw.BadTarget, match="must be a map by class_activation_map or attribution"):
+        remade(net, "faithfulness", {"heat": {"verb": "ascend", "steps": 2}}, photo)
+
+
+@pytest.mark.parametrize("where", [MASK, (5, 30, 9, 44)], ids=["mask", "box"])
+def test_a_region_as_target_is_made_again_and_written_as_code(photo, saved, where):
+    net = segmentation()
+    target = cw.targets.region("road", where)
+    path = saved(cw.HeatmapPanel(net, photo, "conv", target=target))
+    assert cw.rerun(path, net, photo) == path.read_bytes()
+    recipe = Recipe.from_png(path)
+    assert len(recipe.to_json()) < 3000
+    (heat,) = run_snippet(recipe, net, photo)["heat"]
+    assert np.array_equal(heat.raw, cw.class_activation_map(net, photo, "conv", cw.targets.region("road", MASK))[0].raw)
+
+
+@pytest.mark.parametrize(
+    "target", [{"class": 1}, {"box": [0, 0, 4, 4]}, {"class": 1, "mask": "!", "size": [4, 4]},
+               {"class": 1, "mask": pack_mask(MASK), "size": [40, 53]}, {"class": 1, "box": [3, 3, 3, 9]},
+               {"class": 1, "mask": pack_mask(MASK), "size": [10**6, 10**6]}, {"class": 1, "box": 3}],
+)  # fmt: skip
+def test_a_damaged_region_is_refused(photo, target):
+    with pytest.raises(cw.BadTarget):
+        remade(
+            segmentation(), "unit_attribution", {"layer": "conv", "target": target, "shown": [0], "columns": 1}, photo
+        )

@@ -14,6 +14,8 @@ from cnnwidgets.activations.patches import PatchesSettings
 from cnnwidgets.atlas.rendering import AtlasSettings
 from cnnwidgets.explain.attribution import AttributionSettings
 from cnnwidgets.explain.class_activation_map import MapSettings
+from cnnwidgets.explain.faithfulness import FaithfulnessSettings
+from cnnwidgets.explain.unit_attribution import UnitAttributionSettings
 from cnnwidgets.provenance.verbs import VERBS
 from cnnwidgets.visualize.adversarial import AdversarialSettings
 from cnnwidgets.visualize.ascent import AscendSettings
@@ -28,12 +30,14 @@ SETTINGS = {
     "feature_maps": MapsSettings,
     "class_activation_map": MapSettings,
     "attribution": AttributionSettings,
+    "unit_attribution": UnitAttributionSettings,
+    "faithfulness": FaithfulnessSettings,
     "deepdream": DreamSettings,
     "adversarial": AdversarialSettings,
     "top_patches": PatchesSettings,
     "render_atlas": AtlasSettings,
 }
-SUBJECTS = {"net", "picture", "pictures", "path"}  # what a verb is about, which is not a setting
+SUBJECTS = {"net", "picture", "pictures", "path", "heat"}  # what a verb is about, which is not a setting
 PANELS = {
     cw.FilterGallery: UnitsSettings,
     cw.ClassGallery: ClassesSettings,
@@ -87,7 +91,7 @@ def test_a_verb_passes_every_setting_on(verb, monkeypatch):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_recipe_knows_the_recorded_settings(verb):
-    own = {"layer", "unit"} if verb == "ascend" else set()
+    own = {"ascend": {"layer", "unit"}, "faithfulness": {"heat"}}.get(verb, set())
     assert set(VERBS[verb].settings) == own | set(SETTINGS[verb].names())
     assert set(VERBS[verb].required) <= set(VERBS[verb].settings)
 

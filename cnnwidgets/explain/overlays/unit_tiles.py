@@ -60,7 +60,7 @@ def over(photo: np.ndarray, found: UnitAttribution, unit: int | None = None) -> 
 
 
 def marked(picture: np.ndarray, place: tuple[float, float]) -> np.ndarray:
-    """The picture [H, W, 3] with a small frame around (row, column), shares 0..1: black in white, seen on any ground."""
+    """The picture [H, W, 3] with a small frame around (row, column), shares 0..1: black in white."""
     height, width = picture.shape[:2]
     drawn = picture.copy()
     half = max(3, round(MARK * max(height, width) / 256 / 2))
@@ -81,7 +81,7 @@ def mosaic(found: UnitAttribution, photo: np.ndarray, units: Sequence[int], colu
     """
     largest = float(np.abs(found.shares).max()) or 1.0
     small, has_map = cells.fit(photo, TILE), not why_no_map(found)
-    shown = list(units) or [None]
+    shown: list[int | None] = list(units) or [None]
     tiles = []
     for unit in shown:
         share = found.total if unit is None else float(found.shares[unit])
