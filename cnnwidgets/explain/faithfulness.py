@@ -17,7 +17,9 @@ from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain import imputation, targets
 from cnnwidgets.explain.heatmap import Heatmap
 from cnnwidgets.explain.passes import Probe
-from cnnwidgets.explain.targets import Region, Target
+from cnnwidgets.explain.probabilities import probabilities
+from cnnwidgets.explain.regions import Region
+from cnnwidgets.explain.targets import Target
 from cnnwidgets.frame import Array, last_of
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.picture_size import Size
@@ -231,25 +233,8 @@ class _Removal:
         return np.where(shows_picture[..., None], self.picture, self.filled)
 
     def _values(self, copies: Array) -> Array:
-        """The probability of the class for each picture, as `Network.predict` has it; else the target itself."""
         every = {i: np.repeat(picture, len(copies), 0) for i, picture in self.probe.pictures.items()}
-        every[self.which] = copies
-        info = self.probe.net.outputs[self.target.output]
-        if self.target.function is None and info.is_class_scores and not info.squashed_by:
-            return self._softmax(self.probe.class_scores(self.target, every))
-        reading = self.probe.values(self.target, every)
-        probability = np.asarray(reading.probability, np.float32)
-        return np.where(np.isnan(probability), np.asarray(reading.value, np.float32), probability)
-
-    def _softmax(self, scores: Array) -> Array:  # [N, ..., K] -> [N]
-        rows = scores.reshape(len(scores), -1, scores.shape[-1]).astype(np.float64)  # [N, positions, K]
-        where = self.target.where.ravel()
-        rows = rows if len(where) == rows.shape[1] else rows.mean(1, keepdims=True)
-        is_distribution = rows.min() >= 0 and np.abs(rows.sum(-1) - 1).max() < 1e-2
-        powers = np.exp(rows - rows.max(-1, keepdims=True))
-        found = rows if is_distribution else powers / powers.sum(-1, keepdims=True)
-        weights = where if len(where) == rows.shape[1] and where.any() else None
-        return np.average(found[..., self.target.unit], 1, weights).astype(np.float32)
+        return probabilities(self.probe, self.target, {**every, self.which: copies})
 
     def random_orders(self) -> list[Array]:
         """Orders that do not depend on the picture, as smooth as those of a heatmap.

@@ -21,7 +21,7 @@ from cnnwidgets.frame import Array
 from cnnwidgets.model import user_function
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.canvas import Canvas
-from cnnwidgets.model.geometry.locations import NOWHERE, Location, locate, seen_by_output
+from cnnwidgets.model.geometry.locations import NOWHERE, Location, locate, output_placement, seen_by_output
 from cnnwidgets.model.geometry.placement import Edges, scaled
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.picture_size import Size
@@ -82,7 +82,12 @@ class Probe:
         Raises:
             BadTarget: also for a region that does not fit the picture.
         """
-        return targets.named(self.net, target, output, of, against).placed(self.sizes[self.net.picture_inputs[0]])
+        found = targets.named(self.net, target, output, of, against)
+        if found.region is None:
+            return found
+        which = self.net.picture_inputs[0]
+        size, fed = self.sizes[which], self.pictures[which].shape[1:3]
+        return found.placed(output_placement(self.net, found.output, which, fed, size))
 
     def location(self, path: str, call: int) -> Location:
         """The locations of the cells of a layer's call in the first picture that it sees."""

@@ -14,6 +14,7 @@ from cnnwidgets.explain.recorded_targets import unpack_mask
 from cnnwidgets.explain.regions import Region, check_dense, region
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
+from cnnwidgets.model.geometry.placement import Placement
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs import OutputInfo, find, logits_of
 from cnnwidgets.model.recording import Recording
@@ -78,13 +79,24 @@ class Target:
         """What `read` takes."""
         return Chosen(tf.constant(np.array([self.unit, *self.against], np.int32)), tf.constant(self.where))
 
-    def placed(self, size: tuple[int, int]) -> Target:
-        """The same target for a picture of (height, width), where a region of it is explained.
+    def placed(self, placement: Placement) -> Target:
+        """The same target if a region is explained, for an output whose positions lie on the picture like this.
 
         Raises:
-            BadTarget: for a region that does not fit the picture.
+            BadTarget: for a region that does not fit the picture, or that no position of the output sees.
         """
-        return self if self.region is None else replace(self, where=self.region.on(size))
+        assert self.region is not None
+        inside = self.region.on(placement.size)
+        where = inside if placement.is_even else placement.gather(inside)
+        if not where.any():
+            (top, bottom), (left, right) = (
+                (round(np.nanmin(one)), round(np.nanmax(one))) for one in (placement.rows, placement.columns)
+            )
+            raise BadTarget(
+                f"The output has no position inside {self.region!r}: its positions lie in rows {top} to {bottom} and "
+                f"columns {left} to {right} of the picture. Give a region that reaches into them."
+            )
+        return replace(self, where=where)
 
 
 class Reading(NamedTuple):

@@ -10,6 +10,7 @@ import pytest
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.explain.attribution import METHODS, attribution
 from cnnwidgets.explain.class_activation_map import MAP_METHODS, class_activation_map
+from cnnwidgets.explain.hidden_region import hide_place
 from cnnwidgets.explain.targets import region
 from cnnwidgets.explain.unit_attribution import unit_attribution
 from cnnwidgets.model.backend import keras, tf
@@ -166,3 +167,59 @@ def test_a_region_is_for_dense_outputs_and_classes_that_exist(net):
         class_activation_map(network(), PICTURE, target=region("sea", MASK))
     with pytest.raises(BadTarget, match="class index or name"):
         region(lambda y: y, MASK)
+
+
+@functools.cache
+def valid(first=False, stride=1, activation="softmax"):
+    """Three classes at positions that begin two pixels inside the picture."""
+    order = "channels_first" if first else "channels_last"
+    picture = keras.Input((3, SIDE, SIDE) if first else (SIDE, SIDE, 3), name="picture")
+    x = L.Conv2D(6, 5, stride, activation="relu", data_format=order, name="bottom")(picture)
+    x = L.Conv2D(3, 1, data_format=order, name="scores")(x)
+    x = L.Softmax(axis=1 if first else -1)(x) if activation else x
+    return Network(seeded(keras.Model(picture, x), 4), "unit", NAMES)
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_mask_is_at_the_pixels_of_the_picture_where_the_output_is_smaller(first):
+    logits = valid(first).logits([tf.constant(PICTURE[None])])[0].numpy()
+    expected = logits[2 - 2 : 6 - 2, 9 - 2 : 13 - 2, 1].mean()
+    (found,) = unit_attribution(valid(first), PICTURE, "bottom", region("road", MASK))
+    assert logits.shape == (SIDE - 4, SIDE - 4, 3) and found.value == pytest.approx(expected, abs=1e-5)
+    large, mask = (np.repeat(np.repeat(one, 3, 0), 3, 1) for one in (PICTURE, MASK))
+    (heat,) = class_activation_map(valid(first), large, "bottom", region("road", mask), "hirescam")
+    rows, columns = np.nonzero(heat.raw)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (0, 3, 7, 10)
+
+
+def test_positions_two_pixels_apart_count_by_the_share_of_their_pixels_inside():
+    picture = PICTURE
+    logits = valid(stride=2).logits([tf.constant(picture[None])])[0].numpy()  # at rows 2, 4, ..., 12
+    (found,) = unit_attribution(valid(stride=2), picture, "bottom", region("road", (4, 0, 8, SIDE)))
+    shares = np.array([0, 0.75, 1, 0.25, 0, 0])  # row 4 has the pixels 3.5 to 5.5 between the middles, and so on
+    assert found.value == pytest.approx(np.average(logits[..., 1].mean(1), weights=shares), abs=1e-5)
+
+
+def test_a_region_where_the_output_has_no_position_is_refused_with_where_they_lie():
+    for verb in (class_activation_map, attribution, unit_attribution):
+        with pytest.raises(BadTarget, match="no position inside .* rows 2 to 13 and columns 2 to 13"):
+            verb(valid(), PICTURE, target=region("road", (0, 0, 1, SIDE)))
+
+
+@pytest.mark.parametrize("activation", ["softmax", None])
+def test_a_part_of_the_picture_is_hidden_and_the_class_is_read_in_the_region(activation):
+    net = valid(activation=activation)
+    found = hide_place(net, PICTURE, (11 / SIDE, 4 / SIDE), region("road", MASK))
+    left, top, right, bottom = (round(edge * SIDE) for edge in found.square)
+    covered = PICTURE.copy()
+    covered[top:bottom, left:right] = 0.5
+
+    def softmax(picture):
+        logits = net.logits([tf.constant(picture[None])])[0].numpy()[0:4, 7:11]
+        return tf.nn.softmax(logits).numpy(), logits
+
+    before, after = softmax(PICTURE)[0][..., 1].mean(), softmax(covered)[0][..., 1].mean()
+    assert (found.before, found.after) == (pytest.approx(before, abs=1e-5), pytest.approx(after, abs=1e-5))
+    assert before != after and found.name == "road"
+    assert found.top == NAMES[np.bincount(softmax(covered)[1].argmax(-1).ravel(), minlength=3).argmax()]
+    assert hide_place(net, PICTURE, (0.1, 0.1), region(None, MASK)).name in NAMES

@@ -154,3 +154,14 @@ def test_other_classes_and_pictures_trace_nothing_new(net, noise):
     before = len(network.traces)
     unit_attribution(network, noise(24, 24, 3, seed=9), "conv2", 3)
     assert len(network.traces) == before
+
+
+def test_a_layer_that_sees_only_a_table_has_no_picture_input(noise):
+    picture, table = keras.Input((8, 8, 3), name="photo"), keras.Input((5,), name="table")
+    seen = L.GlobalAveragePooling2D(name="pooled")(L.Conv2D(4, 3, name="conv")(picture))
+    known = L.Dense(4, activation="relu", name="known")(table)
+    both = L.Concatenate(name="both")([seen, known])
+    network = Network(seeded(keras.Model([picture, table], L.Dense(3, name="logits")(both))), "unit")
+    inputs = [noise(8, 8, 3), noise(5)]
+    names = {"conv": "photo", "pooled": "photo", "known": None, "both": "photo"}
+    assert {layer: unit_attribution(network, inputs, layer, 1)[0].input for layer in names} == names

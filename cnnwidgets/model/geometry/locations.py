@@ -100,7 +100,49 @@ def locate(net: Network, path: str, call: int, which: int, fed: tuple[int, int])
         which: the index of the picture input.
         fed: (height, width) of the picture as the network gets it.
     """
-    return _once(net, ("layer", path, call, which, fed), lambda: _located(net, path, call, which, fed))  # type: ignore[no-any-return]
+
+    def look() -> Location:
+        return _located(_followed(net, path, call, which, fed), fed, net.layer(path).channel_axis == 1)
+
+    return _once(net, ("layer", path, call, which, fed), look)  # type: ignore[no-any-return]
+
+
+def output_placement(net: Network, output: int, which: int, fed: tuple[int, int], size: tuple[int, int]) -> Placement:
+    """Where the positions of a dense output lie on a picture of (height, width).
+
+    An output of the picture's own size, or of a whole fraction of it, covers the picture evenly, whatever each position
+    sees; one that is smaller, such as behind convolutions without padding, lies where its positions look.
+    """
+
+    def look() -> Location:
+        return _located(_followed(net, "", output, which, fed), fed, net.outputs[output].channels_first)
+
+    location = _once(net, ("positions", output, which, fed), look)
+    if location.kind != GRID:
+        return Placement.plain((1, 1), size)
+    lines = [_line(middles) for middles in (location.rows, location.columns)]
+    counts = len(location.rows), len(location.columns)
+    if all(_covers(count, line[1], length) for count, line, length in zip(counts, lines, fed, strict=True)):
+        return Placement.plain(counts, size)
+    rows, columns = (start + step * np.arange(count) for count, (start, step) in zip(counts, lines, strict=True))
+    return replace(location, rows=rows, columns=columns).placement(size)
+
+
+def _line(middles: Array) -> tuple[float, float]:
+    """The first middle and the distance of middles, of a line through them: nearest-neighbor upsampling makes steps."""
+    cells = np.flatnonzero(np.isfinite(middles))
+    if len(cells) < 2:
+        return float(middles[cells][0]), math.inf
+    step, start = np.polyfit(cells, middles[cells], 1)
+    return float(start), float(step)
+
+
+def _covers(count: int, step: float, length: int) -> bool:
+    """Whether so many positions, so far apart, are all that a padded network has for this length."""
+    if count == length or step <= 0 or math.isinf(step):
+        return True
+    whole = round(step) if step >= 1 else 1 / round(1 / step)
+    return count == math.ceil(length / whole)
 
 
 def seen_by_output(net: Network, output: int, which: int, fed: tuple[int, int]) -> Edges:
@@ -216,10 +258,9 @@ def _fed_shape(net: Network, index: int, which: int, fed: tuple[int, int]) -> tu
 # -- from coordinates to rows and columns
 
 
-def _located(net: Network, path: str, call: int, which: int, fed: tuple[int, int]) -> Location:
-    found = _followed(net, path, call, which, fed)
+def _located(found: _Found, fed: tuple[int, int], channels_first: bool) -> Location:
     seen = _edges(found.extent, fed) if found.extent is not None else (0, 0, *fed)
-    first = net.layer(path).channel_axis == 1 and len(found.shape) == 4
+    first = channels_first and len(found.shape) == 4
     channel = 1 if first else len(found.shape) - 1
     shape = tuple(n for axis, n in enumerate(found.shape) if axis not in (0, channel))
     empty = Location(NOWHERE, _cells(shape), np.zeros(1), np.zeros(1), seen, fed, guessed=found.guessed)

@@ -48,7 +48,7 @@ class Placement:
         """
         raw = np.asarray(raw, np.float32)
         raw = raw.swapaxes(-1, -2) if self.is_transposed else raw
-        if self._is_even and raw.ndim == 2:
+        if self.is_even and raw.ndim == 2:
             laid = pictures_.resize(raw, self.size) if raw.shape != self.size else raw.copy()
         else:
             down, across = self._weights
@@ -56,6 +56,17 @@ class Placement:
         if self.seen != (0, 0, *self.size):
             laid *= self.is_seen
         return laid
+
+    def gather(self, mask: Array) -> Array:
+        """[h, w] float32, for a mask [H, W] of the picture: the share of each cell's own pixels that it covers.
+
+        A cell's own pixels are those nearer to its middle than to any other cell's.
+        """
+        down, across = (
+            _own_pixels(middles, length) for middles, length in zip((self.rows, self.columns), self.size, strict=True)
+        )
+        shares = np.asarray(down @ np.asarray(mask, np.float32) @ across.T, np.float32)
+        return shares.T if self.is_transposed else shares
 
     def cell(self, row: int, column: int) -> tuple[int, int] | None:
         """(row, column) in the layer's map of the cell next to a pixel; `None` where no cell sees the pixel."""
@@ -65,7 +76,7 @@ class Placement:
         return (nearest[1], nearest[0]) if self.is_transposed else nearest
 
     @functools.cached_property
-    def _is_even(self) -> bool:
+    def is_even(self) -> bool:
         """Whether plain stretching puts each cell where it belongs."""
         return all(
             bool(np.all(np.abs(middles - _even(len(middles), length)) < ALIGNED))
@@ -134,3 +145,21 @@ def _interpolation(middles: Array, length: int) -> Array:  # [cells] -> [length,
     tents = np.maximum(0, 1 - np.abs(np.arange(count) - cell[:, None]) / spread)  # [length, count]
     weights[:, order] = tents / tents.sum(1, keepdims=True)
     return weights
+
+
+def _own_pixels(middles: Array, length: int) -> Array:  # [cells] -> [cells, length]
+    """The share that each pixel has in a cell, whose own part ends halfway to the next one."""
+    shares = np.zeros((len(middles), length), np.float32)
+    known = np.flatnonzero(np.isfinite(middles))
+    order = known[np.argsort(middles[known], kind="stable")]
+    if not len(order):
+        return shares
+    ordered = middles[order] + 0.5  # the first pixel lies between 0 and 1
+    between = (ordered[1:] + ordered[:-1]) / 2
+    steps = np.diff(ordered) if len(ordered) > 1 else np.array([float(length)])
+    edges = np.concatenate([[ordered[0] - steps[0] / 2], between, [ordered[-1] + steps[-1] / 2]])
+    pixels = np.arange(length)
+    ends, starts = np.minimum(edges[1:, None], pixels + 1), np.maximum(edges[:-1, None], pixels)
+    overlap = np.where(ends - starts > 1e-6, ends - starts, 0)  # [cells, length]
+    shares[order] = overlap / np.maximum(overlap.sum(1, keepdims=True), 1e-6)
+    return shares
