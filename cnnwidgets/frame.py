@@ -1,11 +1,11 @@
-"""One intermediate result of a run, as the loop yields it."""
+"""Frame: one intermediate result of a run."""
 
 from __future__ import annotations
 
 import collections
 import functools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,6 +29,7 @@ class Frame:
         steps: how many there will be.
         value_source: the values, perhaps still on the device.
         notes: on the last frame, for each picture "" or what is wrong with it; empty before.
+        is_step: whether its values belong to a step of the run; else it is from a retry or a final measurement.
     """
 
     picture_source: Callable[[], Array] | Array
@@ -36,6 +37,7 @@ class Frame:
     steps: int
     value_source: Any
     notes: tuple[str, ...] = ()
+    is_step: bool = field(default=True, kw_only=True)
 
     @functools.cached_property
     def pictures(self) -> Array:

@@ -109,9 +109,9 @@ class Job(Generic[F]):
         return not self.ended and (self._request != "pause" or self.state != "paused")
 
     @property
-    def priority(self) -> tuple[bool, bool]:
-        """Sort key of the worker: pending requests first, which cost nothing; then visible jobs."""
-        return self._request != "go", self.visible
+    def priority(self) -> tuple[bool, bool, bool]:
+        """Sort key of the worker: ready jobs; of these pending requests, which cost nothing; then visible jobs."""
+        return self.ready, self._request != "go", self.visible
 
     def attach(self, wake: Callable[[], None]) -> None:
         """Call `wake` after each request, on the requesting thread."""

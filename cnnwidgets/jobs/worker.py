@@ -6,9 +6,12 @@ import atexit
 import os
 import sys
 import threading
+from operator import attrgetter
 from typing import Any
 
 from cnnwidgets.jobs.job import Job
+
+_priority = attrgetter("priority")
 
 
 class Worker:
@@ -75,32 +78,23 @@ class Worker:
             self._changed.notify_all()
 
     def _loop(self) -> None:
-        while self._turn():
-            pass
-
-    def _turn(self) -> bool:
-        """Advance one job; a separate function, so that an idle thread keeps no job alive."""
-        job = self._pick()
-        if job is None:
-            return False
-        job.advance()
-        with self._changed:
-            self._jobs.remove(job)
-            if not job.ended:
-                self._jobs.append(job)
-        return True
-
-    def _pick(self) -> Job[Any] | None:
-        """Wait for the next job; `None` once all have ended and the worker is closing."""
-        with self._changed:
-            while True:
-                ready = [job for job in self._jobs if job.ready]
-                if ready:
-                    return max(ready, key=lambda job: job.priority)  # the first of equals
-                if self._closing and not self._jobs:
-                    self._thread = None
-                    return None
-                self._changed.wait()
+        """Advance the jobs in turn; an idle thread holds no reference to a job, so that none is kept alive."""
+        while True:
+            with self._changed:
+                job = max(self._jobs, key=_priority, default=None)  # the first of equals
+                if job is None or not job.ready:
+                    if self._closing and not self._jobs:
+                        self._thread = None
+                        return
+                    del job
+                    self._changed.wait()
+                    continue
+            job.advance()
+            with self._changed:
+                self._jobs.remove(job)
+                if not job.ended:
+                    self._jobs.append(job)
+            del job
 
 
 _shared = Worker()

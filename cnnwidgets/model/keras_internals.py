@@ -14,6 +14,8 @@ from typing import Any
 
 from cnnwidgets.model.backend import keras, tf
 
+from tensorflow.python.eager import record as taping  # isort: skip  # once `backend` has imported TensorFlow quietly
+
 TRACING = threading.RLock()  # one at a time: a cell's verb may run during a panel's gradient ascent
 
 
@@ -310,15 +312,6 @@ def dtype_behind(handle: Any) -> Any:
     return tf.dtypes.as_dtype(known[0].dtype) if known else None
 
 
-def tapes_are_open() -> bool:
-    """Whether a `tf.GradientTape` of the user's is open, outside of any graph."""
-    from tensorflow.python.eager import record as taping  # not before `backend` has imported TensorFlow quietly
-
-    return tf.executing_eagerly() and bool(taping.could_possibly_record())
-
-
-def stopped_tapes() -> contextlib.AbstractContextManager[None]:
-    """Keep open tapes from recording a verb: they would ask for gradients of gradients, which may not exist."""
-    from tensorflow.python.eager import record as taping
-
-    return taping.stop_recording()  # type: ignore[no-any-return]
+tapes_are_open: Callable[[], bool] = taping.could_possibly_record  # whether the user has a `tf.GradientTape` open
+# Keeps open tapes from recording a verb: they would ask for gradients of gradients, which may not exist.
+stopped_tapes: Callable[[], contextlib.AbstractContextManager[None]] = taping.stop_recording

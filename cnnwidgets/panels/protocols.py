@@ -16,6 +16,7 @@ class Frame(Protocol):
         steps: how many there will be, as far as is known.
         values: [N], the numbers that the curve shows: the objective before this step, one for each picture.
         notes: what is wrong with each picture, "" for nothing; empty before the last frame.
+        is_step: whether it is a point of the curve.
     """
 
     @property
@@ -26,6 +27,8 @@ class Frame(Protocol):
     def values(self) -> np.ndarray: ...  # noqa: D102
     @property
     def notes(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def is_step(self) -> bool: ...  # noqa: D102
 
 
 class PictureFrame(Frame, Protocol):

@@ -21,10 +21,10 @@ from cnnwidgets.model.picture_size import Size
 from cnnwidgets.model.predictions import Prediction
 from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
 from cnnwidgets.model.tracing.compiled import compiled
-from cnnwidgets.visualize import ascent as ascent_
 from cnnwidgets.visualize import objectives
-from cnnwidgets.visualize.ascent import Ascent
+from cnnwidgets.visualize.ascent import maximize
 from cnnwidgets.visualize.canvas_choice import canvas_around
+from cnnwidgets.visualize.gradient_step import Ascent
 from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.optimizers import MomentumSign
 from cnnwidgets.visualize.parametrizations import Pixels
@@ -243,7 +243,7 @@ def _predictions(net: Network, inputs: Sequence[Array], which: int, output: int,
 def _momentum_sign(plan: NudgePlan) -> Iterator[Frame]:
     steps, seed = plan.settings.steps, plan.settings.seed
     ascent = Ascent(Pixels(), (), MomentumSign(plan.levels / 255, SHARE if steps > 1 else 1.0), _in_eight_bits)
-    return ascent_.climb(plan.net, plan.objective, plan.canvas, steps, ascent, seed, plan.original)
+    return maximize(plan.net, plan.objective, plan.canvas, steps, ascent, seed, plan.original)
 
 
 def _random_search(plan: NudgePlan) -> Iterator[Frame]:

@@ -15,7 +15,8 @@ from cnnwidgets.model.backend import tf
 from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.tracing.cost import SIDE_BY_SIDE
-from cnnwidgets.visualize.ascent import Ascent, climb
+from cnnwidgets.visualize.ascent import maximize
+from cnnwidgets.visualize.gradient_step import Ascent
 from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.terms.objective_values import random_note
 
@@ -43,13 +44,13 @@ class UnitPictures:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class UnitsFrame(Frame):
-    """A Frame of units: it can say what the verb would return if the run ended here.
+    """A Frame of units, and what the verb would return if the run ended here.
 
     Attributes:
         units: the unit of each picture.
-        phase: what is done now, where it is no step of the painting: "retrying 2 inactive units".
-        smaller_batch: where the memory was too short for the usual batch, the one of this second attempt, which gives
-            other bytes; else 0.
+        phase: what is done after the steps of all units, such as "retrying 2 inactive units"; "" during the steps.
+        smaller_batch: the batch of a second attempt after the usual one ran out of memory, which gives other bytes;
+            else 0.
     """
 
     units: tuple[int, ...] = ()
@@ -63,14 +64,14 @@ class UnitsFrame(Frame):
 
 @dataclass(frozen=True, eq=False)
 class Tiles(abc.ABC):
-    """A checked request for many pictures: what will be done, known before it starts.
+    """A checked request for many pictures, before it starts.
 
     Attributes:
         settings: those of the verb, each in its range, with `steps`, `recipe` and `seed`.
         net: the network.
         units: the unit, or class, of each picture.
-        canvas: where they are painted.
-        ascent: what the recipe means.
+        canvas: the input that is optimized.
+        ascent: how they are optimized.
         batch: how many pictures are computed as one; SIDE_BY_SIDE such batches share a device call.
     """
 
@@ -83,7 +84,7 @@ class Tiles(abc.ABC):
 
     @property
     def groups(self) -> tuple[tuple[int, ...], ...]:
-        """What is climbed side by side: so many batches of one fixed length, and fewer at the end.
+        """The units that are optimized side by side: so many batches of one fixed length, and fewer at the end.
 
         The last batch is padded with its own last unit, since another shape changes pixels.
         """
@@ -93,11 +94,11 @@ class Tiles(abc.ABC):
 
     @abc.abstractmethod
     def objective(self, units: Sequence[int]) -> Objective:
-        """What pictures of these units climb."""
+        """What pictures of these units maximize."""
 
     @functools.cached_property
     def random_note(self) -> str:
-        """What is to be said of a network that draws random numbers on the way to what is climbed."""
+        """A note on a network that draws random numbers on the way to the units; "" for any other."""
         return random_note(self.net, self.objective(self.units[:1]))
 
     @abc.abstractmethod
@@ -105,7 +106,7 @@ class Tiles(abc.ABC):
         """The run at this batch; its last frame carries the notes."""
 
     def frames(self) -> Iterator[UnitsFrame]:
-        """The run; where the memory is too short for it, once more at half the batch, and every frame says so."""
+        """The run; after running out of memory once more at half the batch, which every frame then shows."""
         try:
             yield from self.whole_run()
             return
@@ -117,11 +118,11 @@ class Tiles(abc.ABC):
             yield replace(frame, smaller_batch=smaller.batch)
 
 
-def paint(tiles: Tiles) -> Iterator[UnitsFrame]:
-    """Climb all batches, two at a time, a step each in turn, and yield all pictures after each."""
+def optimize(tiles: Tiles) -> Iterator[UnitsFrame]:
+    """Optimize all batches, two at a time, a step each in turn, and yield all pictures after each."""
     groups, steps, seed = tiles.groups, tiles.settings.steps, tiles.settings.seed
     runs = [
-        climb(tiles.net, tiles.objective(units), tiles.canvas, steps, tiles.ascent, seed, batch=tiles.batch)
+        maximize(tiles.net, tiles.objective(units), tiles.canvas, steps, tiles.ascent, seed, batch=tiles.batch)
         for units in groups
     ]
     newest: list[Frame | None] = [None] * len(runs)

@@ -19,7 +19,7 @@ from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
 from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.model.tracing.cost import batch_size
 from cnnwidgets.visualize import objectives
-from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame, paint
+from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame, optimize
 from cnnwidgets.visualize.canvas_choice import canvas_for
 from cnnwidgets.visualize.presets import CLASS_RECIPES, named
 from cnnwidgets.visualize.terms.objective_values import both, checked
@@ -121,18 +121,18 @@ class ClassesPlan(Tiles):
         """The classes' logits, less what the other classes have where there are several."""
         logit = objectives.class_logit(units, output=self.output)
         alone = self.settings.recipe == "textbook" or self.net.outputs[self.output].classes <= 2
-        climbed = logit if alone else logit - MARGIN * objectives.rival_logits(units, output=self.output)
-        return checked(self.net, climbed)
+        maximized = logit if alone else logit - MARGIN * objectives.rival_logits(units, output=self.output)
+        return checked(self.net, maximized)
 
     def whole_run(self) -> Iterator[UnitsFrame]:
-        """Paint, then see what the network says to the pictures as they would be saved."""
-        for frame in paint(self):
+        """Optimize, then predict from the pictures as they would be saved."""
+        for frame in optimize(self):
             if frame.step < frame.steps:
                 yield frame
-        values, notes = self._answers(frame.pictures)
-        yield UnitsFrame(frame.pictures, frame.steps, frame.steps, values, notes, self.units)
+        values, notes = self._predicted(frame.pictures)
+        yield UnitsFrame(frame.pictures, frame.steps, frame.steps, values, notes, self.units, is_step=False)
 
-    def _answers(self, pictures: Array) -> tuple[Array, tuple[str, ...]]:
+    def _predicted(self, pictures: Array) -> tuple[Array, tuple[str, ...]]:
         logits = np.concatenate([self._logits(part) for part in _parts(pictures, self.batch)])[: len(self.units)]
         if self.net.outputs[self.output].is_decision:
             logits = np.concatenate([-logits, logits], 1)

@@ -9,7 +9,7 @@ from typing import Any
 from cnnwidgets.errors import BadTarget, nearest, quoted
 from cnnwidgets.model.backend import tf
 from cnnwidgets.visualize import optimizers, parametrizations, transforms
-from cnnwidgets.visualize.ascent import Ascent
+from cnnwidgets.visualize.gradient_step import Ascent
 
 
 def _stretch_contrast(pictures: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The one loop: it climbs the true gradient, repeats itself to the byte, and leaves the model and the world alone."""
+"""The one loop: it follows the true gradient, repeats itself to the byte, and leaves the model and the world alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network
 from cnnwidgets.visualize import ascent as ascent_
 from cnnwidgets.visualize import objectives, optimizers, parametrizations, transforms
-from cnnwidgets.visualize.ascent import ascend, climb
+from cnnwidgets.visualize.ascent import ascend, maximize
+from cnnwidgets.visualize.gradient_step import Ascent
 from cnnwidgets.visualize.objectives import channel, class_logit, layer, neuron, unit
 from cnnwidgets.visualize.terms import of_layers
 
@@ -54,7 +55,7 @@ def last(frames):
 
 
 def gradient_of(net, objective, start):
-    """The gradient at a picture, as the loop climbs it."""
+    """The gradient at a picture, as the loop follows it."""
     frame = next(ascend(net, objective, start.shape[:2], 1, start=start, optimizer=AlongTheGradient(), **PIXELS))
     moved = frame.pictures[0] - start
     assert np.abs(moved).max() < 0.25, "too steep: the picture that shows it is clipped"
@@ -81,8 +82,8 @@ def test_values_are_the_objective_before_the_step(net, value_of):
 
 
 def test_a_frame_read_late_shows_its_own_step(net):
-    climbing = ascend(net("plain"), channel("conv2", 0), size=16, steps=4)
-    at_once = [frame.pictures for frame in climbing]
+    frames = ascend(net("plain"), channel("conv2", 0), size=16, steps=4)
+    at_once = [frame.pictures for frame in frames]
     kept = list(ascend(net("plain"), channel("conv2", 0), size=16, steps=4))
     for frame, expected in zip(reversed(kept), reversed(at_once), strict=True):
         np.testing.assert_array_equal(frame.pictures, expected)
@@ -115,7 +116,7 @@ def test_a_fixed_network_can_be_painted_at_another_size(net):
 # -- the gradient
 
 
-def test_a_linear_convolution_is_climbed_along_its_known_gradient(build, noise):
+def test_a_linear_convolution_follows_its_known_gradient(build, noise):
     model = build("linear")
     kernel = model.get_layer("conv").get_weights()[0]  # [3, 3, 3, 4]
     expected = np.zeros((9, 12, 3))
@@ -160,7 +161,7 @@ def test_the_gradient_is_that_of_finite_differences(net, noise, value_of, name, 
     np.testing.assert_allclose(found, expected, rtol=0.02)
 
 
-def test_a_sum_is_climbed_along_the_sum_of_its_gradients(net, noise):
+def test_a_sum_follows_the_sum_of_its_gradients(net, noise):
     start, (a, b) = 0.25 + 0.5 * noise(12, 12, 3), (4 * channel("conv1", 0), 4 * channel("conv2", 5))
     along_a, along_b = gradient_of(net("plain"), a, start), gradient_of(net("plain"), b, start)
     np.testing.assert_allclose(gradient_of(net("plain"), a + 2 * b, start), along_a + 2 * along_b, atol=1e-6)
@@ -179,7 +180,7 @@ def test_a_cut_gradient_is_said_and_named():
         list(ascend(model, channel("after", 0), size=16, steps=2))
 
 
-def test_a_network_of_whole_numbers_is_climbed_all_the_same(build, snapshot_of):
+def test_a_network_of_whole_numbers_is_optimized_all_the_same(build, snapshot_of):
     picture = keras.Input((16, 16, 3), dtype="uint8", name="picture")
     x = L.Conv2D(4, 3, name="conv")(L.Rescaling(1 / 255, name="scaling")(picture))
     model = keras.Model(picture, L.GlobalAveragePooling2D(name="gap")(x))
@@ -309,7 +310,7 @@ def test_a_run_that_is_interrupted_while_it_is_traced_starts_again_as_new(build,
     assert again.pictures.tobytes() == fresh.pictures.tobytes()
 
 
-def test_new_weights_are_climbed_without_another_trace(build):
+def test_new_weights_are_used_without_another_trace(build):
     model = build("plain")
     network, counting = Network(model), Counting()
 
@@ -326,8 +327,8 @@ def test_new_weights_are_climbed_without_another_trace(build):
 
 def test_an_objective_and_a_rate_can_be_steered_during_a_run(net):
     rate, sign, counting = [0.05], [1.0], Counting()
-    way = ascent_.Ascent(transforms=(counting,), optimizer=optimizers.adam(lambda: rate[0]))
-    run = climb(net("plain"), lambda: sign[0] * channel("conv2", 2), Canvas((16, 16, 3)), 6, way)
+    way = Ascent(transforms=(counting,), optimizer=optimizers.adam(lambda: rate[0]))
+    run = maximize(net("plain"), lambda: sign[0] * channel("conv2", 2), Canvas((16, 16, 3)), 6, way)
     frames = [next(run), next(run)]
     rate[0] = 0.0
     frames += [next(run)]
@@ -382,7 +383,7 @@ BAD = [
 @pytest.mark.parametrize("wrong, words", BAD, ids=str)
 def test_a_wrong_setting_is_refused_in_words_before_any_computing(net, monkeypatch, wrong, words):
     network = net("plain")
-    monkeypatch.setattr(ascent_, "climb", lambda *_: pytest.fail("it was begun"))
+    monkeypatch.setattr(ascent_, "maximize", lambda *_: pytest.fail("it was begun"))
     settings = {"objective": channel("conv2", 0), "size": 16, "steps": 2, **wrong}
     with pytest.raises(BadTarget, match=words):
         ascend(network, **settings)  # at the call: not only when the first frame is asked for
@@ -410,7 +411,7 @@ def test_a_bad_start_or_a_bare_thing_is_refused(net):
 # -- several inputs
 
 
-def test_the_input_that_the_layers_call_sees_is_climbed(net, value_of):
+def test_the_input_that_the_layers_call_sees_is_optimized(net, value_of):
     for call in (0, 1):
         frames = list(ascend(net("siamese"), channel("encoder/conv", 1, call=call), steps=4, **PIXELS))
         assert frames[3].values > frames[0].values
@@ -418,7 +419,7 @@ def test_the_input_that_the_layers_call_sees_is_climbed(net, value_of):
         ascend(net("inputs_as_list"), unit("table", 0))
 
 
-def test_what_other_inputs_hold_changes_what_is_climbed(net, noise):
+def test_the_values_of_other_inputs_change_the_pictures(net, noise):
     held = [None, {"right": noise(32, 32, 3)}, {"right": noise(32, 32, 3, seed=8)}]
     values = [next(ascend(net("siamese"), class_logit(1), steps=1, held=h)).values[0] for h in held]
     assert len(set(values)) == 3
@@ -437,10 +438,10 @@ def test_the_model_is_untouched_at_every_moment_that_the_user_can_look(build, mo
     fixed = network.inputs[0].is_fixed
     settings = {"size": None if fixed else 16, "steps": 3}
     before = snapshot_of(model)
-    climbing = ascend(network, channel(conv, 0), **settings)
-    next(climbing)
+    unfinished = ascend(network, channel(conv, 0), **settings)
+    next(unfinished)
     assert snapshot_of(model) == before  # while it stands between two steps
-    last(climbing)
+    last(unfinished)
     assert snapshot_of(model) == before
     abandoned = ascend(network, class_logit(0), **settings)
     next(abandoned)

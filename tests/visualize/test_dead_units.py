@@ -10,7 +10,7 @@ from cnnwidgets.model.backend import keras
 from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network
 from cnnwidgets.visualize import dead_units
-from cnnwidgets.visualize.dead_units import Answer
+from cnnwidgets.visualize.unit_activity import Activity, measure
 from cnnwidgets.visualize.units import visualize_units
 
 L = keras.layers
@@ -67,7 +67,7 @@ BEYOND_GREY = [-2.0, 0.5, -1.8, 0.5]  # units 0 and 2 are silent at mid-grey (1.
 
 
 @pytest.mark.parametrize("make", HIDDEN.values(), ids=HIDDEN)
-def test_a_unit_that_noise_leaves_silent_is_reached_and_has_no_note(make, noise):
+def test_a_unit_that_noise_leaves_inactive_is_reached_and_has_no_note(make, noise):
     model = with_biases(BEYOND_GREY, make)
     some = [0, 2, 6] if make is concatenated else [0, 2]
     assert answers(model, np.repeat(0.45 + 0.1 * noise(1, 16, 16, 3), len(some), 0), some).max() == 0
@@ -77,7 +77,7 @@ def test_a_unit_that_noise_leaves_silent_is_reached_and_has_no_note(make, noise)
     assert (pics.pictures.std((1, 2, 3)) > 0.02).all()
 
 
-def test_a_unit_that_a_few_steps_do_not_reach_is_tried_again():
+def test_a_unit_that_a_few_steps_do_not_reach_is_retried():
     model = with_biases(BEYOND_GREY, fused)
     pics = visualize_units(model, "unit", [0, 1, 2], size=16, steps=1)
     assert pics.notes == ("", "", "")
@@ -117,13 +117,13 @@ def test_a_unit_without_weights_is_noted_with_its_bias():
 
 
 def test_a_hidden_unit_of_a_dense_network_is_reached(build):
-    """A weight for each place: what is shifted about can not be climbed here."""
+    """A weight for each position: pictures that are shifted about have no gradient here."""
     model = build("dense_only")
     model.get_layer("hidden").bias.assign([-0.5] * 7)
     assert visualize_units(model, "hidden", range(7), steps=16).notes == ("",) * 7
 
 
-def test_a_rescued_picture_is_the_same_bytes_whichever_other_units_are_silent():
+def test_a_retried_picture_is_the_same_bytes_whichever_other_units_are_dead():
     model = with_biases([-1.8, -1.8, -1.8, 0.5], fused)
     alone = visualize_units(model, "unit", [1], size=16, steps=1)
     among = visualize_units(model, "unit", [0, 3, 1, 2], size=16, steps=1)
@@ -134,104 +134,104 @@ def test_a_rescued_picture_is_the_same_bytes_whichever_other_units_are_silent():
 # -- measuring
 
 
-def test_measuring_is_the_real_networks_answer_in_8_bits(net, noise):
+def test_activity_is_that_of_the_real_network_on_the_8_bit_picture(net, noise):
     network, pictures = net("plain"), noise(5, 12, 12, 3)
     some = [3, 0, 7, 3, 11]
-    found = dead_units.measure(network, network.layer("conv2"), pictures, some, 2, 0, Canvas((12, 12, 3)))
+    found = measure(network, network.layer("conv2"), pictures, some, 2, 0, Canvas((12, 12, 3)))
     eight_bits = (np.round(pictures * 255) / 255).astype(np.float32)
     recorded = keras.Model(network.model.input, network.model.get_layer("pool1").output)(eight_bits)
     conv = network.model.get_layer("conv2")
     before = keras.ops.conv(recorded, conv.kernel, padding="same").numpy() + conv.bias.numpy()
-    for row, (answer, which) in enumerate(zip(found, some, strict=True)):
+    for row, (activity, which) in enumerate(zip(found, some, strict=True)):
         own = before[row, :, :, which]
-        assert answer.mean_before == pytest.approx(own.mean(), abs=1e-5)
-        assert answer.highest_before == pytest.approx(own.max(), abs=1e-5)
-        assert answer.mean == pytest.approx(np.maximum(own, 0).mean(), abs=1e-5)
-        assert answer.highest == pytest.approx(max(own.max(), 0), abs=1e-5)
+        assert activity.mean_before == pytest.approx(own.mean(), abs=1e-5)
+        assert activity.highest_before == pytest.approx(own.max(), abs=1e-5)
+        assert activity.mean == pytest.approx(np.maximum(own, 0).mean(), abs=1e-5)
+        assert activity.highest == pytest.approx(max(own.max(), 0), abs=1e-5)
 
 
 # -- trying again
 
 
-def told(levels):
-    """Fakes of a climb and its measurement: `levels[unit]` is what stands before the activation, by seed and step."""
-    climbed = []
+def fakes(levels):
+    """Fakes of a run and its measurement: `levels[unit]` is the value before the activation, by seed and step."""
+    runs = []
 
-    def climb(units, extra_seed):
-        climbed.append((tuple(units), extra_seed))
+    def optimized(units, extra_seed):
+        runs.append((tuple(units), extra_seed))
         for step in range(1, dead_units.STEPS + 1):
             pictures = np.zeros((len(units), 1, 1, 3), np.float32)
             pictures[..., 0], pictures[..., 1] = extra_seed, step
             yield Frame(pictures, step, dead_units.STEPS, np.zeros(len(units)))
 
-    def answer(pictures, units):
+    def measured(pictures, units):
         def one(picture, unit):
             level = levels[unit](int(picture[0, 0, 0]), int(picture[0, 0, 1]))
-            return Answer(max(level, 0), level, max(level, 0), level, 1.0)
+            return Activity(max(level, 0), level, max(level, 0), level, 1.0)
 
         return [one(picture, unit) for picture, unit in zip(pictures, units, strict=True)]
 
-    return climb, answer, climbed
+    return optimized, measured, runs
 
 
-def rescued(units, levels):
-    climb, answer, climbed = told(levels)
-    *_, known = dead_units.rescue(units, climb, answer)
-    return known, climbed
+def retried(units, levels):
+    optimized, measured, runs = fakes(levels)
+    *_, outcomes = dead_units.retry(units, optimized, measured)
+    return outcomes, runs
 
 
-def test_a_silent_unit_that_fires_later_has_a_picture_and_no_note():
-    known, _ = rescued([5], {5: lambda seed, step: step - 40.0})
-    assert known[5].note == "" and known[5].answer.highest > 0
-    assert known[5].picture[0, 0, 1] == 64  # the first check after it fired
+def test_a_dead_unit_that_fires_later_has_a_picture_and_no_note():
+    outcomes, _ = retried([5], {5: lambda seed, step: step - 40.0})
+    assert outcomes[5].note == "" and outcomes[5].activity.highest > 0
+    assert outcomes[5].picture[0, 0, 1] == 64  # the first check after it fired
 
 
 def test_a_unit_that_only_the_second_seed_reaches_is_reached():
-    known, climbed = rescued([5], {5: lambda seed, step: step - 40.0 if seed else -50.0 - step})
-    assert known[5].note == "" and known[5].picture[0, 0, 0] == 1
-    assert [seed for _, seed in climbed] == [0, 1]
+    outcomes, runs = retried([5], {5: lambda seed, step: step - 40.0 if seed else -50.0 - step})
+    assert outcomes[5].note == "" and outcomes[5].picture[0, 0, 0] == 1
+    assert [seed for _, seed in runs] == [0, 1]
 
 
-def test_a_hopeless_unit_is_tried_with_both_seeds_and_says_what_was_reached():
-    known, climbed = rescued([5], {5: lambda seed, step: -100.0 + step - seed})
-    assert known[5].picture is None
-    assert known[5].note == "never fires: at best -4 before its activation"
-    assert [seed for _, seed in climbed] == [0, 1]
+def test_a_unit_that_never_fires_is_retried_with_both_seeds_and_its_note_says_what_was_reached():
+    outcomes, runs = retried([5], {5: lambda seed, step: -100.0 + step - seed})
+    assert outcomes[5].picture is None
+    assert outcomes[5].note == "never fires: at best -4 before its activation"
+    assert [seed for _, seed in runs] == [0, 1]
 
 
 def test_a_unit_that_is_too_far_away_is_given_up_after_the_first_check_of_each_seed():
     made = []
 
     def counted(units, extra_seed):
-        for frame in climb(units, extra_seed):
+        for frame in optimized(units, extra_seed):
             made.append((extra_seed, frame.step))
             yield frame
 
-    climb, answer, _ = told({5: lambda seed, step: -1000.0 + step, 6: lambda seed, step: -20.0 - step})
-    *_, known = dead_units.rescue([5, 6], counted, answer)
+    optimized, measured, _ = fakes({5: lambda seed, step: -1000.0 + step, 6: lambda seed, step: -20.0 - step})
+    *_, outcomes = dead_units.retry([5, 6], counted, measured)
     assert max(step for _, step in made) == dead_units.CHECK_EVERY and len(made) == 2 * dead_units.CHECK_EVERY
-    assert known[5].note == "never fires: at best -9.7e+02 before its activation"
+    assert outcomes[5].note == "never fires: at best -9.7e+02 before its activation"
 
 
 def test_what_becomes_of_a_unit_does_not_depend_on_the_others():
     levels = {5: lambda seed, step: -40.0 if step < 90 else 1.0, 6: lambda seed, step: -95.0 + step}
-    both, alone = rescued([5, 6], levels)[0], rescued([5], levels)[0]
+    both, alone = retried([5, 6], levels)[0], retried([5], levels)[0]
     assert both[5].note == alone[5].note and (both[5].picture is None) == (alone[5].picture is None)
 
 
 def test_a_unit_that_does_not_move_at_all_is_given_up_early():
-    known, climbed = rescued([5], {5: lambda seed, step: -1.75})
-    assert known[5].note == "never fires: weights ~0, bias -1.8"
-    assert len(climbed) == 1
+    outcomes, runs = retried([5], {5: lambda seed, step: -1.75})
+    assert outcomes[5].note == "never fires: weights ~0, bias -1.8"
+    assert len(runs) == 1
 
 
-def test_silent_units_are_climbed_in_batches_of_one_shape_and_only_those_left_a_second_time():
+def test_dead_units_are_retried_in_batches_of_one_shape_and_only_those_left_a_second_time():
     units = list(range(6))
     late = {unit: (lambda seed, step: 1.0) for unit in units[:5]} | {5: lambda seed, step: -100.0 + step}
-    known, climbed = rescued(units, late)
-    assert {len(batch) for batch, _ in climbed} == {dead_units.BATCH}
-    assert [(set(batch), seed) for batch, seed in climbed] == [({0, 1, 2, 3}, 0), ({4, 5}, 0), ({5}, 1)]
-    assert [unit for unit in units if known[unit].note] == [5]
+    outcomes, runs = retried(units, late)
+    assert {len(batch) for batch, _ in runs} == {dead_units.BATCH}
+    assert [(set(batch), seed) for batch, seed in runs] == [({0, 1, 2, 3}, 0), ({4, 5}, 0), ({5}, 1)]
+    assert [unit for unit in units if outcomes[unit].note] == [5]
 
 
 def test_a_unit_that_is_always_the_same_is_called_constant():

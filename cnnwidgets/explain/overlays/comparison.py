@@ -68,6 +68,7 @@ class Look:
     steps: int
     values: np.ndarray
     notes: tuple[str, ...] = ()
+    is_step = True  # a point of the curve
 
     def __repr__(self) -> str:
         return f"Look(step {self.step} of {self.steps}, {[len(column) for column in self.columns]} heatmaps)"

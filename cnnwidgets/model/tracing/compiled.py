@@ -1,4 +1,4 @@
-"""Functions as TensorFlow graphs that leave no variable changed and report in words where memory is short."""
+"""Functions as TensorFlow graphs that leave no variable changed and say so in a sentence where memory is short."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from cnnwidgets.errors import OutOfMemory, short_of_memory
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.keras_internals import stopped_tapes, tapes_are_open
-from cnnwidgets.model.tracing.effects import Assigned
+from cnnwidgets.model.keras_internals import dtype_behind, stopped_tapes, tapes_are_open
+from cnnwidgets.model.tracing.effects import assigned_in
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ def compiled(function: Callable[..., Any]) -> Graph:
     TensorFlow counts the tracings of all graphs that share one piece of code, and warns in the reader's notebook when
     the same step is traced for five layers; a partial has no code of its own, so that each graph is counted by itself.
     """
-    assigned = Assigned()
+    assigned = _Assigned()
 
     def noted(*arguments: Any) -> Any:
         made = function(*arguments)
@@ -40,41 +40,69 @@ def from_shapes(look: Callable[[], T]) -> T:
 
 
 class Graph:
-    """A function that TensorFlow has traced, or will; where it finds no memory, that is said in words.
+    """A function that TensorFlow has traced, or will trace at the first call.
 
-    Variables that it assigns are put back after each run, also after one that breaks.
+    Variables that it assigns are put back after each run, also after one that fails. The first run traces and assigns
+    at once, so the values of variables that are found while tracing are read there.
     """
 
-    def __init__(self, function: Any, assigned: Assigned) -> None:
+    def __init__(self, function: Any, assigned: _Assigned) -> None:
         self._function, self._assigned = function, assigned
 
     def __call__(self, *arguments: Any) -> Any:
         """Run it."""
-        with self._assigned.put_back():
+        before = [(handle, _value(handle)) for handle in self._assigned.handles.values()]
+        try:
             return _with_memory(self._run, arguments)
+        finally:
+            before += self._assigned.values_at_tracing
+            self._assigned.values_at_tracing = []
+            for handle, value in before:
+                tf.raw_ops.AssignVariableOp(resource=handle, value=value)
 
     def _run(self, *arguments: Any) -> Any:
         """Run the graph, also while `tf.config.run_functions_eagerly(True)` makes functions run their Python code.
 
-        A tape that the user has open does not hear it; tapes inside the graph do, so it is traced first.
+        A tape that the user has open does not record it; tapes inside the graph do, so it is traced first.
         """
         trace = getattr(self._function, "get_concrete_function", None)  # a function that is traced already has none
-        is_heard = tapes_are_open()
+        is_recorded = tf.executing_eagerly() and tapes_are_open()
         graph = self._function
-        if trace is not None and (is_heard or tf.config.functions_run_eagerly()):
+        if trace is not None and (is_recorded or tf.config.functions_run_eagerly()):
             graph = trace(*arguments)
-        with stopped_tapes() if is_heard else contextlib.nullcontext():
+        with stopped_tapes() if is_recorded else contextlib.nullcontext():
             return graph(*arguments)
 
     def __getattr__(self, name: str) -> Any:
-        """What else TensorFlow knows of it."""
+        """Forward everything else to the wrapped `tf.function`."""
         return getattr(self._function, name)
 
     def get_concrete_function(self, *arguments: Any) -> Graph:
-        """Trace it for these arguments, and give that one graph."""
+        """Trace it for these arguments, and return that one graph."""
         graph = _with_memory(self._function.get_concrete_function, arguments)
-        self._assigned.forget_values()
+        self._assigned.values_at_tracing.clear()  # nothing ran, so nothing was assigned
         return Graph(graph, self._assigned)
+
+
+class _Assigned:
+    """The variables that a graph assigns, by their handles, and their values when tracing found them."""
+
+    def __init__(self) -> None:
+        self.handles: dict[int, Any] = {}
+        self.values_at_tracing: list[tuple[Any, Any]] = []
+
+    def note(self, graph: Any) -> None:
+        """Find what a graph assigns, when it has just been traced."""
+        for handle in assigned_in(graph):
+            if id(handle) not in self.handles:
+                self.handles[id(handle)] = handle
+                with tf.init_scope():
+                    self.values_at_tracing.append((handle, _value(handle)))
+
+
+def _value(handle: Any) -> Any:
+    """A copy of a variable's value."""
+    return tf.identity(tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype_behind(handle)))
 
 
 def _with_memory(call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -20,46 +19,6 @@ _DRAWS = re.compile(
 _READS = {"ReadVariableOp", "RngReadAndSkip"}  # a generator's state; without one, the same numbers are drawn each time
 _CALLS = re.compile(r"(Stateless|Stateful)?(PartitionedCall|While|If|Case)|MapDefun|RemoteCall|SymbolicGradient")
 _BRANCHES = {"If", "StatelessIf", "Case", "StatelessCase"}  # their first input chooses; the others go to the branches
-
-
-class Assigned:
-    """The variables that a graph assigns, by their handles: they are put back after each run.
-
-    The first run traces and assigns at once, so the numbers of what is found while tracing are read there.
-    """
-
-    def __init__(self) -> None:
-        self._handles: dict[int, Any] = {}
-        self._at_tracing: list[tuple[Any, Any]] = []
-
-    def note(self, graph: Any) -> None:
-        """Find what a graph assigns, when it has just been traced."""
-        for handle in assigned_in(graph):
-            if id(handle) not in self._handles:
-                self._handles[id(handle)] = handle
-                with tf.init_scope():
-                    self._at_tracing.append((handle, _value(handle)))
-
-    def forget_values(self) -> None:
-        """After a tracing that ran nothing."""
-        self._at_tracing.clear()
-
-    @contextlib.contextmanager
-    def put_back(self) -> Iterator[None]:
-        """Leave the variables as they are, whether the body ends or breaks."""
-        before = [(handle, _value(handle)) for handle in self._handles.values()]
-        try:
-            yield
-        finally:
-            before += self._at_tracing
-            self._at_tracing = []
-            for handle, value in before:
-                tf.raw_ops.AssignVariableOp(resource=handle, value=value)
-
-
-def _value(handle: Any) -> Any:
-    """A copy of a variable's numbers."""
-    return tf.identity(tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype_behind(handle)))
 
 
 def assigned_in(graph: Any) -> list[Any]:

@@ -136,10 +136,6 @@ class Panel(widgets.VBox):
         """What the verb returns."""
         return frame
 
-    def _is_step(self, frame: Any) -> bool:
-        """Whether a frame is a point of the curve."""
-        return True
-
     def _phase(self, frame: Any) -> str:
         """The name of a phase that is not counted in steps of the curve; "" during the steps."""
         return ""
@@ -268,7 +264,7 @@ class Panel(widgets.VBox):
     def _recorded(self, frames: Iterator[Frame], record: Record) -> Iterator[Frame]:
         """Pass frames on and record each step."""
         for frame in frames:
-            if self._is_step(frame):
+            if frame.is_step:
                 record.add(frame, self._pixels)
             yield frame
 

@@ -149,9 +149,6 @@ class FeatureMapPanel(Panel):
     def _frames(self) -> Iterator[MapsFrame]:
         return look_at_maps(self.net, self._held, self.layer, self.call, self.order, self.size)
 
-    def _is_step(self, frame: MapsFrame) -> bool:
-        return frame.step == 1
-
     def _units_shown(self, frame: MapsFrame) -> tuple[int, ...]:
         return frame.units[self._page * PAGE : (self._page + 1) * PAGE]
 

@@ -54,6 +54,11 @@ class MapsFrame:
     fed: tuple[int, int] = (0, 0)
     notes: tuple[str, ...] = ()
 
+    @property
+    def is_step(self) -> bool:
+        """Only the maps are a point of the curve."""
+        return self.step == 1
+
     def __repr__(self) -> str:
         return f"MapsFrame({self.layer!r}, {list(self.maps.shape)})"
 

@@ -132,9 +132,6 @@ class TileGallery(Panel):
         self._adopt(self._planned())
         return self._climbs.frames()
 
-    def _is_step(self, frame: UnitsFrame) -> bool:
-        return not frame.notes and not self._phase(frame)
-
     def _paint(self, frame: UnitsFrame) -> np.ndarray:
         return self._paint_pixels(pictures.to_uint8(frame.pictures))
 

@@ -1,6 +1,6 @@
 """DeepDream: a photograph optimized for what a layer already sees in it, from a small size up to its own.
 
-Octaves over the one loop of `ascent.climb`: pixels, jitter, a blurred gradient. One graph serves all octaves.
+Octaves over the one loop of `ascent.maximize`: pixels, jitter, a blurred gradient. One graph serves all octaves.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.inputs import InputInfo
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.settings import SEED, STEPS, Number, Settings, Whole, setting
-from cnnwidgets.visualize import ascent as ascent_
 from cnnwidgets.visualize import objectives
-from cnnwidgets.visualize.ascent import Ascent
+from cnnwidgets.visualize.ascent import maximize
 from cnnwidgets.visualize.canvas_choice import canvas_around
 from cnnwidgets.visualize.dream.layers import Layers, dream_layers
 from cnnwidgets.visualize.dream.octaves import Octave, held_along, octaves_of, resized
+from cnnwidgets.visualize.gradient_step import Ascent
 from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.optimizers import BlurredGradient, Rate
 from cnnwidgets.visualize.parametrizations import Pixels
@@ -178,7 +178,7 @@ class DreamPlan:
         held = held_along(self.net, self.canvas, self.picture.shape[1:3], octave.size)
         canvas = replace(self.canvas, shape=shape, windows=octave.windows, held=held)
         steps = self.settings.steps
-        return ascent_.climb(self.net, lambda: objective(self.layers), canvas, steps, ascent, seed, start)
+        return maximize(self.net, lambda: objective(self.layers), canvas, steps, ascent, seed, start)
 
     def _start(self, dream: Any, index: int) -> Any:
         """What an octave starts from: the dream so far, enlarged, and the detail that a smaller size does not hold."""

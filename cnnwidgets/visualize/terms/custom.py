@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,12 +67,11 @@ def functions_in(terms: Sequence[Term]) -> str:
     return " and ".join(dict.fromkeys(term.name for term in terms if isinstance(term, Custom)))
 
 
-@contextlib.contextmanager
-def reported(terms: Sequence[Term]) -> Iterator[None]:
-    """Say of an error of a running graph that a function raised it, where there is one."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        if isinstance(error, tf.errors.ResourceExhaustedError) or not functions_in(terms):
-            raise
+def refuse_failed(terms: Sequence[Term], error: Exception) -> None:
+    """Report an error of a running graph as that of the user's function, where there is one.
+
+    Raises:
+        BadTarget: for an error other than a lack of memory, where a function may have caused it.
+    """
+    if functions_in(terms) and not isinstance(error, tf.errors.ResourceExhaustedError):
         raise user_function.failed(functions_in(terms), error) from error
