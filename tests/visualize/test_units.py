@@ -105,7 +105,7 @@ def test_more_steps_reach_more(net):
         ("channels_first", "relu1", [5]),
     ],
 )
-def test_every_kind_of_model_is_painted(net, name, layer, some):
+def test_every_kind_of_model_is_visualized(net, name, layer, some):
     size = None if any(i.is_picture and i.is_fixed for i in net(name).inputs) else 16
     pics = visualize_units(net(name), layer, some, size=size, steps=2)
     assert len(pics.pictures) == len(pics.notes) == len(some)
@@ -146,7 +146,7 @@ def test_the_last_frame_is_the_result_and_any_frame_is_what_there_is_so_far(net)
     np.testing.assert_array_equal(last.values, pics.values)
 
 
-def test_frames_count_up_to_their_last_also_where_silent_units_are_tried_again():
+def test_frames_count_up_to_their_last_also_where_dead_units_are_retried():
     model = keras.Sequential(
         [
             keras.Input((8, 8, 3)),
@@ -198,7 +198,7 @@ BAD = [
 
 @pytest.mark.parametrize("wrong, words", BAD, ids=str)
 def test_a_wrong_setting_is_refused_in_words_before_any_computing(net, monkeypatch, wrong, words):
-    for name in ("batch_size", "climb"):
+    for name in ("batch_size", "optimize"):
         monkeypatch.setattr(units, name, lambda *_: pytest.fail("it was begun"))
     settings = {"layer": "conv2", "units": [0], "size": 16, "steps": 2, **wrong}
     with pytest.raises(BadTarget, match=words):
