@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnnwidgets import samples
+    from cnnwidgets.activations.convolution import Convolution, Pooling, convolution_at
     from cnnwidgets.activations.feature_maps import feature_maps, top_units
     from cnnwidgets.activations.patches import top_patches
     from cnnwidgets.activations.receptive_field import receptive_field
@@ -56,6 +57,7 @@ _HOMES = {
     "BadTarget": "errors",
     "ClassGallery": "panels.galleries.class_gallery",
     "CnnWidgetsError": "errors",
+    "Convolution": "activations.convolution",
     "Curve": "explain.faithfulness",
     "DeepDreamPanel": "panels.deepdream.deepdream_panel",
     "Explorer": "panels.explorer.explorer",
@@ -68,6 +70,7 @@ _HOMES = {
     "LayerInfo": "model.layers",
     "LayerPicker": "panels.layer_picker",
     "Network": "model.network",
+    "Pooling": "activations.convolution",
     "Prediction": "model.predictions",
     "UnitAttribution": "explain.unit_attribution",
     "UnitPictures": "visualize.batches",
@@ -75,6 +78,7 @@ _HOMES = {
     "ascend": "visualize.ascent",
     "attribution": "explain.attribution",
     "class_activation_map": "explain.class_activation_map",
+    "convolution_at": "activations.convolution",
     "deepdream": "visualize.dream.deepdream",
     "faithfulness": "explain.faithfulness",
     "feature_maps": "activations.feature_maps",
@@ -107,6 +111,7 @@ __all__ = [
     "BadTarget",
     "ClassGallery",
     "CnnWidgetsError",
+    "Convolution",
     "Curve",
     "DeepDreamPanel",
     "Explorer",
@@ -119,6 +124,7 @@ __all__ = [
     "LayerInfo",
     "LayerPicker",
     "Network",
+    "Pooling",
     "Prediction",
     "UnitAttribution",
     "UnitPictures",
@@ -126,6 +132,7 @@ __all__ = [
     "ascend",
     "attribution",
     "class_activation_map",
+    "convolution_at",
     "deepdream",
     "faithfulness",
     "feature_maps",

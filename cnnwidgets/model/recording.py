@@ -47,6 +47,7 @@ class Recording:
         self._instead, self._awaited, self._is_channels_first = instead or {}, set(until), is_channels_first
         self.calls: dict[str, list[Any]] = {}
         self.order: list[tuple[str, Any]] = []
+        self._given: dict[str, list[Any]] = {}
         # id(after) -> (after, before, function): keeps `after` alive, and with it its id
         self._before: dict[int, tuple[Any, Any, str]] = {}
         self._makers: dict[int, tuple[Any, Any, Any]] = {}  # id(made) -> (made, layer, inputs), likewise
@@ -69,9 +70,14 @@ class Recording:
             found = tf.transpose(found, [0, 2, 3, 1])
         return found
 
-    def add(self, path: str, output: Any) -> Any:
-        """Store one call's output, and return the value that the model continues with."""
+    def given(self, path: str, call: int = 0) -> Any:
+        """The first tensor that one call of a layer took in: float32, in the layer's own order of axes."""
+        return tf.cast(self._given[path][call], tf.float32)
+
+    def add(self, path: str, output: Any, inputs: Any = None) -> Any:
+        """Store one call's output and inputs, and return the value that the model continues with."""
         call = path, len(self.calls.get(path, ()))
+        self._given.setdefault(path, []).append(next(iter(keras.tree.flatten(inputs)), None))
         change = self._instead.get(call)
         output = change(output) if change else output
         first = next(iter(keras.tree.flatten(output)), None)
@@ -157,6 +163,6 @@ def _noting(path: str, recording: Recording, call: Any) -> Any:
     @functools.wraps(call)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         output = call(*args, **kwargs)
-        return recording.add(path, output) if recording.is_open_here else output
+        return recording.add(path, output, (args, kwargs)) if recording.is_open_here else output
 
     return wrapped
