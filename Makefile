@@ -42,7 +42,7 @@ lint: $(IN_TEST)
 	$(BIN)/mypy
 
 unit: $(IN_TEST)
-	$(BIN)/python -m pytest -m 'not (browser or notebook)'
+	$(BIN)/python -m pytest -m 'not (browser or notebook)' --numprocesses 2 --dist worksteal
 
 notebooks: $(IN_TEST)
 	$(BIN)/python -m pytest -m notebook tests/test_notebooks.py
