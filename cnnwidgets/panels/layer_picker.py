@@ -12,7 +12,7 @@ from cnnwidgets.model.arguments import flag
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import lifecycle, markup
-from cnnwidgets.panels.base.quiet import Quiet
+from cnnwidgets.panels.base.updating import Updating
 
 KINDS = {
     "all layers": None,
@@ -73,7 +73,7 @@ class LayerPicker(widgets.VBox):
             description="Layers", rows=12, layout=widgets.Layout(width="auto", max_width="640px", height="240px")
         )
         self._list.add_class("cnnw-mono")
-        self._quiet = Quiet()
+        self._updating = Updating()
         self._line = markup.markup("")
         super().__init__(layout=widgets.Layout(width="100%", max_width="660px"))
         self.add_class("cnnw")
@@ -121,7 +121,7 @@ class LayerPicker(widgets.VBox):
         names = [_indented(info) if is_tree else info.path for info in infos]
         options = list(zip(_rows(names, infos, self._is_compact), shown, strict=True))
         value = self.layer if self.layer in shown else None
-        with self._quiet:  # new options make the list choose its first one by itself
+        with self._updating:  # new options make the list choose its first one by itself
             self._list.options = options
             self._list.value = value
         self._line.value = markup.status(self._sentence(len(shown)))
@@ -148,7 +148,7 @@ class LayerPicker(widgets.VBox):
 
     def _chosen(self, change: dict[str, Any]) -> None:
         try:
-            if change["new"] is not None and not self._quiet:
+            if change["new"] is not None and not self._updating:
                 self.layer = change["new"]
         except BadTarget as error:  # only a message from outside can name a layer that is not listed
             self._line.value = markup.status(str(error), is_error=True)

@@ -448,13 +448,13 @@ def test_a_click_tells_the_evidence_and_what_changes(make, named, photo, settled
     x, y = 20, 9
     click(panel, (x + 0.5) / 32, (y + 0.5) / 24 * 384 / 408)
     settled(panel)
-    assert f"x {x}, y {y}: evidence {heat.raw[y, x]:.3g}, {heat.map[y, x]:.0%} of the largest." in panel.place.words
+    assert f"x {x}, y {y}: evidence {heat.raw[y, x]:.3g}, {heat.map[y, x]:.0%} of the largest." in panel.region.line
     covered = photo.copy()
     covered[7:11, 18:22] = 0.5
     index = NAMES.index("cat")
     before, after = (next(p.probability for p in named.predict(one) if p.index == index) for one in (photo, covered))
     assert panel.hidden.before == pytest.approx(before) and panel.hidden.after == pytest.approx(after, abs=1e-5)
-    assert f"{after:.1%}" in panel.place.words and after != before
+    assert f"{after:.1%}" in panel.region.line and after != before
 
 
 def test_a_hidden_place_is_marked_until_something_else_is_asked(make, settled):
@@ -474,13 +474,13 @@ def test_a_hidden_place_is_marked_until_something_else_is_asked(make, settled):
 def test_the_keyboard_reaches_every_place(make, settled):
     panel = make()
     panel.run()
-    panel.place._x.value, panel.place._y.value = 31, 23
-    panel.place._button.click()
+    panel.region._x.value, panel.region._y.value = 31, 23
+    panel.region._button.click()
     settled(panel)
     assert panel.hidden.square == pytest.approx((28 / 32, 20 / 24, 1, 1))
-    panel.place._x.max = 100
-    panel.place._x.value = 99
-    panel.place._button.click()
+    panel.region._x.max = 100
+    panel.region._x.value = 99
+    panel.region._button.click()
     assert "outside the picture" in panel.status and panel.state == "done"
 
 
@@ -522,10 +522,12 @@ def test_a_class_can_be_chosen_before_the_first_start(make, named, photo):
 
 def test_the_menus_say_what_is_set(make):
     panel = make(second_method="eigen_cam", second_target=2, sanity_check=True, opacity=0.25, colormap="magma")
-    controls = {name: widget.value for name, widget in panel.controls._inputs.items()}
-    assert controls["second_method"] == "eigen_cam" and controls["second_target"] == "2" and controls["sanity_check"]
+    inputs = panel.controls._inputs
+    controls = {name: widget.value for name, widget in inputs.items()}
+    assert inputs["second_method"].choice == "eigen_cam" and inputs["second_method"].label == "Eigen-CAM"
+    assert controls["second_target"] == "2" and controls["sanity_check"]
     assert controls["opacity"] == 0.25 and controls["colormap"] == "magma" and controls["layer"] == "conv2"
-    panel.controls._inputs["second_method"].value = ""
+    panel.controls._inputs["second_method"].choice = None
     panel.controls._inputs["second_target"].value = "bee"
     assert panel.second_method is None and panel.second_target == "bee"
 

@@ -43,19 +43,19 @@ def test_a_panel_looks_at_the_size_of_its_network_says_so_and_another_one_is_cho
     assert "size=48" in panel.snippet()
     menu = menu_of(panel)
     assert "48 px" in menu.options[0][0]
-    assert menu.value == ""
-    menu.value = 128
+    assert menu.choice is None
+    menu.choice = 128
     assert panel.size == 128
     panel.run()
     assert "128 × 85 px" in panel.status
     assert "size=128" in panel.snippet()
     panel.size = "picture"
     panel.run()
-    assert menu.value == "picture"
+    assert menu.choice == "picture"
     assert "looked at 60 × 40 px." in panel.status
     assert 'size="picture"' in panel.snippet()
     panel.size = (24, 24)
-    assert menu.value == (24, 24)
+    assert menu.choice == (24, 24)
     with pytest.raises(BadTarget, match="size must be pixels"):
         panel.size = 0
     assert panel.size == (24, 24)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from cnnwidgets.panels.base.quiet import Quiet
 from cnnwidgets.panels.base.request import Request
+from cnnwidgets.panels.base.updating import Updating
 
 
 def test_a_request_has_one_result_and_is_idle_afterwards():
@@ -37,18 +37,18 @@ def test_only_the_latest_request_has_a_result_and_a_dropped_one_none():
     assert not request.is_busy and results == ["second"]
 
 
-def test_quiet_nests_ends_with_an_error_and_is_of_one_thread():
-    quiet, elsewhere = Quiet(), []
-    with quiet:
-        with quiet:
+def test_updating_nests_ends_with_an_error_and_is_of_one_thread():
+    updating, elsewhere = Updating(), []
+    with updating:
+        with updating:
             pass
-        assert quiet
-        thread = threading.Thread(target=lambda: elsewhere.append(bool(quiet)))
+        assert updating
+        thread = threading.Thread(target=lambda: elsewhere.append(bool(updating)))
         thread.start()
         thread.join()
-    assert not quiet and elsewhere == [False]
+    assert not updating and elsewhere == [False]
     try:
-        with quiet:
+        with updating:
             raise ValueError
     except ValueError:
-        assert not quiet
+        assert not updating

@@ -25,7 +25,7 @@ from cnnwidgets.panels.base.class_menu import ClassMenu
 from cnnwidgets.panels.base.panel import BUSY
 from cnnwidgets.panels.base.photograph_panel import PhotographPanel, as_shown
 from cnnwidgets.panels.base.settings_traits import settings_of
-from cnnwidgets.panels.heatmaps.captions import class_chosen, unasked
+from cnnwidgets.panels.heatmaps.captions import all_classes, class_chosen
 from cnnwidgets.visualize.adversarial import AdversarialFrame, AdversarialSettings, NudgePlan
 
 STRONGER = 20  # times that a difference is shown
@@ -181,7 +181,7 @@ class AdversarialPanel(PhotographPanel):
         return f"{said} {self._held.looked_at(self.net, self._made['size'])}"
 
     def _ended(self, frame: AdversarialFrame) -> None:
-        self._fill_controls()  # the classes with their probabilities
+        self._show_settings()  # the classes with their probabilities
 
     # What is changed.
 
@@ -200,7 +200,7 @@ class AdversarialPanel(PhotographPanel):
 
     def _fill_controls(self) -> None:
         self.controls.show(AdversarialSettings.set_on(self).recorded())
-        offered = self._believed or unasked(self.net, self.output)
+        offered = self._believed or all_classes(self.net, self.output)
         self.classes.offer(offered, class_chosen(self.net, self.target, self.output))
 
     def _show_state(self) -> None:

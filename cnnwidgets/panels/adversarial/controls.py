@@ -10,7 +10,7 @@ import ipywidgets as widgets
 from cnnwidgets.model.arguments import MOST_STEPS
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base.controls import Controls, named, wide
-from cnnwidgets.panels.base.size_menu import SizeMenu, chosen
+from cnnwidgets.panels.base.size_menu import SizeMenu
 
 LARGEST_BUDGET = 16  # gray levels of 255, unless a budget is larger
 BEFORE, AFTER, DIFFERENCE = VIEWS = ("Before", "After", "Difference × 20")
@@ -27,7 +27,6 @@ class NudgeControls(Controls):
     """
 
     def __init__(self, on_set: Callable[[str, Any], object], net: Network) -> None:
-        self._sizes = SizeMenu(net)
         inputs = {
             "epsilon": widgets.IntSlider(
                 min=1, max=LARGEST_BUDGET, description="Budget", continuous_update=False, layout=wide("250px"),
@@ -49,9 +48,9 @@ class NudgeControls(Controls):
             "seed": widgets.IntText(
                 description="Seed", tooltip="Seed of the random search", layout=wide("130px"), style=named("52px")
             ),
-            "size": self._sizes,
+            "size": SizeMenu(net),
         }  # fmt: skip
-        super().__init__(on_set, inputs, 3, "Steps, seed and size")
+        super().__init__(on_set, inputs, [3], "Steps, seed and size")
 
     def __repr__(self) -> str:
         return f"NudgeControls({self._inputs['epsilon'].value} of 255, {self.view!r})"
@@ -62,14 +61,10 @@ class NudgeControls(Controls):
         return str(self._inputs["view"].value)
 
     def show(self, values: Mapping[str, Any]) -> None:
-        """Let the controls say this."""
+        """Show these settings."""
         levels = max(1, round(255 * values["epsilon"]))
-        with self._quiet:
-            self._inputs["epsilon"].max = max(self._inputs["epsilon"].max, levels)
-            size = self._sizes.offer(values["size"])
-        self._fill({**values, "epsilon": levels, "size": size})
+        self._inputs["epsilon"].max = max(self._inputs["epsilon"].max, levels)
+        self._fill({**values, "epsilon": levels})
 
     def _moved(self, name: str, value: Any) -> None:
-        if name == "epsilon":
-            value = value / 255
-        super()._moved(name, chosen(value) if name == "size" else value)
+        super()._moved(name, value / 255 if name == "epsilon" else value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,26 +10,35 @@ import ipywidgets as widgets
 
 from cnnwidgets.model.predictions import Prediction
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.quiet import Quiet
+from cnnwidgets.panels.base.updating import Updating
 
-TOP, OWN = -1, -2  # in the list: the top class; a function that the user gave
 MOST = 200  # lines of the list; the search reaches all
 
 
+class Special(enum.Enum):
+    """Lines of the list that are not classes by index."""
+
+    TOP = "the top class"
+    FUNCTION = "your own function"
+
+
+Choice = int | Special
+
+
 class ClassMenu(widgets.VBox):
-    """A list of classes with the network's own five first.
+    """A list of classes with the most probable ones first.
 
     Args:
-        on_choose: called with the class that the reader has chosen, `None` for the top class.
-        top: what the line for the top class says.
+        on_choose: called with the class that the user has chosen, `None` for the top class.
+        top: the label of the line for the top class.
     """
 
-    def __init__(self, on_choose: Callable[[int | None], object], top: str = "the top class") -> None:
+    def __init__(self, on_choose: Callable[[int | None], object], top: str = Special.TOP.value) -> None:
         self._on_choose = on_choose
         self._top = top
-        self._lines: list[tuple[str, int]] = []
-        self._chosen = TOP
-        self._quiet = Quiet()
+        self._lines: list[tuple[str, Choice]] = []
+        self._chosen: Choice = Special.TOP
+        self._updating = Updating()
         self._search = widgets.Text(
             placeholder="search all classes by name",
             description="Class",
@@ -50,40 +60,41 @@ class ClassMenu(widgets.VBox):
         """The lines of the list."""
         return tuple(line for line, _ in self._list.options)
 
-    def offer(self, predictions: Sequence[Prediction], chosen: int | None, own: bool = False) -> None:
+    def offer(self, predictions: Sequence[Prediction], chosen: int | None, is_function: bool = False) -> None:
         """Show these classes, the most probable first.
 
         Args:
-            predictions: in the order of the list; probabilities are NaN before the network is asked.
+            predictions: in the order of the list; probabilities are NaN before the first prediction.
             chosen: a class, or `None` for the top one.
-            own: whether a function that the user gave is explained, and no class.
+            is_function: whether a function that the user gave is explained instead of a class.
         """
-        is_asked = bool(predictions) and predictions[0].probability == predictions[0].probability
-        top = f"{self._top} ({predictions[0].name})" if is_asked else self._top
-        lines = [("your own function", OWN)] if own else []
-        lines.append((top, TOP))
+        is_predicted = bool(predictions) and predictions[0].probability == predictions[0].probability
+        top = f"{self._top} ({predictions[0].name})" if is_predicted else self._top
+        lines: list[tuple[str, Choice]] = [(Special.FUNCTION.value, Special.FUNCTION)] if is_function else []
+        lines.append((top, Special.TOP))
         lines += [
-            (f"{markup.percent(line.probability):>7}  {line.name}" if is_asked else line.name, line.index)
+            (f"{markup.percent(line.probability):>7}  {line.name}" if is_predicted else line.name, line.index)
             for line in predictions
         ]
-        self._chosen = OWN if own else TOP if chosen is None else chosen
+        self._chosen = Special.FUNCTION if is_function else Special.TOP if chosen is None else chosen
         if lines != self._lines or self._list.value != self._chosen:
             self._lines = lines
             self._fill()
 
     def _fill(self) -> None:
         words = self._search.value.casefold().split()
-        fixed = [line for line in self._lines if line[1] < 0]
-        fitting = [line for line in self._lines if line[1] >= 0 and all(word in line[0].casefold() for word in words)]
+        special = [line for line in self._lines if isinstance(line[1], Special)]
+        classes = [line for line in self._lines if not isinstance(line[1], Special)]
+        fitting = [line for line in classes if all(word in line[0].casefold() for word in words)]
         chosen = [line for line in fitting[MOST:] if line[1] == self._chosen]
-        lines = [*fixed, *fitting[:MOST], *chosen]
-        with self._quiet:  # new options make the list choose its first one by itself
+        lines = [*special, *fitting[:MOST], *chosen]
+        with self._updating:  # with new options, a list selects the first one
             self._list.options = lines
-            self._list.value = self._chosen if self._chosen in [index for _, index in lines] else None
+            self._list.value = self._chosen if self._chosen in [choice for _, choice in lines] else None
 
     def _picked(self, change: dict[str, Any]) -> None:
-        index = change["new"]
-        if self._quiet or index is None or index == OWN:
+        choice = change["new"]
+        if self._updating or choice is None or choice is Special.FUNCTION:
             return
-        self._chosen = index
-        self._on_choose(None if index == TOP else index)
+        self._chosen = choice
+        self._on_choose(None if choice is Special.TOP else choice)

@@ -1,55 +1,62 @@
-"""A row of controls and, under More, the rest."""
+"""Rows of controls and, under More, the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
 
-from cnnwidgets.panels.base.quiet import Quiet
-
 
 class Controls(widgets.VBox):
-    """Controls that say what they want by name, and show what they are told.
+    """Controls that report settings by name when the user moves one, and show the settings that they are given.
+
+    A control's setting is its `choice` where it has one, else its `value`.
 
     Args:
-        on_set: called with (name, value) when the reader has moved a control.
+        on_set: called with (name, setting) when a control has changed; it ignores what `show` changes.
         inputs: the controls by name.
-        in_sight: how many of them are always shown.
+        rows: how many of them each row has that is always shown.
         more: what the others are about.
     """
 
     def __init__(
-        self, on_set: Callable[[str, Any], object], inputs: Mapping[str, Any], in_sight: int, more: str
+        self, on_set: Callable[[str, Any], object], inputs: Mapping[str, Any], rows: Sequence[int], more: str
     ) -> None:
-        self._on_set, self._inputs, self._quiet = on_set, inputs, Quiet()
-        every = list(inputs.values())
+        self._on_set, self._inputs = on_set, inputs
         self._more = widgets.ToggleButton(description="More", icon="sliders", tooltip=more, layout=wide("auto"))
-        self._rest = widgets.HBox(every[in_sight:], layout=widgets.Layout(flex_flow="row wrap", display="none"))
-        row = widgets.HBox([*every[:in_sight], self._more], layout=widgets.Layout(flex_flow="row wrap"))
-        super().__init__([row, self._rest], layout=wide("100%"))
+        every = iter(inputs.values())
+        self._rows = [row(*itertools.islice(every, count)) for count in rows]
+        self._rows[-1].children += (self._more,)
+        self._hidden_row = row(*every)
+        self._hidden_row.layout.display = "none"
+        super().__init__([*self._rows, self._hidden_row], layout=wide("100%"))
         for name, widget in inputs.items():
-            widget.observe(lambda change, name=name: self._heard(name, change["new"]), "value")
+            widget.observe(lambda change, name=name: self._moved(name, change["new"]), _trait(widget))
         self._more.observe(self._more_pressed, "value")
 
-    def _fill(self, values: Mapping[str, Any]) -> None:
-        """Show these values, where there is a control for them."""
-        with self._quiet:
-            for name, value in values.items():
-                if name in self._inputs and self._inputs[name].value != value:
-                    self._inputs[name].value = value
-
-    def _heard(self, name: str, value: Any) -> None:
-        if not self._quiet:
-            self._moved(name, value)
+    def _fill(self, settings: Mapping[str, Any]) -> None:
+        """Show these settings, where there is a control for them."""
+        for name, value in settings.items():
+            if name in self._inputs and getattr(self._inputs[name], _trait(self._inputs[name])) != value:
+                setattr(self._inputs[name], _trait(self._inputs[name]), value)
 
     def _moved(self, name: str, value: Any) -> None:
-        """Pass on what the reader wants."""
+        """Report a setting."""
         self._on_set(name, value)
 
     def _more_pressed(self, change: dict[str, Any]) -> None:
-        self._rest.layout.display = "" if change["new"] else "none"
+        self._hidden_row.layout.display = "" if change["new"] else "none"
+
+
+def _trait(widget: widgets.Widget) -> str:
+    return "choice" if widget.has_trait("choice") else "value"
+
+
+def row(*parts: widgets.Widget) -> widgets.HBox:
+    """Controls side by side, in several lines where there is no room."""
+    return widgets.HBox(list(parts), layout=widgets.Layout(flex_flow="row wrap", align_items="center"))
 
 
 def wide(width: str) -> widgets.Layout:

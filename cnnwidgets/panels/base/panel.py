@@ -30,10 +30,10 @@ from cnnwidgets.panels.base import lifecycle, markup, run_buttons
 from cnnwidgets.panels.base.cell_output import Bundle, CellOutput
 from cnnwidgets.panels.base.current_run import CurrentRun, Listener
 from cnnwidgets.panels.base.history import Record, Snapshot
-from cnnwidgets.panels.base.quiet import Quiet
 from cnnwidgets.panels.base.run_buttons import RunButtons
 from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.base.scrubber import Scrubber
+from cnnwidgets.panels.base.updating import Updating
 from cnnwidgets.panels.protocols import Frame
 from cnnwidgets.paths import checked_path
 from cnnwidgets.provenance import snippets
@@ -72,7 +72,7 @@ class Panel(widgets.VBox):
     def __init__(self, net: Network | Any, width: int = 512) -> None:
         self.net = as_network(net)
         self.traceback = ""
-        self._quiet = Quiet()  # while traits and controls are set by the panel itself
+        self._updating = Updating()  # while traits and controls are set by the panel itself
         self._run = CurrentRun()
         self._record = Record()
         self._last: Any = None  # the frame that is shown
@@ -98,7 +98,7 @@ class Panel(widgets.VBox):
         words = [self._progress_line, self._scrubber, self._line, self._code]
         self.children = [style, self._buttons, *self._body(), *words]
         self.observe(self._setting_changed, self._setting_names)
-        self._fill_controls()
+        self._show_settings()
         self._rest()
         lifecycle.replace_in_cell(self)
 
@@ -151,7 +151,7 @@ class Panel(widgets.VBox):
         """Act on a setting that has changed: begin again, or show it."""
 
     def _fill_controls(self) -> None:
-        """Let the controls show what is set."""
+        """Let the controls show what is set; what they report meanwhile is ignored."""
 
     def _describe(self, frame: Any) -> None:
         """Update captions beside the picture."""
@@ -414,27 +414,31 @@ class Panel(widgets.VBox):
         except Exception as error:  # nobody would see a callback's traceback
             self._complain(Failure.of(error))
 
+    def show_refusal(self, error: Exception) -> None:
+        """Show in the status line why a setting was refused."""
+        self._complain(Failure.of(error))
+
     def _button(self, label: str, icon: str, action: Callable[[], object], hint: str) -> widgets.Button:
         return run_buttons.button(label, icon, hint, lambda: self._guarded(action))
 
     def _set(self, name: str, value: Any) -> None:
         """Take a control's value as a setting."""
-        if self._quiet:
+        if self._updating:
             return
         try:
             self._guarded(setattr, self, name, value)
         finally:
-            self._fill_controls()  # the old value again, where the new one is refused
+            self._show_settings()  # the old value again, where the new one is refused
 
     def _assign(self, **values: Any) -> None:
         """Set traits together, and do not act on them."""
-        with self._quiet:
+        with self._updating:
             for name, value in values.items():
                 setattr(self, name, value)
 
     def _setting_changed(self, change: dict[str, Any]) -> None:
         """Bring plan, run and controls in line with a trait; one that is refused gets its old value back."""
-        if self._quiet:
+        if self._updating:
             return
         name = change["name"]
         try:
@@ -443,7 +447,11 @@ class Panel(widgets.VBox):
             self._assign(**{name: change["old"]})
             raise
         self._apply(name)
-        self._fill_controls()
+        self._show_settings()
+
+    def _show_settings(self) -> None:
+        with self._updating:
+            self._fill_controls()
 
     def _pause_or_resume(self) -> None:
         if self.state == "paused":

@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.quiet import Quiet
+from cnnwidgets.panels.base.updating import Updating
 
 
 class Scrubber(widgets.HBox):
@@ -20,7 +20,7 @@ class Scrubber(widgets.HBox):
 
     def __init__(self, on_move: Callable[[int], object]) -> None:
         self._on_move = on_move
-        self._quiet = Quiet()
+        self._updating = Updating()
         self._words: Sequence[str] = ()
         self._slider = widgets.IntSlider(
             0, min=0, max=1, description="Look back", readout=False, tooltip="Frames of the last run",
@@ -49,14 +49,14 @@ class Scrubber(widgets.HBox):
             self._set(len(self._words) - 1)
 
     def _set(self, index: int) -> None:
-        with self._quiet:
+        with self._updating:
             self._slider.max = max(1, len(self._words) - 1)
             self._slider.value = index
         self._tell(index)
 
     def _moved(self, change: dict[str, Any]) -> None:
         index = change["new"]
-        if not self._quiet and 0 <= index < len(self._words):
+        if not self._updating and 0 <= index < len(self._words):
             self._tell(index)
             self._on_move(index)
 

@@ -55,7 +55,7 @@ class DreamControls(Controls):
                 style=named("56px"),
             ),
         }  # fmt: skip
-        super().__init__(on_set, inputs, 4, "Octaves, scale, steps, jitter and seed")
+        super().__init__(on_set, inputs, [4], "Octaves, scale, steps, jitter and seed")
 
     def __repr__(self) -> str:
         return f"DreamControls({self._inputs['layers'].value!r})"
@@ -66,7 +66,7 @@ class DreamControls(Controls):
         return bool(self._inputs["before"].value)
 
     def show(self, values: Mapping[str, Any], octave: int, octaves: int) -> None:
-        """Let the controls say this.
+        """Show these settings.
 
         Args:
             values: by name; "layers" is a preset's name, or `OWN`.
@@ -74,9 +74,8 @@ class DreamControls(Controls):
             octaves: how many can be shown.
         """
         slider, step_size = self._inputs["octave"], self._inputs["step_size"]
-        with self._quiet:
-            slider.max = octaves
-            step_size.max = max(step_size.max, values["step_size"])
+        slider.max = octaves
+        step_size.max = max(step_size.max, values["step_size"])
         slider.disabled = octaves < 2
         self._step_size = values["step_size"]
         self._fill({**values, "octave": octave})

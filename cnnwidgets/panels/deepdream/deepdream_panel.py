@@ -108,7 +108,7 @@ class DeepDreamPanel(PhotographPanel):
         self._kept = {}
         self.octave = None
         self._made = self._asked()
-        self._fill_controls()
+        self._show_settings()
         steered = replace(plan, layers=self._steering.layers, step_size=self._steering.step_size)
         return _keeping(steered, self._kept)
 

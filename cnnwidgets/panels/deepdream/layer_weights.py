@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 import ipywidgets as widgets
 
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.quiet import Quiet
 
 LARGEST = 2.0  # of a slider, unless a weight is larger
 
@@ -17,14 +16,13 @@ class LayerWeights(widgets.VBox):
 
     Args:
         paths: the layers that can be added, in the network's order.
-        on_change: called with {path: weight} when the reader has changed the list or a weight.
+        on_change: called with {path: weight} when the list or a weight has changed; it ignores what `show` changes.
     """
 
     def __init__(self, paths: Sequence[str], on_change: Callable[[dict[str, float]], object]) -> None:
         self._on_change = on_change
         self._weights: dict[str, float] = {}
         self._rows: list[_Row] = []
-        self._quiet = Quiet()
         self._choice = widgets.Dropdown(
             options=paths, description="Add", style={"description_width": "30px"},
             layout=widgets.Layout(width="auto", flex="1 1 auto", min_width="0"),
@@ -47,17 +45,16 @@ class LayerWeights(widgets.VBox):
         return f"LayerWeights({self._weights})"
 
     def show(self, weights: Mapping[str, float]) -> None:
-        """Let the list say this."""
+        """Show these layers."""
         self._weights = dict(weights)
         missing = len(weights) - len(self._rows)
         if missing > 0:
             self._rows += [_Row(self._weighed, self._removed) for _ in range(missing)]
             self.children = [self._title, *self._rows, self._adding]
-        with self._quiet:
-            for index, row in enumerate(self._rows):
-                row.layout.display = "" if index < len(weights) else "none"
-            for row, (path, weight) in zip(self._rows, weights.items(), strict=False):
-                row.show(path, weight, removable=len(weights) > 1)
+        for index, row in enumerate(self._rows):
+            row.layout.display = "" if index < len(weights) else "none"
+        for row, (path, weight) in zip(self._rows, weights.items(), strict=False):
+            row.show(path, weight, removable=len(weights) > 1)
 
     def suggest(self, path: str) -> None:
         """Let the menu stand at this layer, if it is one that can be added."""
@@ -65,8 +62,7 @@ class LayerWeights(widgets.VBox):
             self._choice.value = path
 
     def _weighed(self, path: str, weight: float) -> None:
-        if not self._quiet:
-            self._on_change({**self._weights, path: weight})
+        self._on_change({**self._weights, path: weight})
 
     def _added(self) -> None:
         path = self._choice.value

@@ -12,7 +12,7 @@ from cnnwidgets.explain import reachability, targets
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.network import Network, as_network
-from cnnwidgets.panels.base.quiet import Quiet
+from cnnwidgets.panels.base.updating import Updating
 
 
 class Choice(traitlets.HasTraits):
@@ -36,7 +36,7 @@ class Choice(traitlets.HasTraits):
 
     held: HeldPicture
     atlas: Atlas | None = None
-    _quiet: Quiet  # inside it things are chosen together, and nobody is told
+    _updating: Updating  # inside it things are chosen together, and nobody is told
 
     @traitlets.validate("net")
     def _a_network(self, proposal: Any) -> Network:
@@ -64,7 +64,7 @@ class Choice(traitlets.HasTraits):
     @traitlets.observe("layer")
     def _another_layer(self, _change: object) -> None:
         """Its units are other ones."""
-        if not self._quiet:
+        if not self._updating:
             self.unit = None
 
     def choose_network(self, net: Any) -> None:
@@ -76,7 +76,7 @@ class Choice(traitlets.HasTraits):
         network = as_network(net)
         picture = fitting(network, self.held)
         keeps_class = self.net.class_names is not None and self.net.class_names == network.class_names
-        with self._quiet:
+        with self._updating:
             self.unit, self.target = None, self.target if keeps_class else None
             self.net = network
             self.picture, self.layer = picture, first_layer(network)

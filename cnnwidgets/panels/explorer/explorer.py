@@ -19,7 +19,7 @@ from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.cell_output import Bundle, CellOutput
 from cnnwidgets.panels.base.panel import Panel
-from cnnwidgets.panels.base.quiet import Quiet
+from cnnwidgets.panels.base.updating import Updating
 from cnnwidgets.panels.explorer.choice import Choice, first_layer
 from cnnwidgets.panels.explorer.networks import NetworkMenu
 from cnnwidgets.panels.explorer.photographs import OTHER, PhotographMenu
@@ -83,8 +83,8 @@ class Explorer(Choice, widgets.VBox):
         chosen |= {"layer": first_layer(network) if layer is None else network.layer(layer).path, "target": target}
         self._may_use_files = files = flag("files", files)
         super().__init__(layout=widgets.Layout(width="100%"))
-        self._quiet = Quiet()
-        with self._quiet:
+        self._updating = Updating()
+        with self._updating:
             for name, value in chosen.items():
                 setattr(self, name, value)
             self.add_class("cnnw")
@@ -132,7 +132,7 @@ class Explorer(Choice, widgets.VBox):
     # What is chosen.
 
     def _chosen_otherwise(self, change: dict[str, Any]) -> None:
-        if self._quiet:
+        if self._updating:
             return
         if change["name"] == "layer":
             self._picker.layer = self.layer
@@ -141,14 +141,14 @@ class Explorer(Choice, widgets.VBox):
         self._stage.follow()
 
     def _picked(self, name: str, value: Any) -> None:
-        if value and not self._quiet:
+        if value and not self._updating:
             setattr(self, name, value)
 
     @traitlets.observe("net")
     def _another_network(self, change: dict[str, Any]) -> None:
         """Set from outside: choose it as the menu would."""
-        if not self._quiet and change["new"] is not change["old"]:
-            with self._quiet:
+        if not self._updating and change["new"] is not change["old"]:
+            with self._updating:
                 self.net = change["old"]
             with self._changing:
                 self._change_network(change["new"])
@@ -259,7 +259,7 @@ class Explorer(Choice, widgets.VBox):
         if not self._is_built:  # refused by its constructor
             super().close()
             return
-        with self._quiet:
+        with self._updating:
             self._networks.forget()
             self._output.forget()
             lifecycle.stop_counting(self)

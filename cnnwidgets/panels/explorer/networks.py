@@ -9,8 +9,8 @@ import ipywidgets as widgets
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.quiet import Quiet
 from cnnwidgets.panels.base.request import Request
+from cnnwidgets.panels.base.updating import Updating
 from cnnwidgets.panels.explorer.sidebar import wide
 from cnnwidgets.zoo import NETWORKS, load_network
 
@@ -31,7 +31,7 @@ class NetworkMenu(widgets.VBox):
         self._loaded = {net.name: net}
         self._chosen = net.name
         self._request = Request(self._loaded_one, self.refuse)
-        self._quiet = Quiet()
+        self._updating = Updating()
         self.traceback = ""
         self._menu = widgets.Dropdown(description="Network", tooltip="Network to inspect", **wide())
         self._path = widgets.Text(
@@ -61,13 +61,13 @@ class NetworkMenu(widgets.VBox):
         self._fill()
 
     def _fill(self) -> None:
-        with self._quiet:
+        with self._updating:
             self._menu.options = list(dict.fromkeys([*self._loaded, *NETWORKS]))
             self._menu.value = self._chosen
 
     def _picked(self, change: dict[str, str]) -> None:
         name = change["new"]
-        if not self._quiet:
+        if not self._updating:
             self._begin(name, lambda: self._loaded.get(name) or load_network(name))
 
     def _typed(self, change: dict[str, str]) -> None:

@@ -14,8 +14,8 @@ from cnnwidgets.explain.overlays.held_picture import HeldPicture, as_sentence
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.quiet import Quiet
 from cnnwidgets.panels.base.screen import Screen
+from cnnwidgets.panels.base.updating import Updating
 from cnnwidgets.panels.explorer.sidebar import wide
 from cnnwidgets.pictures import cells
 
@@ -35,7 +35,7 @@ class PhotographMenu(widgets.VBox):
 
     def __init__(self, on_open: Callable[[np.ndarray, int], object], files: bool, sample: str = OTHER) -> None:
         self._on_open = on_open
-        self._quiet = Quiet()
+        self._updating = Updating()
         self.traceback = self._words = ""
         self._samples = widgets.Dropdown(
             options=[OTHER, *samples.sample_names()], value=sample, description="Picture",
@@ -82,7 +82,7 @@ class PhotographMenu(widgets.VBox):
         self._line.value = markup.status(markup.complaint(failure), is_error=True)
 
     def _picked(self, change: dict[str, str]) -> None:
-        if not self._quiet and change["new"] != OTHER:
+        if not self._updating and change["new"] != OTHER:
             self._open(lambda: (samples.sample(change["new"]), ""), change["new"])
 
     def _typed(self, change: dict[str, str]) -> None:
@@ -106,7 +106,7 @@ class PhotographMenu(widgets.VBox):
         except Exception as error:  # a callback's traceback would be seen by nobody
             self.refuse(Failure.of(error))
             sample = OTHER
-        with self._quiet:
+        with self._updating:
             self._samples.value = sample
 
     def close(self) -> None:

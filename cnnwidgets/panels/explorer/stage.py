@@ -10,7 +10,7 @@ import ipywidgets as widgets
 from cnnwidgets.errors import CnnWidgetsError
 from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.panel import Panel
-from cnnwidgets.panels.base.quiet import Quiet
+from cnnwidgets.panels.base.updating import Updating
 from cnnwidgets.panels.explorer.choice import Choice
 from cnnwidgets.panels.explorer.tabs import KINDS, Kind
 
@@ -31,7 +31,7 @@ class Stage(widgets.Tab):
         self, choice: Choice, on_front: Callable[[], object], dress: Callable[[Panel], object] = lambda panel: None
     ) -> None:
         self._choice, self._on_front, self._dress = choice, on_front, dress
-        self._quiet = Quiet()
+        self._updating = Updating()
         self.panels: dict[str, Panel] = {}
         self._places = [widgets.VBox(layout=widgets.Layout(overflow="visible")) for _ in KINDS]
         room = widgets.Layout(flex="100 1 520px", min_width="0", max_width="100%")
@@ -69,9 +69,9 @@ class Stage(widgets.Tab):
     def follow(self) -> None:
         """Bring the panel in front up to date with the choice."""
         panel = self.front
-        if panel is None or self._quiet:
+        if panel is None or self._updating:
             return
-        with self._quiet:
+        with self._updating:
             self.kind.follow(panel, self._choice)
 
     @property
@@ -79,7 +79,7 @@ class Stage(widgets.Tab):
         return self._places[self.selected_index or 0]
 
     def _add(self, kind: Kind) -> None:
-        with self._quiet:
+        with self._updating:
             panel = self.panels[kind.title] = kind.make(self._choice)
         self._dress(panel)
         self._clear(self._place)
@@ -89,8 +89,8 @@ class Stage(widgets.Tab):
 
     def _given(self, panel: Panel, chosen: str, value: Any) -> None:
         """Take what was chosen on a panel; a target may be a function, and that is nothing to share."""
-        if not self._quiet and panel is self.front and not callable(value):
-            with self._quiet:
+        if not self._updating and panel is self.front and not callable(value):
+            with self._updating:
                 setattr(self._choice, chosen, value)
 
     def renew(self) -> None:

@@ -20,7 +20,7 @@ from cnnwidgets.model.picture_size import Size
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.panel import SIDE, Panel
 from cnnwidgets.panels.base.screen import Screen
-from cnnwidgets.panels.base.size_menu import SizeMenu, chosen
+from cnnwidgets.panels.base.size_menu import SizeMenu
 from cnnwidgets.panels.feature_maps.drawing import with_box
 from cnnwidgets.panels.feature_maps.maps_frame import MapsFrame, look_at_maps
 from cnnwidgets.panels.feature_maps.unit_view import Excitement
@@ -112,7 +112,7 @@ class FeatureMapPanel(Panel):
             menu.layout.width, menu.style.description_width = "210px", "60px"
             menu.observe(lambda change, name=name: self._set(name, change["new"]), "value")
         self._sizes = SizeMenu(net)
-        self._sizes.observe(lambda change: self._set("size", chosen(change["new"])), "value")
+        self._sizes.observe(lambda change: self._set("size", change["new"]), "choice")
         self._more = widgets.ToggleButton(description="More", icon="sliders", tooltip="Size", value=False)
         self._more.layout.width = "auto"
         self._more.layout.display = self._sizes.layout.display
@@ -289,7 +289,7 @@ class FeatureMapPanel(Panel):
 
     @traitlets.validate("picture")
     def _fitting_picture(self, proposal: Any) -> Any:
-        if not self._quiet:
+        if not self._updating:
             self._held = HeldPicture(self.net, proposal["value"], self.size)
         return proposal["value"]
 
@@ -307,10 +307,9 @@ class FeatureMapPanel(Panel):
         return proposal["value"]
 
     def _fill_controls(self) -> None:
-        with self._quiet:
-            for name, menu in self._menus.items():
-                menu.value = getattr(self, name)
-            self._sizes.value = self._sizes.offer(self.size)
+        for name, menu in self._menus.items():
+            menu.value = getattr(self, name)
+        self._sizes.choice = self.size
 
     def _apply(self, name: str) -> None:
         """Show another setting at once where something was shown before."""

@@ -230,14 +230,14 @@ class TileGallery(Panel):
 
     @traitlets.observe("unit")
     def _unit_changed(self, change: dict[str, Any]) -> None:
-        if self._quiet or self.unit is None:
+        if self._updating or self.unit is None:
             return
         self._guarded(self._climb_large)
 
     def _climb_large(self) -> None:
         assert self.unit is not None
         self.enlarged.begin(*self._large(self.unit))
-        self._fill_controls()
+        self._show_settings()
         if self._last is None:
             return
         self._describe(self._last)
@@ -296,7 +296,7 @@ class TileGallery(Panel):
     def _fill_controls(self) -> None:
         """Let the controls say what the traits say; a menu that offers it already is left to who may hold it."""
         plan = self._plan
-        with self._quiet:
+        with self._updating:
             _offer(self._choice, [("choose", NONE), *((self._label(unit), unit) for unit in plan.units)])
             self._choice.value = self.unit if self.unit in plan.units else NONE
             for name, value in (("steps", self.steps), ("seed", self.seed), ("recipe", self.recipe)):

@@ -22,7 +22,7 @@ LIKELY = 5  # classes that are shown as bars
 
 
 def target_name(question: Question, frame: Look) -> str:
-    """The class that is explained, by name."""
+    """The name of the class that is explained."""
     if callable(question.target):
         return "your function"
     if question.target is None:
@@ -35,7 +35,7 @@ def target_name(question: Question, frame: Look) -> str:
 
 
 def rather_than(question: Question) -> str:
-    """The classes that it is compared with; "" for none."""
+    """The classes that it is compared with, in words; "" for none."""
     against = question.against
     if against is None:
         return ""
@@ -51,8 +51,8 @@ def class_chosen(net: Network, target: Any, output: int | str | None) -> int | N
     return net.class_index(target, find_output(output, net.outputs))
 
 
-def unasked(net: Network, output: int | str | None) -> tuple[Prediction, ...]:
-    """All classes before the network is asked."""
+def all_classes(net: Network, output: int | str | None) -> tuple[Prediction, ...]:
+    """All classes, before the network has predicted."""
     which = find_output(output, net.outputs)
     every = range(net.outputs[which].classes)
     return tuple(Prediction(index, net.class_name(index, which), float("nan")) for index in every)

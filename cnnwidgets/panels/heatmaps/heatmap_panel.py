@@ -2,37 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import ipywidgets as widgets
+import numpy as np
 
 from cnnwidgets import pictures
-from cnnwidgets.explain import targets
-from cnnwidgets.explain.class_activation_map import MapSettings
+from cnnwidgets.errors import BadTarget
+from cnnwidgets.explain.class_activation_map import Heatmap
 from cnnwidgets.explain.class_activation_maps import MASKS
 from cnnwidgets.explain.hidden_region import Hidden
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.comparison import Look, Question, look
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
+from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles
+from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.sanity_check import randomized
-from cnnwidgets.model.arguments import flag, number
+from cnnwidgets.jobs import Job, worker
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.picture_size import Size
-from cnnwidgets.panels.base.panel import BUSY
+from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.panel import BUSY, Panel
+from cnnwidgets.panels.base.settings_traits import Setting, settings_of
 from cnnwidgets.panels.base.spatial import map_layers
 from cnnwidgets.panels.heatmaps import captions
-from cnnwidgets.panels.heatmaps.controls import HeatControls
+from cnnwidgets.panels.heatmaps.controls import HeatmapControls
 from cnnwidgets.panels.heatmaps.hidden_region import HiddenRegion
-from cnnwidgets.panels.heatmaps.settings import ASKING, PAINTING, last_layer, spatial
-from cnnwidgets.panels.heatmaps.view import HeatView
-from cnnwidgets.provenance import snippets
+from cnnwidgets.panels.heatmaps.settings import PAINTING, HeatmapSettings
+from cnnwidgets.panels.heatmaps.sidebar import HeatmapSidebar
+from cnnwidgets.pictures.cells import Square
 from cnnwidgets.provenance.positions import with_positions
 
+PAINT_INTERVAL = 1 / 15  # seconds: dragging a slider sends more than can be painted, and than is seen
 
-class HeatmapPanel(HeatView):
-    """Where a network looks: one heatmap for each input and call, beside the classes that it believes in.
 
-    After the first Start every change is shown at once: another class, layer or method asks the network again; opacity,
-    threshold and colors only paint. A click on the picture tells the evidence there and hides that place from the
+class Painting(NamedTuple):
+    """Everything that the picture on the page is painted from."""
+
+    tiles: HeatTiles
+    brush: Brush
+    marked: tuple[int, Square] | None
+
+    def pixels(self) -> np.ndarray:
+        """The picture, uint8 [H, W, 3]."""
+        return self.tiles.painted(self.brush, self.marked)
+
+
+@settings_of(HeatmapSettings)
+class HeatmapPanel(Panel):
+    """Where a network looks: one heatmap for each input and call, next to the most probable classes.
+
+    After the first Start every change is shown at once: another class, layer or method runs the network again; opacity,
+    threshold and colors only repaint. A click on the picture shows the evidence there and hides that region from the
     network.
 
     Args:
@@ -47,19 +70,19 @@ class HeatmapPanel(HeatView):
         channels: how many of the layer's channels "score_cam" tries.
         seed: of noise and masks.
         size: at which the network looks, as in `class_activation_map`; the network's own if not given.
-        opacity: 0 (only the picture) to 1, of the hottest place.
-        threshold: 0..1, the share of the largest value from which on heat is shown.
-        colormap: "viridis" "cividis" "magma" "inferno" "gray", or "RdBu_r", which shows what speaks against it too.
+        opacity: 0 (only the picture) to 1, of the largest evidence.
+        threshold: 0..1, the share of the largest value from which heat is shown.
+        colormap: "viridis" "cividis" "magma" "inferno" "gray", or "RdBu_r", which also shows evidence against it.
         second_method: another method, side by side.
         second_target: another class, side by side.
         second_net: another network, side by side, with its own last layer.
-        sanity_check: whether the same map of a copy with shuffled weights stands beside.
+        sanity_check: whether to compare the same map of a copy with shuffled weights.
 
     Attributes:
         layer, target, ... sanity_check: as given; set one to change it. A layer that is set chooses a method that is
             right at its depth, unless a method has been set.
         result: list of Heatmap.
-        hidden: what hiding a place has changed, or `None`.
+        hidden: the change that hiding a region causes, or `None`.
 
     Raises:
         BadTarget, BadModel, BadPicture: what the verbs would raise.
@@ -67,6 +90,8 @@ class HeatmapPanel(HeatView):
     Example:
         >>> HeatmapPanel(net, picture, target="Egyptian cat")
     """
+
+    picture = Setting()
 
     def __init__(
         self,
@@ -90,60 +115,136 @@ class HeatmapPanel(HeatView):
         second_net: Any = None,
         sanity_check: bool = False,
     ) -> None:
-        given = MapSettings.given(locals())
+        given = HeatmapSettings.given(locals())
         network = as_network(net)
-        wanted = targets.named(network, target, output, of, against)
-        method_guide.check(method)
+        settings, last_layer = given.fitted(network), given.default_layer(network)
         held = HeldPicture(network, picture, size)
         second_net = None if second_net is None else as_network(second_net)
-        last = last_layer(network, wanted, method)
-        chosen = spatial(network, layer) if layer is not None else last
-        opacity, threshold = number("opacity", opacity, 0, 1), number("threshold", threshold, 0, 1)
-        sanity_check = flag("sanity_check", sanity_check)
-        for name in ("channels", "seed"):
-            MapSettings.allowed(name)(name, getattr(given, name))
-        pictures.colormap(colormap)
-        second_method = None if second_method is None else method_guide.check(second_method)
         super().__init__(network)
         self._held, self._second_net = held, second_net
-        self._spatial, self._last_layer = map_layers(network), last
+        self._layers, self._last_layer = map_layers(network), last_layer
         self._is_method_chosen = method != method_guide.AT_THE_END
         self._remark = ""  # why the method has changed
         self._copies: dict[tuple[Network, int], Network] = {}
-        self.controls = HeatControls(network, self._spatial, self._set)
-        self.place = HiddenRegion(self._place_typed, self._place_answered, self._shuffled)
-        self._setting_names = (*ASKING, *PAINTING)
-        self._assign(**{"output": output, **given.recorded(), "layer": chosen})  # first the output: a class is of one
-        self._assign(picture=picture, opacity=opacity, threshold=threshold, colormap=colormap)
-        self._assign(second_method=second_method, second_target=second_target, sanity_check=sanity_check)
+        self._tiles: HeatTiles | None = None  # of the frame that was painted last
+        self._exact: Job[None] | None = None  # paints the PNG that replaces a quick picture
+        self._painted_at = float("-inf")  # when a quick picture was painted last
+        self.controls = HeatmapControls(network, self._layers, self._set)
+        self.region = HiddenRegion(self._region_typed, self._region_predicted, self._shuffled)
+        self.side = HeatmapSidebar(self.controls.classes, self.region)
+        self._legend = markup.markup("")
+        self._setting_names = ("picture", *HeatmapSettings.names())
+        self._assign(picture=picture, **settings.recorded())
         self._assemble()
 
-    # What runs.
+    def _body(self) -> Sequence[widgets.Widget]:
+        main = widgets.VBox([self.screen, self._legend, self._graph], layout=widgets.Layout(max_width="100%"))
+        row = widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="12px 16px")
+        return [self.controls, widgets.HBox([main, self.side], layout=row)]
+
+    # The run.
+
+    @property
+    def _questions(self) -> tuple[Question, ...]:
+        return HeatmapSettings.set_on(self).questions(self.net, self._second_net)
 
     def _frames(self) -> Iterator[Look]:
-        return look(self.questions(), self._held, self._shuffled)
+        return look(self._questions, self._held, self._shuffled)
 
     def _shuffled(self, net: Network, seed: int) -> Network:
-        """A copy that knows nothing, made once: runs on the worker's thread."""
+        """A copy with shuffled weights, made once: runs on the worker's thread."""
         key = net, seed
         if key not in self._copies:
             self._copies = {key: randomized(net, seed)}
         return self._copies[key]
 
     def _begin(self) -> None:
-        """Ask the network, as it is now; whatever is asked already is dropped."""
-        self.place.forget()
+        self.region.forget()
         super()._begin()
 
     def _is_busy_beside(self) -> bool:
-        return self.place.is_busy
+        return self.region.is_busy
 
     def _stop_soon(self) -> None:
         super()._stop_soon()
-        if self.place.is_busy:
-            self.place.forget()
+        if self.region.is_busy:
+            self.region.forget()
 
-    # What is said.
+    def _result(self, frame: Look) -> list[Heatmap]:
+        return list(frame.columns[0])
+
+    # Painting.
+
+    def _painting(self, frame: Look) -> Painting:
+        tiles = self._tiles
+        if tiles is None or tiles.look is not frame:
+            tiles = self._tiles = HeatTiles(frame)
+        return Painting(tiles, Brush(self.opacity, self.threshold, self.colormap), self.region.marked)
+
+    def _paint(self, frame: Look) -> np.ndarray:
+        return self._painting(frame).pixels()
+
+    def _picture(self, frame: Look) -> np.ndarray:
+        painting = self._painting(frame)
+        return painting.tiles.whole(painting.brush)
+
+    def _pixels(self, frame: Look) -> np.ndarray:
+        """As it is shown: the photograph itself may be huge."""
+        return self._paint(frame)
+
+    def _picture_of_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        return self._shown_tiles.without_bands(pixels)
+
+    @property
+    def _shown_tiles(self) -> HeatTiles:
+        if self._last is None:
+            raise BadTarget("There is no map yet to choose a position on. Press Start, or call run(), first.")
+        return self._painting(self._last).tiles
+
+    def _repaint(self) -> None:
+        """Paint again without the network: a quick picture now, the exact one when the worker has time."""
+        with self._run.lock:
+            if self._last is None:
+                return
+            painting = self._painting(self._last)
+            if time.monotonic() - self._painted_at >= PAINT_INTERVAL:
+                self.screen.show(painting.pixels(), 0)
+                self._legend.value = captions.legend(painting.tiles, painting.brush)
+                self._painted_at = time.monotonic()
+            self._scrubber.rest()
+        if self._exact is not None:
+            self._exact.release()
+        self._exact = Job(self._exactly(painting))
+        worker().submit(self._exact)
+
+    def _exactly(self, painting: Painting) -> Iterator[None]:
+        """Replace a quick picture by a PNG, encoded without the lock: sliders that move meanwhile must not wait."""
+        data = pictures.to_png(painting.pixels())
+        with self._run.lock:
+            is_shown = self._last is painting.tiles.look and painting == self._painting(self._last)
+            if is_shown and self.comm is not None and self.state not in BUSY:
+                self.screen.put(data)
+                self._legend.value = captions.legend(painting.tiles, painting.brush)
+        yield
+
+    # Texts.
+
+    def _describe(self, frame: Look) -> None:
+        tiles, brush, _ = self._painting(frame)
+        texts = captions.captions(tiles)
+        self.screen.layout.width = self._legend.layout.max_width = f"{tiles.size[0]}px"
+        self.screen.over.value = markup.tiles(tiles.columns, tiles.rows, tiles.band, texts, None)
+        self._legend.value = captions.legend(tiles, brush)
+        self.side.show(tiles, texts)
+        self._offer_classes(frame)
+
+    def _offer_classes(self, frame: Look | None) -> None:
+        chosen = captions.class_chosen(self.net, self.target, self.output)
+        predictions = frame.predictions if frame is not None else captions.all_classes(self.net, self.output)
+        self.controls.classes.offer(predictions, chosen, callable(self.target))
+
+    def _draw_curve(self) -> None:
+        """Nothing is optimized, so there is no curve."""
 
     def _doing(self, frame: Look) -> str:
         return "Computing: the map gets better with each step."
@@ -159,14 +260,22 @@ class HeatmapPanel(HeatView):
         return self._held.note
 
     def _conclusion(self) -> str:
-        asked = self._last.questions[0]
-        looked = self._last.picture.looked_at(asked.net, asked.size)
+        first = self._last.questions[0]
+        looked = self._last.picture.looked_at(first.net, first.size)
         return f"{captions.conclusion(self._last, self._remark)} {looked}"
 
-    # What is changed.
+    # Settings.
+
+    def _check(self, name: str) -> None:
+        settings = HeatmapSettings.set_on(self).fitted(self.net)
+        if name == "picture":
+            self._held = HeldPicture(self.net, self.picture, self.size)
+        elif name == "size":
+            Probe(self.net, self._held.given, self.size)
+        self._assign(**settings.recorded())
 
     def _apply(self, name: str) -> None:
-        """Another request is made at once after the first Start; another way of painting needs no network."""
+        """Run again at once after the first Start; painting needs no run."""
         if name in PAINTING:
             self._repaint()
             return
@@ -183,33 +292,26 @@ class HeatmapPanel(HeatView):
 
     def _fit_method(self) -> None:
         """Take the method that is right at the layer's depth, unless one was chosen, and say so."""
-        is_last = self._spatial.index(self.layer) >= self._spatial.index(self._last_layer)
+        if self.layer is None or self._last_layer is None:
+            return
+        is_last = self._layers.index(self.layer) >= self._layers.index(self._last_layer)
         right = method_guide.AT_THE_END if is_last else method_guide.BEFORE
         if self._is_method_chosen or right == self.method:
             return
         self._assign(method=right)
-        place = "the last layer" if is_last else "a layer this early"
-        self._remark = f"The method is now {method_guide.label(right)}, which is right at {place}."
+        depth = "the last layer" if is_last else "a layer this early"
+        self._remark = f"The method is now {method_guide.label(right)}, which is right at {depth}."
 
-    # A place.
+    def _fill_controls(self) -> None:
+        self.controls.show(HeatmapSettings.set_on(self).recorded())
+        self._offer_classes(self._last)
 
-    def _clicked(self, x: float, y: float) -> None:
-        self._guarded(self._hide_at, x, y)
-
-    def _hide_at(self, x: float, y: float) -> None:
-        place = self._shown_tiles.place_at(x, y)
-        if place is not None:
-            self.place.begin(self._shown_tiles, place)
-            self._show_state()
-
-    def _place_typed(self, x: int, y: int, tile: int) -> None:
-        self._guarded(lambda: self.place.begin(self._shown_tiles, self._shown_tiles.place(x, y, tile)))
-        self._show_state()
+    # The hidden region.
 
     @property
     def hidden(self) -> Hidden | None:
-        """What hiding a place has changed."""
-        return self.place.hidden
+        """The change that hiding a region causes."""
+        return self.region.hidden
 
     def hide(self, x: int, y: int, tile: int = 0) -> Hidden:
         """Hide a region from the network, like a click does, and wait for the change.
@@ -220,52 +322,64 @@ class HeatmapPanel(HeatView):
             tile: which of the maps.
 
         Raises:
-            BadTarget: for a place outside, or before anything is shown.
-            JobFailed: when the network cannot be asked.
+            BadTarget: for a position outside, or before anything is shown.
+            JobFailed: when the network cannot predict.
         """
-        self.place.begin(self._shown_tiles, self._shown_tiles.place(x, y, tile))
-        return self.place.answer()
+        self._begin_hiding(x, y, tile)
+        return self.region.result()
 
-    def _place_answered(self) -> None:
-        if self.place.traceback:
-            self.traceback = self.place.traceback
+    def _begin_hiding(self, x: int, y: int, tile: int) -> None:
+        self.region.begin(self._shown_tiles, self._shown_tiles.place(x, y, tile))
+
+    def _region_typed(self, x: int, y: int, tile: int) -> None:
+        self._guarded(self._begin_hiding, x, y, tile)
+        self._show_state()
+
+    def _clicked(self, x: float, y: float) -> None:
+        self._guarded(self._hide_at, x, y)
+
+    def _hide_at(self, x: float, y: float) -> None:
+        place = self._shown_tiles.place_at(x, y)
+        if place is not None:
+            self.region.begin(self._shown_tiles, place)
+            self._show_state()
+
+    def _region_predicted(self) -> None:
+        if self.region.traceback:
+            self.traceback = self.region.traceback
         self._show_state()
         if self.state not in BUSY:
             self._repaint()
 
-    # What is taken away.
+    # Saving and code.
 
     def _settings(self) -> tuple[str, dict[str, Any]]:
-        """Those of what is shown, or of what is being asked."""
+        """Those of what is shown, or of what is computed now."""
         is_new = self._last is None or self.state in BUSY
-        asked, picture = (self.questions(), self._held) if is_new else (self._last.questions, self._last.picture)
-        verb, settings = asked[0].settings()
-        beside = [{**with_positions(q.settings()[1], q.net), **_which(q)} for q in asked[1:]]
+        questions, picture = (self._questions, self._held) if is_new else (self._last.questions, self._last.picture)
+        verb, settings = questions[0].settings()
+        beside = [_of_comparison(question) for question in questions[1:]]
         facts = {name: getattr(self, name) for name in PAINTING}
         if not is_new and self._last.step < self._last.steps:
             facts["until"] = self._last.step
         return verb, {**settings, **facts, "picture": picture.digest, "beside": beside}
 
-    def snippet(self) -> str:
-        """The Python that makes the same heatmaps without a widget; a function as target is the reader's `target`."""
-        verb, settings = self._settings()
-        return snippets.write(verb, self.net.name, settings)
-
     def _name(self) -> str:
-        asked = self._last.questions[0]
-        parts = [self.net.name, asked.layer if method_guide.is_map(asked.method) else "", asked.method]
-        return "-".join(filter(None, [*parts, captions.target_name(asked, self._last)]))
+        first = self._last.questions[0]
+        parts = [self.net.name, first.layer if method_guide.is_map(first.method) else "", first.method]
+        return "-".join(filter(None, [*parts, captions.target_name(first, self._last)]))
 
     def close(self) -> None:
         """Stop, and free every widget of the panel."""
         if self.comm is not None:
-            self.place.forget()
-            if self._polish is not None:
-                self._polish.release()
+            self.region.forget()
+            if self._exact is not None:
+                self._exact.release()
         super().close()
 
 
-def _which(question: Question) -> dict[str, Any]:
-    """The network that is asked, as a recipe tells it."""
+def _of_comparison(question: Question) -> dict[str, Any]:
+    """A map next to the first one, as it is recorded."""
     net = question.net
-    return {"network": net.name, "fingerprint": net.fingerprint(), "shuffled": question.is_shuffled}
+    settings = with_positions(question.settings()[1], net)
+    return {**settings, "network": net.name, "fingerprint": net.fingerprint(), "shuffled": question.is_shuffled}

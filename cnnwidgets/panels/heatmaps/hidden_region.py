@@ -20,22 +20,22 @@ HINT = "Click the picture: the evidence at that position, and what the network p
 
 
 class HiddenRegion(widgets.VBox):
-    """Numbers that say where, and what came of hiding that place.
+    """Fields for the position of a region, and a line with the predictions without it.
 
     Attributes:
-        hidden: what changed, `None` before.
-        words: what is said about it.
-        traceback: of what went wrong.
+        hidden: the change, `None` before.
+        line: the text about it.
+        traceback: of the last error.
 
     Args:
-        on_ask: called with (x, y, tile), in the picture's pixels, when the reader presses the button.
-        on_change: called when an answer is there or forgotten, on whatever thread.
-        shuffled: gives a copy of a network that knows nothing, for a seed.
+        on_press: called with (x, y, tile), in the picture's pixels, when the button is pressed.
+        on_change: called when the change is known or forgotten, on any thread.
+        shuffled: returns a copy of a network with shuffled weights, for a seed.
     """
 
     def __init__(
         self,
-        on_ask: Callable[[int, int, int], object],
+        on_press: Callable[[int, int, int], object],
         on_change: Callable[[], object],
         shuffled: Callable[[Network, int], Network],
     ) -> None:
@@ -43,37 +43,35 @@ class HiddenRegion(widgets.VBox):
         self._request = Request(self._succeeded, self._failed)
         self._tile, self._evidence = 0, ""
         self.hidden: Hidden | None = None
-        self.words = HINT
+        self.line = HINT
         self.traceback = ""
-        narrow, slim = {"width": "78px"}, {"description_width": "16px"}
         self._which = widgets.Dropdown(options=[("map 1", 0)], layout=widgets.Layout(width="200px", display="none"))
-        self._x = widgets.BoundedIntText(0, description="x", layout=widgets.Layout(**narrow), style=slim)
-        self._y = widgets.BoundedIntText(0, description="y", layout=widgets.Layout(**narrow), style=slim)
+        self._x, self._y = _coordinate("x"), _coordinate("y")
         self._button = widgets.Button(
             description="Hide this region",
             tooltip="Cover the region with a gray square, and predict again",
             layout=widgets.Layout(width="auto"),
         )
-        self._button.on_click(lambda _: on_ask(self._x.value, self._y.value, self._which.value))
-        self._line = markup.markup(markup.status(HINT))
+        self._button.on_click(lambda _: on_press(self._x.value, self._y.value, self._which.value))
+        self._output = markup.markup(markup.status(HINT))
         row = widgets.HBox([self._which, self._x, self._y, self._button], layout=widgets.Layout(flex_flow="row wrap"))
-        super().__init__([row, self._line])
+        super().__init__([row, self._output])
 
     def __repr__(self) -> str:
-        return f"HiddenRegion({self.words!r})"
+        return f"HiddenRegion({self.line!r})"
 
     @property
     def is_busy(self) -> bool:
-        """Whether the network is being asked."""
+        """Whether the network predicts without it."""
         return self._request.is_busy
 
     @property
     def marked(self) -> tuple[int, Square] | None:
-        """The tile and the place on it that is hidden."""
+        """The tile and the region on it that is hidden."""
         return None if self.hidden is None else (self._tile, self.hidden.square)
 
     def offer(self, names: list[str], sizes: list[tuple[int, int]]) -> None:
-        """Let places on these tiles be chosen, on pictures of (height, width)."""
+        """Let positions on these tiles be chosen, on pictures of (height, width)."""
         options = [(name, index) for index, name in enumerate(names)]
         if list(self._which.options) != options:
             self._which.options = options
@@ -81,31 +79,31 @@ class HiddenRegion(widgets.VBox):
         self._y.max, self._x.max = (max(lengths) - 1 for lengths in zip(*sizes, strict=True))
 
     def begin(self, tiles: HeatTiles, place: Place) -> None:
-        """Let the worker predict without a region, and do not wait; an earlier one is dropped."""
+        """Let the worker predict without a region, and do not wait; an earlier request is dropped."""
         self.forget()
         evidence, tile = tiles.evidence(place), tiles.tiles[place.tile]
         self._tile, self._evidence = place.tile, evidence
         self._which.value, (self._x.value, self._y.value) = place.tile, tiles.pixel(place)
-        self._tell(f"{evidence} Predicting without it.")
+        self._show(f"{evidence} Predicting without it.")
         picture, position = tiles.look.picture.given, (place.x, place.y)
         self._request.begin(lambda: self._without(tile.question, picture, tile.which, position))
 
-    def answer(self) -> Hidden:
-        """Wait for what changes.
+    def result(self) -> Hidden:
+        """Wait for the change.
 
         Raises:
             JobFailed: when the network cannot predict.
         """
         self._request.wait()
         if self.hidden is None:
-            raise JobFailed(self.words)
+            raise JobFailed(self.line)
         return self.hidden
 
     def forget(self) -> None:
         """Show no region."""
         self._request.drop()
         shown, self.hidden = self.hidden, None
-        self._tell(HINT)
+        self._show(HINT)
         if shown is not None:
             self._on_change()
 
@@ -119,21 +117,27 @@ class HiddenRegion(widgets.VBox):
 
     def _succeeded(self, hidden: Hidden) -> None:
         self.hidden = hidden
-        self._tell(f"{self._evidence} {told(hidden)}")
+        self._show(f"{self._evidence} {sentence(hidden)}")
         self._on_change()
 
     def _failed(self, failure: Failure) -> None:
         self.traceback = failure.traceback
-        self._tell(markup.complaint(failure), is_error=True)
+        self._show(markup.complaint(failure), is_error=True)
         self._on_change()
 
-    def _tell(self, text: str, is_error: bool = False) -> None:
-        self.words = text
-        self._line.value = markup.status(text, is_error)
+    def _show(self, text: str, is_error: bool = False) -> None:
+        self.line = text
+        self._output.value = markup.status(text, is_error)
 
 
-def told(hidden: Hidden) -> str:
-    """What hiding a place changes, in a sentence."""
+def _coordinate(name: str) -> widgets.BoundedIntText:
+    return widgets.BoundedIntText(
+        0, description=name, layout=widgets.Layout(width="78px"), style={"description_width": "16px"}
+    )
+
+
+def sentence(hidden: Hidden) -> str:
+    """The change that hiding a region causes."""
     if not hidden.name:
         return f"Without it your target goes from {hidden.before:.3g} to {hidden.after:.3g}."
     before, after = markup.percent(hidden.before), markup.percent(hidden.after)

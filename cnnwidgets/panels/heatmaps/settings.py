@@ -1,12 +1,11 @@
-"""Settings of a HeatmapPanel and their checks."""
+"""The settings of a HeatmapPanel: those of the verbs for heatmaps, the maps to compare, and how the heat is painted."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import traitlets
 
 from cnnwidgets import pictures
 from cnnwidgets.errors import BadTarget, quoted
@@ -14,137 +13,107 @@ from cnnwidgets.explain import reachability, targets
 from cnnwidgets.explain.class_activation_map import MapSettings
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.comparison import Question
-from cnnwidgets.explain.overlays.held_picture import HeldPicture
-from cnnwidgets.explain.passes import Probe
-from cnnwidgets.model.arguments import number
+from cnnwidgets.explain.regions import Region
+from cnnwidgets.model.arguments import flag
 from cnnwidgets.model.geometry.locations import has_rows
 from cnnwidgets.model.network import Network
-from cnnwidgets.panels.base.quiet import Quiet
-from cnnwidgets.panels.base.settings_traits import settings_of
+from cnnwidgets.model.settings import Number, setting
 from cnnwidgets.panels.base.spatial import map_layers, spatial_layers
 
-ASKING = ("picture", *MapSettings.names(), "second_method", "second_target", "sanity_check")
-PAINTING = ("opacity", "threshold", "colormap")  # these need no network
+PAINTING = ("opacity", "threshold", "colormap")  # a change of these needs no network
 
 
-@settings_of(MapSettings)
-class HeatSettings(traitlets.HasTraits):
-    """The settings as traits; one that cannot be is refused in a sentence, and the old one stays."""
+def _checked_method(_name: str, method: object) -> str:
+    return method_guide.check(method)
 
-    net: Network
-    _held: HeldPicture
-    _second_net: Network | None
-    _quiet: Quiet
 
-    if TYPE_CHECKING:
+def _checked_second_method(_name: str, method: object) -> str | None:
+    return None if method is None else method_guide.check(method)
 
-        def __getattr__(self, name: str) -> Any:
-            """A setting of the verb, whose trait is made from its field."""
 
-    picture = traitlets.Any()
-    layer = traitlets.Unicode()
-    method = traitlets.Unicode(method_guide.AT_THE_END)
-    opacity = traitlets.Any(0.7)
-    threshold = traitlets.Any(0.0)
-    colormap = traitlets.Unicode("viridis")
-    second_method = traitlets.Unicode(None, allow_none=True)
-    second_target = traitlets.Any(None, allow_none=True)
-    sanity_check = traitlets.Bool(False)
+def _checked_colormap(_name: str, colormap: Any) -> Any:
+    pictures.colormap(colormap)
+    return colormap
 
-    def questions(self) -> tuple[Question, ...]:
-        """The map that the panel is about, and those beside it."""
-        settings = MapSettings.set_on(self).recorded()
-        first = Question(net=self.net, **{**settings, "layer": self.layer or None})
-        asked = [first]
+
+@dataclass(frozen=True, eq=False)
+class HeatmapSettings(MapSettings):
+    """The settings of `class_activation_map`, which include those of `attribution`, and the panel's own.
+
+    Attributes:
+        opacity: 0 (only the picture) to 1.
+        threshold: 0..1, the share of the largest value from which heat is shown.
+        colormap: a name.
+        second_method: of a second map, or `None`.
+        second_target: of a second map, or `None`.
+        sanity_check: whether a map of a copy with shuffled weights is compared.
+    """
+
+    method: str = setting(method_guide.AT_THE_END, _checked_method)
+    opacity: float = setting(0.7, Number(0, 1))
+    threshold: float = setting(0.0, Number(0, 1))
+    colormap: str = setting("viridis", _checked_colormap)
+    second_method: str | None = setting(None, _checked_second_method)
+    second_target: Any = None
+    sanity_check: bool = setting(False, flag)
+
+    def fitted(self, net: Network) -> HeatmapSettings:
+        """The same, checked for a network, with the path of the layer.
+
+        Raises:
+            BadTarget: for a value that is not allowed, or does not exist in this network.
+        """
+        targets.named(net, self.target, self.output, self.of, self.against)
+        targets.named(net, self.second_target, self.output)
+        against = self.against.tolist() if isinstance(self.against, np.ndarray) else self.against
+        layer = self.default_layer(net) if self.layer is None else checked_layer(net, self.layer)
+        return replace(self.checked(), layer=layer, against=against)
+
+    def default_layer(self, net: Network) -> str | None:
+        """The layer that is mapped if none is named; `None` without spatial layers, where only pixels are mapped."""
+        if not map_layers(net) and not method_guide.is_map(method_guide.check(self.method)):
+            return None
+        return reachability.default_layer(net, targets.named(net, self.target, self.output, self.of, self.against))
+
+    def questions(self, net: Network, second_net: Network | None = None) -> tuple[Question, ...]:
+        """The map that the panel shows, and those next to it.
+
+        Args:
+            net: the network.
+            second_net: a network to compare it with, at its own last layer.
+        """
+        first = Question(net=net, **MapSettings.set_on(self).recorded())
+        found = [first]
         target = self.target if self.second_target is None else self.second_target
         method = self.second_method or self.method
-        if self._second_net is not None:
-            wanted = _translated(self.net, self._second_net, target)
-            asked.append(replace(first, net=self._second_net, layer=None, target=wanted, method=method, output=None,
-                                 against=_each_translated(self.net, self._second_net, self.against)))  # fmt: skip
+        if second_net is not None:
+            target, against = (_translated(net, second_net, one) for one in (target, self.against))
+            changes = {"layer": None, "output": None, "target": target, "against": against, "method": method}
+            found.append(replace(first, net=second_net, **changes))
         elif self.second_method is not None or self.second_target is not None:
-            asked.append(replace(first, target=target, method=method, against=self._against_for(target)))
+            found.append(replace(first, target=target, method=method, against=self._against_for(net, target)))
         if self.sanity_check:
-            asked.append(replace(asked[0], is_shuffled=True))
-        return tuple(asked)
+            found.append(replace(first, is_shuffled=True))
+        return tuple(found)
 
-    def _against_for(self, target: Any) -> Any:
-        """What a second class is compared with: nothing where that would be the class itself."""
+    def _against_for(self, net: Network, target: Any) -> Any:
+        """The classes that a second class is compared with: none if it is one of them."""
         try:
-            targets.named(self.net, target, self.output, self.of, self.against)
+            targets.named(net, target, self.output, self.of, self.against)
         except BadTarget:
             return None
         return self.against
 
-    @traitlets.validate("picture")
-    def _fitting_picture(self, proposal: Any) -> Any:
-        if not self._quiet:
-            self._held = HeldPicture(self.net, proposal["value"], self.size)
-        return proposal["value"]
 
-    @traitlets.validate("layer")
-    def _spatial_layer(self, proposal: Any) -> str:
-        return spatial(self.net, proposal["value"]) if proposal["value"] else ""
-
-    @traitlets.validate("method", "second_method")
-    def _known_method(self, proposal: Any) -> str | None:
-        return None if proposal["value"] is None else method_guide.check(proposal["value"])
-
-    @traitlets.validate("target", "second_target")
-    def _known_target(self, proposal: Any) -> Any:
-        is_first = proposal["trait"].name == "target" and not self._quiet
-        of, against = (self.of, self.against) if is_first else ("logit", None)
-        targets.named(self.net, proposal["value"], self.output, of, against)
-        return proposal["value"]
-
-    @traitlets.validate("output")
-    def _known_output(self, proposal: Any) -> Any:
-        target, of, against = (None, "logit", None) if self._quiet else (self.target, self.of, self.against)
-        targets.named(self.net, target, proposal["value"], of, against)
-        return proposal["value"]
-
-    @traitlets.validate("of")
-    def _known_of(self, proposal: Any) -> str:
-        targets.named(self.net, self.target, self.output, proposal["value"], None)
-        return str(proposal["value"])
-
-    @traitlets.validate("against")
-    def _known_rivals(self, proposal: Any) -> Any:
-        value = proposal["value"]
-        targets.named(self.net, self.target, self.output, self.of, value)
-        return value.tolist() if isinstance(value, np.ndarray) else value
-
-    @traitlets.validate("channels", "seed")
-    def _allowed(self, proposal: Any) -> int:
-        name = proposal["trait"].name
-        number: int = MapSettings.allowed(name)(name, proposal["value"])
-        return number
-
-    @traitlets.validate("size")
-    def _fitting_size(self, proposal: Any) -> Any:
-        if not np.array_equal(proposal["value"], self.size):
-            Probe(self.net, self._held.given, proposal["value"])
-        return proposal["value"]
-
-    @traitlets.validate("opacity", "threshold")
-    def _share(self, proposal: Any) -> float:
-        return number(proposal["trait"].name, proposal["value"], 0, 1)
-
-    @traitlets.validate("colormap")
-    def _known_colormap(self, proposal: Any) -> str:
-        pictures.colormap(proposal["value"])
-        return str(proposal["value"])
-
-
-def spatial(net: Network, layer: object) -> str:
+def checked_layer(net: Network, layer: object) -> str:
     """The path of a layer that has rows and columns.
 
     Raises:
         BadTarget: for an unknown layer, and for one that has none.
     """
     info = net.layer(layer)
-    is_shown = info.is_spatial or (info.is_of_tokens and has_rows(net, info.path))
-    if not is_shown or not info.calls:
+    is_spatial = info.is_spatial or (info.is_of_tokens and has_rows(net, info.path))
+    if not is_spatial or not info.calls:
         exist = ", ".join(spatial_layers(net)[-5:]) or "there is none; use an attribution method"
         raise BadTarget(
             f"The layer {quoted(info.path)} has no rows and columns, so there is no map. Choose one that has: {exist}."
@@ -152,22 +121,12 @@ def spatial(net: Network, layer: object) -> str:
     return info.path
 
 
-def last_layer(net: Network, wanted: targets.Target, method: str) -> str:
-    """The layer that a map explains if none is named; "" for a network without any, of which only pixels can be."""
-    if not map_layers(net) and not method_guide.is_map(method):
-        return ""
-    return reachability.default_layer(net, wanted)
-
-
-def _each_translated(net: Network, other: Network, against: Any) -> Any:
-    """As `_translated`, of one class or of several."""
-    if isinstance(against, (list, tuple)):
-        return [_translated(net, other, one) for one in against]
-    return _translated(net, other, against)
-
-
 def _translated(net: Network, other: Network, target: Any) -> Any:
-    """A class of one network as the other calls it: by name where both have names."""
+    """A class of one network, or several, for another network: by name if both have names."""
+    if isinstance(target, (list, tuple, range)):
+        return [_translated(net, other, one) for one in target]
+    if isinstance(target, Region):
+        return replace(target, target=_translated(net, other, target.target))
     if target is None or callable(target) or isinstance(target, str) or not (net.class_names and other.class_names):
         return target
     return net.class_name(int(target))

@@ -10,36 +10,37 @@ from cnnwidgets.panels.base.class_menu import ClassMenu
 from cnnwidgets.panels.heatmaps import captions as captions_
 from cnnwidgets.panels.heatmaps.hidden_region import HiddenRegion
 
+WIDTH = "280px"
 EMPTY = "Start shows the predictions."
 
 
-class HeatSide(widgets.HBox):
-    """A column beside one picture, a row under a wide one.
+class HeatmapSidebar(widgets.HBox):
+    """Groups with a title each: a column next to one picture, a row under a wide one.
 
     Args:
         classes: the menu of classes.
-        place: the place to hide.
+        region: the controls of the hidden region.
     """
 
-    def __init__(self, classes: ClassMenu, place: HiddenRegion) -> None:
-        self._place = place
+    def __init__(self, classes: ClassMenu, region: HiddenRegion) -> None:
+        self._region = region
         self.bars = markup.markup(markup.progress_text(EMPTY))
-        says, hides = (markup.markup(markup.title(text)) for text in ("Predictions", "Hide a region"))
-        says.layout.margin = hides.layout.margin = "0 0 4px"
-        width = "280px"
-        groups = [
-            widgets.VBox([says, self.bars, classes], layout=widgets.Layout(width=width, max_width="100%")),
-            widgets.VBox([hides, place], layout=widgets.Layout(width=width, max_width="100%")),
-        ]
+        groups = [_group("Predictions", self.bars, classes), _group("Hide a region", region)]
         super().__init__(groups, layout=widgets.Layout(flex="1 1 280px", flex_flow="row wrap", grid_gap="12px 16px"))
         self.layout.align_content = "flex-start"
 
     def __repr__(self) -> str:
-        return "HeatSide()"
+        return "HeatmapSidebar()"
 
     def show(self, tiles: HeatTiles, captions: list[tuple[str, str, str]]) -> None:
-        """Tell what was seen on these tiles, which have these captions."""
+        """Show the predictions, and offer regions of these tiles, which have these captions."""
         self.bars.value = captions_.bars(tiles.look)
         names = [" ".join(captions[tile.cell][:2]) for tile in tiles.tiles]
         height_and_width = [(tile.photo.shape[0], tile.photo.shape[1]) for tile in tiles.tiles]
-        self._place.offer(names, height_and_width)
+        self._region.offer(names, height_and_width)
+
+
+def _group(title: str, *parts: widgets.Widget) -> widgets.VBox:
+    heading = markup.markup(markup.title(title))
+    heading.layout.margin = "0 0 4px"
+    return widgets.VBox([heading, *parts], layout=widgets.Layout(width=WIDTH, max_width="100%"))
