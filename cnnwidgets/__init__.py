@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cnnwidgets.model.backend import limit_gpu
     from cnnwidgets.model.layers import LayerInfo
     from cnnwidgets.model.network import Network
-    from cnnwidgets.model.predictions import Prediction
+    from cnnwidgets.model.outputs.predictions import Prediction
     from cnnwidgets.panels.adversarial.adversarial_panel import AdversarialPanel
     from cnnwidgets.panels.deepdream.deepdream_panel import DeepDreamPanel
     from cnnwidgets.panels.explorer.explorer import Explorer
@@ -71,7 +71,7 @@ _HOMES = {
     "LayerPicker": "panels.layer_picker",
     "Network": "model.network",
     "Pooling": "activations.convolution",
-    "Prediction": "model.predictions",
+    "Prediction": "model.outputs.predictions",
     "UnitAttribution": "explain.unit_attribution",
     "UnitPictures": "visualize.batches",
     "adversarial": "visualize.adversarial",

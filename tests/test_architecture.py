@@ -20,7 +20,7 @@ MAY_IMPORT = {  # room -> the rooms (or modules in them) that it may import, bes
     "explain": {"model"},
     "activations": {"model"},
     "jobs": set(),
-    "zoo": {"model.backend", "model.network", "model.picture_size", "model.preprocessing"},
+    "zoo": {"model.backend", "model.network", "model.sizes.picture_size", "model.preprocessing"},
     "provenance": CORE | {"zoo"},
     "atlas": {"activations", "jobs", "model", "provenance.recipe", "visualize", "zoo"},
     "panels": CORE | {"atlas.atlas", "jobs", "provenance", "zoo"},  # what is there is read, never rendered

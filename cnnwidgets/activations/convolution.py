@@ -17,8 +17,8 @@ from cnnwidgets.model.arguments import check_call, check_unit, whole_number
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import Network, as_network
-from cnnwidgets.model.picture_size import Size
 from cnnwidgets.model.settings import Settings
+from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.model.tracing.compiled import compiled
 
 WORKS = "Conv2D, DepthwiseConv2D, SeparableConv2D, and the 2D layers of max, average and global pooling"

@@ -15,8 +15,8 @@ from cnnwidgets.model.arguments import check_call, choice, is_list, whole_number
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.geometry.locations import locate, seen_input
 from cnnwidgets.model.network import Network, as_network
-from cnnwidgets.model.picture_size import Size
 from cnnwidgets.model.settings import Settings
+from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.model.tracing.compiled import compiled
 
 FLAT = 1e-6  # of the largest value: less is the rounding of one and the same number

@@ -15,8 +15,8 @@ from cnnwidgets.model.backend import tf
 from cnnwidgets.model.geometry.dependence import Box, Followed, follow
 from cnnwidgets.model.geometry.placement import scaled
 from cnnwidgets.model.network import Network, as_network
-from cnnwidgets.model.picture_size import Size
 from cnnwidgets.model.settings import Settings, Whole, setting
+from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.pictures import displayable
 
 Place = tuple[int, int]  # row, column

@@ -17,11 +17,11 @@ from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.frame import Array
 from cnnwidgets.model.arguments import check_call, check_unit, whole_number
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.canvas import picture_shape
 from cnnwidgets.model.geometry.dependence import Box, follow
 from cnnwidgets.model.geometry.locations import GRID, Location, locate
 from cnnwidgets.model.graph import enough_room
 from cnnwidgets.model.network import Network, as_network
+from cnnwidgets.model.sizes.canvas import picture_shape
 
 SIDE = 224  # of the picture, where the network takes any
 

@@ -10,17 +10,18 @@ import numpy as np
 
 from cnnwidgets import pictures as pictures_
 from cnnwidgets.errors import BadTarget
-from cnnwidgets.explain import gradient_attribution, perturbation_attribution, reachability, targets
-from cnnwidgets.explain.attribution_request import AttributionRequest, PartialMaps, by_picture
+from cnnwidgets.explain import reachability, targets
 from cnnwidgets.explain.class_activation_map import check_method, noted
 from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, Kind, MapNotes, MapSource, finish
+from cnnwidgets.explain.methods import gradient_attribution, perturbation_attribution
+from cnnwidgets.explain.methods.attribution_request import AttributionRequest, PartialMaps, by_picture
 from cnnwidgets.explain.passes import Probe, Slopes
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.frame import Array, last_of
 from cnnwidgets.model.geometry.placement import PART, Placement
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.picture_size import Size
 from cnnwidgets.model.settings import SEED, Number, Settings, Whole, setting
+from cnnwidgets.model.sizes.picture_size import Size
 
 MOST_SAMPLES = 8192
 
@@ -79,7 +80,8 @@ def attribution(
             (`lambda y: y[0, 3]`). It gets what the model itself returns, a tensor or a list or dict of them; with
             `output` only that one. It runs inside a graph, so it must consist of TensorFlow operations.
         method: "gradient" "gradient_x_input" "smoothgrad" "integrated_gradients" "guided_backprop" "occlusion"
-            "rise"; papers are cited in `cnnwidgets.explain.gradient_attribution` and `.perturbation_attribution`.
+            "rise"; papers are cited in `gradient_attribution` and `perturbation_attribution` of
+            `cnnwidgets.explain.methods`.
         of: what of a class is explained: "logit", or "log_odds", the logit less the log-sum-exp of the other logits.
             For sigmoids the two are the same.
         against: why the target rather than this class, or these: their mean logit is subtracted.

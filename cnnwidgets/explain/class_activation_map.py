@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.errors import BadTarget, nearest, quoted
-from cnnwidgets.explain import class_activation_maps, reachability, targets
+from cnnwidgets.explain import reachability, targets
 from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, MapSource, finish
+from cnnwidgets.explain.methods import class_activation_maps
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.frame import last_of
 from cnnwidgets.model.geometry.locations import leads_from_tokens
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.picture_size import Size
 from cnnwidgets.model.settings import SEED, Settings, Whole, setting
+from cnnwidgets.model.sizes.picture_size import Size
 
 __all__ = ["MAP_METHODS", "Heatmap", "HeatmapFrame", "MapSettings", "check_method", "class_activation_map", "noted"]
 
@@ -53,7 +54,7 @@ def class_activation_map(
             (`lambda y: y[0, 3]`). It gets what the model itself returns, a tensor or a list or dict of them; with
             `output` only that one. It runs inside a graph, so it must consist of TensorFlow operations.
         method: "grad_cam" "grad_cam_plus_plus" "hirescam" "xgrad_cam" "layer_cam" "score_cam" "ablation_cam"
-            "eigen_cam"; the paper is named at each in `cnnwidgets.explain.class_activation_maps`.
+            "eigen_cam"; the paper is named at each in `cnnwidgets.explain.methods.class_activation_maps`.
         of: what of a class is explained: "logit", or "log_odds", the logit less the log-sum-exp of the other logits.
             The logits of some networks share a large offset, which softmax ignores and the log-odds do not contain. For
             sigmoids the two are the same.

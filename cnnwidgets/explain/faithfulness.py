@@ -14,16 +14,17 @@ import numpy as np
 
 from cnnwidgets import pictures as pictures_
 from cnnwidgets.errors import BadTarget, quoted
-from cnnwidgets.explain import imputation, targets
+from cnnwidgets.explain import targets
 from cnnwidgets.explain.heatmap import Heatmap
+from cnnwidgets.explain.methods import imputation
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.probabilities import probabilities
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.explain.targets import Target
 from cnnwidgets.frame import Array, last_of
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.picture_size import Size
 from cnnwidgets.model.settings import SEED, OneOf, Settings, Whole, setting
+from cnnwidgets.model.sizes.picture_size import Size
 
 METRICS = ("deletion", "insertion", "road")
 FILLS = ("blur", "gray")

@@ -15,7 +15,7 @@ from cnnwidgets.explain.probabilities import probabilities
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.frame import Array
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.sizes.picture_size import Size
 
 Square = tuple[float, float, float, float]
 SHARE = 1 / 6  # of the picture's shorter side

@@ -13,18 +13,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
-from cnnwidgets.explain import target_function, targets, traced_passes
-from cnnwidgets.explain.guided_relu import Guidance
-from cnnwidgets.explain.target_function import RETURN_ONE
+from cnnwidgets.explain import targets
 from cnnwidgets.explain.targets import CHOSEN, Reading, Target
+from cnnwidgets.explain.traced import target_function, traced_passes
+from cnnwidgets.explain.traced.guided_relu import Guidance
+from cnnwidgets.explain.traced.target_function import RETURN_ONE
 from cnnwidgets.frame import Array
-from cnnwidgets.model import user_function
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.geometry.locations import NOWHERE, Location, locate, output_placement, seen_by_output
 from cnnwidgets.model.geometry.placement import Edges, scaled
 from cnnwidgets.model.network import Network, as_network
-from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.sizes.canvas import Canvas
+from cnnwidgets.model.sizes.picture_size import Size
+from cnnwidgets.model.tracing import user_function
 from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.model.tracing.cost import STEP_FLOPS, forward_flops
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain import targets
 from cnnwidgets.explain.targets import Target
-from cnnwidgets.explain.traced_passes import OTHER_METHODS
+from cnnwidgets.explain.traced.traced_passes import OTHER_METHODS
 from cnnwidgets.model.arguments import check_call
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.geometry.locations import GRID, SPREAD, USUAL, leads_from_tokens, locate, seen_input

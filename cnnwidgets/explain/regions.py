@@ -12,7 +12,7 @@ from cnnwidgets.frame import Array
 from cnnwidgets.model.arguments import is_whole
 
 if TYPE_CHECKING:
-    from cnnwidgets.model.outputs import OutputInfo
+    from cnnwidgets.model.outputs.output_info import OutputInfo
 
 HOW = "Give a mask [H, W] of True and False at the picture's size, or a box (top, left, bottom, right) in pixels."
 Box = tuple[int, int, int, int]

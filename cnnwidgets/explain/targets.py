@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnwidgets.errors import BadTarget, quoted
-from cnnwidgets.explain import target_function
 from cnnwidgets.explain.recorded_targets import unpack_mask
 from cnnwidgets.explain.regions import Region, check_dense, region
+from cnnwidgets.explain.traced import target_function
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.geometry.placement import Placement
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.outputs import OutputInfo, find, logits_of
+from cnnwidgets.model.outputs.output_info import OutputInfo, find, logits_of
 from cnnwidgets.model.recording import Recording
 
 __all__ = ["Reading", "Region", "Target", "named", "notes", "read", "region", "settled", "unpack_mask"]

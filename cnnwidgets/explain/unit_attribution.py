@@ -15,19 +15,19 @@ import numpy as np
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain import reachability, targets
 from cnnwidgets.explain.class_activation_map import noted, source_of
-from cnnwidgets.explain.class_activation_maps import note_if_zero
 from cnnwidgets.explain.heatmap import ROUNDING, Heatmap, MapNotes, MapSource, finish
+from cnnwidgets.explain.methods.class_activation_maps import note_if_zero
 from cnnwidgets.explain.passes import Probe, Slopes
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.explain.targets import Reading, Target
-from cnnwidgets.explain.traced_passes import no_rows
+from cnnwidgets.explain.traced.traced_passes import no_rows
 from cnnwidgets.frame import Array
 from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.picture_size import Size
 from cnnwidgets.model.settings import SEED, Settings, setting
+from cnnwidgets.model.sizes.picture_size import Size
 
 SCORES = "scores: this layer's units are the class scores after the softmax or sigmoid; choose an earlier layer"
 MOST_ALIKE = 0.98  # correlation of the shares of two classes from which on they hardly tell them apart

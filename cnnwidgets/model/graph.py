@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import BadPicture, BadTarget, CnnWidgetsError
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.inputs import InputInfo
+from cnnwidgets.model.inputs.input_info import InputInfo
 from cnnwidgets.model.tracing.compiled import from_shapes
 
 if TYPE_CHECKING:

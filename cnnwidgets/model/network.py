@@ -14,29 +14,30 @@ import numpy as np
 from cnnwidgets import pictures as pictures_
 from cnnwidgets.errors import BadModel, BadTarget, CnnWidgetsError, nearest, quoted, without_colors
 from cnnwidgets.frame import Array
-from cnnwidgets.model import first_call, graph, keras_internals, picture_size
-from cnnwidgets.model import inputs as inputs_
+from cnnwidgets.model import graph, keras_internals
 from cnnwidgets.model import layers as layers_
 from cnnwidgets.model.arguments import is_list, whole_number
 from cnnwidgets.model.backend import check_eager, keras, start_device, tf
-from cnnwidgets.model.dense_gradients import dense_gradients
-from cnnwidgets.model.fingerprint import Identity, identity
 from cnnwidgets.model.finite_weights import FiniteWeights
+from cnnwidgets.model.identity.fingerprint import Identity, identity
+from cnnwidgets.model.inputs import input_info as inputs_
 from cnnwidgets.model.layers import LayerInfo
-from cnnwidgets.model.outputs import OutputInfo, describe, logits_of
-from cnnwidgets.model.outputs import find as find_output
-from cnnwidgets.model.picture_size import PICTURE, Size
-from cnnwidgets.model.predictions import Prediction, class_numbers
+from cnnwidgets.model.outputs.output_info import OutputInfo, describe, logits_of
+from cnnwidgets.model.outputs.output_info import find as find_output
+from cnnwidgets.model.outputs.predictions import Prediction, class_numbers
+from cnnwidgets.model.outputs.without_units import Kept, Without, forward_without, kept_units
 from cnnwidgets.model.preprocessing.modes import Preprocess, preprocess_of
 from cnnwidgets.model.preprocessing.preprocess import resolve
 from cnnwidgets.model.random_networks import Randomness, randomness_of
 from cnnwidgets.model.recording import Call, Instead, Recording, record
 from cnnwidgets.model.safe_files.model_file import load_model
-from cnnwidgets.model.size_multiples import with_multiples
+from cnnwidgets.model.sizes import first_call, picture_size
+from cnnwidgets.model.sizes.picture_size import PICTURE, Size
+from cnnwidgets.model.sizes.size_multiples import with_multiples
 from cnnwidgets.model.tracing.compiled import compiled, from_shapes
 from cnnwidgets.model.tracing.content import Held
+from cnnwidgets.model.tracing.dense_gradients import dense_gradients
 from cnnwidgets.model.tracing.graph_cache import Traces
-from cnnwidgets.model.without_units import Kept, Without, forward_without, kept_units
 
 NAME_IN_A_GRAPH = re.compile(r"[A-Za-z0-9_.\\/>-]+")
 

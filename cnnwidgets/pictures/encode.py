@@ -15,8 +15,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from cnnwidgets.errors import BadPicture, BadTarget, quoted
 from cnnwidgets.paths import checked_path
-from cnnwidgets.pictures.files import read_safely
 from cnnwidgets.pictures.pixels import displayable, resize, to_uint8
+from cnnwidgets.pictures.reading.files import read_safely
 
 KEY = "cnnwidgets"  # the PNG text chunk that holds the settings as JSON
 MAX_METADATA = 2**18  # characters: some hundred times what settings need

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from cnnwidgets.errors import BadPicture, BadTarget, quoted
 from cnnwidgets.pictures import colormaps
-from cnnwidgets.pictures.load import load_picture
 from cnnwidgets.pictures.pixels import resize
+from cnnwidgets.pictures.reading.load import load_picture
 
 
 def paint(heat: NDArray[Any], colormap: str = "viridis", largest: float | None = None) -> NDArray[np.float32]:

@@ -13,13 +13,13 @@ from cnnwidgets.errors import BadModel, BadTarget, quoted
 from cnnwidgets.frame import Array, Frame
 from cnnwidgets.model.arguments import number
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network, as_network
-from cnnwidgets.model.outputs import check_classes
-from cnnwidgets.model.outputs import find as find_output
-from cnnwidgets.model.picture_size import Size
-from cnnwidgets.model.predictions import Prediction
+from cnnwidgets.model.outputs.output_info import check_classes
+from cnnwidgets.model.outputs.output_info import find as find_output
+from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
+from cnnwidgets.model.sizes.canvas import Canvas
+from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.ascent import maximize

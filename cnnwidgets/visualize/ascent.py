@@ -12,9 +12,9 @@ import numpy as np
 from cnnwidgets.frame import Array, Frame
 from cnnwidgets.model.arguments import now
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
+from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.visualize import optimizers, parametrizations
 from cnnwidgets.visualize import transforms as transforms_
 from cnnwidgets.visualize.canvas_choice import canvas_for

@@ -12,8 +12,8 @@ import numpy as np
 
 from cnnwidgets.frame import Array, Frame
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.tracing.cost import SIDE_BY_SIDE
 from cnnwidgets.visualize.ascent import maximize
 from cnnwidgets.visualize.gradient_step import Ascent

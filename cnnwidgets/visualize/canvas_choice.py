@@ -8,9 +8,9 @@ from typing import Any
 from cnnwidgets.errors import BadModel, BadTarget, quoted
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.canvas import Canvas, checked_sides, picture_shape
 from cnnwidgets.model.graph import first_cut
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.sizes.canvas import Canvas, checked_sides, picture_shape
 from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.terms.term import Term
 

@@ -13,8 +13,8 @@ from cnnwidgets.frame import Array, last_of
 from cnnwidgets.model.arguments import is_list
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.network import Network, as_network
-from cnnwidgets.model.outputs import check_classes
-from cnnwidgets.model.outputs import find as find_output
+from cnnwidgets.model.outputs.output_info import check_classes
+from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
 from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.model.tracing.cost import batch_size

@@ -10,8 +10,8 @@ import numpy as np
 
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.graph import enough_room
+from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.visualize import optimizers, parametrizations, randomness
 from cnnwidgets.visualize import transforms as transforms_

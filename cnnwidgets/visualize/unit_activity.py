@@ -10,9 +10,9 @@ import numpy as np
 
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.tracing.compiled import compiled
 
 ROUNDING = 1e-6  # of a value: smaller differences are none

@@ -16,7 +16,7 @@ from cnnwidgets.errors import BadModel, nearest, quoted
 
 if TYPE_CHECKING:
     from cnnwidgets.model.network import Network
-    from cnnwidgets.model.picture_size import Size
+    from cnnwidgets.model.sizes.picture_size import Size
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import numpy as np
 
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.picture_size import Size
 from cnnwidgets.model.preprocessing.modes import Scale
+from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.zoo import imagenet
 from cnnwidgets.zoo.torch_archive import read_torch_archive
 from cnnwidgets.zoo.weight_file import WeightFile

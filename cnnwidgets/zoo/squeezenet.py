@@ -12,8 +12,8 @@ from typing import Any
 
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.picture_size import Size
 from cnnwidgets.model.preprocessing.modes import Affine
+from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.zoo import imagenet
 from cnnwidgets.zoo.numpy_pickle import read_numpy_pickle
 from cnnwidgets.zoo.weight_file import WeightFile

@@ -31,7 +31,7 @@ def _seconds(run: Any) -> float:
 def picture_step(layer: str, size: int) -> float:
     """GFLOP from the picture to the layer and back; the gradient of the picture costs the way there again."""
     import cnnwidgets as cw
-    from cnnwidgets.model.canvas import Canvas
+    from cnnwidgets.model.sizes.canvas import Canvas
     from cnnwidgets.model.tracing.cost import forward_flops
 
     return 2e-9 * forward_flops(cw.load_network("squeezenet"), layer, Canvas((size, size, 3)))

@@ -11,9 +11,9 @@ import functools
 import numpy as np
 import pytest
 
-from cnnwidgets.explain import perturbation_attribution
 from cnnwidgets.explain.attribution import attribution
 from cnnwidgets.explain.class_activation_map import class_activation_map
+from cnnwidgets.explain.methods import perturbation_attribution
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget
-from cnnwidgets.explain import perturbation_attribution
 from cnnwidgets.explain.attribution import METHODS, AttributionSettings, attribution
+from cnnwidgets.explain.methods import perturbation_attribution
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network

@@ -10,8 +10,9 @@ import pytest
 
 from cnnwidgets import pictures, samples
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget
-from cnnwidgets.explain import class_activation_maps, passes
+from cnnwidgets.explain import passes
 from cnnwidgets.explain.class_activation_map import MAP_METHODS, Heatmap, MapSettings, class_activation_map
+from cnnwidgets.explain.methods import class_activation_maps
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network

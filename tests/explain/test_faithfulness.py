@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from cnnwidgets.errors import BadTarget
-from cnnwidgets.explain import imputation
 from cnnwidgets.explain.class_activation_map import class_activation_map
 from cnnwidgets.explain.faithfulness import METRICS, FaithfulnessSettings, faithfulness
+from cnnwidgets.explain.methods import imputation
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network

@@ -8,8 +8,8 @@ import pytest
 import cnnwidgets as cw
 from cnnwidgets.explain import passes
 from cnnwidgets.model.backend import keras, tf
-from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.tracing import cost
 from cnnwidgets.model.tracing.compiled import Graph
 from cnnwidgets.model.tracing.cost import SIDE_BY_SIDE, STEP_FLOPS, forward_flops

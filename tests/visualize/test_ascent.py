@@ -12,8 +12,8 @@ import pytest
 
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget, CnnWidgetsError, JobFailed
 from cnnwidgets.model.backend import keras, tf
-from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.visualize import ascent as ascent_
 from cnnwidgets.visualize import objectives, optimizers, parametrizations, transforms
 from cnnwidgets.visualize.ascent import ascend, maximize

@@ -7,8 +7,8 @@ import pytest
 
 from cnnwidgets.frame import Frame
 from cnnwidgets.model.backend import keras
-from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.visualize import dead_units
 from cnnwidgets.visualize.unit_activity import Activity, measure
 from cnnwidgets.visualize.units import visualize_units

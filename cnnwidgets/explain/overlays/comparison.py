@@ -15,8 +15,8 @@ from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.outputs import find as find_output
-from cnnwidgets.model.predictions import Prediction
+from cnnwidgets.model.outputs.output_info import find as find_output
+from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.model.settings import setting
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from cnnwidgets import pictures
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.picture_size import Size, fed_size
+from cnnwidgets.model.sizes.picture_size import Size, fed_size
 
 
 class HeldPicture:

@@ -117,7 +117,7 @@ def output_placement(net: Network, output: int, which: int, fed: tuple[int, int]
     def look() -> Location:
         return _located(_followed(net, "", output, which, fed), fed, net.outputs[output].channels_first)
 
-    location = _once(net, ("positions", output, which, fed), look)
+    location: Location = _once(net, ("positions", output, which, fed), look)
     if location.kind != GRID:
         return Placement.plain((1, 1), size)
     lines = [_line(middles) for middles in (location.rows, location.columns)]

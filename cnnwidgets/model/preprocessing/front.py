@@ -17,7 +17,7 @@ import numpy as np
 from cnnwidgets.frame import Array
 from cnnwidgets.model import keras_internals
 from cnnwidgets.model.backend import keras, tf
-from cnnwidgets.model.inputs import InputInfo
+from cnnwidgets.model.inputs.input_info import InputInfo
 from cnnwidgets.model.keras_internals import TRACING, wrap
 
 SIDE = 128  # pixels of the pictures that are tried where any size is taken

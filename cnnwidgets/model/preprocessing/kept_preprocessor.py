@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.frame import Array
-from cnnwidgets.model.inputs import InputInfo
+from cnnwidgets.model.inputs.input_info import InputInfo
 from cnnwidgets.model.preprocessing.front import SIDE, Front
 from cnnwidgets.model.preprocessing.modes import MODES, Affine, Preprocess, Scale
 from cnnwidgets.model.preprocessing.ranges import Finding

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.errors import BadTarget, quoted
-from cnnwidgets.model.inputs import InputInfo
+from cnnwidgets.model.inputs.input_info import InputInfo
 from cnnwidgets.model.preprocessing import kept_preprocessor
 from cnnwidgets.model.preprocessing.front import SIDE, Front
 from cnnwidgets.model.preprocessing.modes import MEANING, MODES, Affine, ByInput, Preprocess

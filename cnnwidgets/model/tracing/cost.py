@@ -9,10 +9,10 @@ import numpy as np
 
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.model.backend import keras, tf
-from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.graph import enough_room
 from cnnwidgets.model.keras_internals import all_layers
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.tracing.compiled import from_shapes
 
 LARGEST_BATCH = 8

@@ -14,9 +14,9 @@ import numpy as np
 from cnnwidgets import pictures
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.model.network import as_network
-from cnnwidgets.model.outputs import find as find_output
-from cnnwidgets.model.picture_size import Size
-from cnnwidgets.model.predictions import Prediction
+from cnnwidgets.model.outputs.output_info import find as find_output
+from cnnwidgets.model.outputs.predictions import Prediction
+from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.adversarial import captions
 from cnnwidgets.panels.adversarial.controls import AFTER, BEFORE, NudgeControls
 from cnnwidgets.panels.adversarial.second_opinion import QUALITY, OtherNetwork, SecondOpinion, of_jpeg

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cnnwidgets.model.predictions import Prediction
+from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.panels.base import markup
 from cnnwidgets.visualize.adversarial import AdversarialFrame
 

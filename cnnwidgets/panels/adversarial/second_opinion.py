@@ -11,7 +11,7 @@ from cnnwidgets import pictures
 from cnnwidgets.errors import BadTarget, JobFailed, quoted
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.predictions import Prediction
+from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.panels.adversarial import captions
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.request import Request

@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from cnnwidgets.model.predictions import Prediction
+from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.updating import Updating
 

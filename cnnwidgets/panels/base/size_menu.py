@@ -9,7 +9,7 @@ import numpy as np
 import traitlets
 
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.picture_size import PICTURE
+from cnnwidgets.model.sizes.picture_size import PICTURE
 from cnnwidgets.panels.base.menu import Menu
 
 SIDES = (128, 224, 299, 448, 640, 1024)  # pixels that are offered

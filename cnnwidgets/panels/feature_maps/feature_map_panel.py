@@ -16,7 +16,7 @@ from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.model.arguments import check_unit, whole_number
 from cnnwidgets.model.network import Network, as_network
-from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.panel import SIDE, Panel
 from cnnwidgets.panels.base.screen import Screen

@@ -10,11 +10,11 @@ import numpy as np
 from cnnwidgets.activations.feature_maps import feature_maps
 from cnnwidgets.activations.receptive_field import ReceptiveField, receptive_field
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
-from cnnwidgets.model.canvas import LARGEST_SIDE
 from cnnwidgets.model.geometry.dependence import Box
 from cnnwidgets.model.geometry.placement import scaled
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.sizes.canvas import LARGEST_SIDE
+from cnnwidgets.model.sizes.picture_size import Size
 
 SMALLEST = 8  # pixels: of a smaller picture the receptive field is not asked for
 

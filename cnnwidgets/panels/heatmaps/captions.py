@@ -14,8 +14,8 @@ from cnnwidgets.explain.overlays.comparison import Look, Question
 from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles, Tile
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.outputs import find as find_output
-from cnnwidgets.model.predictions import Prediction
+from cnnwidgets.model.outputs.output_info import find as find_output
+from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.panels.base import markup
 
 LIKELY = 5  # classes that are shown as bars

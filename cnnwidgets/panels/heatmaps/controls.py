@@ -10,7 +10,7 @@ import ipywidgets as widgets
 from cnnwidgets import pictures
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.outputs import find as find_output
+from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.class_field import ClassField
 from cnnwidgets.panels.base.class_menu import ClassMenu

@@ -12,8 +12,8 @@ import numpy as np
 from cnnwidgets import pictures
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.explain.class_activation_map import Heatmap
-from cnnwidgets.explain.class_activation_maps import MASKS
 from cnnwidgets.explain.hidden_region import Hidden
+from cnnwidgets.explain.methods.class_activation_maps import MASKS
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.comparison import Look, Question, look
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
@@ -22,7 +22,7 @@ from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.sanity_check import randomized
 from cnnwidgets.jobs import Job, worker
 from cnnwidgets.model.network import Network, as_network
-from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.panel import BUSY, Panel
 from cnnwidgets.panels.base.settings_traits import Setting, settings_of

@@ -13,10 +13,10 @@ from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.frame import Array, Frame
 from cnnwidgets.model.arguments import now, number
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.canvas import Canvas
-from cnnwidgets.model.inputs import InputInfo
+from cnnwidgets.model.inputs.input_info import InputInfo
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.settings import SEED, STEPS, Number, Settings, Whole, setting
+from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.ascent import maximize
 from cnnwidgets.visualize.canvas_choice import canvas_around

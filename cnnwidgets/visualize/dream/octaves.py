@@ -10,10 +10,10 @@ from typing import Any
 
 from cnnwidgets.errors import BadPicture
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.canvas import SMALLEST_SIDE, Canvas
 from cnnwidgets.model.graph import SMALL, enough_room
-from cnnwidgets.model.inputs import InputInfo
+from cnnwidgets.model.inputs.input_info import InputInfo
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.sizes.canvas import SMALLEST_SIDE, Canvas
 from cnnwidgets.model.tracing.compiled import from_shapes
 from cnnwidgets.visualize.dream.tiled_gradient import Windows
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnwidgets.errors import BadTarget, quoted
-from cnnwidgets.model import user_function
 from cnnwidgets.model.backend import tf
+from cnnwidgets.model.tracing import user_function
 from cnnwidgets.visualize.terms.of_layers import Layer
 from cnnwidgets.visualize.terms.term import Activation, LayerTerm, Numbers, Term
 

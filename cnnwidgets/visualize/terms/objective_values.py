@@ -10,9 +10,9 @@ from typing import Any
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.model.arguments import whole_number
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.graph import enough_room
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.tracing.compiled import from_shapes
 from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.terms import fast_means

@@ -16,8 +16,8 @@ from cnnwidgets.model.arguments import check_call, check_unit
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.outputs import check_gradient, logits_of
-from cnnwidgets.model.outputs import find as find_output
+from cnnwidgets.model.outputs.output_info import check_gradient, logits_of
+from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.model.recording import Recording
 from cnnwidgets.visualize.terms.fast_means import channel_means, means_of_map
 

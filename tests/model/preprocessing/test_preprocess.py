@@ -7,7 +7,7 @@ import pytest
 
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.model.backend import keras, tf
-from cnnwidgets.model.inputs import of_model
+from cnnwidgets.model.inputs.input_info import of_model
 from cnnwidgets.model.layers import walk
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.preprocessing.modes import MODES, Affine, Scale

@@ -6,8 +6,8 @@ import pytest
 
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.model.backend import keras
-from cnnwidgets.model.canvas import Canvas
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.tracing.cost import LARGEST_BATCH, SIDE_BY_SIDE, STEP_FLOPS, batch_size, forward_flops
 
 L = keras.layers

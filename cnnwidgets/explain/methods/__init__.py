@@ -1,0 +1,1 @@
+"""How is evidence computed? Each method as small functions, with its paper."""

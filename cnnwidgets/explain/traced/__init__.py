@@ -1,0 +1,1 @@
+"""Which parts of an explanation run inside a TensorFlow graph?"""

@@ -1,0 +1,171 @@
+"""Passes through a network for heatmaps, as functions to be traced.
+
+Each takes the inputs of `net.call` and returns tensors. A pass from a layer on replaces the output of the layer's call
+by given activations; TensorFlow then drops the earlier part of the graph.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cnnwidgets.errors import BadModel, BadTarget, quoted
+from cnnwidgets.explain import targets
+from cnnwidgets.explain.targets import Reading, Target
+from cnnwidgets.explain.traced import guided_relu as guided_relu_
+from cnnwidgets.model.backend import keras, tf
+from cnnwidgets.model.network import Network
+
+Pass = Callable[..., Any]
+OTHER_METHODS = "Choose a method without gradients: score_cam, ablation_cam, eigen_cam, or occlusion, rise."
+
+
+def activations(net: Network, path: str) -> Pass:
+    """`f(feed)`: the output of each call of a layer, float32 [N, h, w, C], or [N, tokens, C]."""
+
+    def run(feed: Any) -> Any:
+        with net.record([path]) as recording:
+            net.call(feed)
+        found = [recording.activation(path, call) for call in range(len(recording.calls[path]))]
+        for one in found:
+            if one.shape.rank not in (3, 4):
+                raise BadTarget(no_rows(net, path, tuple(one.shape)[1:]))
+        return found
+
+    return run
+
+
+def unit_activations(net: Network, path: str) -> Pass:
+    """`f(feed)`: the output of each call of a layer, with any axes, float32 [N, positions, 1, units]."""
+
+    def run(feed: Any) -> Any:
+        with net.record([path]) as recording:
+            net.call(feed)
+        return [_in_positions(recording.activation(path, call)) for call in range(len(recording.calls[path]))]
+
+    return run
+
+
+def class_scores(net: Network, output: int) -> Pass:
+    """`f(feed)`: the logits of an output, [N, ..., K]."""
+    return lambda feed: net.logits(feed, output)
+
+
+def values(net: Network, target: Target) -> Pass:
+    """`f(feed, chosen)`: the target's Reading."""
+
+    def run(feed: Any, chosen: Any) -> Reading:
+        with net.record(activations=True) as recording:
+            return targets.read(net, target, net.call(feed), recording, chosen)
+
+    return run
+
+
+def slopes(net: Network, target: Target, guided: bool) -> tuple[Pass, list[bool]]:
+    """`f(feed, chosen, scale)`: the Reading, its gradient by each picture, and the Guidance.
+
+    Returns:
+        The pass, and a list which holds after tracing whether any gradient comes through to each picture.
+    """
+    comes_through: list[bool] = []
+
+    def run(feed: Any, chosen: Any, scale: Any) -> Any:
+        graph = tf.compat.v1.get_default_graph()
+        with guided_relu_.guided_relus(graph) if guided else contextlib.nullcontext():
+            reading = values(net, target)(feed, chosen)
+        pictures = [feed[i] for i in net.picture_inputs]
+        guidance = guided_relu_.survey(graph, pictures, reading.value) if guided else guided_relu_.Guidance()
+        return reading, _gradients(reading.value, pictures, scale, comes_through), tf.constant(guidance, tf.int32)
+
+    return run, comes_through
+
+
+def slope_at(net: Network, path: str, call: int, target: Target, tokens: Sequence[int] = ()) -> tuple[Pass, list[bool]]:
+    """`f(feed, activation, chosen, scale)`: as `slopes`, with respect to the output of one call of a layer.
+
+    Args:
+        net: the network.
+        path: the layer's full path.
+        call: which of its calls.
+        target: what is read.
+        tokens: for a layer of tokens, the token of each cell of the activation; others stay as they are.
+    """
+    comes_through: list[bool] = []
+
+    def run(feed: Any, activation: Any, chosen: Any, scale: Any) -> Any:
+        reading = _from(net, path, call, target, feed, activation, chosen, tokens)
+        guidance = tf.constant(guided_relu_.Guidance(), tf.int32)
+        return reading, _gradients(reading.value, [activation], scale, comes_through), guidance
+
+    return run, comes_through
+
+
+def without(net: Network, path: str, call: int, target: Target, tokens: Sequence[int] = ()) -> Pass:
+    """`f(feed, activation, channels, chosen)`: the Reading without each channel [N] of the activation [1, ...]."""
+
+    def run(feed: Any, activation: Any, channels: Any, chosen: Any) -> Reading:
+        keep = 1.0 - tf.one_hot(channels, tf.shape(activation)[-1])  # [N, C]
+        copies = [tf.repeat(tensor, tf.shape(channels)[0], 0) for tensor in feed]
+        return _from(net, path, call, target, copies, activation * keep[:, None, None, :], chosen, tokens)
+
+    return run
+
+
+def _from(
+    net: Network, path: str, call: int, target: Target, feed: Any, activation: Any, chosen: Any, tokens: Sequence[int]
+) -> Reading:
+    """The target with this activation as the output of a layer's call."""
+
+    def put(output: Any) -> Any:
+        leaves = keras.tree.flatten(output)
+        cells = tf.cast(activation, leaves[0].dtype)
+        has = _as_layer_has_it
+        leaves[0] = _in_tokens(leaves[0], cells, tokens) if tokens else has(net, path, cells, leaves[0])
+        return keras.tree.pack_sequence_as(output, leaves)
+
+    with net.record([path], True, {(path, call): put}) as recording:
+        return targets.read(net, target, net.call(feed), recording, chosen)
+
+
+def _gradients(read: Any, sources: Sequence[Any], scale: Any, comes_through: list[bool]) -> list[Any]:
+    """float32 gradients of the values' sum; zeros, and False in the flags, for a source that none reaches."""
+    try:
+        found = tf.gradients(tf.reduce_sum(read) * scale, list(sources))
+    except LookupError as error:  # TensorFlow: "No gradient defined for operation ..."
+        raise BadModel(f"A part of the model has no gradient ({error}). {OTHER_METHODS}") from error
+    comes_through[:] = [gradient is not None for gradient in found]
+    return [
+        tf.zeros_like(source) if gradient is None else tf.cast(tf.convert_to_tensor(gradient), tf.float32) / scale
+        for source, gradient in zip(sources, found, strict=True)
+    ]
+
+
+def _in_positions(x: Any) -> Any:  # [N, ..., C] -> [N, positions, 1, C]
+    positions = tf.reduce_prod(tf.shape(x)[1:-1])  # 1 for [N, C]
+    return tf.reshape(x, [tf.shape(x)[0], positions, 1, x.shape[-1]])
+
+
+def _as_layer_has_it(net: Network, path: str, x: Any, like: Any) -> Any:  # [N, h, w, C] -> as the layer has it
+    is_first = net.layer(path).channel_axis == 1
+    if x.shape[2] == 1:  # positions that are not in rows and columns: see `unit_activations`
+        shape = tf.gather(tf.shape(like), [0, 2, 3, 1]) if is_first else tf.shape(like)
+        x = tf.reshape(x, tf.concat([tf.shape(x)[:1], shape[1:]], 0))
+    return tf.transpose(x, [0, 3, 1, 2]) if is_first else x
+
+
+def _in_tokens(output: Any, cells: Any, tokens: Sequence[int]) -> Any:  # [N, T, C], [N, h, w, C] -> [N, T, C]
+    rows = tf.reshape(cells, [tf.shape(cells)[0], len(tokens), output.shape[-1]])
+    places = tf.constant(tokens)[:, None]
+    return tf.transpose(
+        tf.tensor_scatter_nd_update(tf.transpose(output, [1, 0, 2]), places, tf.transpose(rows, [1, 0, 2])), [1, 0, 2]
+    )
+
+
+def no_rows(net: Network, path: str, shape: tuple[int | None, ...]) -> str:
+    """Why there is no map of a layer, and which layers have one."""
+    having = [info.path for info in net.layers if info.is_spatial and info.kind != "input"]
+    exist = "This network has none; use attribution."
+    if having:
+        exist = f"Choose one that has: {', '.join(having[-5:])}; or use attribution."
+    return f"The layer {quoted(path)} has no rows and columns: its output has the shape {shape}. {exist}"

@@ -1,0 +1,1 @@
+"""Which network is this? Fingerprints of all that changes a pixel."""

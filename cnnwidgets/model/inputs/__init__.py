@@ -1,0 +1,1 @@
+"""Which pictures does a network take, and how are they given to it?"""

@@ -1,0 +1,1 @@
+"""What does a network predict? Its outputs, their kinds, and predictions."""

@@ -1,0 +1,1 @@
+"""What is in this file or array? Pictures from anything that people have."""
