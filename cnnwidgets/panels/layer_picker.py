@@ -12,7 +12,7 @@ from cnnwidgets.model.arguments import flag
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import lifecycle, markup
-from cnnwidgets.panels.base.updating import Updating
+from cnnwidgets.panels.base.binding import Updating
 
 KINDS = {
     "all layers": None,

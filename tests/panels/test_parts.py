@@ -8,9 +8,8 @@ import pytest
 from cnnwidgets import pictures
 from cnnwidgets.frame import Frame
 from cnnwidgets.panels.base import history, markup
-from cnnwidgets.panels.base.history import Record
+from cnnwidgets.panels.base.history import Record, Stopwatch
 from cnnwidgets.panels.base.screen import Screen
-from cnnwidgets.panels.base.stopwatch import Stopwatch
 
 
 class Clock:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.base.request import Request
-from cnnwidgets.panels.base.updating import Updating
 
 
 def test_a_request_has_one_result_and_is_idle_afterwards():

@@ -27,13 +27,13 @@ from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.device import device_kind
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base import lifecycle, markup, run_buttons
+from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.base.cell_output import Bundle, CellOutput
 from cnnwidgets.panels.base.current_run import CurrentRun, Listener
 from cnnwidgets.panels.base.history import Record, Snapshot
 from cnnwidgets.panels.base.run_buttons import RunButtons
 from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.base.scrubber import Scrubber
-from cnnwidgets.panels.base.updating import Updating
 from cnnwidgets.panels.protocols import Frame
 from cnnwidgets.paths import checked_path
 from cnnwidgets.provenance import snippets

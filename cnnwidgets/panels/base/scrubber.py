@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.updating import Updating
+from cnnwidgets.panels.base.binding import Updating
 
 
 class Scrubber(widgets.HBox):

@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from cnnwidgets.panels.base.controls import Controls, named, wide
+from cnnwidgets.panels.controls.controls import Controls, named, wide
 from cnnwidgets.visualize.dream.deepdream import DreamSettings
 from cnnwidgets.visualize.dream.layers import DEPTHS
 

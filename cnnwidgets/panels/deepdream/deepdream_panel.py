@@ -16,13 +16,13 @@ from cnnwidgets.model.arguments import now
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.tracing.cost import forward_flops
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.binding import settings_of
 from cnnwidgets.panels.base.panel import BUSY
 from cnnwidgets.panels.base.photograph_panel import PhotographPanel, as_shown
-from cnnwidgets.panels.base.settings_traits import settings_of
-from cnnwidgets.panels.base.spatial import spatial_layers
 from cnnwidgets.panels.deepdream.controls import OWN, DreamControls
 from cnnwidgets.panels.deepdream.layer_weights import LayerWeights
 from cnnwidgets.panels.deepdream.steering import Steering
+from cnnwidgets.panels.layer_choices import spatial_layers
 from cnnwidgets.visualize.dream.deepdream import DreamFrame, DreamPlan, DreamSettings
 from cnnwidgets.visualize.dream.layers import DEPTHS, OTHER_NAMES, Layers, preset
 from cnnwidgets.visualize.optimizers import Rate

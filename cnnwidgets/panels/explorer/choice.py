@@ -12,7 +12,7 @@ from cnnwidgets.explain import reachability, targets
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.network import Network, as_network
-from cnnwidgets.panels.base.updating import Updating
+from cnnwidgets.panels.base.binding import Updating
 
 
 class Choice(traitlets.HasTraits):

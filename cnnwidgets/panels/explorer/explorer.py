@@ -17,9 +17,9 @@ from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.arguments import flag
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base import lifecycle, markup
+from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.base.cell_output import Bundle, CellOutput
 from cnnwidgets.panels.base.panel import Panel
-from cnnwidgets.panels.base.updating import Updating
 from cnnwidgets.panels.explorer.choice import Choice, first_layer
 from cnnwidgets.panels.explorer.networks import NetworkMenu
 from cnnwidgets.panels.explorer.photographs import OTHER, PhotographMenu

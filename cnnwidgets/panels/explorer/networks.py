@@ -9,8 +9,8 @@ import ipywidgets as widgets
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.base.request import Request
-from cnnwidgets.panels.base.updating import Updating
 from cnnwidgets.panels.explorer.sidebar import wide
 from cnnwidgets.zoo import NETWORKS, load_network
 

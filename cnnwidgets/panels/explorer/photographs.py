@@ -14,8 +14,8 @@ from cnnwidgets.explain.overlays.held_picture import HeldPicture, as_sentence
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.base.screen import Screen
-from cnnwidgets.panels.base.updating import Updating
 from cnnwidgets.panels.explorer.sidebar import wide
 from cnnwidgets.pictures import cells
 

@@ -9,8 +9,8 @@ import ipywidgets as widgets
 
 from cnnwidgets.errors import CnnWidgetsError
 from cnnwidgets.panels.base import lifecycle, markup
+from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.base.panel import Panel
-from cnnwidgets.panels.base.updating import Updating
 from cnnwidgets.panels.explorer.choice import Choice
 from cnnwidgets.panels.explorer.tabs import KINDS, Kind
 

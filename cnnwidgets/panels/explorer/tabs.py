@@ -8,13 +8,13 @@ from typing import Any
 
 from cnnwidgets.panels.adversarial.adversarial_panel import AdversarialPanel
 from cnnwidgets.panels.base.panel import Panel
-from cnnwidgets.panels.base.spatial import spatial_layers
 from cnnwidgets.panels.deepdream.deepdream_panel import DeepDreamPanel
 from cnnwidgets.panels.explorer.choice import Choice
 from cnnwidgets.panels.feature_maps.feature_map_panel import FeatureMapPanel
 from cnnwidgets.panels.galleries.class_gallery import ClassGallery
 from cnnwidgets.panels.galleries.filter_gallery import PAGE, FilterGallery
 from cnnwidgets.panels.heatmaps.heatmap_panel import HeatmapPanel
+from cnnwidgets.panels.layer_choices import spatial_layers
 
 FIRST_CLASSES = ("goldfish", "tabby", "cheeseburger", "volcano")  # where a network knows them
 

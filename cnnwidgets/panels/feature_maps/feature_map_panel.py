@@ -20,10 +20,11 @@ from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.panel import SIDE, Panel
 from cnnwidgets.panels.base.screen import Screen
-from cnnwidgets.panels.base.size_menu import SizeMenu
+from cnnwidgets.panels.controls.size_menu import SizeMenu
 from cnnwidgets.panels.feature_maps.drawing import with_box
 from cnnwidgets.panels.feature_maps.maps_frame import MapsFrame, look_at_maps
 from cnnwidgets.panels.feature_maps.unit_view import Excitement
+from cnnwidgets.panels.layer_choices import spatial_layers
 
 PAGE, COLUMNS = 64, 8
 LARGE = 280  # CSS pixels of one map, and of the photograph
@@ -77,7 +78,7 @@ class FeatureMapPanel(Panel):
     ) -> None:
         network = as_network(net)
         held = HeldPicture(network, picture, size)
-        layers = tuple(i.path for i in network.layers if i.is_spatial and i.units and i.calls and i.kind != "input")
+        layers = tuple(spatial_layers(network))
         chosen = network.layer(layer).path if layer is not None else (*layers, "")[0]
         for name, value, choices in (("order", order, ORDERS), ("how", how, WAYS), ("layer", chosen, layers)):
             if not isinstance(value, str) or value not in choices:

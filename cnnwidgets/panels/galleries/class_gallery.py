@@ -12,7 +12,7 @@ import traitlets
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.frame import Frame
 from cnnwidgets.model.network import as_network
-from cnnwidgets.panels.base.settings_traits import settings_of
+from cnnwidgets.panels.base.binding import settings_of
 from cnnwidgets.panels.galleries.tile_gallery import TileGallery
 from cnnwidgets.visualize.classes import ClassesPlan, ClassesSettings
 from cnnwidgets.visualize.presets import CLASS_RECIPES

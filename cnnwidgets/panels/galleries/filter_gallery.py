@@ -17,10 +17,11 @@ from cnnwidgets.frame import Frame
 from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.settings_traits import settings_of
+from cnnwidgets.panels.base.binding import settings_of
 from cnnwidgets.panels.base.side_run import SIZE, STEPS
 from cnnwidgets.panels.galleries.ready_tiles import NOT_YET, ReadyTiles, checked_atlas, part_of, ready_in
 from cnnwidgets.panels.galleries.tile_gallery import TileGallery
+from cnnwidgets.panels.layer_choices import last_convolution
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.ascent import ascend
 from cnnwidgets.visualize.batches import Tiles, UnitsFrame
@@ -77,7 +78,7 @@ class FilterGallery(TileGallery):
     ) -> None:
         given = locals()
         network, atlas = as_network(net), checked_atlas(atlas)
-        chosen = network.layer(layer).path if layer is not None else _last_convolution(network)
+        chosen = network.layer(layer).path if layer is not None else last_convolution(network)
         if units is None:
             units = range(min(PAGE, network.layer(chosen).units))
         plan = UnitsSettings.given({**given, "layer": chosen, "units": units}).check(network)
@@ -248,12 +249,3 @@ class FilterGallery(TileGallery):
         self._page.value = markup.title(f"{first} to {last} of {plan.layer.units} in {plan.layer.path}")
         self._previous.disabled = first == 0
         self._next.disabled = last >= plan.layer.units - 1
-
-
-def _last_convolution(net: Any) -> str:
-    fitting = [info.path for info in net.layers if info.kind == "conv" and info.is_spatial and info.units]
-    if not fitting:
-        fitting = [info.path for info in net.layers if info.units and info.calls]
-    if not fitting:
-        raise BadTarget(f"{net!r} has no layer with units. Give a convolutional network.")
-    return fitting[-1]

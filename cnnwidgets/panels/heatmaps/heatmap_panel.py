@@ -24,14 +24,14 @@ from cnnwidgets.jobs import Job, worker
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.panel import BUSY, Panel
-from cnnwidgets.panels.base.settings_traits import Setting, settings_of
-from cnnwidgets.panels.base.spatial import map_layers
 from cnnwidgets.panels.heatmaps import captions
 from cnnwidgets.panels.heatmaps.controls import HeatmapControls
 from cnnwidgets.panels.heatmaps.hidden_region import HiddenRegion
 from cnnwidgets.panels.heatmaps.settings import PAINTING, HeatmapSettings
 from cnnwidgets.panels.heatmaps.sidebar import HeatmapSidebar
+from cnnwidgets.panels.layer_choices import map_layers
 from cnnwidgets.pictures.cells import Square
 from cnnwidgets.provenance.positions import with_positions
 

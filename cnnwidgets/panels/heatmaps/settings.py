@@ -18,7 +18,7 @@ from cnnwidgets.model.arguments import flag
 from cnnwidgets.model.geometry.locations import has_rows
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.settings import Number, setting
-from cnnwidgets.panels.base.spatial import map_layers, spatial_layers
+from cnnwidgets.panels.layer_choices import map_layers, spatial_layers
 
 PAINTING = ("opacity", "threshold", "colormap")  # a change of these needs no network
 

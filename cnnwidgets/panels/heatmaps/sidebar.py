@@ -6,7 +6,7 @@ import ipywidgets as widgets
 
 from cnnwidgets.explain.overlays.overlay_tiles import HeatTiles
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.class_menu import ClassMenu
+from cnnwidgets.panels.controls.class_menu import ClassMenu
 from cnnwidgets.panels.heatmaps import captions as captions_
 from cnnwidgets.panels.heatmaps.hidden_region import HiddenRegion
 

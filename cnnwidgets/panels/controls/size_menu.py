@@ -10,7 +10,7 @@ import traitlets
 
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.sizes.picture_size import PICTURE
-from cnnwidgets.panels.base.menu import Menu
+from cnnwidgets.panels.controls.menu import Menu
 
 SIDES = (128, 224, 299, 448, 640, 1024)  # pixels that are offered
 

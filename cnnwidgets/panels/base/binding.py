@@ -1,7 +1,8 @@
-"""Traits of a panel, one for each setting of its verb."""
+"""How traits and controls are kept in line: a trait for each setting of a verb, and the guard against reentrancy."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -39,3 +40,30 @@ def settings_of(settings: type[Settings]) -> Callable[[PanelClass], PanelClass]:
         return panel
 
     return with_traits
+
+
+class Updating(threading.local):
+    """The reentrancy guard: whether the program itself is setting values now, on this thread.
+
+    Traits and controls set each other's values; observers ignore a change that is made under the guard.
+
+    Blocks nest. Each thread has its own count: while the worker's thread fills a menu, the user's clicks still count.
+
+    Example:
+        >>> updating = Updating()
+        >>> with updating:
+        ...     print(bool(updating))
+        True
+    """
+
+    def __init__(self) -> None:
+        self._depth = 0
+
+    def __bool__(self) -> bool:
+        return self._depth > 0
+
+    def __enter__(self) -> None:
+        self._depth += 1
+
+    def __exit__(self, *_raised: object) -> None:
+        self._depth -= 1

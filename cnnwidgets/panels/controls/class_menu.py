@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.updating import Updating
+from cnnwidgets.panels.base.binding import Updating
 
 MOST = 200  # lines of the list; the search reaches all
 
