@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cnnwidgets.model.backend import keras, tf
@@ -19,22 +19,38 @@ from tensorflow.python.eager import record as taping  # isort: skip  # once `bac
 TRACING = threading.RLock()  # one at a time: a cell's verb may run during a panel's gradient ascent
 
 
-def wrap(owner: Any, name: str, wrapper: Callable[[Any], Any], restore: contextlib.ExitStack) -> None:
-    """Shadow an attribute on the instance, behind Keras' own bookkeeping, and put back exactly what was there.
+Shadow = tuple[Any, str, Any]  # (owner, name of an attribute, what it is for the length of a `with`)
+
+
+@contextlib.contextmanager
+def shadowed(shadows: Iterable[Shadow]) -> Iterator[None]:
+    """Shadow attributes on their owners, behind Keras' own bookkeeping, and put back exactly what was there.
+
+    The shadows are made one after the other, so that a later one of the same attribute may call the earlier one.
+    """
+    before: list[tuple[Any, str, bool, Any]] = []
+    with TRACING:
+        try:
+            for owner, name, value in shadows:
+                attributes = owner.__dict__
+                before.append((attributes, name, name in attributes, attributes.get(name)))
+                attributes[name] = value
+            yield
+        finally:
+            for attributes, name, was_there, value in reversed(before):
+                if was_there:
+                    attributes[name] = value
+                else:
+                    del attributes[name]
+
+
+def changed(owner: Any, name: str, change: Callable[[Any], Any]) -> Shadow:
+    """The shadow that a function makes of an attribute.
 
     A method is shadowed for this thread alone: another one may use the model meanwhile, or train it.
     """
-    had, old = name in owner.__dict__, owner.__dict__.get(name)
     usual = getattr(owner, name)
-    owner.__dict__[name] = _in_this_thread(usual, wrapper(usual)) if callable(usual) else wrapper(usual)
-
-    def put_back() -> None:
-        if had:
-            owner.__dict__[name] = old
-        else:
-            del owner.__dict__[name]
-
-    restore.callback(put_back)
+    return owner, name, _in_this_thread(usual, change(usual)) if callable(usual) else change(usual)
 
 
 def _in_this_thread(usual: Callable[..., Any], shadow: Callable[..., Any]) -> Callable[..., Any]:
@@ -86,10 +102,9 @@ def open_name_scopes() -> list[Any]:
     return scopes
 
 
-@contextlib.contextmanager
 def convolving(
     model: Any, is_meant: Callable[[Any], bool], convolve: Callable[[Any, Any, Any, Any], Any]
-) -> Iterator[None]:
+) -> contextlib.AbstractContextManager[None]:
     """Let `convolve(layer, usual, inputs, kernel)` compute the convolutions of some layers; `usual` is Keras' own."""
 
     def replaced(layer: Any, usual: Any) -> Any:
@@ -99,14 +114,11 @@ def convolving(
 
         return wrapped
 
-    with TRACING, contextlib.ExitStack() as restore:
-        for layer in filter(is_meant, all_layers(model)):
-            wrap(layer, "convolution_op", functools.partial(replaced, layer), restore)
-        yield
+    meant = filter(is_meant, all_layers(model))
+    return shadowed(changed(layer, "convolution_op", functools.partial(replaced, layer)) for layer in meant)
 
 
-@contextlib.contextmanager
-def floats_stay(model: Any) -> Iterator[None]:
+def floats_stay(model: Any) -> contextlib.AbstractContextManager[None]:
     """Let a model that takes whole numbers take floats as they are, so that a gradient passes its first cast."""
 
     def keeping(convert: Any) -> Any:
@@ -116,14 +128,15 @@ def floats_stay(model: Any) -> Iterator[None]:
 
         return wrapped
 
-    with TRACING, contextlib.ExitStack() as restore:
+    def shadows() -> Iterator[Shadow]:
         for part in all_layers(model):
             if isinstance(part, keras.Sequential):  # it casts what it is called with, before its layers see it
-                wrap(part, "_convert_input_args", lambda _: False, restore)
+                yield part, "_convert_input_args", False
             for owner in (part, getattr(part, "_functional", None)):
                 if hasattr(owner, "_convert_inputs_to_tensors"):
-                    wrap(owner, "_convert_inputs_to_tensors", keeping, restore)
-        yield
+                    yield changed(owner, "_convert_inputs_to_tensors", keeping)
+
+    return shadowed(shadows())
 
 
 @contextlib.contextmanager
@@ -206,18 +219,13 @@ def _put_back(now: dict[str, Any], attributes: dict[str, Any], contents: list[tu
             type(copy).update(container, copy)
 
 
-@contextlib.contextmanager
-def states_stay(model: Any) -> Iterator[None]:
+def states_stay(model: Any) -> contextlib.AbstractContextManager[None]:
     """Reset stateful recurrent layers for each picture: a kept state fits one batch size only."""
-    with TRACING, contextlib.ExitStack() as restore:
-        for layer in model._flatten_layers():
-            if isinstance(layer, keras.layers.RNN) and layer.stateful:
-                wrap(layer, "stateful", lambda _: False, restore)
-        yield
+    recurrent = (layer for layer in all_layers(model) if isinstance(layer, keras.layers.RNN))
+    return shadowed((layer, "stateful", False) for layer in recurrent if layer.stateful)
 
 
-@contextlib.contextmanager
-def sizes_stay_open(model: Any) -> Iterator[None]:
+def sizes_stay_open(model: Any) -> contextlib.AbstractContextManager[None]:
     """Let upsampling between pixels be traced for pictures of any size: Keras asks there for the size as a number."""
 
     def resizing(by_keras: Callable[..., Any]) -> Callable[..., Any]:
@@ -232,26 +240,18 @@ def sizes_stay_open(model: Any) -> Iterator[None]:
 
         return wrapped
 
-    with TRACING, contextlib.ExitStack() as restore:
-        for layer in all_layers(model):
-            if isinstance(layer, keras.layers.UpSampling2D) and hasattr(layer, "_resize_images"):
-                wrap(layer, "_resize_images", resizing, restore)
-        yield
+    upsampling = (layer for layer in all_layers(model) if isinstance(layer, keras.layers.UpSampling2D))
+    return shadowed(changed(one, "_resize_images", resizing) for one in upsampling if hasattr(one, "_resize_images"))
 
 
-@contextlib.contextmanager
-def nothing_recomputed(model: Any) -> Iterator[None]:
+def nothing_recomputed(model: Any) -> contextlib.AbstractContextManager[None]:
     """Let what was built in a keras.RematScope run once, as any other layer.
 
     A layer that is recomputed on the way back lies in a graph inside the graph, to which no gradient leads from
     outside; its results are the same.
     """
     parts = (part for layer in all_layers(model) for part in (layer, *_operations(layer)))
-    with TRACING, contextlib.ExitStack() as restore:
-        for part in parts:
-            if part.__dict__.get("_remat_mode") is not None:
-                wrap(part, "_remat_mode", lambda _: None, restore)
-        yield
+    return shadowed((part, "_remat_mode", None) for part in parts if part.__dict__.get("_remat_mode") is not None)
 
 
 def _operations(layer: Any) -> Sequence[Any]:

@@ -14,8 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from cnnwidgets.model.backend import keras, tf
-from cnnwidgets.model.before_activation import watch_activation
-from cnnwidgets.model.keras_internals import TRACING, wrap
+from cnnwidgets.model.keras_internals import Shadow, shadowed
+
+_L = keras.layers
+_ELEMENTWISE = (_L.ReLU, _L.LeakyReLU, _L.PReLU, _L.ELU, _L.Softmax)
+# Layers that only move or gather values: what stands before an activation can be followed through them.
+_MOVERS = (_L.Concatenate, _L.MaxPooling2D, _L.AveragePooling2D, _L.GlobalAveragePooling2D, _L.GlobalMaxPooling2D,
+           _L.Flatten, _L.Reshape, _L.Permute, _L.Dropout, _L.SpatialDropout2D, _L.Identity, _L.ZeroPadding2D,
+           _L.Cropping2D, _L.UpSampling2D)  # fmt: skip
+_LINEAR = (_L.Conv2D, _L.DepthwiseConv2D, _L.BatchNormalization, _L.Add)  # these exactly: a subclass may do anything
 
 Call = tuple[str, int]  # (path, number of the call)
 Instead = Mapping[Call, Callable[[Any], Any]]
@@ -23,7 +30,7 @@ Instead = Mapping[Call, Callable[[Any], Any]]
 _active: contextvars.ContextVar[Recording | None] = contextvars.ContextVar("recording", default=None)
 
 
-class _Enough(BaseException):
+class _AllRecorded(BaseException):
     """Stops the run once every awaited call is recorded; Keras and AutoGraph would wrap an ordinary exception."""
 
 
@@ -74,10 +81,64 @@ class Recording:
         """The first tensor that one call of a layer took in: float32, in the layer's own order of axes."""
         return tf.cast(self._given[path][call], tf.float32)
 
-    def add(self, path: str, output: Any, inputs: Any = None) -> Any:
-        """Store one call's output and inputs, and return the value that the model continues with."""
+    def before_activation(self, tensor: Any) -> Any:
+        """The tensor before its last activation function; the tensor itself where there was none."""
+        return self._before.get(id(tensor), (None, tensor))[1]
+
+    def activation_of(self, tensor: Any) -> str:
+        """The name of the activation function that made this tensor; "" where there was none."""
+        return self._before.get(id(tensor), (None, None, ""))[2]
+
+    def maker_of(self, tensor: Any) -> tuple[Any, Any]:
+        """The linear or moving layer that made a tensor, and its inputs; `(None, None)` for any other layer."""
+        return self._makers.get(id(tensor), (None, None, None))[1:]
+
+    def _set_before(self, after: Any, before: Any, function: str) -> None:
+        self._before[id(after)] = (after, before, function)
+
+    def _set_maker(self, made: Any, layer: Any, inputs: Any) -> None:
+        if made is not inputs:  # a dropout at inference returns its input
+            self._makers[id(made)] = (made, layer, inputs)
+
+    # What is noted of each call; a note returns the value that the model continues with.
+
+    def shadows(self, layers: Iterable[Any], watched: Mapping[str, Any]) -> Iterator[Shadow]:
+        """The methods of layers, each with the notes of this recording.
+
+        Args:
+            layers: those whose activation functions are noted.
+            watched: those whose outputs are recorded, by path.
+        """
+        for layer in layers:
+            if type(layer) in _LINEAR:
+                yield layer, "call", self._noted(layer.call, functools.partial(self._note_maker, layer))
+            if isinstance(layer, _MOVERS):
+                yield layer, "call", self._noted(layer.call, functools.partial(self._note_moved, layer, layer.call))
+            elif isinstance(layer, _ELEMENTWISE):
+                name = type(layer).__name__.lower()  # "softmax", "relu"
+                yield layer, "call", self._noted(layer.call, functools.partial(self._note_activation, name))
+            elif _has_activation(layer):
+                name = getattr(layer.activation, "__name__", "activation")
+                note = functools.partial(self._note_activation, name)
+                yield layer, "activation", self._noted(layer.activation, note)
+        for path, layer in watched.items():
+            # Keras runs another method of a quantized layer.
+            name = "quantized_call" if getattr(layer, "quantization_mode", None) else "call"
+            yield layer, name, self._noted(getattr(layer, name), functools.partial(self._note_output, path))
+
+    def _noted(self, function: Any, note: Callable[..., Any]) -> Any:
+        """The function, and a note of each of its calls; another thread that runs the model meanwhile is not noted."""
+
+        @functools.wraps(function)
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            output = function(*args, **kwargs)
+            return note(output, *args, **kwargs) if _active.get() is self else output
+
+        return noted
+
+    def _note_output(self, path: str, output: Any, *args: Any, **kwargs: Any) -> Any:
         call = path, len(self.calls.get(path, ()))
-        self._given.setdefault(path, []).append(next(iter(keras.tree.flatten(inputs)), None))
+        self._given.setdefault(path, []).append(next(iter(keras.tree.flatten((args, kwargs))), None))
         change = self._instead.get(call)
         output = change(output) if change else output
         first = next(iter(keras.tree.flatten(output)), None)
@@ -87,34 +148,33 @@ class Recording:
         if call in self._awaited:
             self._awaited.remove(call)
             if not self._awaited:
-                raise _Enough
+                raise _AllRecorded
         return output
 
-    @property
-    def is_open_here(self) -> bool:
-        """Whether the running call belongs to this recording: another thread that runs the model is not recorded."""
-        return _active.get() is self
+    def _note_activation(self, name: str, output: Any, inputs: Any, *_args: Any, **_kwargs: Any) -> Any:
+        if output is not inputs:
+            self._set_before(output, inputs, name)
+        return output
 
-    def set_before(self, after: Any, before: Any, function: str) -> None:
-        """Note what stood before the activation function that made `after`."""
-        self._before[id(after)] = (after, before, function)
+    def _note_maker(self, layer: Any, output: Any, inputs: Any, *_args: Any, **_kwargs: Any) -> Any:
+        self._set_maker(self.before_activation(output), layer, inputs)
+        return output
 
-    def before_activation(self, tensor: Any) -> Any:
-        """The tensor before its last activation function; the tensor itself where there was none."""
-        return self._before.get(id(tensor), (None, tensor))[1]
+    def _note_moved(self, layer: Any, call: Any, output: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        functions = [self.activation_of(part) for part in keras.tree.flatten(inputs)]
+        if any(functions):
+            moved = keras.tree.map_structure(self.before_activation, inputs)
+            before = call(moved, *args, **kwargs)
+            self._set_before(output, before, max(functions))
+            self._set_maker(before, layer, moved)
+        else:
+            self._set_maker(output, layer, inputs)
+        return output
 
-    def activation_of(self, tensor: Any) -> str:
-        """The name of the activation function that made this tensor; "" where there was none."""
-        return self._before.get(id(tensor), (None, None, ""))[2]
 
-    def set_maker(self, made: Any, layer: Any, inputs: Any) -> None:
-        """Note the layer that made a tensor, before any activation function, and from what."""
-        if made is not inputs:  # a dropout at rest hands on what it got
-            self._makers[id(made)] = (made, layer, inputs)
-
-    def maker_of(self, tensor: Any) -> tuple[Any, Any]:
-        """The linear or moving layer that made a tensor, and from what; `(None, None)` where it was another one."""
-        return self._makers.get(id(tensor), (None, None, None))[1:]
+def _has_activation(layer: Any) -> bool:
+    function = getattr(layer, "activation", None)
+    return callable(function) and function is not keras.activations.linear and not isinstance(layer, keras.Model)
 
 
 @contextlib.contextmanager
@@ -129,40 +189,22 @@ def record(
     """Record the outputs of the watched layers while the body runs the model.
 
     Open it only while one step is traced or called, never across a `yield`. With `until`, the body is left as soon as
-    these calls are recorded: what lies behind them need not be traced.
+    these calls are recorded: what follows them need not be traced.
 
     Args:
         layers: every layer of the model by path, from `walk`.
         watch: the paths to record.
         activations: also note what stands before each activation function, through concatenation and pooling.
-        instead: for a (watched path, call) a function of that call's output; the model goes on with what it returns.
-        until: (watched path, call) of each call that is waited for; all of them if there is none.
+        instead: for a (watched path, call) a function of that call's output; the model continues with what it returns.
+        until: (watched path, call) of each awaited call; all calls are recorded if there is none.
         is_channels_first: whether a path's output has its channels before rows and columns.
     """
     recording = Recording(instead, until, is_channels_first)
-    with TRACING, contextlib.ExitStack() as restore:
-        if activations:
-            for layer in layers.values():
-                watch_activation(layer, recording, restore)
-        for path in watch:
-            wrap(layers[path], _entry(layers[path]), functools.partial(_noting, path, recording), restore)
+    shadows = recording.shadows(layers.values() if activations else (), {path: layers[path] for path in watch})
+    with shadowed(shadows):
         token = _active.set(recording)
         try:
-            with contextlib.suppress(_Enough):
+            with contextlib.suppress(_AllRecorded):
                 yield recording
         finally:
             _active.reset(token)
-
-
-def _entry(layer: Any) -> str:
-    """The method that Keras runs: a quantized layer has one of its own."""
-    return "quantized_call" if getattr(layer, "quantization_mode", None) else "call"
-
-
-def _noting(path: str, recording: Recording, call: Any) -> Any:
-    @functools.wraps(call)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        output = call(*args, **kwargs)
-        return recording.add(path, output, (args, kwargs)) if recording.is_open_here else output
-
-    return wrapped

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from cnnwidgets.frame import Array
 from cnnwidgets.model import keras_internals
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.inputs.input_info import InputInfo
-from cnnwidgets.model.keras_internals import TRACING, wrap
+from cnnwidgets.model.keras_internals import changed, shadowed
 
 SIDE = 128  # pixels of the pictures that are tried where any size is taken
 _MIXING = {  # operations that mix numbers by a kernel
@@ -95,8 +95,7 @@ class Front:
             model(self._nest(flat), training=False)
         return tf.constant(0.0)
 
-    @contextlib.contextmanager
-    def _watching(self) -> Iterator[None]:
+    def _watching(self) -> contextlib.AbstractContextManager[None]:
         """Note the calls of all layers, and stop as soon as every picture has reached weights."""
 
         def noting(path: str, layer: Any, call: Any) -> Any:
@@ -115,10 +114,8 @@ class Front:
 
             return wrapped
 
-        with TRACING, contextlib.ExitStack() as restore:
-            for path, layer in self._layers.items():
-                wrap(layer, "call", functools.partial(noting, path, layer), restore)
-            yield
+        layers = self._layers.items()
+        return shadowed(changed(layer, "call", functools.partial(noting, path, layer)) for path, layer in layers)
 
     def entry(self, which: int) -> str:
         """The path of the innermost layer that holds the first weights which an input reaches; "" for the model."""
