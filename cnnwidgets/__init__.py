@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from cnnwidgets.panels.layer_picker import LayerPicker
     from cnnwidgets.pictures import load_picture
     from cnnwidgets.provenance.rerun import rerun
+    from cnnwidgets.training.recorder import TrainingRecorder
+    from cnnwidgets.training.snapshots import Snapshot
     from cnnwidgets.visualize import objectives, optimizers, parametrizations, transforms
     from cnnwidgets.visualize.adversarial import adversarial
     from cnnwidgets.visualize.ascent import ascend
@@ -72,6 +74,8 @@ _HOMES = {
     "Network": "model.network",
     "Pooling": "activations.convolution",
     "Prediction": "model.outputs.predictions",
+    "Snapshot": "training.snapshots",
+    "TrainingRecorder": "training.recorder",
     "UnitAttribution": "explain.unit_attribution",
     "UnitPictures": "visualize.batches",
     "adversarial": "visualize.adversarial",
@@ -126,6 +130,8 @@ __all__ = [
     "Network",
     "Pooling",
     "Prediction",
+    "Snapshot",
+    "TrainingRecorder",
     "UnitAttribution",
     "UnitPictures",
     "adversarial",

@@ -19,12 +19,13 @@ MAY_IMPORT = {  # room -> the rooms (or modules in them) that it may import, bes
     "visualize": {"model"},
     "explain": {"model"},
     "activations": {"model"},
+    "training": {"activations", "explain", "model", "visualize"},
     "jobs": set(),
     "zoo": {"model.backend", "model.network", "model.sizes.picture_size", "model.preprocessing"},
     "provenance": CORE | {"zoo"},
     "atlas": {"activations", "jobs", "model", "provenance.recipe", "visualize", "zoo"},
-    "panels": CORE | {"atlas.atlas", "jobs", "provenance", "zoo"},  # what is there is read, never rendered
-    "__init__": CORE | {"atlas", "jobs", "panels", "provenance", "zoo"},
+    "panels": CORE | {"training", "atlas.atlas", "jobs", "provenance", "zoo"},  # what is there is read, never rendered
+    "__init__": CORE | {"atlas", "jobs", "panels", "provenance", "training", "zoo"},
     "__main__": {"atlas"},
 }
 KERAS = {"keras", "tensorflow"}
@@ -33,6 +34,7 @@ THREADS = {"_thread", "asyncio", "concurrent", "multiprocessing", "threading"}
 FORBIDDEN = {  # room -> names, with all that is below them, that it may not reach
     **dict.fromkeys(PLAIN, KERAS | DRAWING),
     **dict.fromkeys(CORE, DRAWING | THREADS | {"time.sleep"}),
+    "training": DRAWING | THREADS | {"time.sleep"},
     "provenance": DRAWING | THREADS,
     "jobs": KERAS | DRAWING,
     "zoo": DRAWING,

@@ -14,7 +14,7 @@ import numpy as np
 from cnnwidgets.frame import Array, Frame
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.ascent import maximize
-from cnnwidgets.visualize.batches import UnitsFrame
+from cnnwidgets.visualize.batches import UnitPictures, UnitsFrame
 from cnnwidgets.visualize.presets import BEFORE_ACTIVATION, named
 from cnnwidgets.visualize.terms.objective_values import both
 from cnnwidgets.visualize.unit_activity import Activity, constant_notes, measure
@@ -88,9 +88,23 @@ def with_dead_units_retried(plan: UnitsPlan, frames: Iterator[UnitsFrame]) -> It
                 f"no gradient from this starting noise with recipe={plan.settings.recipe!r}; "
                 "recipe='fourier' does activate the unit"
             )
-    values = [a.mean_before if BEFORE_ACTIVATION[plan.settings.recipe] else a.mean for a in activities]
     noted = tuple(both(note, plan.random_note) for note in notes)
-    yield UnitsFrame(pictures, total, total, np.array(values, np.float32), noted, plan.units, is_step=False)
+    yield UnitsFrame(pictures, total, total, _values(plan, activities), noted, plan.units, is_step=False)
+
+
+def measured_once(plan: UnitsPlan, frame: UnitsFrame) -> UnitPictures:
+    """The last frame of a run with measured values and a note on each unit that is inactive; none is retried."""
+    activities = measure(plan.net, plan.layer, frame.pictures, plan.units, plan.batch, plan.call, plan.canvas)
+    inactive = f"inactive: no positive activation after {frame.steps} steps from this noise"
+    is_off = [not (a.highest > 0 or a.is_linear) for a in activities]
+    notes = tuple(both(inactive if off else "", plan.random_note) for off in is_off)
+    return UnitPictures(frame.pictures, plan.units, _values(plan, activities), notes)
+
+
+def _values(plan: UnitsPlan, activities: Sequence[Activity]) -> Array:  # [n] float32
+    """What was maximized, as measured on the finished pictures."""
+    before = BEFORE_ACTIVATION[plan.settings.recipe]
+    return np.array([a.mean_before if before else a.mean for a in activities], np.float32)
 
 
 def retry(

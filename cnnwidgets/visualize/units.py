@@ -16,7 +16,7 @@ from cnnwidgets.model.tracing.cost import batch_size
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame, optimize
 from cnnwidgets.visualize.canvas_choice import canvas_for
-from cnnwidgets.visualize.dead_units import with_dead_units_retried
+from cnnwidgets.visualize.dead_units import measured_once, with_dead_units_retried
 from cnnwidgets.visualize.presets import BEFORE_ACTIVATION, named
 
 
@@ -116,6 +116,10 @@ class UnitsPlan(Tiles):
         return objectives.unit(
             self.layer.path, units, call=self.call, before_activation=BEFORE_ACTIVATION[self.settings.recipe]
         )
+
+    def without_retries(self) -> UnitPictures:
+        """Optimize all units from the same noise and leave the dead ones: pictures that differ by the weights alone."""
+        return measured_once(self, last_of(optimize(self)))
 
     def whole_run(self) -> Iterator[UnitsFrame]:
         """Optimize all units, then retry the dead ones."""

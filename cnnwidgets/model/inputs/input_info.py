@@ -116,6 +116,11 @@ def of_model(model: Any, shape: object = None) -> tuple[tuple[InputInfo, ...], A
     return flat, keras.tree.map_structure(lambda _: None, nesting)
 
 
+def are_known(model: Any) -> bool:
+    """Whether Keras knows what a model takes; it does not before the model is built."""
+    return bool(getattr(model, "inputs", None) or built_shapes(model))
+
+
 def _check_arguments(model: Any) -> None:
     """Refuse a model whose call takes several inputs one by one: Keras keeps the shape of the first alone."""
     kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
