@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
     from cnnwidgets.panels.heatmaps.heatmap_panel import HeatmapPanel
     from cnnwidgets.panels.layer_picker import LayerPicker
+    from cnnwidgets.panels.unit_attribution.unit_attribution_panel import UnitAttributionPanel
     from cnnwidgets.pictures import load_picture
     from cnnwidgets.provenance.rerun import rerun
     from cnnwidgets.training.recorder import TrainingRecorder
@@ -77,6 +78,7 @@ _HOMES = {
     "Snapshot": "training.snapshots",
     "TrainingRecorder": "training.recorder",
     "UnitAttribution": "explain.unit_attribution",
+    "UnitAttributionPanel": "panels.unit_attribution.unit_attribution_panel",
     "UnitPictures": "visualize.batches",
     "adversarial": "visualize.adversarial",
     "ascend": "visualize.ascent",
@@ -133,6 +135,7 @@ __all__ = [
     "Snapshot",
     "TrainingRecorder",
     "UnitAttribution",
+    "UnitAttributionPanel",
     "UnitPictures",
     "adversarial",
     "ascend",

@@ -129,7 +129,7 @@ def _heat(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
 
 
 def _units(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
-    found = unit_tiles.one_of(unit_attribution(net, held.given, **_keywords("unit_attribution", settings)))
+    found = unit_tiles.first_shown(unit_attribution(net, held.given, **_keywords("unit_attribution", settings)))
     photo = unit_tiles.photo_of(net, found, held.photos)
     return unit_tiles.mosaic(found, photo, settings["shown"], settings["columns"])
 

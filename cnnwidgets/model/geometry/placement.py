@@ -75,6 +75,12 @@ class Placement:
         nearest = int(np.nanargmin(np.abs(self.rows - row))), int(np.nanargmin(np.abs(self.columns - column)))
         return (nearest[1], nearest[0]) if self.is_transposed else nearest
 
+    def at_size(self, size: tuple[int, int]) -> Placement:
+        """The same cells on the same picture, resized to (height, width)."""
+        pairs = zip((self.rows, self.columns), self.size, size, strict=True)
+        rows, columns = ((middles + 0.5) * length / own - 0.5 for middles, own, length in pairs)
+        return Placement(size, rows, columns, scaled(self.seen, self.size, size), self.is_transposed)
+
     @functools.cached_property
     def is_even(self) -> bool:
         """Whether plain stretching puts each cell where it belongs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import math
 from collections.abc import Sequence
@@ -135,6 +136,69 @@ def bars(rows: Sequence[tuple[str, float]], wanted: int | None, label: str) -> s
             f"<span>{escape(percent(share))}</span></div>"
         )
     return f'<div class="cnnw-bars" role="list" aria-label="{escape(label)}">{"".join(lines)}</div>'
+
+
+def numbers(
+    rows: Sequence[tuple[str, Sequence[float]]], wanted: int | None, heads: Sequence[str], are_shares: bool
+) -> str:
+    """A table of one or more numbers for each name.
+
+    Args:
+        rows: a name and its numbers.
+        wanted: the row that stands out, in words too.
+        heads: of the columns, that of the names first.
+        are_shares: whether the numbers are 0..1; then each is a bar too, the last one in the accent color.
+    """
+    written = percent if are_shares else "{:.4g}".format
+    lines = []
+    for index, (name, each) in enumerate(rows):
+        kind, name = (' class="cnnw-wanted"', f"\u25b8 {name}") if index == wanted else ("", name)
+        tracks = "".join(f'<div><div style="width:{100 * one:.1f}%"></div></div>' for one in each)
+        drawn = f'<div class="cnnw-pair" aria-hidden="true">{tracks}</div>' if are_shares else ""
+        cells = "".join(f"<td>{escape(written(one))}</td>" for one in each)
+        lines.append(f'<tr{kind}><th scope="row" title="{escape(name)}">{escape(name)}{drawn}</th>{cells}</tr>')
+    head = "".join(f'<th scope="col">{escape(one)}</th>' for one in heads)
+    return f'<table class="cnnw-numbers"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+
+
+def signed_bar(value: float, largest: float, words: str) -> str:
+    """A number as a bar: to the right where it is positive, to the left where it is negative.
+
+    Args:
+        value: the number.
+        largest: the size that fills half of the bar.
+        words: what it is, for the tooltip and for screen readers.
+    """
+    width = 50 * min(abs(value) / largest, 1.0) if largest > 0 else 0.0
+    side, kind = ("left", "cnnw-for") if value >= 0 else ("right", "cnnw-against")
+    return (
+        f'<div class="cnnw-share" role="img" aria-label="{escape(words)}" title="{escape(words)}">'
+        f'<div class="cnnw-signed"><div class="{kind}" style="{side}:50%;width:{width:.1f}%"></div></div>'
+        f"<span>{escape(f'{value:+.3g}')}</span></div>"
+    )
+
+
+def still(data: bytes, kind: str, words: str) -> str:
+    """A small picture with a text equivalent.
+
+    Args:
+        data: the file.
+        kind: "png" or "jpeg".
+        words: what a screen reader says of it.
+    """
+    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return f'<img class="cnnw-still" decoding="sync" src="{source}" alt="{escape(words)}" title="{escape(words)}">'
+
+
+def missing(words: str) -> str:
+    """What stands in the place of a small picture that is not there."""
+    return f'<div class="cnnw-still cnnw-missing" title="{escape(words)}">{escape(words)}</div>'
+
+
+def notes(lines: Sequence[str]) -> str:
+    """Remarks, a paragraph each."""
+    every = "".join(f"<p>{escape(line)}</p>" for line in lines)
+    return f'<div class="cnnw-notes" role="note">{every}</div>' if lines else ""
 
 
 def percent(share: float) -> str:

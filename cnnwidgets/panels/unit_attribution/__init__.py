@@ -1,0 +1,1 @@
+"""The units that carried a decision, and what the network predicts without them."""

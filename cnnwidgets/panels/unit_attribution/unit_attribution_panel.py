@@ -1,0 +1,392 @@
+"""The panel for the units that carried a decision, which can be switched off one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import traitlets
+
+from cnnwidgets import pictures
+from cnnwidgets.atlas.atlas import Atlas
+from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.explain import reachability, targets
+from cnnwidgets.explain.overlays import unit_tiles
+from cnnwidgets.explain.overlays.comparison import FUNCTION
+from cnnwidgets.explain.passes import Probe
+from cnnwidgets.explain.unit_attribution import UnitAttribution, UnitAttributionSettings, default_layer
+from cnnwidgets.model.arguments import check_unit, is_list, is_whole
+from cnnwidgets.model.network import as_network
+from cnnwidgets.model.outputs import find as find_output
+from cnnwidgets.model.picture_size import Size
+from cnnwidgets.model.predictions import Prediction
+from cnnwidgets.model.without_units import Without, kept_units
+from cnnwidgets.panels.base import lifecycle, markup
+from cnnwidgets.panels.base.class_menu import ClassMenu
+from cnnwidgets.panels.base.panel import BUSY, SIDE
+from cnnwidgets.panels.base.photograph_panel import PhotographPanel
+from cnnwidgets.panels.base.settings_traits import settings_of
+from cnnwidgets.panels.galleries.ready_tiles import checked_atlas
+from cnnwidgets.panels.heatmaps.captions import class_chosen, unasked
+from cnnwidgets.panels.unit_attribution import captions
+from cnnwidgets.panels.unit_attribution.controls import UnitControls
+from cnnwidgets.panels.unit_attribution.place import PlaceChoice
+from cnnwidgets.panels.unit_attribution.rows import UnitRows
+from cnnwidgets.panels.unit_attribution.unit_pictures import UnitPainter
+from cnnwidgets.panels.unit_attribution.units_frame import Place, UnitsLook, UnitsRequest, look_at_units
+from cnnwidgets.panels.unit_attribution.without_units import WithoutUnits
+from cnnwidgets.pictures import cells
+
+WIDTH = 512  # pixels of the photograph on the page
+LARGEST = -1  # in the menu of numbers
+ROWS_ONLY = ("place", "unit")  # settings that leave the shares as they are
+
+
+@settings_of(UnitAttributionSettings)
+class UnitAttributionPanel(PhotographPanel):
+    """The units that carried a decision: what each responds to, its share, and where it is on the photograph.
+
+    A click on the photograph shows the units with the largest shares at that position. A check box switches a unit
+    off, and the prediction without it stands beside the one with it. After the first Start another class, layer or
+    picture begins again at once.
+
+    Args:
+        net: a Network or a bare Keras model.
+        picture: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict.
+        layer: a path of any layer with units; the last one with rows and columns before the class scores if not given.
+        target: a class index or name, a region, or a function of the output; the top class if not given.
+        against: why the target rather than this class, or these.
+        output: of a model with several, its index or name.
+        call: only this call of the layer; of several the first one that has a part in the target is shown.
+        of: what of a class is explained: "logit" or "log_odds".
+        size: at which the network looks, as in `unit_attribution`; the network's own if not given.
+        seed: taken by every function that computes; nothing here is random.
+        without: {path: units}: units that are switched off at first.
+        atlas: from `open_atlas`: pictures of units that it holds are shown at once.
+
+    Attributes:
+        picture, layer, target, ... atlas: as given; set one to change it.
+        place: (row, column) of a pixel of the photograph whose units are shown; `None` for all positions.
+        unit: the chosen unit, whose evidence lies on the photograph; `None` for all units together.
+        units: the units in the rows.
+        predictions: with all units on, the most probable class first.
+        result: a list of UnitAttribution.
+
+    Raises:
+        BadTarget, BadModel, BadPicture: what `unit_attribution` would raise.
+
+    Example:
+        >>> UnitAttributionPanel(net, "cat.jpg", target="tabby", against="Egyptian cat")
+    """
+
+    layer = traitlets.Unicode()
+    without = traitlets.Any({})
+    place = traitlets.Any(None, allow_none=True)
+    unit = traitlets.Any(None, allow_none=True)
+    atlas = traitlets.Any(None, allow_none=True)
+
+    def __init__(
+        self,
+        net: Any,
+        picture: object,
+        layer: str | None = None,
+        target: Any = None,
+        against: Any = None,
+        *,
+        output: int | str | None = None,
+        call: int | None = None,
+        of: str = "logit",
+        size: Size | None = None,
+        seed: int = 0,
+        without: Without | None = None,
+        atlas: Atlas | None = None,
+    ) -> None:
+        given = locals()
+        network, atlas = as_network(net), checked_atlas(atlas)
+        wanted = targets.named(network, target, output, of, against)
+        path = default_layer(network, wanted) if layer is None else network.layer(layer).path
+        settings = UnitAttributionSettings.given({**given, "layer": path}).checked()
+        super().__init__(network, picture, settings)
+        self._setting_names = [*self._setting_names, "without", "place", "unit", "atlas"]
+        self._assign(without={} if without is None else without, atlas=atlas)
+        self._plan_again()
+        self._painter = UnitPainter(network, atlas)
+        self._painted_for: dict[int, np.ndarray] = {}
+        every = [info.path for info in network.layers if info.units and info.calls and info.kind != "input"]
+        self.layers = every
+        self.controls = UnitControls(self._set, network, every)
+        self.classes = ClassMenu(lambda index: self._set("target", index))
+        self.numbers = widgets.Dropdown(description="Number", tooltip="Which number of the output is explained")
+        self.numbers.observe(lambda change: self._number_picked(change["new"]), "value")
+        self.position = PlaceChoice(lambda place: self._set("place", place))
+        self.rows = UnitRows(lambda unit: self._set("unit", None if unit == self.unit else unit), self._switch)
+        self.bars = WithoutUnits(lambda: self._set("without", {}), self._predicted)
+        self._assemble()
+
+    def _body(self) -> Sequence[widgets.Widget]:
+        self._caption, self._legend, self._notes = (markup.markup("") for _ in range(3))
+        self._whole = self._button("All units together", "", lambda: self._set("unit", None), "Choose no unit")
+        titles = [markup.markup(markup.title(text)) for text in ("Predictions", "What is explained", "A position")]
+        side = [titles[0], self.bars, titles[1], self.classes, self.numbers, titles[2], self.position]
+        main = widgets.VBox([self.screen, self._legend, self._caption, self._whole])
+        main.layout.max_width, main.layout.align_items = "100%", "flex-start"
+        row = widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="8px 16px")
+        beside = widgets.VBox(side, layout=widgets.Layout(**SIDE, grid_gap="4px"))
+        return [self.controls, widgets.HBox([main, beside], layout=row), self._notes, self.rows]
+
+    # What runs.
+
+    def _frames(self) -> Iterator[UnitsLook]:
+        self._painter.atlas = self.atlas
+        return look_at_units(self._request(), self._painter, self._last)
+
+    def _request(self) -> UnitsRequest:
+        return UnitsRequest(self.net, UnitAttributionSettings.set_on(self), self._held, self.place, self.unit)
+
+    def _is_step(self, frame: UnitsLook) -> bool:
+        return False
+
+    def _phase(self, frame: UnitsLook) -> str:
+        return "shares" if frame.step == 1 else "pictures of units"
+
+    def _is_busy_beside(self) -> bool:
+        return self.bars.is_busy
+
+    def _stop_soon(self) -> None:
+        super()._stop_soon()
+        self.bars.drop()
+
+    # What is shown.
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """The units in the rows, in their order."""
+        return () if self._last is None else self._last.rows
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        """With all units on, the most probable class first."""
+        return list(self.bars.before)
+
+    def predict_without(self) -> list[Prediction]:
+        """What the network predicts without the units that are off; waits for it.
+
+        Raises:
+            JobFailed: when the network cannot be asked.
+        """
+        if self.bars.after is None and not self.bars.is_busy:
+            self.bars.begin(self._request(), self.without)
+        return self.bars.answer() or self.net.predict(self._held.given, 10**9, self.output, size=self.size)
+
+    def _photo(self, found: UnitAttribution) -> np.ndarray:
+        return unit_tiles.photo_of(self.net, found, self._held.photos)
+
+    def _paint(self, look: UnitsLook) -> np.ndarray:
+        photo = cells.fit(unit_tiles.photo_of(self.net, look.shown, look.request.picture.photos), WIDTH)
+        painted = photo if look.maps.why_none else look.maps.over(photo, self.unit)
+        if look.request.place is None:
+            return painted
+        row, column = look.request.place
+        height, width = self._photo(look.shown).shape[:2]
+        return unit_tiles.marked(painted, ((row + 0.5) / height, (column + 0.5) / width))
+
+    def _picture(self, look: UnitsLook) -> np.ndarray:
+        photo = unit_tiles.photo_of(self.net, look.shown, look.request.picture.photos)
+        return unit_tiles.mosaic(look.shown, photo, look.rows, pictures.columns_for(len(look.rows)))
+
+    def _photograph(self) -> np.ndarray:
+        return cells.fit(self._held.photos[0], WIDTH)
+
+    def _result(self, look: UnitsLook) -> list[UnitAttribution]:
+        return list(look.found)
+
+    def _draw_curve(self) -> None:
+        """Nothing is optimized here, so there is no curve."""
+
+    def _offer_to_look_back(self, frame: Any) -> None:
+        """There are no steps to look back at."""
+
+    def _rest(self) -> None:
+        self.bars.forget()
+        self.rows.hide()
+        super()._rest()
+
+    def _describe(self, look: UnitsLook | None) -> None:
+        self._caption.value = markup.progress_text(captions.caption(look, self.unit))
+        self._whole.layout.display = "none" if self.unit is None or look is None else ""
+        if look is None:
+            self._notes.value = self._legend.value = ""
+            self.position.show(None, self._held.photos[0].shape[:2], "")
+            return
+        photo = unit_tiles.photo_of(self.net, look.shown, look.request.picture.photos)
+        self.screen.layout.width = f"{cells.fit(photo, WIDTH).shape[1]}px"
+        self._notes.value = markup.notes([one.note for one in look.found if one.note])
+        self._legend.value = "" if look.maps.why_none else captions.legend(look, self.unit)
+        self.position.show(look.request.place, photo.shape[:2], look.maps.why_none)
+        self.rows.show(look, self.unit, self.without.get(look.shown.path, ()), photo)
+        self.bars.show(look)
+
+    def _doing(self, look: UnitsLook) -> str:
+        return "The shares are there; rendering what the units respond to."
+
+    def _invitation(self) -> str:
+        return (
+            f"Start shows which units of {self.layer} carried the decision of {self.net.name}: what each responds to, "
+            "its share, and where it is on the photograph. Then switch units off and see the prediction change."
+        )
+
+    def _conclusion(self) -> str:
+        return captions.conclusion(self._last)
+
+    def _ended(self, look: UnitsLook) -> None:
+        self._fill_controls()  # the classes with their probabilities
+
+    # What is changed.
+
+    def _check(self, name: str) -> None:
+        if name in ("layer", "picture"):
+            self._assign(place=None, unit=self.unit if name == "picture" else None)
+        if name == "layer" and self.call is not None and self.call >= self.net.layer(self.layer).calls:
+            self._assign(call=None)
+        super()._check(name)
+
+    def _plan_again(self) -> None:
+        settings = UnitAttributionSettings.set_on(self).checked()
+        wanted = targets.named(self.net, settings.target, settings.output, settings.of, settings.against)
+        wanted.placed(self._held.photos[0].shape[:2])
+        info = self.net.layer(settings.layer)
+        reachability.calls_of(self.net, info.path, settings.call)
+        if not info.units:
+            raise BadTarget(f"The layer {quoted(info.path)} has no units. Choose another layer.")
+        if self.size is not None:
+            Probe(self.net, self._held.given, self.size)
+
+    @traitlets.validate("layer")
+    def _known_layer(self, proposal: Any) -> str:
+        return self.net.layer(proposal["value"]).path
+
+    @traitlets.validate("unit")
+    def _known_unit(self, proposal: Any) -> int | None:
+        unit = proposal["value"]
+        return None if unit is None else check_unit(self.net.layer(self.layer), unit)
+
+    @traitlets.validate("without")
+    def _known_units(self, proposal: Any) -> dict[str, tuple[int, ...]]:
+        kept = kept_units(self.net, proposal["value"])
+        return {path: tuple(np.flatnonzero(~mask).tolist()) for path, mask in kept.items() if not mask.all()}
+
+    @traitlets.validate("place")
+    def _inside(self, proposal: Any) -> Place | None:
+        place = proposal["value"]
+        if place is None:
+            return None
+        photo = self._held.photos[0] if self._last is None else self._photo(self._last.shown)
+        height, width = photo.shape[:2]
+        if is_list(place) and len(pair := list(place)) == 2 and all(map(is_whole, pair)):
+            row, column = map(int, pair)
+            if 0 <= row < height and 0 <= column < width:
+                return row, column
+        raise BadTarget(
+            f"place must be (row, column) of a pixel of the {height} x {width} photograph, got {quoted(place)}."
+        )
+
+    @traitlets.validate("atlas")
+    def _an_atlas(self, proposal: Any) -> Atlas | None:
+        return checked_atlas(proposal["value"])
+
+    def _apply(self, name: str) -> None:
+        if name == "without":
+            self._predict()
+        elif name in ROWS_ONLY and self._last is None:
+            return
+        elif name == "unit" and (self.unit is None or self.unit in self.units):
+            self._repaint()
+        elif self.state in BUSY or self._last is not None:
+            self._begin_again()
+        else:
+            self._begin_anew()
+
+    def _begin(self) -> None:
+        super()._begin()
+        is_new = self._last is None or not self._request().has_same_shares_as(self._last.request)
+        if is_new and self.without:
+            self._predict()
+
+    def _predict(self) -> None:
+        self.bars.begin(self._request(), self.without)
+        if self._last is not None:
+            self._describe(self._last)
+        self._show_state()
+
+    def _predicted(self) -> None:
+        if self.bars.traceback:
+            self.traceback = self.bars.traceback
+        self._show_state()
+
+    def _switch(self, unit: int, is_on: bool) -> None:
+        """Take a unit's check box."""
+        off = set(self.without.get(self.layer, ())) ^ {unit}
+        off = off - {unit} if is_on else off | {unit}
+        self._set("without", {**self.without, self.layer: sorted(off)})
+
+    def _number_picked(self, index: int | None) -> None:
+        if index is not None:
+            self._set("target", None if index == LARGEST else index)
+
+    def _clicked(self, x: float, y: float) -> None:
+        self._guarded(self._place_clicked, x, y)
+
+    def _place_clicked(self, x: float, y: float) -> None:
+        look = self._last
+        if look is None:
+            raise BadTarget("There are no shares yet to choose a position of. Press Start, or call run(), first.")
+        if look.maps.why_none:
+            raise BadTarget(look.maps.why_none)
+        height, width = self._photo(look.shown).shape[:2]
+        self.place = (int(y * height), int(x * width))
+
+    def _fill_controls(self) -> None:
+        info = self.net.outputs[find_output(self.output, self.net.outputs)]
+        shown = 0 if self._last is None else self._last.shown.call
+        settings = UnitAttributionSettings.set_on(self).recorded()
+        self.controls.show(settings, shown, info.is_class_scores)
+        self.classes.layout.display = "" if info.is_class_scores else "none"
+        self.numbers.layout.display = "none" if info.is_class_scores or info.classes < 2 else ""
+        wanted = getattr(self.target, "target", self.target)
+        chosen = class_chosen(self.net, wanted, self.output)
+        offered = self.bars.before or unasked(self.net, self.output)
+        if info.is_class_scores:
+            self.classes.offer(offered, chosen, callable(self.target))
+            return
+        with self._quiet:
+            lines = [("the largest", LARGEST), *((line.name, line.index) for line in offered)]
+            if list(self.numbers.options) != lines:
+                self.numbers.options = lines
+            self.numbers.value = LARGEST if chosen is None else chosen
+
+    # What is taken away.
+
+    def _asked(self) -> dict[str, Any]:
+        return UnitAttributionSettings.set_on(self).recorded()
+
+    def _settings(self) -> tuple[str, dict[str, Any]]:
+        look = self._last
+        asked = self._request() if look is None else look.request
+        settings = {**asked.settings.recorded(), "size": self.net.recorded_size(asked.settings.size)}
+        settings["target"] = FUNCTION if callable(settings["target"]) else settings["target"]
+        facts: dict[str, Any] = {"picture": asked.picture.digest}
+        if look is not None:
+            facts |= {"shown": list(look.rows), "columns": pictures.columns_for(len(look.rows))}
+        return "unit_attribution", {**settings, **facts}
+
+    def _name(self) -> str:
+        return f"{self.net.name}-units-{self.layer}-{captions.explained(self._last)}"
+
+    def close(self) -> None:
+        """Stop, and free every widget of the panel."""
+        if self.comm is not None:
+            self.bars.drop()
+            lifecycle.stop_counting(self)
+        super().close()
