@@ -25,7 +25,7 @@ explorer = cw.Explorer(net, cw.samples.sample("chelsea")[::2, ::2])
 explorer
 """
 SETUP_CELL, EXPLORER = 0, 1
-TABS = ("Filters", "Feature maps", "Where it looks", "DeepDream", "Classes", "Fool it")
+TABS = ("Filters", "Feature maps", "Where it looks", "Which units", "DeepDream", "Classes", "Fool it")
 FEWER_STEPS = {"Filters": "steps=6", "DeepDream": "steps=2", "Classes": "steps=6"}
 
 

@@ -15,6 +15,7 @@ from cnnwidgets.panels.galleries.class_gallery import ClassGallery
 from cnnwidgets.panels.galleries.filter_gallery import PAGE, FilterGallery
 from cnnwidgets.panels.heatmaps.heatmap_panel import HeatmapPanel
 from cnnwidgets.panels.layer_choices import spatial_layers
+from cnnwidgets.panels.unit_attribution.unit_attribution_panel import UnitAttributionPanel
 
 FIRST_CLASSES = ("goldfish", "tabby", "cheeseburger", "volcano")  # where a network knows them
 
@@ -73,6 +74,20 @@ def _follow_heat(panel: HeatmapPanel, choice: Choice) -> None:
     _set(panel, "target", choice.target)
 
 
+def _units(choice: Choice) -> UnitAttributionPanel:
+    panel = UnitAttributionPanel(choice.net, choice.picture, target=choice.target, atlas=choice.atlas)
+    _follow_units(panel, choice)
+    return panel
+
+
+def _follow_units(panel: UnitAttributionPanel, choice: Choice) -> None:
+    _set(panel, "picture", choice.picture)
+    if choice.layer in panel.layers:
+        _set(panel, "layer", choice.layer)
+        _set(panel, "unit", choice.unit)
+    _set(panel, "target", choice.target)
+
+
 def _follow_dream(panel: DeepDreamPanel, choice: Choice) -> None:
     _set(panel, "picture", choice.picture)
     panel.weights.suggest(choice.layer)
@@ -115,6 +130,7 @@ KINDS = (
     ),
     Kind("Feature maps", _maps, _follow_maps, {"layer": "layer", "unit": "unit"}),
     Kind("Where it looks", _heat, _follow_heat, {"layer": "layer", "target": "target"}),
+    Kind("Which units", _units, _follow_units, {"layer": "layer", "unit": "unit", "target": "target"}),
     Kind("DeepDream", lambda c: DeepDreamPanel(c.net, c.picture), _follow_dream, {}),
     Kind("Classes", _classes, _follow_classes, {"target": "unit"}),
     Kind("Fool it", lambda c: AdversarialPanel(c.net, c.picture, c.target), _follow_nudge, {"target": "target"}),

@@ -14,8 +14,8 @@ from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain import reachability, targets
 from cnnwidgets.explain.overlays import unit_tiles
-from cnnwidgets.explain.overlays.comparison import FUNCTION
 from cnnwidgets.explain.passes import Probe
+from cnnwidgets.explain.recorded_targets import record
 from cnnwidgets.explain.unit_attribution import UnitAttribution, UnitAttributionSettings, default_layer
 from cnnwidgets.model.arguments import check_unit, is_list, is_whole
 from cnnwidgets.model.network import as_network
@@ -375,8 +375,10 @@ class UnitAttributionPanel(PhotographPanel):
         look = self._last
         asked = self._request() if look is None else look.request
         settings = {**asked.settings.recorded(), "size": self.net.recorded_size(asked.settings.size)}
-        settings["target"] = FUNCTION if callable(settings["target"]) else settings["target"]
+        settings["target"] = record(settings["target"])
         facts: dict[str, Any] = {"picture": asked.picture.digest}
+        if self.without:
+            facts["without"] = self.without
         if look is not None:
             facts |= {"shown": list(look.rows), "columns": pictures.columns_for(len(look.rows))}
         return "unit_attribution", {**settings, **facts}
