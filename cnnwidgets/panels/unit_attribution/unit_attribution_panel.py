@@ -16,6 +16,7 @@ from cnnwidgets.explain import reachability, targets
 from cnnwidgets.explain.overlays import unit_tiles
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.recorded_targets import record
+from cnnwidgets.explain.regions import Region
 from cnnwidgets.explain.unit_attribution import UnitAttribution, UnitAttributionSettings, default_layer
 from cnnwidgets.model.arguments import check_unit, is_list, is_whole
 from cnnwidgets.model.network import as_network
@@ -145,9 +146,6 @@ class UnitAttributionPanel(PhotographPanel):
     def _request(self) -> UnitsRequest:
         return UnitsRequest(self.net, UnitAttributionSettings.set_on(self), self._held, self.place, self.unit)
 
-    def _is_step(self, frame: UnitsLook) -> bool:
-        return False
-
     def _phase(self, frame: UnitsLook) -> str:
         return "shares" if frame.step == 1 else "pictures of units"
 
@@ -254,14 +252,14 @@ class UnitAttributionPanel(PhotographPanel):
 
     def _plan_again(self) -> None:
         settings = UnitAttributionSettings.set_on(self).checked()
-        wanted = targets.named(self.net, settings.target, settings.output, settings.of, settings.against)
-        wanted.placed(self._held.photos[0].shape[:2])
+        asked = settings.target, settings.output, settings.of, settings.against
+        targets.named(self.net, *asked)
         info = self.net.layer(settings.layer)
         reachability.calls_of(self.net, info.path, settings.call)
         if not info.units:
             raise BadTarget(f"The layer {quoted(info.path)} has no units. Choose another layer.")
-        if self.size is not None:
-            Probe(self.net, self._held.given, self.size)
+        if self.size is not None or isinstance(settings.target, Region):
+            Probe(self.net, self._held.given, self.size).named(*asked)
 
     @traitlets.validate("layer")
     def _known_layer(self, proposal: Any) -> str:

@@ -78,6 +78,7 @@ class UnitsLook:
     steps: int
     values: np.ndarray
     notes: tuple[str, ...] = ()
+    is_step = False  # nothing is optimized for the shares, so there is no curve
 
     def __repr__(self) -> str:
         return f"UnitsLook(step {self.step} of {self.steps}, units {list(self.rows)})"
