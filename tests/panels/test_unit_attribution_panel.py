@@ -477,13 +477,14 @@ def test_a_layer_that_is_called_twice_has_a_menu_of_its_calls(kinds, opened, set
     panel = opened(cw.UnitAttributionPanel(net, pictures))
     assert [one.input for one in panel.run()] == ["left", "right"]
     menu = panel.controls._inputs["call"]
-    assert [words for words, _ in menu.options] == ["call 0 · left", "call 1 · right"] and menu.layout.display == ""
+    lines = ["the first with a part in it", "call 0 · left", "call 1 · right"]
+    assert [words for words, _ in menu.options] == lines and menu.layout.display == ""
     left = shown(panel)
-    menu.value = 1
+    menu.value = 2
     settled(panel)
     assert panel.call == 1 and [one.input for one in panel.result] == ["right"]
     assert not np.array_equal(shown(panel), left)
-    assert panel._last.shown.input == "right" and menu.value == 1
+    assert panel._last.shown.input == "right" and menu.value == 2
 
 
 def test_a_layer_without_positions_says_so(kinds, opened):
@@ -511,7 +512,7 @@ def test_values_are_not_called_classes(photo, opened, settled, texts):
     assert f"{after[0].probability:.4g}" in panel.bars._bars.value and "%" not in panel.bars._bars.value
     words = "; ".join([panel.status, panel.bars.words, panel._caption.value, panel._legend.value, *texts(panel.rows)])
     assert "class" not in re.sub("<[^>]*>", "", words).lower()
-    panel.numbers.value = 1
+    panel.numbers.choice = 1
     settled(panel)
     assert panel.target == 1 and "value 1 of output" in panel._caption.value
 

@@ -9,8 +9,8 @@ import numpy as np
 from cnnwidgets import pictures
 from cnnwidgets.explain import targets
 from cnnwidgets.explain.overlays.unit_tiles import COLORS
-from cnnwidgets.model.outputs import find as find_output
-from cnnwidgets.model.predictions import Prediction
+from cnnwidgets.model.outputs.output_info import find as find_output
+from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.unit_attribution.units_frame import UnitsLook, UnitsRequest
 

@@ -8,100 +8,71 @@ from typing import Any
 import ipywidgets as widgets
 
 from cnnwidgets.model.network import Network
-from cnnwidgets.panels.base.controls import Controls, named, wide
-from cnnwidgets.panels.base.size_menu import SizeMenu, chosen
-
-MOST_NAMES = 2000  # that a text field completes
-NONE = ""  # in a menu: None itself would show an empty one
+from cnnwidgets.model.outputs.output_info import find as find_output
+from cnnwidgets.panels.controls.class_field import ClassField
+from cnnwidgets.panels.controls.controls import Controls, named, wide
+from cnnwidgets.panels.controls.menu import Menu
+from cnnwidgets.panels.controls.size_menu import SizeMenu
 
 
 class UnitControls(Controls):
-    """Menus that say what they want by name, and show what they are told.
+    """Menus of what is shared out among which units.
 
     Args:
-        on_set: called with (name, value) when the reader has moved a control.
+        on_set: called with (name, value) when a control has changed.
         net: the network.
         layers: paths that can be chosen.
     """
 
     def __init__(self, on_set: Callable[[str, Any], object], net: Network, layers: list[str]) -> None:
         self._net = net
-        self._sizes = SizeMenu(net)
+        against = ClassField(
+            net, "Rather than", "Explain the class rather than this one, or these: the difference of their logits"
+        )
+        against.style.description_width = "84px"
         inputs = {
             "layer": widgets.Dropdown(
                 options=layers, description="Layer", layout=wide("330px"), style=named("44px"),
                 tooltip="The layer whose units share the decision, from the picture to the scores",
             ),
-            "call": widgets.Dropdown(
-                options=[("call 0", 0)], description="Call", layout=wide("210px"), style=named("36px"),
+            "call": Menu(
+                [("the first", None)], description="Call", layout=wide("210px"), style=named("36px"),
                 tooltip="Which call of a layer that is called several times",
             ),
-            "against": widgets.Combobox(
-                options=list(net.class_names or ())[:MOST_NAMES], description="Rather than", continuous_update=False,
-                placeholder="name or index", layout=wide("290px"), style=named("84px"),
-                tooltip="Explain the class rather than this one, or these, with semicolons between: "
-                "the difference of their logits",
-            ),
+            "against": against,
             "of": widgets.Dropdown(
                 options=[("logit", "logit"), ("log-odds", "log_odds")], description="Explain", layout=wide("180px"),
                 style=named("56px"), tooltip="The class's logit, or its logit compared with all other classes",
             ),
-            "output": widgets.Dropdown(
-                options=[("the first", NONE), *((info.name, info.name) for info in net.outputs)], description="Output",
+            "output": Menu(
+                [("the first", None), *((info.name, info.name) for info in net.outputs)], description="Output",
                 layout=wide("220px"), style=named("56px"), tooltip="Which output of the model is explained",
             ),
-            "size": self._sizes,
+            "size": SizeMenu(net),
         }  # fmt: skip
-        super().__init__(on_set, inputs, 3, "Log-odds, output and size")
+        super().__init__(on_set, inputs, [3], "Log-odds, output and size")
         self._inputs["output"].layout.display = "" if len(net.outputs) > 1 else "none"
 
     def __repr__(self) -> str:
         return f"UnitControls({self._inputs['layer'].value!r})"
 
-    def show(self, values: Mapping[str, Any], shown_call: int, are_classes: bool) -> None:
-        """Let the controls say this.
-
-        Args:
-            values: the settings.
-            shown_call: the call whose units are shown, where the settings name none.
-            are_classes: whether the output that is explained gives class scores.
-        """
-        with self._quiet:
-            self._offer_calls(values["layer"])
-            size = self._sizes.offer(values["size"])
+    def show(self, settings: Mapping[str, Any]) -> None:
+        """Show these settings; what is only for classes is hidden for an output that gives other numbers."""
+        index = find_output(settings["output"], self._net.outputs)
         for name in ("against", "of"):
-            self._inputs[name].layout.display = "" if are_classes else "none"
-        output = values["output"]
-        output = self._net.outputs[output].name if isinstance(output, int) else output
-        call = shown_call if values["call"] is None else values["call"]
-        shown = {"call": call, "against": _written(values["against"]), "output": output or NONE, "size": size}
-        self._fill({**values, **shown})
+            self._inputs[name].layout.display = "" if self._net.outputs[index].is_class_scores else "none"
+        self._offer_calls(settings["layer"], settings["call"])
+        output = None if settings["output"] is None else self._net.outputs[index].name
+        self._fill({**settings, "output": output})
 
-    def _offer_calls(self, layer: str) -> None:
+    def _offer_calls(self, layer: str, chosen: int | None) -> None:
         menu, count = self._inputs["call"], self._net.layer(layer).calls
         menu.layout.display = "" if count > 1 else "none"
-        options = [(self._call_name(layer, call), call) for call in range(count)] if count > 1 else [("call 0", 0)]
-        if list(menu.options) != options:
-            menu.options = options
+        calls = [(self._call_name(layer, call), call) for call in range(count)] if count > 1 else []
+        first = ("the first with a part in it", None)
+        menu.offer([first, *calls] if chosen is None or calls else [first, (f"call {chosen}", chosen)], chosen)
 
     def _call_name(self, layer: str, call: int) -> str:
         seen = self._net.sees(layer, call)
         several = len(self._net.picture_inputs) > 1 and len(seen) == 1
         return f"call {call} · {self._net.inputs[seen[0]].name}" if several else f"call {call}"
-
-    def _moved(self, name: str, value: Any) -> None:
-        meaning = {"size": chosen, "against": _classes, "output": lambda text: text or None}
-        super()._moved(name, meaning.get(name, lambda same: same)(value))
-
-
-def _classes(text: str) -> Any:
-    """A class, or several separated by semicolons, by name or index; `None` for none."""
-    parts = [part.strip() for part in text.split(";") if part.strip()]
-    found = [int(part) if part.isdigit() else part for part in parts]
-    return found if len(found) > 1 else found[0] if found else None
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, (list, tuple, range)):
-        return "; ".join(map(str, value))
-    return "" if value is None else str(value)

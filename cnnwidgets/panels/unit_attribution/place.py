@@ -7,7 +7,7 @@ from collections.abc import Callable
 import ipywidgets as widgets
 
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.quiet import Quiet
+from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.unit_attribution.units_frame import Place
 
 HINT = "Click the photograph: the units with the largest shares at that position, strongest first."
@@ -21,7 +21,7 @@ class PlaceChoice(widgets.VBox):
     """
 
     def __init__(self, on_choose: Callable[[Place | None], object]) -> None:
-        self._on_choose, self._quiet = on_choose, Quiet()
+        self._on_choose, self._updating = on_choose, Updating()
         slim, narrow = {"description_width": "16px"}, {"width": "78px"}
         self._x = widgets.BoundedIntText(
             0, description="x", tooltip="Pixels from the left", style=slim, layout=widgets.Layout(**narrow)
@@ -48,7 +48,7 @@ class PlaceChoice(widgets.VBox):
 
     def show(self, place: Place | None, size: tuple[int, int], why_none: str) -> None:
         """Show a position on a photograph of (height, width); `why_none` is why there are no positions."""
-        with self._quiet:
+        with self._updating:
             self._y.max, self._x.max = size[0] - 1, size[1] - 1
             if place is not None:
                 self._y.value, self._x.value = place

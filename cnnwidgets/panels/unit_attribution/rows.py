@@ -10,7 +10,7 @@ from ipyevents import Event
 
 from cnnwidgets import pictures
 from cnnwidgets.panels.base import lifecycle, markup
-from cnnwidgets.panels.base.quiet import Quiet
+from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.unit_attribution import captions
 from cnnwidgets.panels.unit_attribution.unit_pictures import UnitPicture
 from cnnwidgets.panels.unit_attribution.units_frame import MOST_ROWS, UnitsLook
@@ -30,7 +30,7 @@ class UnitRow(widgets.HBox):
     def __init__(self, on_choose: Callable[[int], object], on_switch: Callable[[int, bool], object]) -> None:
         self.unit = -1
         self._on_choose, self._on_switch = on_choose, on_switch
-        self._quiet = Quiet()
+        self._updating = Updating()
         self._shown: dict[str, object] = {}  # what each part shows, so that it is not made again
         self.is_on = widgets.Checkbox(True, indent=False, layout=widgets.Layout(width="104px", margin="0"))
         self.choose = widgets.Button(layout=widgets.Layout(width="96px", margin="2px 0"))
@@ -53,7 +53,7 @@ class UnitRow(widgets.HBox):
     def show(self, look: UnitsLook, unit: int, largest: float, is_chosen: bool, is_on: bool, photo: np.ndarray) -> None:
         """Show a unit of a look; `largest` is the share that fills the bar, `photo` the photograph, small."""
         self.unit = unit
-        with self._quiet:
+        with self._updating:
             self.is_on.value = is_on
         self.is_on.description = f"Unit {unit}"
         self.is_on.tooltip = f"Unit {unit} of {look.shown.path}: uncheck to switch it off"
@@ -79,7 +79,7 @@ class UnitRow(widgets.HBox):
             getattr(self, part).value = make()
 
     def _switched(self, change: dict[str, bool]) -> None:
-        if not self._quiet:
+        if not self._updating:
             self._on_switch(self.unit, change["new"])
 
     def close(self) -> None:

@@ -20,17 +20,18 @@ from cnnwidgets.explain.regions import Region
 from cnnwidgets.explain.unit_attribution import UnitAttribution, UnitAttributionSettings, default_layer
 from cnnwidgets.model.arguments import check_unit, is_list, is_whole
 from cnnwidgets.model.network import as_network
-from cnnwidgets.model.outputs import find as find_output
-from cnnwidgets.model.picture_size import Size
-from cnnwidgets.model.predictions import Prediction
-from cnnwidgets.model.without_units import Without, kept_units
+from cnnwidgets.model.outputs.output_info import find as find_output
+from cnnwidgets.model.outputs.predictions import Prediction
+from cnnwidgets.model.outputs.without_units import Without, kept_units
+from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import lifecycle, markup
-from cnnwidgets.panels.base.class_menu import ClassMenu
+from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.panel import BUSY, SIDE
 from cnnwidgets.panels.base.photograph_panel import PhotographPanel
-from cnnwidgets.panels.base.settings_traits import settings_of
+from cnnwidgets.panels.controls.class_menu import ClassMenu
+from cnnwidgets.panels.controls.menu import Menu
 from cnnwidgets.panels.galleries.ready_tiles import checked_atlas
-from cnnwidgets.panels.heatmaps.captions import class_chosen, unasked
+from cnnwidgets.panels.heatmaps.captions import all_classes, class_chosen
 from cnnwidgets.panels.unit_attribution import captions
 from cnnwidgets.panels.unit_attribution.controls import UnitControls
 from cnnwidgets.panels.unit_attribution.place import PlaceChoice
@@ -41,7 +42,6 @@ from cnnwidgets.panels.unit_attribution.without_units import WithoutUnits
 from cnnwidgets.pictures import cells
 
 WIDTH = 512  # pixels of the photograph on the page
-LARGEST = -1  # in the menu of numbers
 ROWS_ONLY = ("place", "unit")  # settings that leave the shares as they are
 
 
@@ -82,11 +82,11 @@ class UnitAttributionPanel(PhotographPanel):
         >>> UnitAttributionPanel(net, "cat.jpg", target="tabby", against="Egyptian cat")
     """
 
-    layer = traitlets.Unicode()
-    without = traitlets.Any({})
-    place = traitlets.Any(None, allow_none=True)
-    unit = traitlets.Any(None, allow_none=True)
-    atlas = traitlets.Any(None, allow_none=True)
+    layer = Setting("")
+    without = Setting({})
+    place = Setting(None)
+    unit = Setting(None)
+    atlas = Setting(None)
 
     def __init__(
         self,
@@ -119,8 +119,10 @@ class UnitAttributionPanel(PhotographPanel):
         self.layers = every
         self.controls = UnitControls(self._set, network, every)
         self.classes = ClassMenu(lambda index: self._set("target", index))
-        self.numbers = widgets.Dropdown(description="Number", tooltip="Which number of the output is explained")
-        self.numbers.observe(lambda change: self._number_picked(change["new"]), "value")
+        self.numbers = Menu(
+            [("the largest", None)], description="Number", tooltip="Which number of the output is explained"
+        )
+        self.numbers.observe(lambda change: self._set("target", change["new"]), "choice")
         self.position = PlaceChoice(lambda place: self._set("place", place))
         self.rows = UnitRows(lambda unit: self._set("unit", None if unit == self.unit else unit), self._switch)
         self.bars = WithoutUnits(lambda: self._set("without", {}), self._predicted)
@@ -329,10 +331,6 @@ class UnitAttributionPanel(PhotographPanel):
         off = off - {unit} if is_on else off | {unit}
         self._set("without", {**self.without, self.layer: sorted(off)})
 
-    def _number_picked(self, index: int | None) -> None:
-        if index is not None:
-            self._set("target", None if index == LARGEST else index)
-
     def _clicked(self, x: float, y: float) -> None:
         self._guarded(self._place_clicked, x, y)
 
@@ -346,23 +344,19 @@ class UnitAttributionPanel(PhotographPanel):
         self.place = (int(y * height), int(x * width))
 
     def _fill_controls(self) -> None:
+        with self._updating:
+            self.controls.show(UnitAttributionSettings.set_on(self).recorded())
+            self._offer_targets(self.bars.before or all_classes(self.net, self.output))
+
+    def _offer_targets(self, lines: Sequence[Prediction]) -> None:
         info = self.net.outputs[find_output(self.output, self.net.outputs)]
-        shown = 0 if self._last is None else self._last.shown.call
-        settings = UnitAttributionSettings.set_on(self).recorded()
-        self.controls.show(settings, shown, info.is_class_scores)
         self.classes.layout.display = "" if info.is_class_scores else "none"
         self.numbers.layout.display = "none" if info.is_class_scores or info.classes < 2 else ""
-        wanted = getattr(self.target, "target", self.target)
-        chosen = class_chosen(self.net, wanted, self.output)
-        offered = self.bars.before or unasked(self.net, self.output)
+        chosen = class_chosen(self.net, self.target, self.output)
         if info.is_class_scores:
-            self.classes.offer(offered, chosen, callable(self.target))
-            return
-        with self._quiet:
-            lines = [("the largest", LARGEST), *((line.name, line.index) for line in offered)]
-            if list(self.numbers.options) != lines:
-                self.numbers.options = lines
-            self.numbers.value = LARGEST if chosen is None else chosen
+            self.classes.offer(lines, chosen, callable(self.target))
+        else:
+            self.numbers.offer([("the largest", None), *((line.name, line.index) for line in lines)], chosen)
 
     # What is taken away.
 

@@ -14,8 +14,8 @@ from cnnwidgets.explain.overlays.unit_tiles import UnitMaps, first_shown
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.unit_attribution import UnitAttribution, UnitAttributionSettings, default_layer
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.outputs import find as find_output
-from cnnwidgets.model.predictions import Prediction
+from cnnwidgets.model.outputs.output_info import find as find_output
+from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.panels.unit_attribution.unit_pictures import UnitPainter, UnitPicture
 
 MOST_ROWS = 10  # units that are shown together

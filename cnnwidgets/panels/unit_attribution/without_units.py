@@ -8,7 +8,7 @@ import ipywidgets as widgets
 
 from cnnwidgets.errors import JobFailed
 from cnnwidgets.jobs.failure import Failure
-from cnnwidgets.model.predictions import Prediction
+from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.request import Request
 from cnnwidgets.panels.unit_attribution import captions
