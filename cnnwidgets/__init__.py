@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnnwidgets import samples
+    from cnnwidgets.activations.compare import compare_units
     from cnnwidgets.activations.convolution import Convolution, Pooling, convolution_at
     from cnnwidgets.activations.feature_maps import feature_maps, top_units
     from cnnwidgets.activations.patches import top_patches
@@ -84,6 +85,7 @@ _HOMES = {
     "ascend": "visualize.ascent",
     "attribution": "explain.attribution",
     "class_activation_map": "explain.class_activation_map",
+    "compare_units": "activations.compare",
     "convolution_at": "activations.convolution",
     "deepdream": "visualize.dream.deepdream",
     "faithfulness": "explain.faithfulness",
@@ -141,6 +143,7 @@ __all__ = [
     "ascend",
     "attribution",
     "class_activation_map",
+    "compare_units",
     "convolution_at",
     "deepdream",
     "faithfulness",
