@@ -98,7 +98,7 @@ class Network:
         self.preprocess, self.preprocess_note = resolve(preprocess, model, self.layers_by_path, self.inputs, self._nest)
         self.file_note = ""
         self._finite_weights = FiniteWeights(model)
-        self.traces = Traces(context=self.read_by_graphs)
+        self.traces = Traces(context=self)
         self._sees: dict[tuple[str, int], tuple[int, ...]] = {}
         self.size, self.size_note = self._sized(size)
         self.inputs = with_multiples(self.inputs, self.layers_by_path.values(), self._run)

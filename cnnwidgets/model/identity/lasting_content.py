@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dis
 import types
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -24,18 +24,17 @@ class LastingReader(Reader):
         left_out: whether there was something that cannot be read.
     """
 
+    is_lasting = True
+
     def __init__(self) -> None:
         """Start with nothing read."""
         super().__init__()
         self.left_out = False
 
-    def content(self, value: Any) -> Hashable:
-        """As for any reader, and nothing is refused."""
-        try:
-            return super().content(value)
-        except Unreadable:
-            self.left_out = True
-            return "unread", type(value).__qualname__
+    def unread(self, value: Any, error: Unreadable) -> Hashable:
+        """The type of a value that cannot be read; nothing is refused."""
+        self.left_out = True
+        return "unread", type(value).__qualname__
 
     def object(self, value: Any) -> Hashable:
         """As for any reader; one of this package by its class and what two of them are compared by."""
@@ -46,7 +45,7 @@ class LastingReader(Reader):
         return self.named("ours", type(value), {name: getattr(value, name) for name in compared})
 
     def class_(self, value: type) -> Hashable:
-        """As for any reader; one of this package by its name, wherever it lies."""
+        """As for any reader; one of this package by its name, in any module."""
         return ("class", value.__qualname__) if _is_ours(value) else super().class_(value)
 
     def variable(self, value: Any) -> Hashable:
@@ -66,15 +65,9 @@ class LastingReader(Reader):
 
     def code(self, value: types.CodeType) -> Hashable:
         """The instructions, with the names and constants that they use."""
-        return ("code", *((step.opname, self.read(step.argval)) for step in dis.get_instructions(value)))
-
-    def sequence(self, value: Iterable[Any]) -> Hashable:
-        """A file makes lists of tuples."""
-        return ("sequence", *map(self.read, value))
-
-    def mapping(self, value: Mapping[Any, Any]) -> Hashable:
-        """A dict, whatever its order."""
-        return ("dict", *sorted(((self.read(key), self.read(one)) for key, one in value.items()), key=repr))
+        steps = list(dis.get_instructions(value))
+        arguments = map(self.read, [step.argval for step in steps])
+        return ("code", *zip([step.opname for step in steps], arguments, strict=True))
 
     def function(self, function: types.FunctionType) -> Hashable:
         """A library's function by its name; one of the user's by what it does and reads."""

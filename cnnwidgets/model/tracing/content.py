@@ -1,7 +1,7 @@
-"""The content of any Python value as nested tuples: equal for two values that act alike, whatever their addresses.
+"""The content of any Python value as nested tuples: equal for two values that act alike, at any address.
 
 `live` serves keys inside this process: code, variables and networks stand for themselves and are kept alive by the key.
-`lasting` serves fingerprints that another process can compare: everything is given by its value.
+`LastingReader` serves fingerprints that another process can compare: everything is given by its value.
 """
 
 from __future__ import annotations
@@ -60,7 +60,13 @@ def digest_of(data: bytes | memoryview) -> str:
 
 
 class Reader:
-    """Reads values part by part; an object that holds itself is named by how deep it stands."""
+    """Reads values part by part; an object that holds itself is named by its depth.
+
+    Attributes:
+        is_lasting: whether the order of dicts and the types of sequences are left out, since a file keeps neither.
+    """
+
+    is_lasting = False
 
     def __init__(self) -> None:
         self._open: dict[int, int] = {}  # id -> depth, of the objects that are being read
@@ -81,10 +87,16 @@ class Reader:
         self._open[id(value)] = len(self._open)
         try:
             content = self.content(value)
+        except Unreadable as error:
+            content = self.unread(value, error)
         finally:
             del self._open[id(value)]
         self._read[id(value)] = value, content
         return content
+
+    def unread(self, value: Any, error: Unreadable) -> Hashable:
+        """What stands for a value that cannot be read: nothing does."""
+        raise error
 
     def content(self, value: Any) -> Hashable:
         """The content of a value that is not read yet, by its kind."""
@@ -133,14 +145,17 @@ class Reader:
         return value
 
     def sequence(self, value: Iterable[Any]) -> Hashable:
-        """A list or tuple, or one with names for its places."""
+        """A list or tuple, or one with names for its fields."""
+        if self.is_lasting:
+            return ("sequence", *map(self.read, value))
         if type(value) is tuple and set(map(type, value)) == {str}:  # class names: as many as a thousand
             return "names", value
         return (type(value).__name__, *map(self.read, value))
 
     def mapping(self, value: Mapping[Any, Any]) -> Hashable:
-        """A dict in its own order, which the code that reads it may follow."""
-        return ("dict", *((self.read(key), self.read(one)) for key, one in value.items()))
+        """A dict, in its own order where code that reads it may follow that."""
+        items = ((self.read(key), self.read(one)) for key, one in value.items())
+        return ("dict", *(sorted(items, key=repr) if self.is_lasting else items))
 
     def set(self, value: Iterable[Any]) -> Hashable:
         """A set, which has no order."""
@@ -171,7 +186,7 @@ class Reader:
 
     def object(self, value: Any) -> Hashable:
         """Any other object: its class, and the state that Python's own copying would take along."""
-        if source.draws(value):
+        if isinstance(value, types.BuiltinFunctionType) and getattr(value.__self__, "__name__", "") in source.CHANGING:
             raise Unreadable("it draws random numbers or reads the clock")
         compared = getattr(type(value), "__dataclass_fields__", {})
         aside = {name for name, one in compared.items() if not one.compare}

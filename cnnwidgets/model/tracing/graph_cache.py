@@ -21,10 +21,10 @@ class Traces:
 
     Args:
         limit: how many are kept.
-        context: what every graph depends on besides, asked each time.
+        context: what every graph depends on besides, read each time: the network.
     """
 
-    def __init__(self, limit: int = 32, context: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, limit: int = 32, context: object = None) -> None:
         """Start empty."""
         self._limit, self._context = limit, context
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
@@ -33,7 +33,7 @@ class Traces:
     def get(self, build: Callable[[], Any]) -> Any:
         """What `build` returns, from the last time that it was asked with the same content; else built now."""
         try:
-            key = live((build, self._context()))
+            key = live((build, self._context))
         except Unreadable:  # it may act differently each time, so it is not kept
             return build()
         with self._lock:

@@ -20,7 +20,7 @@ ASIDE_IN_CLASSES = {
     "__match_args__", "__slots__", "_abc_impl", "__init__", "__repr__", "__str__", "__eq__", "__hash__", "__reduce__",
     "__reduce_ex__", "__getstate__", "__setstate__", "__replace__", "get_config", "from_config",
 }  # fmt: skip
-_CHANGING = {"datetime", "random", "secrets", "time", "uuid"}  # modules that answer differently each time
+CHANGING = {"datetime", "random", "secrets", "time", "uuid"}  # modules that answer differently each time
 _CHANGING_PARTS = {("numpy", "random"), ("os", "environ"), ("os", "getenv"), ("os", "urandom")}
 _ANYTHING = {"eval", "exec", "globals", "input", "locals", "open", "vars", "__import__"}  # builtins that read anything
 _FILES = {"imread", "load", "loadtxt", "open", "read_bytes", "read_text"}  # methods and functions that read files
@@ -35,6 +35,7 @@ class Unreadable(Exception):
     """The content of a value cannot be read."""
 
 
+@functools.lru_cache(maxsize=4096)
 def is_library(module: str | None) -> bool:
     """Whether a module is one of Python's, installed, or this package's own: it stays as it is in a process."""
     if not module or module == "__main__":
@@ -44,11 +45,6 @@ def is_library(module: str | None) -> bool:
         return True
     file = getattr(sys.modules.get(module), "__file__", None)
     return file is not None and not _LIBRARIES.isdisjoint(Path(file).parts)
-
-
-def draws(value: Any) -> bool:
-    """Whether it is a builtin of a module that answers differently each time."""
-    return isinstance(value, types.BuiltinFunctionType) and getattr(value.__self__, "__name__", "") in _CHANGING
 
 
 class Names(NamedTuple):
@@ -126,7 +122,7 @@ def _of_global(name: str, value: Any, attributes: frozenset[str]) -> Iterator[tu
     if not isinstance(value, types.ModuleType):
         return
     module = value.__name__
-    if module in _CHANGING or any((module, part) in _CHANGING_PARTS for part in attributes):
+    if module in CHANGING or any((module, part) in _CHANGING_PARTS for part in attributes):
         raise Unreadable(f"it reads {module}")
     if is_library(module):
         return
