@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from cnnwidgets.training.recorder import TrainingRecorder
     from cnnwidgets.training.snapshots import Snapshot
     from cnnwidgets.visualize import objectives, optimizers, parametrizations, transforms
+    from cnnwidgets.visualize.accentuation import accentuate, caricature
     from cnnwidgets.visualize.adversarial import adversarial
     from cnnwidgets.visualize.ascent import ascend
     from cnnwidgets.visualize.batches import UnitPictures
@@ -81,9 +82,11 @@ _HOMES = {
     "UnitAttribution": "explain.unit_attribution",
     "UnitAttributionPanel": "panels.unit_attribution.unit_attribution_panel",
     "UnitPictures": "visualize.batches",
+    "accentuate": "visualize.accentuation",
     "adversarial": "visualize.adversarial",
     "ascend": "visualize.ascent",
     "attribution": "explain.attribution",
+    "caricature": "visualize.accentuation",
     "class_activation_map": "explain.class_activation_map",
     "compare_units": "activations.compare",
     "convolution_at": "activations.convolution",
@@ -139,9 +142,11 @@ __all__ = [
     "UnitAttribution",
     "UnitAttributionPanel",
     "UnitPictures",
+    "accentuate",
     "adversarial",
     "ascend",
     "attribution",
+    "caricature",
     "class_activation_map",
     "compare_units",
     "convolution_at",

@@ -29,6 +29,7 @@ from cnnwidgets.provenance.recipe import Recipe
 from cnnwidgets.provenance.snippets import BUNDLED
 from cnnwidgets.provenance.verbs import VERBS
 from cnnwidgets.visualize import objectives
+from cnnwidgets.visualize.accentuation import accentuate, caricature
 from cnnwidgets.visualize.adversarial import adversarial
 from cnnwidgets.visualize.ascent import ascend
 from cnnwidgets.visualize.classes import visualize_classes
@@ -109,14 +110,18 @@ def _maps(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
     return pictures.tile_maps(display_maps(maps[..., list(settings["shown"])], settings["how"]), settings["columns"])
 
 
-def _from_photograph(verb: Callable[..., Iterator[Any]]) -> Callable[[Network, Mapping[str, Any], HeldPicture], Any]:
+def _from_photograph(
+    verb: Callable[..., Iterator[Any]], first: Callable[[Mapping[str, Any]], tuple[Any, ...]] = lambda _: ()
+) -> Callable[[Network, Mapping[str, Any], HeldPicture], Any]:
+    """A maker for a verb that yields frames of a photograph; `first` has what it is given after the photograph."""
+
     def make(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
         if settings.get("steered"):
             raise BadTarget(
                 "Its settings were changed while it ran, so they do not show how it was made. "
                 "Run its snippet() for a similar one."
             )
-        frames = verb(net, held.given, **_keywords(verb.__name__, settings))
+        frames = verb(net, held.given, *first(settings), **_keywords(verb.__name__, settings))
         return _at(frames, settings).pictures[0]
 
     return make
@@ -197,4 +202,6 @@ _MAKERS: dict[str, Callable[[Network, Mapping[str, Any], Any], Any]] = {
     "faithfulness": _removed,
     "deepdream": _from_photograph(deepdream),
     "adversarial": _from_photograph(adversarial),
+    "accentuate": _from_photograph(accentuate, lambda known: (objectives.unit(known["layer"], known["unit"]),)),
+    "caricature": _from_photograph(caricature, lambda known: (known["layer"],)),
 }

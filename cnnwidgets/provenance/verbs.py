@@ -52,4 +52,8 @@ VERBS: Mapping[str, Verb] = {
     "faithfulness": Verb("net, picture, {heat}", "explain.faithfulness.FaithfulnessSettings", "curve"),
     "deepdream": Verb("net, picture", "visualize.dream.deepdream.DreamSettings", "frame"),
     "adversarial": Verb("net, picture", "visualize.adversarial.AdversarialSettings", "frame"),
+    "accentuate": Verb(
+        "net, picture, cw.objectives.unit({layer}, {unit})", "visualize.accentuation.AccentuationSettings", "frame"
+    ),
+    "caricature": Verb("net, picture, {layer}", "visualize.accentuation.CaricatureSettings", "frame"),
 }

@@ -48,6 +48,7 @@ class StepInputs(NamedTuple):
         seeds: [N, 2], the seed of each picture's own randomness.
         shared: [2], the seed of what is random for all pictures alike.
         held: the values of the other inputs, by their index.
+        photograph: [1, H, W, C], the one that the objective compares pictures with, if it does.
     """
 
     count: Any
@@ -56,13 +57,15 @@ class StepInputs(NamedTuple):
     seeds: Any
     shared: Any
     held: Any
+    photograph: Any = None
 
     @classmethod
     def before(cls, objective: Objective, seed: int, canvas: Canvas) -> Self:
         """The inputs before the first step."""
         seeds = randomness.picture_seeds(seed, objective.units)
         shared = tf.constant([seed & 0x7FFFFFFF, 0x5EED], tf.int32)
-        return cls(tf.constant(0), objective.numbers(), tf.constant(0.0), seeds, shared, dict(canvas.held))
+        held, photograph = dict(canvas.held), canvas.photograph
+        return cls(tf.constant(0), objective.numbers(), tf.constant(0.0), seeds, shared, held, photograph)
 
     def split(self, parts: int) -> list[Self]:
         """The same inputs for each of several batches of equally many pictures."""
@@ -92,16 +95,25 @@ def _gradient_step(values: Values, canvas: Canvas, ascent: Ascent) -> Callable[.
     by_windows = canvas.windows.read if canvas.windows else lambda value, pictures: value(pictures)
 
     def value(pictures: Any, inputs: StepInputs) -> Any:  # [N, H, W, C] -> [N]
-        with enough_room(*canvas.shape[:2], BadTarget):
-            return by_windows(lambda seen: values(canvas.feed(values.net, seen, inputs.held), inputs.numbers), pictures)
-
-    def step(variables: Any, state: Any, inputs: StepInputs) -> Any:
         fresh = randomness.at_step(inputs.seeds, inputs.count)  # [N, 2]
         alike = tf.random.experimental.stateless_fold_in(inputs.shared, inputs.count)  # [2]
+
+        def transformed(pictures: Any) -> Any:
+            return transforms_.compose(pictures, ascent.transforms, fresh, alike)
+
+        def fed(seen: Any) -> list[Any]:
+            return canvas.feed(values.net, seen, inputs.held)
+
+        photograph = None
+        if inputs.photograph is not None:  # under the same transforms, so that positions correspond
+            photograph = fed(transformed(tf.repeat(inputs.photograph, tf.shape(pictures)[0], 0)))
+        with enough_room(*canvas.shape[:2], BadTarget):
+            return by_windows(lambda seen: values(fed(seen), inputs.numbers, photograph), transformed(pictures))
+
+    def step(variables: Any, state: Any, inputs: StepInputs) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             pictures = ascent.parametrization.render(variables, canvas.shape)  # [N, H, W, C]
-            pictures = transforms_.compose(pictures, ascent.transforms, fresh, alike)
             reached = value(pictures, inputs)  # [N]
             total = tf.reduce_sum(reached)  # a sum, so that pictures stay independent
         gradient = tape.gradient(total, variables)
@@ -144,7 +156,8 @@ def not_finite(values: Values, canvas: Canvas, inputs: StepInputs, pictures: Any
             "preprocessing."
         )
     feed = canvas.feed(values.net, pictures, inputs.held)
-    if functions and np.isfinite(values.without_functions()(feed, inputs.numbers)).all():
+    photograph = None if inputs.photograph is None else feed
+    if functions and np.isfinite(values.without_functions()(feed, inputs.numbers, photograph)).all():
         return BadTarget(
             f"{functions} returned NaN or infinity, or its gradient is not finite, although the activation is. "
             "Avoid divisions by zero, and roots and logarithms of zero."

@@ -33,6 +33,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "deepdream": {"layers": {"m/5": 0.5, "m3": 1.0}, "octaves": 4, "octave_scale": 1.4, "steps": 10, "step_size": 0.02},
     "adversarial": {"target": None, "method": "gradient", "epsilon": 2 / 255, "steps": 10, "picture": 64 * "a"},
+    "accentuate": {"layer": "conv1", "unit": 3, "strength": 1.0, "steps": 32, "seed": 0, "picture": 64 * "a"},
+    "caricature": {"layer": "conv1", "steps": 64, "power": 2.0, "call": 0, "seed": 0, "picture": 64 * "a"},
 }
 HOSTILE = [
     '"); import os; os.system("x") #',

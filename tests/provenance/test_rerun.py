@@ -376,3 +376,21 @@ def test_a_damaged_region_is_refused(photo, target):
         remade(
             segmentation(), "unit_attribution", {"layer": "conv", "target": target, "shown": [0], "columns": 1}, photo
         )
+
+
+@pytest.mark.parametrize(
+    ("verb", "settings"),
+    [
+        ("accentuate", {"layer": "conv2", "unit": 3, "strength": 2.0, "steps": 3, "size": 40, "seed": 1}),
+        ("caricature", {"layer": "conv2", "steps": 3, "power": 1.0, "call": 0, "size": 40, "seed": 1}),
+    ],
+)
+def test_a_picture_of_a_photograph_is_made_again_and_its_snippet_makes_the_same(net, photo, verb, settings):
+    given = {**settings, "picture": HeldPicture(net, photo).digest}
+    recipe = Recipe(verb, net.name, net.fingerprint(), given, installed_versions(), "cpu")
+    names = {"net": net, "picture": photo}
+    exec(recipe.snippet(), names)
+    png = to_png(to_uint8(names["frame"].pictures[0]), recipe.to_dict())
+    assert cw.rerun(png, net, photo) == png
+    with pytest.raises(cw.BadPicture, match="another photograph"):
+        cw.rerun(png, net, photo[::-1])

@@ -17,6 +17,7 @@ from cnnwidgets.explain.class_activation_map import MapSettings
 from cnnwidgets.explain.faithfulness import FaithfulnessSettings
 from cnnwidgets.explain.unit_attribution import UnitAttributionSettings
 from cnnwidgets.provenance.verbs import VERBS
+from cnnwidgets.visualize.accentuation import AccentuationSettings, CaricatureSettings
 from cnnwidgets.visualize.adversarial import AdversarialSettings
 from cnnwidgets.visualize.ascent import AscendSettings
 from cnnwidgets.visualize.classes import ClassesSettings
@@ -34,6 +35,8 @@ SETTINGS = {
     "faithfulness": FaithfulnessSettings,
     "deepdream": DreamSettings,
     "adversarial": AdversarialSettings,
+    "accentuate": AccentuationSettings,
+    "caricature": CaricatureSettings,
     "top_patches": PatchesSettings,
     "render_atlas": AtlasSettings,
 }
@@ -91,7 +94,7 @@ def test_a_verb_passes_every_setting_on(verb, monkeypatch):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_recipe_knows_the_recorded_settings(verb):
-    own = {"ascend": {"layer", "unit"}, "faithfulness": {"heat"}}.get(verb, set())
+    own = {"ascend": {"layer", "unit"}, "accentuate": {"layer", "unit"}, "faithfulness": {"heat"}}.get(verb, set())
     assert set(VERBS[verb].settings) == own | set(SETTINGS[verb].names())
     assert set(VERBS[verb].required) <= set(VERBS[verb].settings)
 

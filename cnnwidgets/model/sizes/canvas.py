@@ -32,6 +32,7 @@ class Canvas:
         held: tensors [1, ...] for other inputs; what is not held is mid-gray, or zero for a table.
         fed: (height, width) to which pictures are resized on their way into the network, if it takes another size.
         windows: how a picture is read part by part, if it is too large to be read at once.
+        photograph: [1, height, width, channels], the one that an objective compares the pictures with.
     """
 
     shape: tuple[Any, Any, int]
@@ -39,11 +40,13 @@ class Canvas:
     held: Mapping[int, Any] = field(default_factory=dict)
     fed: tuple[int, int] | None = None
     windows: Windows | None = None
+    photograph: Any = None
 
     @property
     def structure(self) -> Canvas:
-        """What a graph is traced for: what the other inputs hold are tensors in it."""
-        return replace(self, held=dict.fromkeys(self.held))
+        """What a graph is traced for: the values of other inputs and the photograph are tensors in it."""
+        photograph = None if self.photograph is None else "a tensor"
+        return replace(self, held=dict.fromkeys(self.held), photograph=photograph)
 
     @property
     def is_open(self) -> bool:

@@ -18,7 +18,8 @@ from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.terms import fast_means
 from cnnwidgets.visualize.terms.custom import Custom
 from cnnwidgets.visualize.terms.of_layers import CENTER, Neuron
-from cnnwidgets.visualize.terms.term import LayerTerm, Numbers, Term
+from cnnwidgets.visualize.terms.of_photographs import Comparison
+from cnnwidgets.visualize.terms.term import Activation, LayerTerm, Numbers, Term
 
 
 def checked(net: Network, objective: Objective) -> Objective:
@@ -83,27 +84,37 @@ class Values:
     terms: tuple[Term, ...]
     is_fast: bool
 
-    def __call__(self, feed: Sequence[Any], numbers: Sequence[Numbers]) -> Any:
+    def __call__(self, feed: Sequence[Any], numbers: Sequence[Numbers], photograph: Sequence[Any] | None = None) -> Any:
         """Run the network once, and sum up what each term makes of it.
 
         Args:
             feed: what `net.call` takes.
             numbers: what `objective.numbers` gives.
+            photograph: as `feed`, with the photograph that terms compare with in place of each picture.
 
         Returns:
             float32 [N].
         """
-        of_layers = [term for term in self.terms if isinstance(term, LayerTerm)]
-        of_outputs = len(of_layers) < len(self.terms)
+        seen = self._activations(self.terms, feed)
+        if photograph is not None:
+            compared = [term for term in self.terms if isinstance(term, Comparison)]
+            beside = dict(zip(compared, self._activations(compared, photograph), strict=True))
+            of_terms = zip(self.terms, seen, strict=True)
+            seen = [replace(own, beside=beside[term].map) if term in beside else own for term, own in of_terms]
+        each = zip(self.terms, seen, numbers, strict=True)
+        return tf.add_n([own.weight * term.value(activation, own) for term, activation, own in each])
+
+    def _activations(self, terms: Sequence[Term], feed: Sequence[Any]) -> list[Activation]:
+        """What each term reads of one run of the network, which ends where nothing more is read."""
+        of_layers = [term for term in terms if isinstance(term, LayerTerm)]
+        of_outputs = len(of_layers) < len(terms)
         watch = {term.layer for term in of_layers}
         before = of_outputs or any(term.before_activation for term in of_layers)
         until = () if of_outputs else {(term.layer, term.call) for term in of_layers}
         outputs: list[Any] = []
         with self.net.record(watch, before, until=until) as recording:
             outputs = self.net.call(feed)
-        seen = [term.activation(self.net, recording, outputs, self.is_fast) for term in self.terms]
-        each = zip(self.terms, seen, numbers, strict=True)
-        return tf.add_n([own.weight * term.value(activation, own) for term, activation, own in each])
+        return [term.activation(self.net, recording, outputs, self.is_fast) for term in terms]
 
     def without_functions(self) -> Values:
         """The same with the mean square of the layer in place of each function of the user's."""

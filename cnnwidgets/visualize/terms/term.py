@@ -44,11 +44,13 @@ class Activation:
         tensor: as the layer gave it, with its channels last.
         recording: what made it.
         is_fast: whether means may be computed without their map.
+        beside: the map that a photograph has there, of terms that compare with one.
     """
 
     tensor: Any
     recording: Recording
     is_fast: bool
+    beside: Any = None
 
     @property
     def map(self) -> Any:
