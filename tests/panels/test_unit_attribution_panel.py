@@ -449,12 +449,13 @@ def test_stop_keeps_what_is_there(make, named, photo, waiting):
     assert worker().jobs == ()
 
 
-def test_nothing_is_left_when_it_is_closed(page, living, named, photo):
-    before = len(living())
+@pytest.mark.parametrize("is_run", [False, True])
+def test_nothing_is_left_when_it_is_closed(page, living, named, photo, is_run):
     panel = cw.UnitAttributionPanel(named, photo)
-    panel.run()
+    if is_run:
+        panel.run()
     panel.close()
-    assert len(living()) == before
+    assert living() == []
 
 
 # Every kind of model.

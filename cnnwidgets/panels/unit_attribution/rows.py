@@ -140,8 +140,8 @@ class UnitRows(widgets.HBox):
     def close(self) -> None:
         """Take everything off the page."""
         lifecycle.stop_counting(self)
-        for row in self.rows:
-            row.close()
+        for row in self.rows:  # those not in use may stand in no group
+            lifecycle.close_whole(row)
         super().close()
 
 
