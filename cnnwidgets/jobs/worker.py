@@ -33,6 +33,11 @@ class Worker:
         with self._changed:
             return tuple(job for job in self._jobs if not job.ended)
 
+    @property
+    def is_this_thread(self) -> bool:
+        """Whether the caller runs on the worker's thread, which must not wait for a job."""
+        return threading.current_thread() is self._thread
+
     def submit(self, job: Job[Any]) -> None:
         """Run `job` together with the others; does nothing if it was submitted before or has ended."""
         job.attach(self._wake)
@@ -52,7 +57,7 @@ class Worker:
         Raises:
             RuntimeError: on the worker's own thread, which would wait for itself.
         """
-        if threading.current_thread() is self._thread:
+        if self.is_this_thread:
             raise RuntimeError("a job cannot wait for another on the worker's thread; submit it instead")
         try:
             self.submit(job)

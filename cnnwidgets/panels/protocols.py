@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -42,8 +42,12 @@ class PictureFrame(Frame, Protocol):
     def pictures(self) -> np.ndarray: ...  # noqa: D102
 
 
-class Plan(Protocol):
+F = TypeVar("F", bound=Frame)
+F_co = TypeVar("F_co", bound=Frame, covariant=True)
+
+
+class Plan(Protocol[F_co]):
     """A request that was checked: whatever can be refused is refused before it exists."""
 
-    def frames(self) -> Iterator[Any]:
+    def frames(self) -> Iterator[F_co]:
         """The unstarted run, handed down to the worker."""

@@ -93,7 +93,7 @@ def test_a_unit_that_never_fires_says_so(gallery):
 def test_silent_units_are_said_to_be_tried_again_and_the_curve_waits(net, opened):
     gallery = opened(FilterGallery(net, "conv2", units=[2, 3], size=16, steps=8))
     seen = []
-    gallery._progress_line.observe(lambda change: seen.append(change["new"]), "value")
+    gallery._report.progress_line.observe(lambda change: seen.append(change["new"]), "value")
     phases = []
     frames = gallery._frames
 
@@ -101,7 +101,7 @@ def test_silent_units_are_said_to_be_tried_again_and_the_curve_waits(net, opened
         for frame in frames():
             phases.append(frame.phase)
             if frame.phase:
-                tile_gallery.Panel._tell(gallery, frame)
+                gallery._report.step(frame, gallery._record, gallery.progress, frame.phase)
             yield frame
 
     shares = []
@@ -191,7 +191,7 @@ def test_a_setting_that_changes_during_a_run_begins_it_again(gallery, waiting):
     waiting(lambda: gallery.result is not None)
     gallery.steps = 3
     waiting(lambda: gallery.state == "done")
-    assert gallery._progress_line.value.count("done in") == 2  # to be read, and as the bar's text
+    assert gallery._report.progress_line.value.count("done in") == 2  # to be read, and as the bar's text
     assert gallery.result.units == (0, 1, 2, 3)
 
 

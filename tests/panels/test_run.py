@@ -335,6 +335,37 @@ def test_a_user_may_stop_from_an_observer(toy, reel, waiting):
     assert toy.result.step == toy.reel.made
 
 
+@pytest.mark.parametrize("name", ["cnnwidgets-mine", "main"])
+def test_stop_waits_on_any_thread_of_the_users_whatever_its_name(toy, reel, name):
+    toy.reel = reel(10_000)
+    toy.reel.open()
+    toy.start()
+    states = []
+    thread = threading.Thread(target=lambda: (toy.stop(), states.append(toy.state)), name=name)
+    thread.start()
+    thread.join()
+    assert states == ["stopped"]
+
+
+def test_stop_does_not_wait_on_the_workers_thread(toy, reel, waiting):
+    """A function of the user's, such as one for the step size, may stop its own run."""
+    toy.reel = reel(10_000)
+    frames, spent = toy.reel.frames, []
+
+    def stopping():
+        for frame in frames():
+            began = time.monotonic()
+            toy.stop()
+            spent.append(time.monotonic() - began)
+            yield frame
+
+    toy.reel.frames = stopping
+    toy.reel.open()
+    toy.start()
+    waiting(lambda: toy.state == "stopped")
+    assert len(spent) == 1 and spent[0] < 1
+
+
 def test_a_long_run_keeps_few_pictures(toy, reel):
     toy.reel = reel(300)
     toy.reel.open()

@@ -33,7 +33,7 @@ AWAY = "away from the top class"
 
 
 @settings_of(AdversarialSettings)
-class AdversarialPanel(PhotographPanel):
+class AdversarialPanel(PhotographPanel[AdversarialFrame]):
     """A picture is changed, within a budget, until the network predicts the target class; probabilities are shown live.
 
     After the first Start another budget, target or method begins again at once.

@@ -5,18 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
+
+import numpy as np
 
 from cnnwidgets.jobs import Job, Publisher, worker
 from cnnwidgets.panels.base.screen import WINDOW
+from cnnwidgets.panels.protocols import F
 
 
 def _nothing(_job: Job[Any]) -> None:
-    """Where nobody listens."""
+    """The default of callbacks."""
 
 
 @dataclass(frozen=True)
-class Listener:
+class Listener(Generic[F]):
     """What is called in the course of a run.
 
     All but `paint` are called with the run's lock held, and only while the run is the current one.
@@ -31,14 +34,14 @@ class Listener:
     """
 
     begun: Callable[[], object]
-    paint: Callable[[Any], Any]
-    show: Callable[[Any, Any, int], object]
-    finished: Callable[[Job[Any]], object]
-    running: Callable[[Job[Any]], object] = _nothing
-    paused: Callable[[Job[Any]], object] = _nothing
+    paint: Callable[[F], np.ndarray]
+    show: Callable[[F, np.ndarray, int], object]
+    finished: Callable[[Job[F]], object]
+    running: Callable[[Job[F]], object] = _nothing
+    paused: Callable[[Job[F]], object] = _nothing
 
 
-class CurrentRun:
+class CurrentRun(Generic[F]):
     """A job and its publisher; a run that is replaced by another one is stopped, and shows nothing more.
 
     Attributes:
@@ -50,10 +53,10 @@ class CurrentRun:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.job: Job[Any] | None = None
+        self.job: Job[F] | None = None
         self.is_watched = False
         self._is_visible = True
-        self._publisher: Publisher[Any] | None = None
+        self._publisher: Publisher[F] | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -72,23 +75,23 @@ class CurrentRun:
             if self.job is not None:
                 self.job.visible = is_visible
 
-    def begin(self, frames: Iterator[Any], listener: Listener) -> None:
+    def begin(self, frames: Iterator[F], listener: Listener[F]) -> None:
         """Hand frames down to the worker; an earlier run is stopped and no longer heard."""
 
-        def running(job: Job[Any]) -> None:
+        def running(job: Job[F]) -> None:
             self._tell(job, listener.running, "running")
 
-        def paused(job: Job[Any]) -> None:
+        def paused(job: Job[F]) -> None:
             self._tell(job, listener.paused, "paused")
 
-        def show(frame: Any, number: int) -> None:
+        def show(frame: F, number: int) -> None:
             picture = listener.paint(frame)  # without the lock: it takes a while
             self._tell(job, lambda _: listener.show(frame, picture, number))
 
-        def finished(job: Job[Any]) -> None:
+        def finished(job: Job[F]) -> None:
             self._tell(job, listener.finished)
 
-        job: Job[Any] = Job(frames, on_change=running)
+        job: Job[F] = Job(frames, on_change=running)
         publisher = Publisher(job, show, finished=finished, paused=paused, window=WINDOW)
         publisher.start()
         self._replace(publisher)
@@ -119,7 +122,8 @@ class CurrentRun:
     def wait(self, timeout: float | None = None) -> None:
         """Wait until it has ended and `finished` was called; not on the threads that would have to call it."""
         publisher = self._publisher
-        if publisher is not None and not threading.current_thread().name.startswith("cnnwidgets-"):
+        is_called_by_it = isinstance(threading.current_thread(), Publisher) or worker().is_this_thread
+        if publisher is not None and not is_called_by_it:
             publisher.join(timeout)
 
     def acknowledge(self, number: int) -> None:
@@ -128,13 +132,13 @@ class CurrentRun:
         if publisher is not None:
             publisher.acknowledge(number)
 
-    def _tell(self, job: Job[Any], call: Callable[[Job[Any]], object], state: str | None = None) -> None:
+    def _tell(self, job: Job[F], call: Callable[[Job[F]], object], state: str | None = None) -> None:
         """Call it with the lock held, if the job is still the current one, and in this state where one is given."""
         with self.lock:
             if job is self.job and state in (None, job.state):
                 call(job)
 
-    def _replace(self, publisher: Publisher[Any] | None) -> None:
+    def _replace(self, publisher: Publisher[F] | None) -> None:
         with self.lock:
             old, self._publisher = self._publisher, publisher
             self.job = publisher.job if publisher is not None else None

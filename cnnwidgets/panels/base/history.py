@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
+
+from cnnwidgets.panels.protocols import F
 
 MOST_KEPT = 16  # snapshots of a run, for its scrubber and its GIF; each has to be rendered
 KEPT_BYTES = 64_000_000
@@ -58,14 +60,22 @@ class Snapshot:
     values: np.ndarray
 
 
+class Phase(NamedTuple):
+    """A part of a run, and the step and the time at which it began."""
+
+    name: str
+    step: int
+    seconds: float
+
+
 class Record:
-    """The objective at each step, how fast the steps go, and some snapshots, evenly spaced.
+    """The objective at each step, the speed of the steps, and some snapshots, evenly spaced.
 
     Attributes:
         objective: the mean over all pictures, at each step.
         steps: how many steps there will be.
         snapshots: the first is the first step's; the last step has none, since its frame is at hand.
-        watch: how long the run has really run.
+        watch: the running time, without pauses.
     """
 
     def __init__(self) -> None:
@@ -74,11 +84,18 @@ class Record:
         self.snapshots: list[Snapshot] = []
         self.watch = Stopwatch()
         self._first_at = self._latest_at = 0.0
-        self._phase: tuple[str, int, float] = ("", 0, 0.0)  # its name, the step and the time at which it began
+        self._phase: Phase | None = None
         self._stride = 1
 
-    def add(self, frame: Any, pixels: Callable[[Any], np.ndarray]) -> None:
-        """Note a step; `pixels` is called only where they are kept."""
+    def watched(self, frames: Iterator[F], pixels: Callable[[F], np.ndarray]) -> Iterator[F]:
+        """Pass frames on and record each step; `pixels` is called only where they are kept."""
+        for frame in frames:
+            if frame.is_step:
+                self.add(frame, pixels)
+            yield frame
+
+    def add(self, frame: F, pixels: Callable[[F], np.ndarray]) -> None:
+        """Record a step."""
         self.steps, self._latest_at = frame.steps, self.watch.seconds
         self.objective.append(float(np.nanmean(frame.values)))
         if len(self.objective) == 1:
@@ -89,7 +106,7 @@ class Record:
         elif (len(self.objective) - 1) % self._stride == 0 and frame.step < frame.steps:
             self._keep(frame, pixels)
 
-    def _keep(self, frame: Any, pixels: Callable[[Any], np.ndarray]) -> None:
+    def _keep(self, frame: F, pixels: Callable[[F], np.ndarray]) -> None:
         self.snapshots.append(Snapshot(pixels(frame), frame.step, np.asarray(frame.values)))
 
     @property
@@ -100,8 +117,8 @@ class Record:
 
     def phase_left(self, phase: str, step: int, steps: int) -> float | None:
         """At most how long a phase will take from now on; `None` while its pace is not known."""
-        if phase != self._phase[0]:
-            self._phase = (phase, step, self.watch.seconds)
+        if self._phase is None or phase != self._phase.name:
+            self._phase = Phase(phase, step, self.watch.seconds)
         _, first, began = self._phase
         return (self.watch.seconds - began) / (step - first) * (steps - step) if step > first else None
 

@@ -1,27 +1,24 @@
 """What all panels share: a row of buttons, a screen, progress, a status line, and one run at a time.
 
-The journey of a click: `start` hands an unstarted iterator DOWN to the worker; the worker keeps its newest frame; the
-publisher hands that UP to `_show`, which puts it on the screen. Nothing else crosses between the threads, and each
-part of the class below says on which of them it runs.
+The way of a click to a picture: `start` hands an unstarted iterator DOWN to the worker; the worker keeps its newest
+frame; the publisher hands that UP to `_show`, which puts it on the screen. Nothing else crosses between the threads,
+and each part of the class below names the thread on which it runs.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import functools
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import ipywidgets as widgets
 import numpy as np
 import traitlets
 
 from cnnwidgets import pictures
-from cnnwidgets.durations import spoken
-from cnnwidgets.errors import BadTarget, JobFailed, quoted
+from cnnwidgets.errors import BadTarget, JobFailed
 from cnnwidgets.jobs import Job, worker
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.device import device_kind
@@ -30,23 +27,22 @@ from cnnwidgets.panels.base import lifecycle, markup, run_buttons
 from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.base.cell_output import Bundle, CellOutput
 from cnnwidgets.panels.base.current_run import CurrentRun, Listener
+from cnnwidgets.panels.base.export import CodeBox, Export
 from cnnwidgets.panels.base.history import Record, Snapshot
+from cnnwidgets.panels.base.report import Report
 from cnnwidgets.panels.base.run_buttons import RunButtons
 from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.base.scrubber import Scrubber
-from cnnwidgets.panels.protocols import Frame
-from cnnwidgets.paths import checked_path
+from cnnwidgets.panels.protocols import F
 from cnnwidgets.provenance import snippets
 from cnnwidgets.provenance.positions import with_positions
 from cnnwidgets.provenance.recipe import Recipe, installed_versions
 
-SIDE = {"flex": "1 1 280px", "min_width": "0", "max_width": "320px"}  # of what stands beside the picture
-TEXT_INTERVAL = 0.2  # seconds between two updates of progress, curve and captions
-GIF_FPS = 8
+SIDE = {"flex": "1 1 280px", "min_width": "0", "max_width": "320px"}  # of a column next to the picture
 BUSY = ("running", "paused")
 
 
-class Panel(widgets.VBox):
+class Panel(widgets.VBox, Generic[F]):
     """Buttons and pictures of one verb. The constructor only stores: a leaf class ends its own with `_assemble()`.
 
     Attributes:
@@ -67,27 +63,26 @@ class Panel(widgets.VBox):
     result = traitlets.Any(None, allow_none=True)
     may_save = True
 
-    _curve_name = "objective"
+    _curve_name: str | None = "objective"  # None where nothing is optimized
 
     def __init__(self, net: Network | Any, width: int = 512) -> None:
         self.net = as_network(net)
         self.traceback = ""
-        self._updating = Updating()  # while traits and controls are set by the panel itself
-        self._run = CurrentRun()
+        self._updating = Updating()  # while the panel itself sets traits and controls
+        self._run: CurrentRun[F] = CurrentRun()
         self._record = Record()
-        self._last: Any = None  # the frame that is shown
+        self._last: Any = None  # the frame that is shown: an F, or None
         self._setting_names: Sequence[str] = ()  # traits that change the plan of a run
-        self._is_asked_for = True  # whether somebody asked for this very run
-        self._texted = 0.0  # when the words beside the picture were brought up to date
+        self._is_requested = True  # whether the user started this very run, rather than a setting
         actions = {"start": self.start, "pause": self._pause_or_resume, "stop": self._stop_soon}
         actions |= {"save": self._save_png, "gif": self._save_gif, "code": self._toggle_code}
         self._buttons = RunButtons({name: functools.partial(self._guarded, act) for name, act in actions.items()})
         self.screen = Screen(width, self._run.acknowledge, self._clicked)
         self._scrubber = Scrubber(lambda index: self._guarded(self._look_back, index))
-        self._progress_line = markup.markup("", width="100%")
-        self._line = markup.markup(markup.status(""), width="100%")
-        self._graph = markup.markup("")
-        self._code = markup.markup("", display="none", width="100%")
+        self._report = Report(self._curve_name)
+        self._graph = self._report.curve
+        self._export = Export(self._shown_picture, self._earlier_pictures, self.recipe_of)
+        self._code = CodeBox(self.snippet)
         super().__init__(layout=widgets.Layout(width="100%", max_width="850px"))
         self.add_class("cnnw")
         self._output = self.shown_in = CellOutput(self)
@@ -95,16 +90,16 @@ class Panel(widgets.VBox):
     def _assemble(self) -> None:
         """Put the parts together, empty, once the leaf class has set its own."""
         style = markup.markup(markup.STYLE, display="none")
-        words = [self._progress_line, self._scrubber, self._line, self._code]
-        self.children = [style, self._buttons, *self._body(), *words]
+        lines = [self._report.progress_line, self._scrubber, self._report.status_line, self._code]
+        self.children = [style, self._buttons, *self._body(), *lines]
         self.observe(self._setting_changed, self._setting_names)
         self._show_settings()
         self._rest()
         lifecycle.replace_in_cell(self)
 
-    # What a subclass provides.
+    # What a subclass provides: its run,
 
-    def _frames(self) -> Iterator[Frame]:
+    def _frames(self) -> Iterator[F]:
         """The unstarted run; raises what its verb would raise."""
         raise NotImplementedError
 
@@ -112,15 +107,32 @@ class Panel(widgets.VBox):
         """The verb and its settings, for the recipe."""
         raise NotImplementedError
 
-    def _paint(self, frame: Any) -> np.ndarray:
+    def _result(self, frame: F) -> Any:
+        """What the verb returns."""
+        return frame
+
+    def _phase(self, frame: F) -> str | None:
+        """The name of a phase whose steps are not those of the curve, if a frame belongs to one."""
+        return None
+
+    def _ended(self, frame: F) -> None:
+        """Act on the last frame of a run that is done."""
+
+    def _is_busy_beside(self) -> bool:
+        """Whether something else is computed that Stop ends too."""
+        return False
+
+    # its pictures,
+
+    def _paint(self, frame: F) -> np.ndarray:
         """The picture of a frame, [H, W, C], as it is shown."""
         raise NotImplementedError
 
-    def _picture(self, frame: Any) -> np.ndarray:
+    def _picture(self, frame: F) -> np.ndarray:
         """The picture of a frame, [H, W, C], as it is saved."""
         return self._paint(frame)
 
-    def _pixels(self, frame: Any) -> np.ndarray:
+    def _pixels(self, frame: F) -> np.ndarray:
         """What is kept of a frame to look back at, uint8."""
         return pictures.to_uint8(self._picture(frame))
 
@@ -132,17 +144,14 @@ class Panel(widgets.VBox):
         """The picture [H, W, C] of kept pixels, as it is saved."""
         return pixels
 
-    def _result(self, frame: Any) -> Any:
-        """What the verb returns."""
-        return frame
-
-    def _phase(self, frame: Any) -> str:
-        """The name of a phase that is not counted in steps of the curve; "" during the steps."""
-        return ""
+    # its widgets and settings,
 
     def _body(self) -> Sequence[widgets.Widget]:
         """The widgets between the buttons and the progress line."""
         return [self.screen]
+
+    def _fill_controls(self) -> None:
+        """Let the controls show what is set; what they report meanwhile is ignored."""
 
     def _check(self, name: str) -> None:
         """Plan a run with a setting that has changed; raises what the verb would raise."""
@@ -150,10 +159,12 @@ class Panel(widgets.VBox):
     def _apply(self, name: str) -> None:
         """Act on a setting that has changed: begin again, or show it."""
 
-    def _fill_controls(self) -> None:
-        """Let the controls show what is set; what they report meanwhile is ignored."""
+    def _clicked(self, x: float, y: float) -> None:
+        """Act on a click on the picture, each 0..1."""
 
-    def _describe(self, frame: Any) -> None:
+    # and its texts.
+
+    def _describe(self, frame: F) -> None:
         """Update captions beside the picture."""
 
     def _describe_moment(self, moment: Snapshot) -> None:
@@ -163,7 +174,7 @@ class Panel(widgets.VBox):
         """What Start will do, for the empty panel."""
         return "Press Start."
 
-    def _doing(self, frame: Any) -> str:
+    def _doing(self, frame: F) -> str:
         """What one sees while it runs."""
         return "Optimizing: each step changes the picture so that the network responds more."
 
@@ -179,16 +190,6 @@ class Panel(widgets.VBox):
         """The name of a saved file, without suffix."""
         return type(self).__name__
 
-    def _ended(self, frame: Any) -> None:
-        """Act on the last frame of a run that is done."""
-
-    def _clicked(self, x: float, y: float) -> None:
-        """Act on a click on the picture, each 0..1."""
-
-    def _is_busy_beside(self) -> bool:
-        """Whether something else is computed that Stop ends too."""
-        return False
-
     # The run, from any thread of the user's.
 
     def start(self) -> None:
@@ -197,12 +198,12 @@ class Panel(widgets.VBox):
         Raises:
             BadTarget: for settings that are not possible.
         """
-        self._is_asked_for = True
+        self._is_requested = True
         self._begin()
 
     def _begin_again(self) -> None:
         """Begin a run because a setting has changed, which may happen often."""
-        self._is_asked_for = False
+        self._is_requested = False
         self._begin()
 
     def _begin(self) -> None:
@@ -210,14 +211,13 @@ class Panel(widgets.VBox):
         record = Record()
         begun = functools.partial(self._begun, record)
         listener = Listener(begun, self._paint, self._show, self._finished, self._running, self._paused)
-        self._run.begin(self._recorded(self._frames(), record), listener)
+        self._run.begin(record.watched(self._frames(), self._pixels), listener)
 
     def _begun(self, record: Record) -> None:
         self._record = record
         self.frames_shown, self.progress, self.traceback = 0, 0.0, ""
-        self._texted = float("-inf")
         self._scrubber.offer(())
-        self._tell_progress("")
+        self._report.begin()
         self._say("Preparing: compiling the first step for this layer.")
         self.state = "running"
 
@@ -259,55 +259,39 @@ class Panel(widgets.VBox):
         """As `stop`, without waiting: a callback must not wait."""
         self._run.stop()
 
-    # On the worker's thread.
+    def _pause_or_resume(self) -> None:
+        if self.state == "paused":
+            self.resume()
+        else:
+            self.pause()
 
-    def _recorded(self, frames: Iterator[Frame], record: Record) -> Iterator[Frame]:
-        """Pass frames on and record each step."""
-        for frame in frames:
-            if frame.is_step:
-                record.add(frame, self._pixels)
-            yield frame
+    # What a run reports, with its lock held: on the worker's thread,
 
-    def _running(self, _job: Job[Any]) -> None:
+    def _running(self, _job: Job[F]) -> None:
         self._record.watch.go()
         self.state = "running"
 
-    # On the publisher's thread, with the run's lock held.
+    # and on the publisher's.
 
-    def _show(self, frame: Frame, picture: np.ndarray, number: int) -> None:
+    def _show(self, frame: F, picture: np.ndarray, number: int) -> None:
         """Put a frame on the page."""
         self.screen.show(picture, number)
         self._last = frame
         self.frames_shown += 1
         self.progress = max(self.progress, frame.step / frame.steps)  # a run may turn out longer than it began
         self.result = self._result(frame)
-        now = time.monotonic()
-        if now - self._texted >= TEXT_INTERVAL:
-            self._texted = now
-            self._tell(frame)
+        if self._report.is_due():
+            self._report.step(frame, self._record, self.progress, self._phase(frame))
+            self._describe(frame)
+            if self.state == "running":
+                self._say(self._doing(frame))
 
-    def _tell(self, frame: Frame) -> None:
-        """Bring the words beside the picture up to date."""
-        phase, left = self._phase(frame), self._record.seconds_left
-        if phase:
-            most = self._record.phase_left(phase, frame.step, frame.steps)
-            at_most = "" if most is None else f" · at most {spoken(most, tenths=True)} left"
-            self._tell_progress(f"{phase} · {self._spent()} so far{at_most}")
-        else:
-            time_left = "" if left is None else f" · {spoken(left, tenths=True)} left"
-            self._tell_progress(f"step {frame.step} of {frame.steps}{time_left}")
-        self._draw_curve()
-        self._describe(frame)
-        if self.state == "running":
-            self._say(self._doing(frame))
-
-    def _paused(self, job: Job[Any]) -> None:
+    def _paused(self, job: Job[F]) -> None:
         self._record.watch.hold()
         self._say(f"Paused at {_where(job)}. Resume continues from the next step.")
         self.state = "paused"
 
-    def _finished(self, job: Job[Any]) -> None:
-        """The last word on a run."""
+    def _finished(self, job: Job[F]) -> None:
         try:
             self._conclude(job)
         except Exception as error:  # nobody else would see it
@@ -317,24 +301,26 @@ class Panel(widgets.VBox):
                 with contextlib.suppress(Exception):
                     part()
 
-    def _conclude(self, job: Job[Any]) -> None:
+    def _conclude(self, job: Job[F]) -> None:
+        """Show the last frame for good, and how the run has ended."""
         self._record.watch.hold()
         frame = job.frame
         if frame is not None:
             self._keep(frame)
-            self._draw_curve()
+            self._report.draw(self._record)
             self._offer_to_look_back(frame)
             self._keep_in_output()
         if job.state == "done":
             self.progress = 1.0
-            self._tell_progress(f"done in {self._spent()}")
-            self._ended(frame)
+            self._report.end(self._record, 1.0, "done in")
+            if frame is not None:
+                self._ended(frame)
             self._say(self._noted(self._conclusion()))
         elif job.failure is None:
-            self._tell_progress(f"{_where(job)} · stopped after {self._spent()}")
+            self._report.end(self._record, self.progress, f"{_where(job)} · stopped after")
             self._say(f"Stopped at {_where(job)}. The last picture is kept; Start begins again.")
         else:
-            self._tell_progress(f"{_where(job)} · ended after {self._spent()}")
+            self._report.end(self._record, self.progress, f"{_where(job)} · ended after")
             self._complain(job.failure)
         self.state = job.state
 
@@ -342,31 +328,25 @@ class Panel(widgets.VBox):
         """Let a notebook that is saved now hold the picture."""
         if not self._run.is_watched:
             self.shown_in.refresh()
-        elif self._is_asked_for:
+        elif self._is_requested:
             self.shown_in.refresh_in_sight()
         else:
             self.shown_in.refresh_later()
 
-    def _offer_to_look_back(self, frame: Frame) -> None:
-        words = [f"step {moment.step} of {self._record.steps}" for moment in self._record.snapshots]
-        is_shown_already = bool(words) and self._record.snapshots[-1].step == frame.step
-        self._scrubber.offer([*words[: -1 if is_shown_already else None], "the end"])
-
     # The page, from any thread.
 
     def _rest(self) -> None:
-        """Show the empty panel: what Start will do."""
+        """Show the empty panel, and what Start will do."""
         self._last = self.result = None
         self._record = Record()
         self.frames_shown, self.progress = 0, 0.0
         self.screen.explain(self._invitation())
-        self._graph.value = ""
         self._scrubber.offer(())
-        self._tell_progress("")
+        self._report.clear()
         self._say(self._noted(""))
         self._show_state()
 
-    def _keep(self, frame: Any) -> None:
+    def _keep(self, frame: F) -> None:
         """Show a frame for good."""
         self.screen.show(self._paint(frame))
         self._last = frame
@@ -381,12 +361,11 @@ class Panel(widgets.VBox):
         busy = self.state in BUSY
         can_save = not busy and self._last is not None and self.may_save
         self._buttons.show(busy, self.state == "paused", busy or self._is_busy_beside(), can_save)
-        if self._code.layout.display != "none":
-            self._write_code()
+        self._code.refresh()
 
     def _say(self, text: str, is_error: bool = False) -> None:
         self.status = markup.one_line(text)
-        self._line.value = markup.status(self.status, is_error)
+        self._report.say(self.status, is_error)
 
     def _complain(self, failure: Failure) -> None:
         self.traceback = failure.traceback
@@ -396,19 +375,29 @@ class Panel(widgets.VBox):
         """A sentence for the status line, after the remark about the photograph."""
         return f"{self._note()} {text}".strip()
 
-    def _tell_progress(self, text: str) -> None:
-        self._progress_line.value = markup.progress(self.progress, text)
+    # Looking back at a run that has ended.
 
-    def _spent(self) -> str:
-        return spoken(self._record.watch.seconds, tenths=True)
+    def _offer_to_look_back(self, frame: F) -> None:
+        moments = [f"step {moment.step} of {self._record.steps}" for moment in self._record.snapshots]
+        is_shown_already = bool(moments) and self._record.snapshots[-1].step == frame.step
+        self._scrubber.offer([*moments[: -1 if is_shown_already else None], "the end"])
 
-    def _draw_curve(self) -> None:
-        self._graph.value = markup.curve(self._record.objective, self._record.steps, self._curve_name)
+    def _look_back(self, index: int) -> None:
+        """Show an earlier moment of the run, or its end."""
+        with self._run.lock:
+            moments = self._record.snapshots
+            if self._last is None or self.state in BUSY:
+                return
+            if index >= len(moments) or moments[index].step == self._last.step:
+                self._keep(self._last)
+                return
+            self.screen.show(self._paint_pixels(moments[index].pixels), 0)
+            self._describe_moment(moments[index])
 
-    # The controls, on the notebook's thread.
+    # Settings and controls, on the notebook's thread.
 
     def _guarded(self, action: Callable[..., object], *arguments: Any) -> None:
-        """Run what a control asks for; an error is shown in the status line, not in a hidden console."""
+        """Run a control's action; an error is shown in the status line, not in a hidden console."""
         try:
             action(*arguments)
         except Exception as error:  # nobody would see a callback's traceback
@@ -453,24 +442,6 @@ class Panel(widgets.VBox):
         with self._updating:
             self._fill_controls()
 
-    def _pause_or_resume(self) -> None:
-        if self.state == "paused":
-            self.resume()
-        else:
-            self.pause()
-
-    def _look_back(self, index: int) -> None:
-        """Show an earlier moment of the run that has ended, or its end."""
-        with self._run.lock:
-            moments = self._record.snapshots
-            if self._last is None or self.state in BUSY:
-                return
-            if index >= len(moments) or moments[index].step == self._last.step:
-                self._keep(self._last)
-                return
-            self.screen.show(self._paint_pixels(moments[index].pixels), 0)
-            self._describe_moment(moments[index])
-
     # Files and code, on the user's thread.
 
     def recipe_of(self) -> Recipe:
@@ -490,16 +461,13 @@ class Panel(widgets.VBox):
         Raises:
             BadTarget: for another suffix, or when there is nothing to save yet.
         """
-        target, frame = checked_path("path", path), self._last
-        if target.suffix.lower() not in (".png", ".gif"):
-            raise BadTarget(f"path must end in .png or .gif, got {quoted(target.name)}.")
-        if frame is None:
-            raise BadTarget("There is no picture to save yet. Press Start, or call run(), first.")
-        picture = self._picture(frame)
-        if target.suffix.lower() == ".png":
-            return pictures.write_file(target, pictures.to_png(picture, self.recipe_of().to_dict()))
-        earlier = [self._picture_of_pixels(moment.pixels) for moment in self._record.snapshots]
-        return pictures.write_file(target, pictures.to_gif([*earlier, pictures.to_uint8(picture)], GIF_FPS))
+        return self._export.save(path)
+
+    def _shown_picture(self) -> np.ndarray | None:
+        return None if self._last is None else self._picture(self._last)
+
+    def _earlier_pictures(self) -> list[np.ndarray]:
+        return [self._picture_of_pixels(moment.pixels) for moment in self._record.snapshots]
 
     def _save_png(self) -> None:
         self._save_here(".png")
@@ -514,19 +482,12 @@ class Panel(widgets.VBox):
         self._say(f"Saved as {path.name} in the notebook's folder.")
 
     def _toggle_code(self) -> None:
-        hidden = self._code.layout.display == "none"
-        if hidden:
-            self._write_code()
-        self._code.layout.display = "" if hidden else "none"
-
-    def _write_code(self) -> None:
-        hint = markup.status("Click the code to select it, then copy it.")
-        self._code.value = hint + markup.code(self.snippet())
+        self._code.toggle()
 
     # The widget itself.
 
     def __repr__(self) -> str:
-        job = self._run.job  # its end is kept in the cell's output before it is told
+        job = self._run.job  # its end is kept in the cell's output before it is reported
         return f"{type(self).__name__}({self.net.name!r}, {self.state if job is None or not job.ended else job.state})"
 
     @property
@@ -541,10 +502,8 @@ class Panel(widgets.VBox):
     def _repr_mimebundle_(self, **options: Any) -> Bundle:
         """The widget, and the picture that is shown, for where no kernel is."""
         bundle: Bundle = super()._repr_mimebundle_(**options)
-        if self._last is not None:
-            still = pictures.to_still(self._picture(self._last))
-            bundle["image/png"] = base64.b64encode(still).decode()
-        return bundle
+        still = self._export.still()
+        return bundle if still is None else {**bundle, "image/png": still}
 
     def _ipython_display_(self) -> None:
         self._output.display()

@@ -15,11 +15,12 @@ from cnnwidgets.model.network import Network
 from cnnwidgets.model.settings import Settings
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.panel import SIDE, Panel
+from cnnwidgets.panels.protocols import F
 
 LONGEST_SHOWN = 1024  # pixels: twice what the page has room for
 
 
-class PhotographPanel(Panel):
+class PhotographPanel(Panel[F]):
     """A panel of a verb that takes a picture and gives pictures.
 
     Besides the methods of every panel, a subclass provides `controls` and `_plan_again _asked _photograph _side`.

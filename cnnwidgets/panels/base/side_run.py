@@ -43,7 +43,7 @@ class SideRun(widgets.VBox):
     ) -> None:
         self._on_change = on_change
         self._heading, self._invitation, self._tell = title, empty, tell or _where
-        self.current = CurrentRun()
+        self.current: CurrentRun[Any] = CurrentRun()
         self.traceback = ""
         self._title = markup.markup(markup.title(title))
         self.screen = Screen(width, self.current.acknowledge, empty=empty)

@@ -35,7 +35,7 @@ TRACE = 2.5  # seconds for the first step
 
 
 @settings_of(DreamSettings)
-class DeepDreamPanel(PhotographPanel):
+class DeepDreamPanel(PhotographPanel[DreamFrame]):
     """A photograph in which a network strengthens what it sees, live; step size and weights take effect mid-run.
 
     Args:

@@ -33,7 +33,7 @@ ORDERS = ("answer", "index")
 EMPTY = "Click a map to see it large."
 
 
-class FeatureMapPanel(Panel):
+class FeatureMapPanel(Panel[MapsFrame]):
     """A photograph's feature maps for a layer, sixty-four at a time; click one to see where it answers, and to what.
 
     Args:
@@ -65,6 +65,8 @@ class FeatureMapPanel(Panel):
     size = traitlets.Any(None, allow_none=True)
     unit = traitlets.Int(None, allow_none=True)
     place = traitlets.Tuple((0, 0))
+
+    _curve_name = None
 
     def __init__(
         self,
@@ -196,9 +198,6 @@ class FeatureMapPanel(Panel):
         looked = frame.picture.looked_at(self.net, frame.size)
         dead = f"{silent_share(frame.maps):.0%} of the units are zero everywhere."
         return f"{dead} {looked} {sees}Click a map to see it large, then a position."
-
-    def _draw_curve(self) -> None:
-        """Nothing is climbed, so there is no curve."""
 
     def _describe(self, frame: MapsFrame) -> None:
         shown = self._units_shown(frame)

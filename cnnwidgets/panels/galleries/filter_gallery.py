@@ -193,8 +193,8 @@ class FilterGallery(TileGallery):
             "early layers, textures in the middle, parts of things in late ones."
         )
 
-    def _phase(self, frame: UnitsFrame) -> str:
-        return frame.phase
+    def _phase(self, frame: UnitsFrame) -> str | None:
+        return frame.phase or None
 
     def _doing(self, frame: UnitsFrame) -> str:
         if frame.phase:

@@ -34,7 +34,7 @@ TELLING_STEP = 3e8  # floating point operations; a smaller step says more about 
 STEP_OVERHEAD, TRACE = 0.015, 2.0  # seconds for each step whatever it computes, and for the first one
 
 
-class TileGallery(Panel):
+class TileGallery(Panel[UnitsFrame]):
     """A mosaic of tiles with captions, climbed together; choose one to climb it large.
 
     Attributes:

@@ -51,7 +51,7 @@ class Painting(NamedTuple):
 
 
 @settings_of(HeatmapSettings)
-class HeatmapPanel(Panel):
+class HeatmapPanel(Panel[Look]):
     """Where a network looks: one heatmap for each input and call, next to the most probable classes.
 
     After the first Start every change is shown at once: another class, layer or method runs the network again; opacity,
@@ -92,6 +92,8 @@ class HeatmapPanel(Panel):
     """
 
     picture = Setting()
+
+    _curve_name = None
 
     def __init__(
         self,
@@ -242,9 +244,6 @@ class HeatmapPanel(Panel):
         chosen = captions.class_chosen(self.net, self.target, self.output)
         predictions = frame.predictions if frame is not None else captions.all_classes(self.net, self.output)
         self.controls.classes.offer(predictions, chosen, callable(self.target))
-
-    def _draw_curve(self) -> None:
-        """Nothing is optimized, so there is no curve."""
 
     def _doing(self, frame: Look) -> str:
         return "Computing: the map gets better with each step."

@@ -1,0 +1,81 @@
+"""The lines of a panel about its run: progress, the curve of the objective, and the status."""
+
+from __future__ import annotations
+
+import time
+
+from cnnwidgets.durations import spoken
+from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.history import Record
+from cnnwidgets.panels.protocols import Frame
+
+INTERVAL = 0.2  # seconds between two updates during a run
+
+
+class Report:
+    """Three widgets, to be placed by the panel, and the sentences in them.
+
+    Args:
+        curve_name: the label of the curve; `None` where nothing is optimized, so that there is none.
+
+    Attributes:
+        progress_line: the bar, and the step or the time under it.
+        curve: the objective at each step.
+        status_line: one sentence, which screen readers speak.
+    """
+
+    def __init__(self, curve_name: str | None) -> None:
+        self._curve_name = curve_name
+        self._written_at = float("-inf")
+        self.progress_line = markup.markup("", width="100%")
+        self.curve = markup.markup("")
+        self.status_line = markup.markup(markup.status(""), width="100%")
+
+    def __repr__(self) -> str:
+        return "Report()"
+
+    def clear(self) -> None:
+        """Show no progress and no curve."""
+        self.curve.value = ""
+        self.begin()
+
+    def begin(self) -> None:
+        """Show the progress of a new run; the curve stays until there is another one."""
+        self._written_at = float("-inf")
+        self.tell(0.0, "")
+
+    def is_due(self) -> bool:
+        """Whether it is time for another update."""
+        now = time.monotonic()
+        if now - self._written_at < INTERVAL:
+            return False
+        self._written_at = now
+        return True
+
+    def step(self, frame: Frame, record: Record, share: float, phase: str | None) -> None:
+        """Show how far the run is, 0 to 1, and how long it will take; steps of a phase are not those of the curve."""
+        if phase:
+            left, words = record.phase_left(phase, frame.step, frame.steps), "at most "
+            text = f"{phase} · {spoken(record.watch.seconds, tenths=True)} so far"
+        else:
+            left, words = record.seconds_left, ""
+            text = f"step {frame.step} of {frame.steps}"
+        self.tell(share, text if left is None else f"{text} · {words}{spoken(left, tenths=True)} left")
+        self.draw(record)
+
+    def end(self, record: Record, share: float, text: str) -> None:
+        """Show how the run has ended, and after how long."""
+        self.tell(share, f"{text} {spoken(record.watch.seconds, tenths=True)}")
+
+    def draw(self, record: Record) -> None:
+        """Draw the curve."""
+        if self._curve_name is not None:
+            self.curve.value = markup.curve(record.objective, record.steps, self._curve_name)
+
+    def tell(self, share: float, text: str) -> None:
+        """Show the progress, 0 to 1, with a text."""
+        self.progress_line.value = markup.progress(share, text)
+
+    def say(self, line: str, is_error: bool = False) -> None:
+        """Show a sentence in the status line."""
+        self.status_line.value = markup.status(line, is_error)
