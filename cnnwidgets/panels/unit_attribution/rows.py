@@ -32,11 +32,11 @@ class UnitRow(widgets.HBox):
         self._on_choose, self._on_switch = on_choose, on_switch
         self._updating = Updating()
         self._shown: dict[str, object] = {}  # what each part shows, so that it is not made again
-        self.is_on = widgets.Checkbox(True, indent=False, layout=widgets.Layout(width="104px", margin="0"))
-        self.choose = widgets.Button(layout=widgets.Layout(width="96px", margin="2px 0"))
+        self.is_on = widgets.Checkbox(True, indent=False, layout=widgets.Layout(width="98px", margin="0"))
+        self.choose = widgets.Button(layout=widgets.Layout(width="98px", margin="2px 0"))
         self.picture, self.bar, self.map = (markup.markup("") for _ in range(3))
         self.picture.layout.width = self.map.layout.width = "72px"
-        self.bar.layout.flex = "1 1 110px"
+        self.bar.layout.flex = "1 1 90px"
         left = widgets.VBox([self.is_on, self.choose], layout=widgets.Layout(flex="0 0 auto"))
         layout = widgets.Layout(align_items="center", grid_gap="8px", margin="2px 0", display="none", min_width="0")
         super().__init__([left, self.picture, self.bar, self.map], layout=layout)
@@ -57,9 +57,11 @@ class UnitRow(widgets.HBox):
             self.is_on.value = is_on
         self.is_on.description = f"Unit {unit}"
         self.is_on.tooltip = f"Unit {unit} of {look.shown.path}: uncheck to switch it off"
-        self.choose.description = f"Show {unit}"
-        self.choose.tooltip = f"Show unit {unit} on the photograph and everywhere else"
-        self.choose.icon = "check" if is_chosen else ""
+        self.choose.description = f"{'Hide' if is_chosen else 'Show'} {unit}"
+        where = (
+            "all units together on the photograph again" if is_chosen else "it on the photograph and everywhere else"
+        )
+        self.choose.tooltip = f"Unit {unit}: show {where}"
         (self.add_class if is_chosen else self.remove_class)("cnnw-chosen-unit")
         (self.remove_class if is_on else self.add_class)("cnnw-off")
         words = captions.share(look, unit)

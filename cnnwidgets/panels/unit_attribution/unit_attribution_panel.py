@@ -26,7 +26,7 @@ from cnnwidgets.model.outputs.without_units import Without, kept_units
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.binding import Setting, settings_of
-from cnnwidgets.panels.base.panel import BUSY, SIDE
+from cnnwidgets.panels.base.panel import BUSY
 from cnnwidgets.panels.base.photograph_panel import PhotographPanel
 from cnnwidgets.panels.controls.class_menu import ClassMenu
 from cnnwidgets.panels.controls.menu import Menu
@@ -131,12 +131,14 @@ class UnitAttributionPanel(PhotographPanel):
     def _body(self) -> Sequence[widgets.Widget]:
         self._caption, self._legend, self._notes = (markup.markup("") for _ in range(3))
         self._whole = self._button("All units together", "", lambda: self._set("unit", None), "Choose no unit")
-        titles = [markup.markup(markup.title(text)) for text in ("Predictions", "What is explained", "A position")]
-        side = [titles[0], self.bars, titles[1], self.classes, self.numbers, titles[2], self.position]
-        main = widgets.VBox([self.screen, self._legend, self._caption, self._whole])
-        main.layout.max_width, main.layout.align_items = "100%", "flex-start"
-        row = widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="8px 16px")
-        beside = widgets.VBox(side, layout=widgets.Layout(**SIDE, grid_gap="4px"))
+        seen = [self.screen, self._legend, self._caption, self._whole, _group("A position", self.position)]
+        main = widgets.VBox(seen, layout=widgets.Layout(max_width="100%", align_items="flex-start"))
+        row = widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="12px 16px")
+        groups = [_group("Predictions", self.bars), _group("What is explained", self.classes, self.numbers)]
+        for group in groups:
+            group.layout.flex = "1 1 270px"
+        wrapped = {"flex_flow": "row wrap", "grid_gap": "12px 16px", "align_content": "flex-start"}
+        beside = widgets.HBox(groups, layout=widgets.Layout(flex="1 1 280px", **wrapped))
         return [self.controls, widgets.HBox([main, beside], layout=row), self._notes, self.rows]
 
     # What runs.
@@ -384,3 +386,8 @@ class UnitAttributionPanel(PhotographPanel):
             self.bars.drop()
             lifecycle.stop_counting(self)
         super().close()
+
+
+def _group(title: str, *parts: widgets.Widget) -> widgets.VBox:
+    layout = widgets.Layout(min_width="0", max_width="340px")
+    return widgets.VBox([markup.markup(markup.title(title)), *parts], layout=layout)
