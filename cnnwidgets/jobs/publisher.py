@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from cnnwidgets.jobs.job import Job
+from cnnwidgets.jobs.job import ENDED, Job
 from cnnwidgets.jobs.pace import Pace
 
 F = TypeVar("F")
@@ -96,7 +96,7 @@ class Publisher(threading.Thread, Generic[F]):
                 return False
             is_pause = self._reported_pause = not self.job.fresh  # the next pause comes after another frame
             if not is_pause:
-                frame, number = self.job.take(), self._pace.sent(self._clock())
+                number, frame = self._pace.sent(self._clock()), self.job.take()
         with self._calling:
             if self._muted:
                 return False
@@ -113,11 +113,11 @@ class Publisher(threading.Thread, Generic[F]):
         while True:
             delay = None
             if job.fresh:
-                at_once = self.shown == 0 or job.ended or job.state == "paused"
+                at_once = self.shown == 0 or job.state == "paused" or job.state in ENDED
                 delay = 0.0 if at_once else self._pace.delay(self._clock())
                 if delay <= 0:
                     return True
-            elif job.ended:
+            elif job.state in ENDED:
                 return False
             elif job.state == "paused" and not self._reported_pause:
                 return True

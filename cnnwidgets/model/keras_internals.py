@@ -77,6 +77,20 @@ def inner_layers(parent: Any) -> list[Any]:
     return list(parent.layers if isinstance(parent, keras.Model) else parent._layers)
 
 
+def layer_tree(model: Any) -> list[tuple[Any, Any]]:
+    """(parent, layer) of every layer inside a model, once each, outer before inner, layers in custom layers too."""
+    found: dict[int, tuple[Any, Any]] = {}
+
+    def look_into(parent: Any) -> None:
+        for layer in inner_layers(parent):
+            if id(layer) not in found and isinstance(layer, keras.Layer):
+                found[id(layer)] = parent, layer
+                look_into(layer)
+
+    look_into(model)
+    return list(found.values())
+
+
 def built_shapes(model: Any) -> Mapping[str, Any]:
     """The shapes that a model was built with, by the names of the arguments; empty where Keras has noted none."""
     return getattr(model, "_build_shapes_dict", None) or {}
@@ -273,10 +287,11 @@ STAYING = (
 # -- graphs of TensorFlow
 
 
-def register_gradient(name: str, gradient: Callable[..., Any]) -> None:
-    """Give a gradient the name by which `gradients_by_name` and `set_gradient` find it."""
-    with contextlib.suppress(KeyError):  # a module may be loaded a second time
-        tf.RegisterGradient(name)(gradient)
+def register_gradients(gradients: Mapping[str, Callable[..., Any]]) -> None:
+    """Give gradients the names by which `gradients_by_name` and `set_gradient` find them."""
+    for name, gradient in gradients.items():
+        with contextlib.suppress(KeyError):  # a module may be loaded a second time
+            tf.RegisterGradient(name)(gradient)
 
 
 def gradients_by_name(graph: Any, names: Mapping[str, str]) -> contextlib.AbstractContextManager[None]:

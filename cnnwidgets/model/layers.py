@@ -9,7 +9,7 @@ from typing import Any
 
 from cnnwidgets.errors import BadTarget, nearest, quoted
 from cnnwidgets.model.backend import keras
-from cnnwidgets.model.keras_internals import inner_layers
+from cnnwidgets.model.keras_internals import layer_tree
 from cnnwidgets.model.recording import Recording
 
 _L = keras.layers
@@ -68,21 +68,13 @@ def kind_of(layer: Any) -> str:
     return next((kind for kind, types in _KINDS if isinstance(layer, types)), "other")
 
 
-def walk(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def walk(model: Any) -> Iterator[tuple[str, Any]]:
     """Every layer of a model with its path, outer before inner, layers inside custom layers too."""
-    seen: dict[int, None] = {}
-    names: set[str] = set()
-
-    def inner(parent: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-        for layer in inner_layers(parent):
-            if id(layer) in seen or not isinstance(layer, keras.Layer):
-                continue
-            seen[id(layer)] = None
-            path = _free_name(prefix + layer.name, names)
-            yield path, layer
-            yield from inner(layer, path + "/")
-
-    yield from inner(model, prefix)
+    prefixes, taken = {id(model): ""}, set[str]()
+    for parent, layer in layer_tree(model):
+        path = _free_name(prefixes[id(parent)] + layer.name, taken)
+        prefixes[id(layer)] = path + "/"
+        yield path, layer
 
 
 def _free_name(path: str, taken: set[str]) -> str:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from cnnwidgets.errors import quoted
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.recording import Recording
-from cnnwidgets.model.tracing.effects import draws_in
+from cnnwidgets.model.tracing.operations import CALLS, ancestors, called, descendants
+
+_DRAWS = re.compile(
+    r"(Stateless|Stateful)?(Random|Uniform|StandardNormal|TruncatedNormal|ParameterizedTruncated|Multinomial|Shuffle)"
+)
+_READS = {"ReadVariableOp", "RngReadAndSkip"}  # a generator's state; without one, the same numbers are drawn each time
 
 
 class Randomness(NamedTuple):
@@ -29,7 +35,7 @@ def randomness_of(recording: Recording, outputs: Any, layers: Mapping[str, Any])
     """The randomness of one recorded run, inside its graph."""
     if tf.executing_eagerly():  # where all functions run eagerly there is no graph to look at
         return Randomness()
-    draws = draws_in(tf.compat.v1.get_default_graph())
+    draws = _draws_in(tf.compat.v1.get_default_graph())
     if not draws.names:
         return Randomness()
     reached = frozenset(path for path, tensor in recording.order if tensor.op in draws.reached)
@@ -57,3 +63,44 @@ def _note(layers: list[str], is_repeated: bool) -> str:
     if is_repeated:
         return f"random: {who} random numbers at inference; the generator is put back, so each call draws the same"
     return f"random: {who} other random numbers at each call, so two calls differ"
+
+
+class _Draws(NamedTuple):
+    """Where a network draws random numbers at inference.
+
+    Attributes:
+        reached: the operations that depend on what is drawn.
+        names: of the operations that draw, in which Keras writes their layers.
+        are_repeated: whether all of it comes from generators that are put back, so that each call draws the same.
+    """
+
+    reached: frozenset[Any]
+    names: tuple[str, ...]
+    are_repeated: bool
+
+
+def _draws_in(graph: Any) -> _Draws:
+    """Look for random numbers in the graph of a call; those of a fixed seed are no others at the next call."""
+    drawing = [op for op in graph.get_operations() if _draws(graph, op)]
+    kinds = {kind for op in drawing for kind in _kinds(graph, op.node_def) if _DRAWS.match(kind)}
+    repeated = all(kind.startswith(("Stateless", "Stateful")) for kind in kinds)
+    return _Draws(frozenset(descendants(drawing)), tuple(op.name for op in drawing), repeated)
+
+
+def _draws(graph: Any, operation: Any) -> bool:
+    if not (_DRAWS.match(operation.type) or CALLS.match(operation.type)):
+        return False
+    kinds = [kind for kind in _kinds(graph, operation.node_def) if _DRAWS.match(kind)]
+    if not kinds:
+        return False
+    if not all(kind.startswith("Stateless") for kind in kinds) or kinds[0] != operation.type:
+        return True
+    return any(before.type in _READS for before in ancestors(operation))
+
+
+def _kinds(graph: Any, node: Any) -> Iterator[str]:
+    """The type of an operation, and those inside the functions that it calls."""
+    yield node.op
+    for definition in called(graph, node):
+        for inner in definition.node_def:
+            yield from _kinds(graph, inner)

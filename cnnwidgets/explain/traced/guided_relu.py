@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.keras_internals import gradients_by_name, register_gradient
+from cnnwidgets.model.keras_internals import gradients_by_name, register_gradients
 from cnnwidgets.model.tracing.operations import ancestors, descendants
 
 # The usual gradient of each; guided backpropagation passes only positive gradients to it.
@@ -49,7 +49,7 @@ class Guidance(NamedTuple):
     is_bypassed: bool = True
 
 
-def _register(operation: str) -> None:
+def _guided(operation: str) -> Callable[[Any, Any], Any]:
     usual = _USUAL[operation]
 
     def guided(op: Any, g: Any) -> Any:
@@ -57,11 +57,10 @@ def _register(operation: str) -> None:
             return usual(op, g)
         return usual(op, -tf.nn.relu(-g) if _is_mirrored(op) else tf.nn.relu(g))
 
-    register_gradient(_NAMES[operation], guided)
+    return guided
 
 
-for _operation in _USUAL:
-    _register(_operation)
+register_gradients({_NAMES[operation]: _guided(operation) for operation in _USUAL})
 
 
 def guided_relus(graph: Any) -> contextlib.AbstractContextManager[None]:

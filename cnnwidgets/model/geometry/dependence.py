@@ -19,7 +19,7 @@ import numpy as np
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.keras_internals import gradients_by_name, has_own_gradient, register_gradient, set_gradient
+from cnnwidgets.model.keras_internals import gradients_by_name, has_own_gradient, register_gradients, set_gradient
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.tracing.compiled import compiled
 
@@ -224,5 +224,4 @@ RULES: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 _NAMES = {operation: f"cnnwidgets.dependence.{operation}" for operation in RULES}
 
-for _operation, _rule in RULES.items():
-    register_gradient(_NAMES[_operation], _rule)
+register_gradients({_NAMES[operation]: _rule for operation, _rule in RULES.items()})

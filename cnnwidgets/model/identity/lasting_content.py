@@ -11,8 +11,8 @@ import numpy as np
 
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.tracing import source
-from cnnwidgets.model.tracing.content import Reader, taken_along
-from cnnwidgets.model.tracing.source import Unreadable, is_library
+from cnnwidgets.model.tracing.content import Reader
+from cnnwidgets.model.tracing.source import Unreadable, is_library, taken_along
 
 
 class LastingReader(Reader):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,10 @@ from cnnwidgets.model.keras_internals import all_layers, built_shapes
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue: ITU-R BT.601
 
 
+def _derived() -> Any:
+    return field(init=False, compare=False, repr=False)
+
+
 @dataclass(frozen=True)
 class InputInfo:
     """One input of a model.
@@ -31,6 +35,13 @@ class InputInfo:
         inner_shape: what the model itself takes where that has no channel axis, such as (28, 28) or (784,) for
             pictures of the shape (28, 28, 1); else `None`.
         multiple: what its rows and columns must be a multiple of, where it takes pictures of any size.
+        size: (height, width), each `None` where any is taken.
+        channels: how many channels its pictures have; 3 where the model does not say.
+        is_picture: whether it takes pictures: rows, columns and channels.
+        is_fixed: whether it takes pictures of one size only.
+        is_whole_numbers: whether it takes integers: pictures as they come from a file.
+        fed_shape: of what `Network.call` takes here, without the batch: pictures as [H, W, C], in any order inside.
+        model_shape: of what the model itself takes, without the batch.
     """
 
     name: str
@@ -39,48 +50,37 @@ class InputInfo:
     channels_first: bool = False
     inner_shape: tuple[int | None, ...] | None = None
     multiple: int = 1
+    size: tuple[int | None, int | None] = _derived()
+    channels: int = _derived()
+    is_picture: bool = _derived()
+    is_fixed: bool = _derived()
+    is_whole_numbers: bool = _derived()
+    fed_shape: tuple[int | None, ...] = _derived()
+    model_shape: tuple[int | None, ...] = _derived()
 
-    @property
-    def is_picture(self) -> bool:
-        """Whether it takes pictures: rows, columns and channels. One number in that shape is none."""
-        return len(self.shape) == 3 and self.size != (1, 1)
-
-    @property
-    def channels(self) -> int:
-        """How many channels its pictures have; 3 where the model does not say."""
-        return (self.shape[0] if self.channels_first else self.shape[-1]) or 3
-
-    @property
-    def size(self) -> tuple[int | None, int | None]:
-        """(height, width), each `None` where any is taken."""
-        rows, columns = self.shape[1:] if self.channels_first else self.shape[:2]
-        return rows, columns
-
-    @property
-    def fed_shape(self) -> tuple[int | None, ...]:
-        """Of what `Network.call` takes here, without the batch: pictures as [H, W, C], whatever the order inside."""
-        return (*self.size, self.channels) if self.is_picture else self.shape
-
-    @property
-    def model_shape(self) -> tuple[int | None, ...]:
-        """Of what the model itself takes, without the batch."""
-        return self.shape if self.inner_shape is None else self.inner_shape
+    def __post_init__(self) -> None:
+        """Derive what is asked for again and again."""
+        sides = self.shape[1:] if self.channels_first else self.shape[:2]
+        size = sides if len(sides) == 2 else (None, None)
+        channels = (self.shape[0] if self.channels_first else self.shape[-1]) if self.shape else None
+        is_picture = len(self.shape) == 3 and size != (1, 1)  # one number in that shape is not a picture
+        derived = {
+            "size": size,
+            "channels": channels or 3,
+            "is_picture": is_picture,
+            "is_fixed": None not in size,
+            "is_whole_numbers": "int" in self.dtype,
+            "fed_shape": (*size, channels or 3) if is_picture else self.shape,
+            "model_shape": self.shape if self.inner_shape is None else self.inner_shape,
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
     def without_channels(self, pictures: Any) -> Any:
         """Pictures [N, H, W, C] in the shape that a model without a channel axis takes."""
         if self.inner_shape is None:
             return pictures
         return pictures[..., 0] if len(self.inner_shape) == 2 else tf.reshape(pictures, [-1, *self.inner_shape])
-
-    @property
-    def is_whole_numbers(self) -> bool:
-        """Whether it takes integers: pictures as they come from a file."""
-        return "int" in self.dtype
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether it takes pictures of one size only."""
-        return None not in self.size
 
     def full_size(self, height: int, width: int) -> tuple[int, int]:
         """The size that a picture of this size has when it reaches the network."""

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from cnnwidgets.errors import OutOfMemory, short_of_memory
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.keras_internals import dtype_behind, stopped_tapes, tapes_are_open
-from cnnwidgets.model.tracing.effects import assigned_in
+from cnnwidgets.model.tracing.operations import CALLS, called
 
 T = TypeVar("T")
+
+_ASSIGNS = re.compile(
+    r"Assign|Rng|Resource(Apply|Scatter|SparseApply|StridedSliceAssign)|Stateful(Standard|Uniform|Truncated|Random)"
+)
+_BRANCHES = {"If", "StatelessIf", "Case", "StatelessCase"}  # their first input chooses; the others go to the branches
 
 
 def compiled(function: Callable[..., Any]) -> Graph:
@@ -113,3 +119,50 @@ def _with_memory(call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         words = short_of_memory(str(error))
     raise OutOfMemory(words)  # here, where the error and all that it holds is gone
+
+
+def assigned_in(graph: Any) -> list[Any]:
+    """The handles of variables that a graph assigns, itself or in a function that it calls."""
+    found: dict[int, Any] = {}
+    for operation in graph.get_operations():
+        for index, given in enumerate(operation.inputs):
+            if given.dtype == tf.resource and _may_assign(operation) and _assigns(graph, operation.node_def, index):
+                handle = _outermost(graph, given)
+                if dtype_behind(handle) is not None:
+                    found[id(handle)] = handle
+    return list(found.values())
+
+
+def _may_assign(operation: Any) -> bool:  # a node's definition takes long to make
+    return bool(_ASSIGNS.match(operation.type) or CALLS.match(operation.type))
+
+
+def _outermost(graph: Any, tensor: Any) -> Any:
+    """What was captured from outside of all graphs; the tensor itself where nothing was."""
+    while tf.is_symbolic_tensor(tensor):
+        outer = next((given for given, inner in getattr(graph, "captures", ()) if inner is tensor), None)
+        if outer is None:
+            break
+        graph, tensor = getattr(outer, "graph", None), outer
+    return tensor
+
+
+def _assigns(graph: Any, node: Any, index: int) -> bool:
+    """Whether an operation assigns the variable that it gets as this input."""
+    if _ASSIGNS.match(node.op):
+        return True
+    index -= node.op in _BRANCHES
+    return any(_assigns_argument(graph, definition, index) for definition in called(graph, node))
+
+
+def _assigns_argument(graph: Any, definition: Any, index: int) -> bool:
+    arguments = definition.signature.input_arg
+    if not 0 <= index < len(arguments):
+        return False
+    name = arguments[index].name
+    return any(
+        _assigns(graph, node, i)
+        for node in definition.node_def
+        for i, given in enumerate(one for one in node.input if not one.startswith("^"))
+        if given.partition(":")[0] == name
+    )

@@ -21,7 +21,7 @@ import numpy as np
 
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.tracing import source
-from cnnwidgets.model.tracing.source import Unreadable, is_library
+from cnnwidgets.model.tracing.source import Unreadable, is_library, taken_along
 
 MOST_PARTS, DEEPEST = 200_000, 150  # of one value; a larger one is not read
 _ATOMS = {type(None), bool, int, str, bytes, complex, type(Ellipsis), range, slice, np.dtype}
@@ -208,21 +208,6 @@ class Reader:
 def _without(state: Any, aside: set[str]) -> Any:
     """A state less the fields that are aside, where it is a dict."""
     return {k: one for k, one in state.items() if k not in aside} if isinstance(state, dict) else state
-
-
-def taken_along(function: types.FunctionType) -> dict[str, Any]:
-    """What a function took along from where it was made, without what it only writes to."""
-    read = source.named_in(function.__code__).taken
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    return {name: _inside(cell) for name, cell in cells if name in read or name == "__class__"}
-
-
-def _inside(cell: Any) -> Any:
-    """What a cell of a closure holds."""
-    try:
-        return cell.cell_contents
-    except ValueError:  # nothing in it yet
-        return None
 
 
 def _drawing(_reader: Reader, value: Any) -> Hashable:

@@ -95,6 +95,21 @@ def _only_writes(steps: list[dis.Instruction]) -> bool:
     )
 
 
+def taken_along(function: types.FunctionType) -> dict[str, Any]:
+    """What a function took along from where it was made, without what it only writes to."""
+    read = named_in(function.__code__).taken
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    return {name: _inside(cell) for name, cell in cells if name in read or name == "__class__"}
+
+
+def _inside(cell: Any) -> Any:
+    """What a cell of a closure holds."""
+    try:
+        return cell.cell_contents
+    except ValueError:  # nothing in it yet
+        return None
+
+
 def read_by(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     """(name, value) of each global that a function reads, as it is now.
 
