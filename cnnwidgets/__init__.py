@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
     from cnnwidgets.panels.heatmaps.heatmap_panel import HeatmapPanel
     from cnnwidgets.panels.layer_picker import LayerPicker
+    from cnnwidgets.panels.network_map.network_map import NetworkMap
     from cnnwidgets.panels.unit_attribution.unit_attribution_panel import UnitAttributionPanel
     from cnnwidgets.pictures import load_picture
     from cnnwidgets.provenance.rerun import rerun
@@ -75,6 +76,7 @@ _HOMES = {
     "LayerInfo": "model.layers",
     "LayerPicker": "panels.layer_picker",
     "Network": "model.network",
+    "NetworkMap": "panels.network_map.network_map",
     "Pooling": "activations.convolution",
     "Prediction": "model.outputs.predictions",
     "Snapshot": "training.snapshots",
@@ -135,6 +137,7 @@ __all__ = [
     "LayerInfo",
     "LayerPicker",
     "Network",
+    "NetworkMap",
     "Pooling",
     "Prediction",
     "Snapshot",

@@ -54,8 +54,9 @@ UNSAFE_KEYWORDS = {"allow_pickle": True, "safe_mode": False}
 INTERNALS = "model/keras_internals.py"
 PRIVATE = {  # names of Keras and TensorFlow that may change without notice, and methods that are patched
     "_add_function_recursive", "_build_shapes_dict", "_convert_input_args", "_convert_inputs_to_tensors",
-    "_flatten_layers", "_functional", "_get_function", "_gradient_op_type", "_handle_data", "_losses", "_remat_mode",
-    "_resize_images", "_set_attr", "RegisterGradient", "convolution_op", "gradient_override_map",
+    "_flatten_layers", "_functional", "_get_function", "_gradient_op_type", "_handle_data", "_losses",
+    "_nodes_by_depth", "_remat_mode", "_resize_images", "_set_attr", "RegisterGradient", "convolution_op",
+    "gradient_override_map",
 }  # fmt: skip
 OTHERS_PRIVATE = {"_closed", "_lru_cache_wrapper", "_replace", "_asdict", "_fields", "_repr_mimebundle_", "_view_count"}
 VAGUE = {"common", "helper", "helpers", "manager", "misc", "util", "utils"}

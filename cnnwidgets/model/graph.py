@@ -21,8 +21,7 @@ def pictures_seen(net: Network, path: str, call: int = 0) -> tuple[int, ...]:
     """Which picture inputs a layer's call depends on, found by gradient; () where none can be traced."""
 
     def run() -> tuple[int, ...]:
-        feed = [tf.zeros([1, *(n or SMALL for n in info.shape)]) for info in net.inputs]
-        feed = [_channels_last(info, x) for info, x in zip(net.inputs, feed, strict=True)]
+        feed = sample_feed(net)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(feed)
             with net.record([path], until=[(path, call)]) as recording:
@@ -41,7 +40,7 @@ def first_cut(net: Network) -> str:
     """The path of the first layer, in the order of the calls, that no gradient leaves; "" where there is none."""
 
     def run() -> str:
-        feed = [_channels_last(info, tf.zeros([1, *(n or SMALL for n in info.shape)])) for info in net.inputs]
+        feed = sample_feed(net)
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(feed)
             with net.record(net.layers_by_path) as recording:
@@ -50,6 +49,11 @@ def first_cut(net: Network) -> str:
         return next(cut, "")
 
     return from_shapes(run)
+
+
+def sample_feed(net: Network, side: int = SMALL) -> list[Any]:
+    """Zeros for each input, of this side where the network takes any, for a run that is traced and not executed."""
+    return [_channels_last(info, tf.zeros([1, *(n or side for n in info.shape)])) for info in net.inputs]
 
 
 def _channels_last(info: InputInfo, x: Any) -> Any:

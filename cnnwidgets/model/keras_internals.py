@@ -96,6 +96,24 @@ def built_shapes(model: Any) -> Mapping[str, Any]:
     return getattr(model, "_build_shapes_dict", None) or {}
 
 
+Run = list[tuple[Any, list[Any], list[Any]]]  # (layer or function, tensors that it takes, tensors that it gives)
+
+
+def nodes_in_order(model: Any) -> tuple[list[Any], list[Any], Run] | None:
+    """The symbolic inputs and outputs of a Functional or Sequential model, and what it runs, in its order.
+
+    `None` for another model, and for one whose `call` is the user's own.
+    """
+    functional = model._functional if isinstance(model, keras.Sequential) else model
+    own = type(model).call not in (keras.Sequential.call, keras.src.models.Functional.call)
+    if own or not isinstance(functional, keras.src.models.Functional):
+        return None
+    depths = functional._nodes_by_depth
+    nodes = [node for depth in sorted(depths, reverse=True) for node in depths[depth] if not node.is_input]
+    run = [(node.operation, list(node.input_tensors), list(node.outputs)) for node in nodes if node.operation]
+    return list(functional.inputs), list(functional.outputs), run
+
+
 # -- patches, each for the length of a `with`
 
 
