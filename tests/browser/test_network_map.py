@@ -19,7 +19,8 @@ backbone = keras.Model(inside, L.Conv2D(5, 3, name="conv")(inside), name="backbo
 picture = keras.Input((None, None, 3), name="picture")
 x = backbone(picture)
 x = L.Concatenate(name="both")([L.Conv2D(6, 3, name="left")(x), L.Conv2D(6, 3, name="right")(x)])
-net = cw.Network(keras.Model(picture, L.Dense(3, name="logits")(L.GlobalAveragePooling2D(name="gap")(x)), name="nested"))
+x = L.GlobalAveragePooling2D(name="gap")(x)
+net = cw.Network(keras.Model(picture, L.Dense(3, name="logits")(x), name="nested"))
 """
 MAP = "map_ = cw.NetworkMap(net, layer='gap'); picker = cw.LayerPicker(net); "
 MAP += "link = traitlets.link((map_, 'layer'), (picker, 'layer')); map_"

@@ -12,6 +12,7 @@ from cnnwidgets.pictures.flow_layout import GAP, Box, Drawing, Point, cut, draw
 
 STYLE = f"<style>\n{resources.files(__package__).joinpath('network_map.css').read_text('utf-8')}</style>"
 WIDTH = 272.0  # of a column, in CSS pixels
+TALL = 360.0  # of a column, before another one is begun beside it
 LETTER = 5.6  # the width of one, about
 MINOR = {"activation", "normalization"}  # drawn thin, close to the layer before
 THIN, THIN_WITH_MAP = 6.0, 12.0
@@ -26,17 +27,22 @@ class Drawer:
     Args:
         scene: what.
         prefix: of every id on the page.
+        focus: the id of what gets the focus where the drawing is clicked.
         maps: for some paths the address of a small picture, `data:...`.
     """
 
-    def __init__(self, scene: Scene, prefix: str, maps: Mapping[str, str]) -> None:
-        self.scene, self.prefix, self.maps = scene, prefix, maps
+    def __init__(self, scene: Scene, prefix: str, focus: str, maps: Mapping[str, str]) -> None:
+        self.scene, self.prefix, self.focus, self.maps = scene, prefix, focus, maps
+        self.height = 0.0  # of all parts so far
         sides = [side for item in scene.items if len(item.shape) == 3 for side in item.shape[:2] if side]
         self.largest = max(sides, default=1)
 
     def html(self) -> str:
         """The whole drawing: parts that the page may arrange in columns."""
-        return "".join(self._parts(self.scene.top, WIDTH))
+        parts = "".join(self._parts(self.scene.top, WIDTH))
+        columns = max(1, math.ceil(self.height / TALL))
+        style = f"columns:{WIDTH:g}px {columns};max-width:{columns * (WIDTH + 44):g}px"
+        return f'<label class="cnnw-map-flow" for="{self.focus}" style="{style}">{parts}</label>'
 
     def _parts(self, level: Level, width: float) -> list[str]:
         """A level as parts one under the other."""
@@ -44,11 +50,13 @@ class Drawer:
         for before, part in _cut(level):
             item = part[0]
             if len(part) == 1 and item in level.inner:
+                self.height += GAP + HEAD + PADDING
                 found.append(_svg(width, GAP, _line([(width / 2, 0), (width / 2, GAP)])))
                 inside = "".join(self._parts(level.inner[item], width - 2 * PADDING))
                 found.append(f'<div class="cnnw-map-frame">{self._head(item)}{inside}</div>')
             else:
                 content, high = self._part(level, before, part, width)
+                self.height += high
                 found.append(_svg(width, high, content) if high else "")
         return found
 

@@ -16,6 +16,9 @@ from ipyevents import Event
 from cnnwidgets.panels.base import markup
 
 RING = 3
+NO_COMMANDS = (
+    'data-lm-suppress-shortcuts="true"'  # else JupyterLab takes arrows and letters for the notebook's commands
+)
 
 
 class Keys:
@@ -36,12 +39,12 @@ class Keys:
         self._is_from_label = False
         name = markup.escape(label)
         radios = "".join(
-            f'<input type="radio" name="{prefix}-ring" id="{self.ids[i]}" aria-label="{name}"{" checked" * (i == 0)}>'
+            f'<input type="radio" name="{prefix}-ring" id="{self.ids[i]}" aria-label="{name}"{" checked" * (i == 0)} '
+            f"{NO_COMMANDS}>"
             for i in range(RING)
         )
-        # JupyterLab would take the arrows, and letters, for commands of the notebook.
         self.widget = markup.markup(
-            f'<div class="cnnw-map-keys" data-lm-suppress-shortcuts="true"><form>{radios}'
+            f'<div class="cnnw-map-keys"><form>{radios}'
             f'<button type="submit" formmethod="dialog" tabindex="-1" id="{prefix}-enter" aria-label="Open or close">'
             "</button></form></div>"
         )

@@ -114,8 +114,7 @@ class NetworkMap(widgets.VBox):
 
     def _draw(self) -> None:
         self._scene = build(self.net, self._graph, self._shapes, self.opened)
-        content = Drawer(self._scene, self._prefix, self._maps).html()
-        self._drawing.value = f'<label class="cnnw-map-flow" for="{self._keys.ids[0]}">{content}</label>'
+        self._drawing.value = Drawer(self._scene, self._prefix, self._keys.ids[0], self._maps).html()
         self._mark()
 
     def _mark(self) -> None:
