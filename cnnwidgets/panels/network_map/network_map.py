@@ -68,7 +68,7 @@ class NetworkMap(widgets.VBox):
         self._maps: dict[str, str] = {}
         self._pointed: Item | None = None
         self._is_ready = False
-        self._run = CurrentRun()
+        self._run: CurrentRun[ThumbnailFrame] = CurrentRun()
         super().__init__(layout=widgets.Layout(width="100%"))
         self._prefix = f"m{self.model_id[:12]}"
         self._make_parts()
@@ -307,14 +307,14 @@ class NetworkMap(widgets.VBox):
                 self._draw()
             return
         listener = Listener(
-            begun=lambda: None, paint=lambda frame: frame.addresses, show=self._show, finished=self._finished
+            begun=lambda: None, paint=lambda frame: frame.values, show=self._show, finished=self._finished
         )
         self._run.begin(thumbnails(self.net, self._held), listener)
 
-    def _show(self, frame: ThumbnailFrame, addresses: dict[str, str], number: int) -> None:
+    def _show(self, frame: ThumbnailFrame, _painted: object, number: int) -> None:
         self._run.acknowledge(number)
-        if addresses != self._maps:
-            self._maps = addresses
+        if frame.addresses != self._maps:
+            self._maps = frame.addresses
             self._draw()
 
     def _finished(self, job: Job[ThumbnailFrame]) -> None:

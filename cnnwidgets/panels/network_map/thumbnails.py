@@ -27,6 +27,7 @@ class ThumbnailFrame:
     steps: int = 1
     values: np.ndarray = field(default_factory=lambda: np.zeros(1))
     notes: tuple[str, ...] = ()
+    is_step: bool = False
 
 
 def thumbnails(net: Network, picture: HeldPicture) -> Iterator[ThumbnailFrame]:
