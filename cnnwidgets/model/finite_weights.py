@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnwidgets.errors import quoted
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.tracing.compiled import compiled
 
@@ -34,6 +35,12 @@ class FiniteWeights:
                 return str(weight.path)
         return ""
 
+    def why_not_finite(self, name: str) -> str:
+        """Why the numbers of the network of this name are not finite, and what to do."""
+        if path := self.spoiled():
+            return f"The weights {quoted(path)} of {quoted(name)} hold NaN or infinity. Load or train them again."
+        return f"The output of {quoted(name)} is not finite, although its weights are. Check its preprocessing."
+
     def _are_finite(self, weights: list[Any]) -> bool:
         variables = [weight for weight in weights if weight.dtype in _SUMMED]
         if len(variables) != len([weight for weight in weights if "float" in weight.dtype]):
@@ -50,5 +57,5 @@ def _differ(one: Any, other: Any) -> bool:
 
 
 def _sum(variables: list[Any]) -> Any:
-    """Not finite where any number is not: whether it overflowed instead is for the slow way to tell."""
+    """Not finite if any number is not; it may also have overflowed, so the numbers are checked one by one then."""
     return tf.add_n([tf.reduce_sum(tf.cast(variable.value, tf.float32)) for variable in variables])

@@ -12,12 +12,12 @@ from cnnwidgets.model.inputs.input_info import InputInfo
 from cnnwidgets.model.tracing.compiled import from_shapes
 
 if TYPE_CHECKING:
-    from cnnwidgets.model.network import Network
+    from cnnwidgets.model.prepared_model import PreparedModel
 
 SMALL = 128  # pixels: any network takes pictures of this size
 
 
-def pictures_seen(net: Network, path: str, call: int = 0) -> tuple[int, ...]:
+def pictures_seen(net: PreparedModel, path: str, call: int = 0) -> tuple[int, ...]:
     """Which picture inputs a layer's call depends on, found by gradient; () where none can be traced."""
 
     def run() -> tuple[int, ...]:
@@ -36,7 +36,7 @@ def pictures_seen(net: Network, path: str, call: int = 0) -> tuple[int, ...]:
     return from_shapes(run)
 
 
-def first_cut(net: Network) -> str:
+def first_cut(net: PreparedModel) -> str:
     """The path of the first layer, in the order of the calls, that no gradient leaves; "" where there is none."""
 
     def run() -> str:
@@ -60,7 +60,7 @@ def _channels_last(info: InputInfo, x: Any) -> Any:
     return tf.transpose(x, [0, 2, 3, 1]) if info.is_picture and info.channels_first else x
 
 
-def check_room(net: Network, feed: Sequence[Any]) -> None:
+def check_room(net: PreparedModel, feed: Sequence[Any]) -> None:
     """Refuse pictures that are too small, by shapes alone: a pooling of less than it pools ends the process."""
     shapes = [tuple(tensor.shape) for tensor in feed]
     sizes = [shapes[i][1:3] for i in net.picture_inputs if not net.inputs[i].is_fixed]

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from cnnwidgets.errors import BadModel
 from cnnwidgets.frame import Array
+from cnnwidgets.model.backend import tf
+from cnnwidgets.model.outputs import class_names
 from cnnwidgets.model.outputs.output_info import OutputInfo
+from cnnwidgets.model.outputs.without_units import Kept, forward_without
+from cnnwidgets.model.tracing.compiled import compiled
+
+if TYPE_CHECKING:
+    from cnnwidgets.model.network import Network
 
 
 class Prediction(NamedTuple):
@@ -21,6 +30,42 @@ class Prediction(NamedTuple):
     index: int  # type: ignore[assignment]  # a tuple's own method of that name is not missed
     name: str
     probability: float
+
+
+def best(net: Network, arrays: Sequence[Array], index: int, top: int, kept: Kept) -> list[Prediction]:
+    """The most probable classes of an output, best first; all numbers in their own order if it has no classes.
+
+    Args:
+        net: the network.
+        arrays: a batch of one for each input.
+        index: of the output.
+        top: how many, at most.
+        kept: the units that are not set to zero, as `kept_units` returns them.
+
+    Raises:
+        BadPicture: for pictures that are too small for this network.
+        BadModel: for a network whose weights or output are not finite.
+    """
+    feed = [tf.constant(array) for array in arrays]
+    net.check_room(feed)
+    net.check_weights()
+    output = net.outputs[index]
+    scores = np.asarray(_outputs(net, feed, kept)[index], np.float64)[0]
+    if not np.isfinite(scores).all():
+        raise BadModel(net.why_not_finite())
+    numbers = class_numbers(np.moveaxis(scores, 0, -1) if output.channels_first else scores, output)
+    order = np.argsort(-numbers, kind="stable") if output.is_class_scores else np.arange(len(numbers))
+    names = class_names.names_of(map(int, order[:top]), output, net.class_names)
+    return [Prediction(int(i), name, float(numbers[i])) for i, name in zip(order[:top], names, strict=True)]
+
+
+def _outputs(net: Network, feed: list[Any], kept: Kept) -> list[Any]:
+    """The outputs of a network without the units that are not kept."""
+    if not kept:
+        return net.traces.get(lambda: compiled(net.call))(feed)  # type: ignore[no-any-return]
+    paths = tuple(sorted(kept))
+    forward = net.traces.get(lambda: compiled(forward_without(net, paths)))
+    return forward(feed, [tf.constant(kept[path]) for path in paths])  # type: ignore[no-any-return]
 
 
 def class_numbers(scores: Array, output: OutputInfo) -> Array:

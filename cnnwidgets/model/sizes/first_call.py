@@ -13,25 +13,33 @@ from cnnwidgets.model.tracing.compiled import from_shapes
 OTHER = (32, 64)  # rows and columns by which the pictures of a second size are larger
 
 
-def keeps_first_shape(model: Any) -> bool:
+def trained_at(model: Any, first: tuple[int | None, int | None]) -> tuple[int | None, int | None] | None:
+    """(height, width) of the pictures that a model was called on first, if that is the size that it was trained at."""
+    return first if _keeps_first_shape(model) and None not in first and _was_trained(model) else None
+
+
+def _keeps_first_shape(model: Any) -> bool:
     """Whether the shapes of a model's inputs are those of the data that it was called on first."""
     known = getattr(model, "inputs", None)
     return not known or (isinstance(model, keras.Sequential) and known[0].shape[0] is not None)
 
 
-def was_trained(model: Any) -> bool:
+def _was_trained(model: Any) -> bool:
     """Whether a model was compiled and has been trained since."""
     optimizer = getattr(model, "optimizer", None)
     return optimizer is not None and int(optimizer.iterations) > 0
 
 
-def of_any_size(inputs: Sequence[InputInfo], run: Callable[[list[Any]], Any]) -> tuple[InputInfo, ...]:
-    """The same inputs, their pictures of any size if the model takes other sizes; nothing is computed for it.
+def of_any_size(model: Any, inputs: Sequence[InputInfo], run: Callable[[list[Any]], Any]) -> tuple[InputInfo, ...]:
+    """The same inputs, their pictures of any size if the model keeps the shapes of its first call but takes others.
 
     Args:
+        model: the Keras model.
         inputs: as the first call left them.
-        run: the model, on a tensor for each input.
+        run: the model, on a tensor for each input; it is traced by shapes, nothing is computed.
     """
+    if not _keeps_first_shape(model):
+        return tuple(inputs)
     freed = tuple(_without_size(info) if _may_vary(info) else info for info in inputs)
     larger = [_larger(info) if _may_vary(info) else info.model_shape for info in inputs]
     takes_others = all(_takes(inputs, shapes, run) for shapes in (larger, [info.model_shape for info in freed]))

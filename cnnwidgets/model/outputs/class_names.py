@@ -1,0 +1,69 @@
+"""Classes by index, name or synonym."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from cnnwidgets.errors import BadTarget, nearest, quoted
+from cnnwidgets.model.arguments import is_list
+from cnnwidgets.model.outputs.output_info import OutputInfo
+
+
+def checked_names(names: object) -> tuple[str, ...]:
+    """The names of classes.
+
+    Raises:
+        BadTarget: for anything but a list of text.
+    """
+    if is_list(names):
+        every = tuple(names)
+        if all(isinstance(name, str) for name in every):
+            return every
+    raise BadTarget(f"class_names must be a list of names, one for each class, got {quoted(names)}.")
+
+
+def index_of(
+    target: object, info: OutputInfo, names: Sequence[str] | None, synonyms: Sequence[Sequence[str]] | None
+) -> int:
+    """The index of a class of an output, given by index, name or any synonym, in upper or lower case.
+
+    Raises:
+        BadTarget: for an unknown class, with the nearest names, or an ambiguous one, with the indices.
+    """
+    if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
+        if 0 <= target < (info.classes or 2**31):
+            return int(target)
+        kind = "class" if info.is_class_scores else "value"
+        raise BadTarget(f"There is no {kind} {quoted(target)}. Choose an index from 0 to {info.classes - 1}.")
+    if names is None or not _are_names_of(names, info):
+        raise BadTarget(f"This network has no class names, so there is no class {quoted(target)}. Give an index.")
+    found = _called(target, synonyms or [[name] for name in names]) if isinstance(target, str) else []
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise BadTarget(f"{quoted(target)} is ambiguous. Give one of the indices {', '.join(map(str, found))}.")
+    raise BadTarget(f"There is no class {quoted(target)}. Give an index or a name ({nearest(target, names)}).")
+
+
+def name_of(index: int, info: OutputInfo, names: Sequence[str] | None) -> str:
+    """The name of a class; "class 7" if it has none, "value 7 of output 'box'" if it is not a class."""
+    if not info.is_class_scores:
+        return info.unit_name(index)
+    return names[index] if names and _are_names_of(names, info) else f"class {index}"
+
+
+def names_of(indices: Iterable[int], info: OutputInfo, names: Sequence[str] | None) -> list[str]:
+    """The names of several classes: see `name_of`."""
+    return [name_of(index, info, names) for index in indices]
+
+
+def _are_names_of(names: Sequence[str], info: OutputInfo) -> bool:
+    """Whether names are those of an output's classes: another output may have other classes."""
+    return info.is_class_scores and info.classes in (0, len(names))
+
+
+def _called(name: str, names: Sequence[Sequence[str]]) -> list[int]:
+    wanted = name.strip().casefold()
+    return [i for i, every in enumerate(names) if any(wanted == one.casefold() for one in every)]

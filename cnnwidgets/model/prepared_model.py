@@ -1,0 +1,196 @@
+"""A Keras model that is called on pictures in 0..1: its inputs, preprocessing, layers, outputs and class names."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.model import graph, keras_internals
+from cnnwidgets.model import layers as layers_
+from cnnwidgets.model.backend import keras, tf
+from cnnwidgets.model.inputs import input_info
+from cnnwidgets.model.layers import LayerInfo
+from cnnwidgets.model.outputs.class_names import checked_names
+from cnnwidgets.model.outputs.output_info import OutputInfo, logits_of
+from cnnwidgets.model.preprocessing.modes import Preprocess, preprocess_of
+from cnnwidgets.model.preprocessing.preprocess import resolve
+from cnnwidgets.model.recording import Call, Instead, Recording, record
+from cnnwidgets.model.survey import Survey, check_names, survey_of
+from cnnwidgets.model.tracing.content import Held
+from cnnwidgets.model.tracing.dense_gradients import dense_gradients
+from cnnwidgets.model.tracing.graph_cache import Traces
+
+
+class PreparedModel:
+    """A Keras model with its preprocessing; it is called on pictures in 0..1 and never changed.
+
+    Args:
+        model: a built Keras model that takes a picture.
+        preprocess, class_names, shape: as for a Network.
+        name: what it is called in messages; the model's own name if not given.
+
+    Attributes:
+        model: the Keras model itself.
+        name: as given.
+        inputs: an InputInfo for each input, in the model's own order.
+        picture_inputs: the indices of those that take pictures.
+        layers_by_path: the Keras layers.
+        class_names: a tuple, or `None`.
+        preprocess: a function, or one for each picture input.
+        preprocess_note: which one it is, and how it is known.
+        traces: graphs of this model, kept as long as it is.
+    """
+
+    def __init__(
+        self, model: Any, preprocess: str | Preprocess, class_names: object, name: str | None, shape: object
+    ) -> None:
+        self.model = model
+        self.inputs, self._nesting = input_info.of_model(model, shape)
+        self.class_names = None if class_names is None else checked_names(class_names)
+        if not isinstance(name, str | None):
+            raise BadTarget(f"name must be text, or None for the model's own, got {quoted(name)}.")
+        self.name = name or model.name
+        self.picture_inputs = tuple(i for i, info in enumerate(self.inputs) if info.is_picture)
+        self.layers_by_path = dict(layers_.walk(model))
+        check_names(model, self.layers_by_path.values())
+        self.preprocess, self.preprocess_note = resolve(preprocess, model, self.layers_by_path, self.inputs, self._nest)
+        self.traces = Traces(context=self)
+        self._sees: dict[tuple[str, int], tuple[int, ...]] = {}
+
+    def read_by_graphs(self) -> tuple[object, ...]:
+        """What graphs read of a network besides its variables."""
+        activations = [getattr(layer, "activation", None) for layer in self.layers_by_path.values()]
+        return self.preprocess, self.class_names, *map(Held, filter(callable, activations))
+
+    @functools.cached_property
+    def _survey(self) -> Survey:
+        return survey_of(self)
+
+    @functools.cached_property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """Every layer as a LayerInfo, outer before inner, in the model's own order."""
+        return self._survey.layers
+
+    @functools.cached_property
+    def outputs(self) -> tuple[OutputInfo, ...]:
+        """The outputs in the model's own order; those of a dict by name, sorted."""
+        first, *others = self._survey.outputs
+        return (first.named_by(len(self.class_names)) if self.class_names else first, *others)
+
+    def layer(self, path: object) -> LayerInfo:
+        """The layer that a path, or an unambiguous last part of one, means.
+
+        Raises:
+            BadTarget: where there is none, with the nearest paths.
+        """
+        full = layers_.find(path, self.layers_by_path)
+        return next(info for info in self.layers if info.path == full)
+
+    @property
+    def returns_one_tensor(self) -> bool:
+        """Whether the model returns a tensor, rather than a list or dict of them."""
+        return not keras.tree.is_nested(self._survey.nesting)
+
+    def as_returned(self, flat: Sequence[Any]) -> Any:
+        """Flat outputs in the structure that the model itself returns: a tensor, or a list or dict of them."""
+        return keras.tree.pack_sequence_as(self._survey.nesting, list(flat))
+
+    def random_note(self, layer: str | None = None, output: int | None = None) -> str:
+        """Which layers draw random numbers at inference, and whether two calls differ; "" if none does.
+
+        Args:
+            layer: a full path: only if the output of this layer depends on them.
+            output: an index: only if this output does; any output if neither is given.
+        """
+        found = self._survey.randomness
+        if layer is not None:
+            return found.note if layer in found.layers else ""
+        return found.note if (found.outputs if output is None else output in found.outputs) else ""
+
+    def sees(self, path: str, call: int = 0) -> tuple[int, ...]:
+        """Which picture inputs a layer's call depends on, found by gradient; () if none can be traced."""
+        if (path, call) not in self._sees:  # kept outside the trace cache: so small a result should not evict a graph
+            self._sees[path, call] = graph.pictures_seen(self, path, call)
+        return self._sees[path, call]
+
+    def call(self, feed: Sequence[Any]) -> list[Any]:
+        """Run the model on inputs as users know them, in inference mode.
+
+        Args:
+            feed: a float tensor for each input, in the model's own order: pictures [N, H, W, C] in 0..1, tables as
+                they are.
+
+        Returns:
+            The outputs, flat, in the model's own order.
+        """
+        prepared = [self._prepared(i, tensor) for i, tensor in enumerate(feed)]
+        floats_stay = keras_internals.floats_stay(self.model) if self._takes_whole_numbers else contextlib.nullcontext()
+        with floats_stay:
+            return list(keras.tree.flatten(self.run(prepared)))
+
+    def run(self, flat: Sequence[Any]) -> Any:
+        """The output of the model itself for its own inputs, in inference mode, its state unchanged."""
+        with contextlib.ExitStack() as stack:
+            for staying in keras_internals.STAYING:
+                stack.enter_context(staying(self.model))
+            stack.enter_context(dense_gradients(self.model))
+            return self.model(self._nest(flat), training=False)
+
+    def record(
+        self,
+        watch: Iterable[str] = (),
+        activations: bool = False,
+        instead: Instead | None = None,
+        until: Iterable[Call] = (),
+    ) -> contextlib.AbstractContextManager[Recording]:
+        """Record the outputs of layers while the body calls the network: see `recording.record`."""
+        return record(self.layers_by_path, watch, activations, instead, until, self._is_channels_first)
+
+    def _is_channels_first(self, path: str) -> bool:
+        return self.layer(path).channel_axis == 1
+
+    def logits(self, feed: Sequence[Any], output: int = 0) -> Any:
+        """The numbers before the softmax or sigmoid of an output, float32 [N, ..., classes], inside a graph."""
+        with self.record(activations=True) as recording:
+            return tf.cast(logits_of(self.outputs[output], self.call(feed)[output], recording)[0], tf.float32)
+
+    @property
+    def _takes_whole_numbers(self) -> bool:
+        return any(self.inputs[i].is_whole_numbers for i in self.picture_inputs)
+
+    def _prepared(self, which: int, tensor: Any) -> Any:
+        """An input of the model itself: preprocessed, in its order of axes and its type."""
+        info = self.inputs[which]
+        if not info.is_picture:
+            return tf.cast(tensor, info.dtype)
+        x = preprocess_of(self.preprocess, which)(tensor * 255.0)  # [N, H, W, C] 0..1 -> what the network expects
+        x = tf.transpose(x, [0, 3, 1, 2]) if info.channels_first else info.without_channels(x)
+        return x if info.is_whole_numbers else tf.cast(x, info.dtype)
+
+    def feed(self, pictures: Any, which: int, held: Mapping[int, Any] | None = None) -> list[Any]:
+        """Inputs for a batch of pictures at one input; the others are the same for each picture.
+
+        Args:
+            pictures: a float tensor [N, H, W, C], 0..1.
+            which: the index of the input that they are for.
+            held: tensors [1, ...] for other inputs; mid-gray pictures and zeros if not given.
+        """
+        count, height, width = tf.unstack(tf.shape(pictures)[:3])
+        feed = []
+        for i, info in enumerate(self.inputs):
+            if i == which:
+                feed.append(pictures)
+            elif held and i in held:
+                feed.append(tf.repeat(tf.cast(held[i], tf.float32), count, 0))
+            elif info.is_picture:
+                rows, columns = info.size
+                feed.append(tf.fill([count, rows or height, columns or width, info.channels], 0.5))
+            else:
+                feed.append(tf.zeros([count, *(n or 1 for n in info.shape)]))
+        return feed
+
+    def _nest(self, flat: Sequence[Any]) -> Any:
+        return keras.tree.pack_sequence_as(self._nesting, list(flat))
