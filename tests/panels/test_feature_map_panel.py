@@ -58,14 +58,14 @@ def test_a_page_holds_sixty_four_maps_and_can_be_turned(panel):
 
 def test_a_click_shows_a_map_large_and_what_its_cell_sees(panel, picture):
     panel.run()
-    before = panel.photograph.data
+    before = panel.one_map.photograph.data
     panel._clicked(0.01, 0.01)
     assert panel.unit == panel._last.units[0]
-    assert panel.photograph.data != before
-    panel._place_clicked(0.0, 0.0)
+    assert panel.one_map.photograph.data != before
+    panel._map_clicked(0.0, 0.0)
     assert panel.place == (0, 0)
     value = panel.result["conv1"][0, 0, panel.unit]
-    assert f"{value:.3g}" in panel._large_line.value
+    assert f"{value:.3g}" in panel.one_map._line.value
 
 
 def test_another_layer_is_shown_at_once_after_the_first_start(panel):
@@ -83,7 +83,7 @@ def test_a_layer_without_rows_and_columns_is_refused(model, picture):
 
 def test_climbing_without_a_unit_says_what_to_do(panel):
     panel.run()
-    panel._guarded(panel._climb_unit)
+    panel._guarded(panel._visualize_unit)
     assert "No unit is chosen" in panel.status
 
 
@@ -108,32 +108,32 @@ def test_what_cannot_be_is_refused_and_the_old_setting_stays(panel, name, value)
 def test_a_climbed_unit_stands_beside_the_photographs_that_excite_it(panel, waiting, texts):
     panel.run()
     panel._choose(panel._last.units[0])
-    panel._climb_unit()
+    panel._visualize_unit()
     assert panel._is_busy_beside() and not panel._buttons["stop"].disabled
-    waiting(lambda: not panel.excitement.is_busy, 60)
-    for part in (panel.excitement.climbed, panel.excitement.patches):
+    waiting(lambda: not panel.unit_view.is_busy, 60)
+    for part in (panel.unit_view.optimized, panel.unit_view.patches):
         part.current.wait()
         assert not part.screen.is_empty
-    assert any("photographs searched" in text and "from " in text for text in texts(panel.excitement))
+    assert any("photographs searched" in text and "from " in text for text in texts(panel.unit_view))
     assert panel._buttons["stop"].disabled
 
 
 def test_stop_ends_what_runs_beside_the_maps_too(panel, waiting):
     panel.run()
     panel._choose(0)
-    panel._climb_unit()
+    panel._visualize_unit()
     panel.stop()
-    waiting(lambda: not panel.excitement.is_busy)
+    waiting(lambda: not panel.unit_view.is_busy)
 
 
 def test_a_unit_that_no_photograph_excites_is_said_to_be_one(panel, waiting, texts, monkeypatch):
     panel.run()
     panel._choose(0)
     monkeypatch.setattr("cnnwidgets.activations.patches.PatchesPlan.search", lambda *_: iter([[], []]))
-    panel._climb_unit()
-    waiting(lambda: not panel.excitement.is_busy, 60)
-    panel.excitement.patches.current.wait()
-    assert any("photographs activates this unit" in text for text in texts(panel.excitement))
+    panel._visualize_unit()
+    waiting(lambda: not panel.unit_view.is_busy, 60)
+    panel.unit_view.patches.current.wait()
+    assert any("photographs activates this unit" in text for text in texts(panel.unit_view))
 
 
 def test_a_network_of_one_size_takes_any_photograph_and_what_a_cell_sees_is_told_in_its_pixels():

@@ -24,60 +24,62 @@ LONGEST = 384  # pixels of a photograph that is searched: the patches are shown 
 PER_PICTURE = 2  # patches: so that one photograph does not fill the mosaic
 
 
-class Excitement(widgets.HBox):
-    """Two screens side by side: the climbed picture, and patches of photographs.
+class UnitView(widgets.HBox):
+    """Two screens side by side: the optimized picture, and patches of photographs.
 
     Args:
         on_change: called when either begins or ends to compute, on whatever thread.
     """
 
     def __init__(self, on_change: Callable[[], object]) -> None:
-        self.climbed = SideRun(
+        self.optimized = SideRun(
             on_change, "What it responds to", "Visualize this unit shows what the chosen unit responds to.", width=300
         )
         self.patches = SideRun(
-            on_change, "Top patches", "The parts of photographs that activate it most.", _told, width=300
+            on_change, "Top patches", "The parts of photographs that activate it most.", _progress, width=300
         )
-        super().__init__([self.climbed, self.patches], layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px 16px"))
+        super().__init__(
+            [self.optimized, self.patches], layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px 16px")
+        )
 
     def __repr__(self) -> str:
-        return f"Excitement({self.climbed!r}, {self.patches!r})"
+        return f"UnitView({self.optimized!r}, {self.patches!r})"
 
     @property
     def is_busy(self) -> bool:
         """Whether either of them computes."""
-        return any(part.current.is_busy for part in (self.climbed, self.patches))
+        return any(part.current.is_busy for part in (self.optimized, self.patches))
 
     @property
     def traceback(self) -> str:
         """Of what went wrong last, in either."""
-        return self.climbed.traceback or self.patches.traceback
+        return self.optimized.traceback or self.patches.traceback
 
     def begin(self, net: Network, layer: str, unit: int, call: int, picture: HeldPicture) -> None:
-        """Climb a unit, and search this picture and the samples for what excites it."""
+        """Optimize a picture for a unit, and search this picture and the samples for its top patches."""
         which = (net.sees(layer, call) or net.picture_inputs)[0]
         size = None if net.inputs[which].is_fixed else SIZE
-        climb = ascend(net, objectives.unit(layer, unit, call=call), size, STEPS)
+        frames = ascend(net, objectives.unit(layer, unit, call=call), size, STEPS)
         photographs = [("your picture", picture.photos[net.picture_inputs.index(which)])]
         photographs += [(name, samples.sample(name)) for name in samples.sample_names()]
         settings = PatchesSettings(layer, unit, PATCHES, PER_PICTURE, call)
         search = settings.check(net).search([_smaller(photo) for _, photo in photographs])
-        self.climbed.begin(f"What {layer} · {unit} responds to", climb)
+        self.optimized.begin(f"What {layer} · {unit} responds to", frames)
         self.patches.begin("Top patches", _frames(search, [name for name, _ in photographs]))
 
     def stop(self) -> None:
         """End both after the step under way, and keep what they show."""
-        for part in (self.climbed, self.patches):
+        for part in (self.optimized, self.patches):
             part.current.stop()
 
     def forget(self) -> None:
         """Show nothing."""
-        for part in (self.climbed, self.patches):
+        for part in (self.optimized, self.patches):
             part.forget()
 
     def close(self) -> None:
         """Stop, and take everything off the page."""
-        for part in (self.climbed, self.patches):
+        for part in (self.optimized, self.patches):
             part.close()
         super().close()
 
@@ -112,5 +114,5 @@ def _mosaic(patches: list[Patch]) -> np.ndarray:
     return pictures.mosaic(np.stack(tiles), COLUMNS)
 
 
-def _told(frame: PatchesFrame) -> str:
+def _progress(frame: PatchesFrame) -> str:
     return f"{frame.step} of {frame.steps} photographs searched · best {frame.values[0]:.3g}, from {frame.best}"

@@ -1,0 +1,63 @@
+"""The settings of a FeatureMapPanel: those of `feature_maps`, for one layer, and how the maps are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cnnwidgets.activations.feature_maps import MapsSettings
+from cnnwidgets.activations.maps_run import MapsRun, Photographs
+from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.model.arguments import check_call, choice
+from cnnwidgets.model.network import Network
+from cnnwidgets.model.settings import setting
+from cnnwidgets.panels.layer_choices import spatial_layers
+
+CONTRASTS = ("range", "books")
+ORDERS = ("answer", "index")
+
+
+def _checked_order(name: str, value: object) -> str:
+    return choice(name, value, ORDERS)
+
+
+def _checked_contrast(name: str, value: object) -> str:
+    return choice(name, value, CONTRASTS)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMapSettings(MapsSettings):
+    """The settings of `feature_maps` for one layer, and the panel's own.
+
+    Attributes:
+        layer: a path.
+        order: "answer" for the strongest activation first, or "index".
+        how: "range" or "books": the contrast.
+    """
+
+    layers: str | Iterable[str] | None = setting(None, recorded=False)
+    layer: Any = None
+    order: str = setting("answer", _checked_order)
+    how: str = setting("range", _checked_contrast)
+
+    def fitted(self, net: Network) -> FeatureMapSettings:
+        """The same, checked for a network, with the path of the layer.
+
+        Raises:
+            BadTarget: for a value that is not allowed, or does not exist in this network.
+        """
+        layers = spatial_layers(net)
+        if not layers:
+            raise BadTarget(
+                f"{quoted(net.name)} has no layer with rows and columns, so it has no feature maps. "
+                "Give another network."
+            )
+        path = layers[0] if self.layer is None else net.layer(self.layer).path
+        if path not in layers:
+            raise BadTarget(f"layer must be one of {', '.join(layers[-10:])}, got {quoted(path)}.")
+        return replace(self.checked(), layer=path, call=check_call(net.layer(path), self.call))
+
+    def run(self, net: Network, picture: Photographs) -> MapsRun:
+        """The run of these settings."""
+        return MapsRun(net, picture, self.layer, self.call, self.order == "answer", self.size)
