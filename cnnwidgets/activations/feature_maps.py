@@ -14,6 +14,7 @@ from cnnwidgets.frame import Array
 from cnnwidgets.model.arguments import check_call, choice, is_list, whole_number
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.geometry.locations import locate, seen_input
+from cnnwidgets.model.layer_choices import convolutions
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.settings import Settings
 from cnnwidgets.model.sizes.picture_size import Size
@@ -106,7 +107,7 @@ class MapsPlan:
 def _paths(net: Network, layers: str | Iterable[str] | None, call: int) -> tuple[str, ...]:
     if layers is None:
         whole_number("call", call)
-        found = tuple(i.path for i in net.layers if i.kind == "conv" and i.is_spatial and i.calls > call)
+        found = tuple(convolutions(net, call))
         if not found:
             raise BadTarget(f"The network {quoted(net.name)} has no convolution with a call {call}. Name its layers.")
         return found

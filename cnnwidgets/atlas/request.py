@@ -11,6 +11,7 @@ from cnnwidgets.atlas.attributes import MOST_UNITS, Settings, StoredLayer, slug_
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.model.arguments import is_list, whole_number
 from cnnwidgets.model.device import device_kind
+from cnnwidgets.model.layer_choices import convolutions_of_any_axes
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.tracing.cost import SIDE_BY_SIDE
@@ -120,10 +121,10 @@ def checked_request(net: Network | Any, asked: AtlasSettings) -> Request:
 def _checked_layers(net: Network, layers: object) -> list[LayerInfo]:
     """The layers in the network's own order."""
     if layers is None:
-        convolutions = [info for info in net.layers if info.kind == "conv" and info.units and info.calls]
-        if not convolutions:
+        found = convolutions_of_any_axes(net)
+        if not found:
             raise BadTarget(f"{net!r} has no convolution. Name the layers to render.")
-        return convolutions
+        return found
     if not is_list(layers):
         raise BadTarget(f"layers must be a list of paths, such as ['conv1'], got {quoted(layers)}.")
     asked = {net.layer(path).path for path in layers}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.errors import BadTarget, CnnWidgetsError, quoted
 from cnnwidgets.explain import targets
 from cnnwidgets.explain.targets import Target
 from cnnwidgets.explain.traced.traced_passes import OTHER_METHODS
 from cnnwidgets.model.arguments import check_call
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.geometry.locations import GRID, SPREAD, USUAL, leads_from_tokens, locate, seen_input
+from cnnwidgets.model.layer_choices import layers_with_units
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.tracing.compiled import from_shapes
@@ -50,6 +51,21 @@ def default_layer(net: Network, target: Target) -> str:
         BadTarget: if no layer has rows and columns.
     """
     return _choice(net, target)[0]
+
+
+def layer_of_interest(net: Network) -> str:
+    """The default layer for the top class; without rows and columns or scores, the last layer with units.
+
+    Raises:
+        BadTarget: for a network without units.
+    """
+    try:
+        return default_layer(net, targets.named(net, None, None))
+    except CnnWidgetsError:
+        found = layers_with_units(net)
+        if not found:
+            raise BadTarget(f"{net!r} has no layer with units. Give a convolutional network.") from None
+        return found[-1].path
 
 
 def branch_note(net: Network, target: Target) -> str:

@@ -51,7 +51,7 @@ def first_cut(net: PreparedModel) -> str:
     return from_shapes(run)
 
 
-def sample_feed(net: Network, side: int = SMALL) -> list[Any]:
+def sample_feed(net: PreparedModel, side: int = SMALL) -> list[Any]:
     """Zeros for each input, of this side where the network takes any, for a run that is traced and not executed."""
     return [_channels_last(info, tf.zeros([1, *(n or side for n in info.shape)])) for info in net.inputs]
 

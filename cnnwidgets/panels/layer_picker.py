@@ -9,6 +9,7 @@ import traitlets
 
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.model.arguments import flag
+from cnnwidgets.model.layer_choices import last_convolution, layers_with_units
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import lifecycle, markup
@@ -61,7 +62,7 @@ class LayerPicker(widgets.VBox):
     def __init__(self, net: Any, layer: str | None = None, is_compact: bool = False) -> None:
         self.net = as_network(net)
         self._is_compact = flag("is_compact", is_compact)
-        self._infos = [info for info in self.net.layers if info.units and info.calls]  # an input is not called
+        self._infos = layers_with_units(self.net)
         chosen = self.net.layer(layer).path if layer is not None else self._first_choice()
         self._search = widgets.Text(
             placeholder="name, then Enter", description="Search", continuous_update=True, layout=_layout("240px")
@@ -102,8 +103,7 @@ class LayerPicker(widgets.VBox):
         )
 
     def _first_choice(self) -> str:
-        convolutions = [i.path for i in self._infos if i.kind == "conv" and i.is_spatial]
-        return (convolutions or [i.path for i in self._infos] or [""])[-1]
+        return last_convolution(self.net) if self._infos else ""
 
     @traitlets.validate("layer")
     def _known(self, proposal: Any) -> str:

@@ -66,7 +66,7 @@ class RecorderSettings(Settings):
             BadPicture: for a probe that this network does not take.
         """
         found = self.checked()
-        info = net.layer(_default_layer(net) if found.layer is None else found.layer)
+        info = net.layer(reachability.layer_of_interest(net) if found.layer is None else found.layer)
         is_default = tuple(found.units) == tuple(UNITS) and info.units
         units = tuple(found.units)[: info.units] if is_default else tuple(found.units)
         size = None if found.size == SIZE and _has_one_size(net) else found.size
@@ -74,17 +74,6 @@ class RecorderSettings(Settings):
         targets.named(net, found.target, None)
         found = replace(found, layer=info.path, units=painted.units, size=size)
         return Request(found, net, painted, None if picture is None else _opened(net, picture))
-
-
-def _default_layer(net: Network) -> str:
-    """The layer of heatmaps: the last one before the class scores that has rows and columns, or else the last one."""
-    try:
-        return reachability.default_layer(net, targets.named(net, None, None))
-    except BadTarget:
-        with_units = [info.path for info in net.layers if info.units and info.calls and info.kind != "input"]
-        if not with_units:
-            raise
-        return with_units[-1]
 
 
 def _has_one_size(net: Network) -> bool:

@@ -15,6 +15,7 @@ from cnnwidgets.explain import targets
 from cnnwidgets.explain.targets import Reading, Target
 from cnnwidgets.explain.traced import guided_relu as guided_relu_
 from cnnwidgets.model.backend import keras, tf
+from cnnwidgets.model.layer_choices import spatial_layers
 from cnnwidgets.model.network import Network
 
 Pass = Callable[..., Any]
@@ -164,7 +165,7 @@ def _in_tokens(output: Any, cells: Any, tokens: Sequence[int]) -> Any:  # [N, T,
 
 def no_rows(net: Network, path: str, shape: tuple[int | None, ...]) -> str:
     """Why there is no map of a layer, and which layers have one."""
-    having = [info.path for info in net.layers if info.is_spatial and info.kind != "input"]
+    having = spatial_layers(net)
     exist = "This network has none; use attribution."
     if having:
         exist = f"Choose one that has: {', '.join(having[-5:])}; or use attribution."

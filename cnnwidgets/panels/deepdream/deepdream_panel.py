@@ -13,6 +13,7 @@ import traitlets
 
 from cnnwidgets import durations
 from cnnwidgets.model.arguments import now
+from cnnwidgets.model.layer_choices import spatial_layers
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.tracing.cost import forward_flops
 from cnnwidgets.panels.base import markup
@@ -22,7 +23,6 @@ from cnnwidgets.panels.base.photograph_panel import PhotographPanel, as_shown
 from cnnwidgets.panels.deepdream.controls import OWN, DreamControls
 from cnnwidgets.panels.deepdream.layer_weights import LayerWeights
 from cnnwidgets.panels.deepdream.steering import Steering
-from cnnwidgets.panels.layer_choices import spatial_layers
 from cnnwidgets.visualize.dream.deepdream import DreamFrame, DreamPlan, DreamSettings
 from cnnwidgets.visualize.dream.layers import DEPTHS, OTHER_NAMES, Layers, preset
 from cnnwidgets.visualize.optimizers import Rate

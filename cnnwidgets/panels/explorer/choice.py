@@ -7,8 +7,7 @@ from typing import Any
 import traitlets
 
 from cnnwidgets.atlas.atlas import Atlas
-from cnnwidgets.errors import BadTarget, CnnWidgetsError
-from cnnwidgets.explain import reachability, targets
+from cnnwidgets.explain import reachability
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.network import Network, as_network
@@ -79,18 +78,7 @@ class Choice(traitlets.HasTraits):
         with self._updating:
             self.unit, self.target = None, self.target if keeps_class else None
             self.net = network
-            self.picture, self.layer = picture, first_layer(network)
-
-
-def first_layer(net: Network) -> str:
-    """The layer that is chosen at first: the last one before the class scores that still has rows and columns."""
-    try:
-        return reachability.default_layer(net, targets.named(net, None, None))
-    except CnnWidgetsError:  # a network without rows and columns, or without scores
-        climbable = [info.path for info in net.layers if info.units and info.calls]
-        if not climbable:
-            raise BadTarget(f"{net!r} has no layer with units. Give a convolutional network.") from None
-        return climbable[-1]
+            self.picture, self.layer = picture, reachability.layer_of_interest(network)
 
 
 def fitting(net: Network, held: HeldPicture) -> Any:

@@ -13,6 +13,7 @@ import traitlets
 from cnnwidgets import samples
 from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.errors import BadTarget
+from cnnwidgets.explain import reachability
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.arguments import flag
 from cnnwidgets.model.network import Network, as_network
@@ -20,7 +21,7 @@ from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.base.cell_output import Bundle, CellOutput
 from cnnwidgets.panels.base.panel import Panel
-from cnnwidgets.panels.explorer.choice import Choice, first_layer
+from cnnwidgets.panels.explorer.choice import Choice
 from cnnwidgets.panels.explorer.networks import NetworkMenu
 from cnnwidgets.panels.explorer.photographs import OTHER, PhotographMenu
 from cnnwidgets.panels.explorer.stage import Stage
@@ -80,7 +81,10 @@ class Explorer(Choice, widgets.VBox):
         network, self.atlas = as_network(net), checked_atlas(atlas)
         sample = OTHER if picture is not None else samples.sample_names()[0]
         chosen = {"net": network, "picture": samples.sample(sample) if picture is None else picture}
-        chosen |= {"layer": first_layer(network) if layer is None else network.layer(layer).path, "target": target}
+        chosen |= {
+            "layer": reachability.layer_of_interest(network) if layer is None else network.layer(layer).path,
+            "target": target,
+        }
         self._may_use_files = files = flag("files", files)
         super().__init__(layout=widgets.Layout(width="100%"))
         self._updating = Updating()

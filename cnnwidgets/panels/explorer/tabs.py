@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cnnwidgets.model.layer_choices import spatial_layers
 from cnnwidgets.panels.adversarial.adversarial_panel import AdversarialPanel
 from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.deepdream.deepdream_panel import DeepDreamPanel
@@ -14,7 +15,6 @@ from cnnwidgets.panels.feature_maps.feature_map_panel import FeatureMapPanel
 from cnnwidgets.panels.galleries.class_gallery import ClassGallery
 from cnnwidgets.panels.galleries.filter_gallery import PAGE, FilterGallery
 from cnnwidgets.panels.heatmaps.heatmap_panel import HeatmapPanel
-from cnnwidgets.panels.layer_choices import spatial_layers
 from cnnwidgets.panels.unit_attribution.unit_attribution_panel import UnitAttributionPanel
 
 FIRST_CLASSES = ("goldfish", "tabby", "cheeseburger", "volcano")  # where a network knows them

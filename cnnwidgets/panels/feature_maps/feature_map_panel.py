@@ -16,6 +16,7 @@ from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.model.arguments import check_unit, is_whole
+from cnnwidgets.model.layer_choices import spatial_layers
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import markup
@@ -26,7 +27,6 @@ from cnnwidgets.panels.feature_maps.controls import FeatureMapControls
 from cnnwidgets.panels.feature_maps.one_map import OneMap
 from cnnwidgets.panels.feature_maps.settings import FeatureMapSettings
 from cnnwidgets.panels.feature_maps.unit_view import UnitView
-from cnnwidgets.panels.layer_choices import spatial_layers
 
 PAGE, COLUMNS = 64, 8
 

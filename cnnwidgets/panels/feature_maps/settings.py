@@ -10,9 +10,9 @@ from cnnwidgets.activations.feature_maps import MapsSettings
 from cnnwidgets.activations.maps_run import MapsRun, Photographs
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.model.arguments import check_call, choice
+from cnnwidgets.model.layer_choices import spatial_layers
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.settings import setting
-from cnnwidgets.panels.layer_choices import spatial_layers
 
 CONTRASTS = ("range", "books")
 ORDERS = ("answer", "index")

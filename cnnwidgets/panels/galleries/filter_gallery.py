@@ -15,13 +15,13 @@ from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.frame import Frame
 from cnnwidgets.model.arguments import check_unit
+from cnnwidgets.model.layer_choices import last_convolution
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.binding import settings_of
 from cnnwidgets.panels.base.side_run import SIZE, STEPS
 from cnnwidgets.panels.galleries.ready_tiles import NOT_YET, ReadyTiles, checked_atlas, part_of, ready_in
 from cnnwidgets.panels.galleries.tile_gallery import TileGallery
-from cnnwidgets.panels.layer_choices import last_convolution
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.ascent import ascend
 from cnnwidgets.visualize.batches import Tiles, UnitsFrame

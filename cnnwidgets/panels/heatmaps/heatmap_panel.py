@@ -21,6 +21,7 @@ from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.sanity_check import randomized
 from cnnwidgets.jobs import Job, worker
+from cnnwidgets.model.layer_choices import map_layers
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import markup
@@ -31,7 +32,6 @@ from cnnwidgets.panels.heatmaps.controls import HeatmapControls
 from cnnwidgets.panels.heatmaps.hidden_region import HiddenRegion
 from cnnwidgets.panels.heatmaps.settings import PAINTING, HeatmapSettings
 from cnnwidgets.panels.heatmaps.sidebar import HeatmapSidebar
-from cnnwidgets.panels.layer_choices import map_layers
 from cnnwidgets.pictures.cells import Square
 from cnnwidgets.provenance.positions import with_positions
 

@@ -16,9 +16,9 @@ from cnnwidgets.explain.overlays.comparison import Question
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.model.arguments import flag
 from cnnwidgets.model.geometry.locations import has_rows
+from cnnwidgets.model.layer_choices import map_layers, spatial_layers
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.settings import Number, setting
-from cnnwidgets.panels.layer_choices import map_layers, spatial_layers
 
 PAINTING = ("opacity", "threshold", "colormap")  # a change of these needs no network
 

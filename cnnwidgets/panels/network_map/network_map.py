@@ -11,6 +11,7 @@ from ipyevents import Event
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.jobs import Job
+from cnnwidgets.model.layer_choices import last_convolution, layers_with_units
 from cnnwidgets.model.layer_graph import flow_shapes, layer_graph
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import lifecycle, markup
@@ -106,9 +107,7 @@ class NetworkMap(widgets.VBox):
         return f"NetworkMap({self.net.name!r}, layer={self.layer!r})"
 
     def _first_choice(self) -> str:
-        choices = [info for info in self._infos.values() if info.calls and info.units]
-        convolutions = [info.path for info in choices if info.kind == "conv" and info.is_spatial]
-        return (convolutions or [info.path for info in choices] or [""])[-1]
+        return last_convolution(self.net) if layers_with_units(self.net) else ""
 
     # What is drawn.
 
@@ -274,8 +273,8 @@ class NetworkMap(widgets.VBox):
         words = self._search.value.casefold().split()
         if content.get("event") != "submit" or not words:
             return
-        fitting = [i.path for i in self._infos.values() if i.calls and i.units
-                   and all(word in i.path.casefold() for word in words)]  # fmt: skip
+        every = [info.path for info in layers_with_units(self.net)]
+        fitting = [path for path in every if all(word in path.casefold() for word in words)]
         if not fitting:
             self._line.value = markup.status("No layer matches. Clear the search, or type another part of a name.")
             return

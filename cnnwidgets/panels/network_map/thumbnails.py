@@ -12,6 +12,7 @@ from cnnwidgets import pictures
 from cnnwidgets.activations.feature_maps import display_maps
 from cnnwidgets.activations.strongest_maps import strongest_maps
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
+from cnnwidgets.model.layer_choices import spatial_layers
 from cnnwidgets.model.network import Network
 
 SIDE = 20  # pixels, at most
@@ -32,8 +33,7 @@ class ThumbnailFrame:
 
 def thumbnails(net: Network, picture: HeldPicture) -> Iterator[ThumbnailFrame]:
     """One frame with a small picture for each layer that has rows and columns."""
-    paths = [i.path for i in net.layers if i.is_spatial and i.units and i.calls]
-    maps = strongest_maps(net, paths, net.arrays(picture.given))
+    maps = strongest_maps(net, spatial_layers(net), net.arrays(picture.given))
     yield ThumbnailFrame({path: _address(one) for path, one in maps.items()})
 
 

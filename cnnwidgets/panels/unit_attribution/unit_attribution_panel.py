@@ -19,6 +19,7 @@ from cnnwidgets.explain.recorded_targets import record
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.explain.unit_attribution import UnitAttribution, UnitAttributionSettings, default_layer
 from cnnwidgets.model.arguments import check_unit, is_list, is_whole
+from cnnwidgets.model.layer_choices import layers_with_units
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.model.outputs.predictions import Prediction
@@ -115,7 +116,7 @@ class UnitAttributionPanel(PhotographPanel):
         self._plan_again()
         self._painter = UnitPainter(network, atlas)
         self._painted_for: dict[int, np.ndarray] = {}
-        every = [info.path for info in network.layers if info.units and info.calls and info.kind != "input"]
+        every = [info.path for info in layers_with_units(network)]
         self.layers = every
         self.controls = UnitControls(self._set, network, every)
         self.classes = ClassMenu(lambda index: self._set("target", index))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from cnnwidgets.errors import BadTarget, nearest, quoted
 from cnnwidgets.model.arguments import number
+from cnnwidgets.model.layer_choices import convolutions
 from cnnwidgets.model.network import Network
 from cnnwidgets.visualize.optimizers import Rate
 
@@ -85,10 +86,10 @@ def preset(net: Network, name: str) -> DreamLayers:
     known = BUNDLED.get(net.name, {}).get(name)
     if known and all(path in net.layers_by_path for path in known.weights):
         return known
-    convolutions = [info.path for info in net.layers if info.kind == "conv" and info.is_spatial and info.calls]
-    if not convolutions:
+    every = convolutions(net)
+    if not every:
         raise BadTarget(f"The network {quoted(net.name)} has no convolution for DeepDream. Name a layer: layers='...'.")
-    return DreamLayers({convolutions[round(DEPTHS[name] * (len(convolutions) - 1))]: 1.0})
+    return DreamLayers({every[round(DEPTHS[name] * (len(every) - 1))]: 1.0})
 
 
 def _path(net: Network, path: object) -> str:
