@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cnnwidgets.activations.patches import top_patches
     from cnnwidgets.activations.receptive_field import receptive_field
     from cnnwidgets.atlas.atlas import Atlas, open_atlas
-    from cnnwidgets.atlas.rendering import render_atlas
+    from cnnwidgets.atlas.render_atlas import render_atlas
     from cnnwidgets.errors import BadModel, BadPicture, BadTarget, CnnWidgetsError, JobFailed
     from cnnwidgets.explain import targets
     from cnnwidgets.explain.attribution import attribution
@@ -103,7 +103,7 @@ _HOMES = {
     "optimizers": "visualize.optimizers",
     "parametrizations": "visualize.parametrizations",
     "receptive_field": "activations.receptive_field",
-    "render_atlas": "atlas.rendering",
+    "render_atlas": "atlas.render_atlas",
     "rerun": "provenance.rerun",
     "samples": "samples",
     "targets": "explain.targets",

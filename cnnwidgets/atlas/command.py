@@ -62,7 +62,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _render(options: argparse.Namespace) -> None:
     from cnnwidgets.atlas.atlas import open_atlas
-    from cnnwidgets.atlas.rendering import AtlasSettings
+    from cnnwidgets.atlas.render_atlas import AtlasSettings
 
     net = _network(options)
     with _client(options) as client:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cnnwidgets.atlas.atlas import Atlas, open_atlas
+import numpy as np
+
 from cnnwidgets.atlas.attributes import StoredLayer
-from cnnwidgets.atlas.batch import BatchRun
-from cnnwidgets.atlas.optional_imports import needed
-from cnnwidgets.atlas.payload import Payload, pack
+from cnnwidgets.atlas.payload import Payload
 from cnnwidgets.atlas.records import BatchResult, Records
-from cnnwidgets.atlas.request import Request, checked_request
-from cnnwidgets.atlas.store import add_layers, address, array_of, begin
+from cnnwidgets.atlas.request import Request
+from cnnwidgets.atlas.store import add_layers, array_of, begin
 from cnnwidgets.errors import JobFailed, quoted
-from cnnwidgets.model.network import Network
-from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
+from cnnwidgets.jobs.failure import Failure
+from cnnwidgets.model.backend import tf
+from cnnwidgets.pictures import to_uint8
+from cnnwidgets.visualize.batches import UnitPictures
+from cnnwidgets.visualize.units import UnitsPlan
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -41,87 +42,8 @@ class Progress:
     seconds_left: float | None
 
 
-def render_atlas(
-    net: Network | Any,
-    path: str | os.PathLike[str],
-    layers: Iterable[str] | None = None,
-    units: Iterable[int] | None = None,
-    size: int | tuple[int, int] | None = None,
-    steps: int = 32,
-    recipe: str = "fourier",
-    client: Client | None = None,
-    seed: int = 0,
-    *,
-    allow_plain_tcp: bool = False,
-) -> Atlas:
-    """Render what every unit of a network responds to, and store it; the pictures are those of `visualize_units`.
-
-    Continues where it was stopped or killed: finished pictures are kept. A unit that cannot be rendered is marked with
-    the reason, and retried by the next call. Needs `pip install "cnnwidgets[atlas]"`.
-
-    Args:
-        net: a Network or a bare Keras model.
-        path: a folder, or any fsspec address; new, or an atlas with the same settings to continue.
-        layers: their paths; all convolutions if not given.
-        units: indices, for each layer that has them; all if not given. Rendered in whole batches of up to 16,
-            which cost the same, so neighboring units may be included.
-        size: pixels, or (height, width); 64, or a fixed network's own size, if not given.
-        steps: 1 to 2048.
-        recipe: "fourier", "natural" or "textbook".
-        client: a `dask.distributed.Client`, to render on its workers; in this process if not given.
-        seed: the same seed, device, versions and settings give the same bytes.
-        allow_plain_tcp: use an unencrypted scheduler on another machine; anyone who reaches it can run code.
-
-    Returns:
-        The Atlas, opened for reading.
-
-    Raises:
-        BadTarget: for invalid settings, or a path with other contents; before anything is computed.
-        BadModel: for a network that cannot be sent to the workers.
-        JobFailed: when the cluster is lost, or the disk is full.
-
-    Example:
-        >>> atlas = render_atlas(load_network("squeezenet"), "atlas.zarr", layers=["conv1", "fire5_concat"])
-    """
-    for _ in AtlasSettings.given(locals()).check(net, path).frames():
-        pass
-    return open_atlas(path)
-
-
-@dataclass(frozen=True, eq=False)
-class AtlasSettings(Settings):
-    """The settings of `render_atlas`."""
-
-    layers: Iterable[str] | None = None
-    units: Iterable[int] | None = None
-    size: int | tuple[int, int] | None = None
-    steps: int = setting(32, STEPS)
-    recipe: str = "fourier"
-    client: Client | None = None
-    seed: int = setting(0, SEED)
-    allow_plain_tcp: bool = False
-
-    def check(self, net: Network | Any, path: str | os.PathLike[str]) -> Rendering:
-        """Check a rendering.
-
-        Raises:
-            BadTarget, BadModel: what `render_atlas` raises before any computing.
-        """
-        needed("zarr")
-        where, client = address(path), self.client
-        if client is not None:
-            needed("distributed")
-            from cnnwidgets.atlas import cluster
-
-            cluster.check_client(client, self.allow_plain_tcp)
-        request = checked_request(net, self)
-        if client is None:
-            return Rendering(request, where)
-        payload = pack(request.net)
-        device, versions = cluster.common_environment(client)
-        settings = replace(request.settings, device=device, versions=versions)
-        return Rendering(replace(request, settings=settings), where, client, payload)
-
+# Another batch size would give other bytes, so running out of memory fails the whole batch.
+_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
 
 Batch = tuple[StoredLayer, tuple[int, ...]]
 
@@ -212,3 +134,56 @@ class _Tally:
         spent = time.monotonic() - self._begun
         left = spent / ended * (self._todo - ended) if ended else None
         return Progress(self._total - self._todo + self._made, self._total, self._failed, left)
+
+
+class BatchRun:
+    """The rendering of a batch: iterate to run its steps, then `write` the pictures.
+
+    Args:
+        plan: of the batch's layer.
+        units: of the batch, in order, without gaps.
+    """
+
+    def __init__(self, plan: UnitsPlan, units: Sequence[int]) -> None:
+        self._plan, self._units = plan, tuple(units)
+        self._pictures = np.full((len(units), *plan.canvas.shape), 128, np.uint8)
+        self._values: dict[int, float] = {}
+        self._notes: dict[int, str] = {}
+        self._failed: dict[int, str] = {}
+
+    def __iter__(self) -> Iterator[None]:
+        """Optimize; yields after each step."""
+        return self._attempt(self._units)
+
+    def _attempt(self, units: tuple[int, ...]) -> Iterator[None]:
+        """Render these together; if that fails, each alone, to find out which one fails."""
+        try:
+            for frame in replace(self._plan, units=units).whole_run():
+                last = frame
+                yield
+            self._take(last.result())
+            return
+        except Exception as error:  # the user's network may raise anything; other units continue
+            failure = Failure.of(error)
+            alone = len(units) == 1 or isinstance(error, _MEMORY)
+        if alone:
+            self._failed |= dict.fromkeys(units, failure.line)
+            return
+        for unit in units:
+            yield from self._attempt((unit,))
+
+    def _take(self, made: UnitPictures) -> None:
+        pixels = to_uint8(made.pictures)
+        for row, unit in enumerate(made.units):
+            if not np.isfinite(made.values[row]):
+                self._failed[unit] = f"its value is {made.values[row]}"
+                continue
+            self._pictures[unit - self._units[0]] = pixels[row]
+            self._values[unit] = float(made.values[row])
+            if made.notes[row]:
+                self._notes[unit] = made.notes[row]
+
+    def write(self, array: Any) -> BatchResult:
+        """Write the pictures and return the result."""
+        array[self._units[0] : self._units[-1] + 1] = self._pictures
+        return BatchResult(self._units, self._values, self._notes, self._failed)

@@ -19,7 +19,7 @@ from cnnwidgets.provenance.recipe import installed_versions
 from cnnwidgets.visualize.units import UnitsPlan, UnitsSettings
 
 if TYPE_CHECKING:
-    from cnnwidgets.atlas.rendering import AtlasSettings
+    from cnnwidgets.atlas.render_atlas import AtlasSettings
 
 
 @dataclass(frozen=True, eq=False)

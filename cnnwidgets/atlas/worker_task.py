@@ -6,9 +6,9 @@ import threading
 from dataclasses import dataclass
 
 from cnnwidgets.atlas.attributes import Settings, StoredLayer, from_attributes
-from cnnwidgets.atlas.batch import BatchRun
 from cnnwidgets.atlas.payload import Payload
 from cnnwidgets.atlas.records import BatchResult
+from cnnwidgets.atlas.rendering import BatchRun
 from cnnwidgets.atlas.request import side_by_side
 from cnnwidgets.atlas.store import array_of, open_group
 from cnnwidgets.errors import JobFailed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -327,6 +328,21 @@ def has_own_gradient(operation: Any) -> bool:
 def set_gradient(operation: Any, name: str) -> None:
     """Let an operation have the gradient that is registered by this name."""
     operation._set_attr("_gradient_op_type", tf.compat.v1.AttrValue(s=name.encode()))
+
+
+CALLS = re.compile(r"(Stateless|Stateful)?(PartitionedCall|While|If|Case)|MapDefun|RemoteCall|SymbolicGradient")
+
+
+def called_functions(graph: Any, node: Any) -> list[Any]:
+    """The definitions of the functions that an operation calls; its type is one of CALLS."""
+    names = [one.name for value in node.attr.values() for one in (value.func, *value.list.func) if one.name]
+    found = []
+    for name in names:
+        around = graph
+        while around is not None and (function := function_in(around, name)) is None:
+            around = getattr(around, "outer_graph", None)
+        found += [] if around is None else [function.cached_definition]
+    return found
 
 
 def function_in(graph: Any, name: str) -> Any:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from cnnwidgets.errors import quoted
 from cnnwidgets.model.backend import keras, tf
+from cnnwidgets.model.keras_internals import CALLS, called_functions
 from cnnwidgets.model.recording import Recording
-from cnnwidgets.model.tracing.operations import CALLS, ancestors, called, descendants
+from cnnwidgets.model.tracing.operations import ancestors, descendants
 
 _DRAWS = re.compile(
     r"(Stateless|Stateful)?(Random|Uniform|StandardNormal|TruncatedNormal|ParameterizedTruncated|Multinomial|Shuffle)"
@@ -101,6 +102,6 @@ def _draws(graph: Any, operation: Any) -> bool:
 def _kinds(graph: Any, node: Any) -> Iterator[str]:
     """The type of an operation, and those inside the functions that it calls."""
     yield node.op
-    for definition in called(graph, node):
+    for definition in called_functions(graph, node):
         for inner in definition.node_def:
             yield from _kinds(graph, inner)

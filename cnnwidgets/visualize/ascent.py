@@ -137,12 +137,13 @@ def maximize(
         Frame: one for each step.
     """
     first, rate = objective() if callable(objective) else objective, ascent.optimizer.rate
-    parts = first.pictures // batch if batch else 1
-    inputs = StepInputs.before(first, seed, canvas)
+    units, numbers = first.units, first.numbers()  # of as many pictures
+    parts = len(units) // batch if batch else 1
+    inputs = StepInputs.before(numbers, units, seed, canvas)
     variables = tf.split(_starting_variables(ascent, canvas, inputs.seeds, start), parts)
     state = [ascent.optimizer.begin(part) for part in variables]
     values_of_pictures = values_of(net, first)
-    shares = (first.pictures // parts,) * parts
+    shares = (len(units) // parts,) * parts
     build = functools.partial(step_and_render, values_of_pictures, canvas.structure, ascent, shares)
     step, render = net.traces.get(build)  # traced once for each structure of layers, size and way of optimizing
     if canvas.is_open:

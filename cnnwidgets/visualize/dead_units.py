@@ -17,7 +17,7 @@ from cnnwidgets.visualize.ascent import maximize
 from cnnwidgets.visualize.batches import UnitPictures, UnitsFrame
 from cnnwidgets.visualize.presets import BEFORE_ACTIVATION, named
 from cnnwidgets.visualize.terms.objective_values import both
-from cnnwidgets.visualize.unit_activity import Activity, constant_notes, measure
+from cnnwidgets.visualize.unit_activity import Activity, Measure, constant_notes, measuring
 
 if TYPE_CHECKING:
     from cnnwidgets.visualize.units import UnitsPlan
@@ -26,8 +26,6 @@ STEPS, CHECK_EVERY, SEEDS = 96, 32, 2
 BATCH = 4  # dead units are few: a batch of their own, fixed like any other
 MOST_SPEEDUP = 2.0  # a unit is given up that would not fire even if it rose this many times faster from now on
 FLAT = 0.01  # of what the layer's units usually have: a unit that moves less is not retried any further
-
-Measure = Callable[[Array, Sequence[int]], list[Activity]]
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,7 @@ def with_dead_units_retried(plan: UnitsPlan, frames: Iterator[UnitsFrame]) -> It
         if frame.step < frame.steps:
             yield frame
 
-    def measured(pictures: Array, units: Sequence[int]) -> list[Activity]:
-        return measure(plan.net, plan.layer, pictures, units, plan.batch, plan.call, plan.canvas)
+    measure = _measuring(plan)
 
     def optimized(units: Sequence[int], extra_seed: int) -> Iterator[Frame]:
         objective, ascent = objectives.unit(plan.layer.path, units, call=plan.call), named("fourier")
@@ -65,19 +62,19 @@ def with_dead_units_retried(plan: UnitsPlan, frames: Iterator[UnitsFrame]) -> It
         return maximize(plan.net, objective, plan.canvas, STEPS, ascent, plan.settings.seed + extra_seed)
 
     pictures, notes = frame.pictures.copy(), [""] * len(plan.units)
-    activities = measured(pictures, plan.units)
+    activities = measure(pictures, plan.units)
     dead = list(dict.fromkeys(unit for unit, a in zip(plan.units, activities, strict=True) if not a.highest > 0))
     outcomes: dict[int, Retried] = {}
     total = frame.steps
     if dead:
         total += SEEDS * STEPS * -(-len(dead) // BATCH) + 1
         phase = f"retrying {len(dead)} inactive {'unit' if len(dead) == 1 else 'units'}"
-        for step, so_far in enumerate(retry(dead, optimized, measured), frame.step):
+        for step, so_far in enumerate(retry(dead, optimized, measure), frame.step):
             outcomes = so_far
             yield UnitsFrame(
                 pictures, min(step, total - 1), total, frame.values, units=plan.units, phase=phase, is_step=False
             )
-    constant = constant_notes(activities, lambda change: measured(change(pictures), plan.units))
+    constant = constant_notes(activities, lambda change: measure(change(pictures), plan.units))
     for i, unit in enumerate(plan.units):
         found = outcomes.get(unit, Retried())
         notes[i] = found.note or ("" if unit in outcomes else constant[i])
@@ -94,11 +91,15 @@ def with_dead_units_retried(plan: UnitsPlan, frames: Iterator[UnitsFrame]) -> It
 
 def measured_once(plan: UnitsPlan, frame: UnitsFrame) -> UnitPictures:
     """The last frame of a run with measured values and a note on each unit that is inactive; none is retried."""
-    activities = measure(plan.net, plan.layer, frame.pictures, plan.units, plan.batch, plan.call, plan.canvas)
+    activities = _measuring(plan)(frame.pictures, plan.units)
     inactive = f"inactive: no positive activation after {frame.steps} steps from this noise"
     is_off = [not (a.highest > 0 or a.is_linear) for a in activities]
     notes = tuple(both(inactive if off else "", plan.random_note) for off in is_off)
     return UnitPictures(frame.pictures, plan.units, _values(plan, activities), notes)
+
+
+def _measuring(plan: UnitsPlan) -> Measure:
+    return measuring(plan.net, plan.layer, plan.batch, plan.call, plan.canvas)
 
 
 def _values(plan: UnitsPlan, activities: Sequence[Activity]) -> Array:  # [n] float32
@@ -108,7 +109,7 @@ def _values(plan: UnitsPlan, activities: Sequence[Activity]) -> Array:  # [n] fl
 
 
 def retry(
-    units: Sequence[int], optimized: Callable[[Sequence[int], int], Iterator[Frame]], measured: Measure
+    units: Sequence[int], optimized: Callable[[Sequence[int], int], Iterator[Frame]], measure: Measure
 ) -> Iterator[dict[int, Retried]]:
     """Optimize dead units for more steps, before their activation and from two seeds, until they fire or cannot.
 
@@ -118,7 +119,7 @@ def retry(
     Args:
         units: the dead units.
         optimized: runs STEPS steps for exactly BATCH units from seed + (0 or 1).
-        measured: the activity of units on pictures.
+        measure: the activity of units on pictures.
 
     Yields:
         The outcomes so far, after each step of each batch; at the end one for each unit.
@@ -132,7 +133,7 @@ def retry(
             progress = {unit: Progress() for unit in part}
             for frame in optimized(part + part[-1:] * (BATCH - len(part)), extra_seed):
                 if frame.step == 1 or frame.step % CHECK_EVERY == 0:
-                    _check(part, frame, measured, tried, outcomes, progress)
+                    _check(part, frame, measure, tried, outcomes, progress)
                 yield outcomes
                 if all(unit in outcomes or progress[unit].is_given_up for unit in part):
                     break
@@ -169,14 +170,14 @@ class Progress:
 def _check(
     units: Sequence[int],
     frame: Frame,
-    measured: Measure,
+    measure: Measure,
     tried: dict[int, list[Activity]],
     outcomes: dict[int, Retried],
     progress: Mapping[int, Progress],
 ) -> None:
     """Measure the pictures of units: which fire now, and which do not move at all whatever the picture."""
     pictures = frame.pictures
-    for row, (unit, found) in enumerate(zip(units, measured(pictures[: len(units)], units), strict=True)):
+    for row, (unit, found) in enumerate(zip(units, measure(pictures[: len(units)], units), strict=True)):
         if unit in outcomes or progress[unit].is_given_up:
             continue
         progress[unit].note(frame.step, found.highest_before, frame.steps)

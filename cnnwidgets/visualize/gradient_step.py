@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -16,7 +16,6 @@ from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.visualize import optimizers, parametrizations, randomness
 from cnnwidgets.visualize import transforms as transforms_
 from cnnwidgets.visualize.canvas_choice import no_gradient
-from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.terms import custom
 from cnnwidgets.visualize.terms.objective_values import Values
 
@@ -60,12 +59,12 @@ class StepInputs(NamedTuple):
     photograph: Any = None
 
     @classmethod
-    def before(cls, objective: Objective, seed: int, canvas: Canvas) -> Self:
+    def before(cls, numbers: Any, units: Sequence[int], seed: int, canvas: Canvas) -> Self:
         """The inputs before the first step."""
-        seeds = randomness.picture_seeds(seed, objective.units)
+        seeds = randomness.picture_seeds(seed, units)
         shared = tf.constant([seed & 0x7FFFFFFF, 0x5EED], tf.int32)
         held, photograph = dict(canvas.held), canvas.photograph
-        return cls(tf.constant(0), objective.numbers(), tf.constant(0.0), seeds, shared, held, photograph)
+        return cls(tf.constant(0), numbers, tf.constant(0.0), seeds, shared, held, photograph)
 
     def split(self, parts: int) -> list[Self]:
         """The same inputs for each of several batches of equally many pictures."""

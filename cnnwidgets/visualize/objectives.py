@@ -68,7 +68,8 @@ class Objective:
 
     def numbers(self) -> tuple[Numbers, ...]:
         """What may change without another trace, of each term."""
-        return tuple(term.numbers(self.pictures) for term in self.terms)
+        pictures = self.pictures
+        return tuple([term.numbers(pictures) for term in self.terms])
 
 
 def channel(layer: str, unit: int | Iterable[int], *, call: int = 0, before_activation: bool = True) -> Objective:

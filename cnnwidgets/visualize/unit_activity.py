@@ -46,32 +46,35 @@ class Activity:
         return self.highest - self.lowest <= ROUNDING * abs(self.highest)
 
 
-def measure(
-    net: Network, layer: LayerInfo, pictures: Array, units: Sequence[int], batch: int, call: int, canvas: Canvas
-) -> list[Activity]:
-    """Run the real network on the pictures as they would be saved, in 8 bits.
+Measure = Callable[[Array, Sequence[int]], list[Activity]]  # pictures [n, H, W, C], the unit of each
+
+
+def measuring(net: Network, layer: LayerInfo, batch: int, call: int, canvas: Canvas) -> Measure:
+    """A function that runs the real network on pictures as they would be saved, in 8 bits.
 
     Args:
         net: the network.
         layer: the units' layer.
-        pictures: [n, H, W, C] float32, 0..1, one for each unit.
-        units: their indices.
         batch: how many pictures share one device call.
         call: which call of a shared layer.
         canvas: the input that the pictures go to, and the values of the others.
     """
     structure = canvas.structure
-    forward = net.traces.get(lambda: compiled(lambda p, held: _levels(net, layer, call, structure.feed(net, p, held))))
-    eight_bit = np.round(pictures * 255).astype(np.float32) / np.float32(255)
-    found = []
-    for start in range(0, len(units), batch):
-        part = eight_bit[start : start + batch]
-        padded = np.concatenate([part, np.repeat(part[-1:], batch - len(part), 0)])
-        table = forward(tf.constant(padded), dict(canvas.held)).numpy()  # [7, batch, units]
-        for row, unit in enumerate(units[start : start + batch]):
-            mean, before, highest, highest_before, usual, lowest, is_linear = map(float, table[:, row, unit])
-            found.append(Activity(mean, before, highest, highest_before, usual, lowest, bool(is_linear)))
-    return found
+    levels = net.traces.get(lambda: compiled(lambda p, held: _levels(net, layer, call, structure.feed(net, p, held))))
+
+    def measure(pictures: Array, units: Sequence[int]) -> list[Activity]:
+        eight_bit = np.round(pictures * 255).astype(np.float32) / np.float32(255)
+        found = []
+        for start in range(0, len(units), batch):
+            part = eight_bit[start : start + batch]
+            padded = np.concatenate([part, np.repeat(part[-1:], batch - len(part), 0)])
+            table = levels(tf.constant(padded), dict(canvas.held)).numpy()  # [7, batch, units]
+            for row, unit in enumerate(units[start : start + batch]):
+                mean, before, highest, highest_before, usual, lowest, is_linear = map(float, table[:, row, unit])
+                found.append(Activity(mean, before, highest, highest_before, usual, lowest, bool(is_linear)))
+        return found
+
+    return measure
 
 
 def _levels(net: Network, layer: LayerInfo, call: int, feed: Sequence[Any]) -> Any:  # -> [7, N, units]

@@ -12,7 +12,7 @@ from distributed import Client, LocalCluster
 import cnnwidgets as cw
 from cnnwidgets.atlas import cluster, worker_task
 from cnnwidgets.atlas.records import BatchResult
-from cnnwidgets.atlas.rendering import AtlasSettings
+from cnnwidgets.atlas.render_atlas import AtlasSettings
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed
 from tests.atlas.conftest import SETTINGS
 from tests.panels.conftest import small

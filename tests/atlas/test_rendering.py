@@ -13,7 +13,7 @@ import pytest
 
 import cnnwidgets as cw
 from cnnwidgets.atlas import records
-from cnnwidgets.atlas.rendering import AtlasSettings
+from cnnwidgets.atlas.render_atlas import AtlasSettings
 from cnnwidgets.errors import BadModel, BadTarget
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
@@ -43,7 +43,7 @@ def test_what_was_stopped_goes_on_to_the_same_bytes(net, tmp_path, same, steps_h
 
 KILLED = """
 import sys
-from cnnwidgets.atlas.rendering import AtlasSettings
+from cnnwidgets.atlas.render_atlas import AtlasSettings
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.galleries.ready_tiles import ready_in

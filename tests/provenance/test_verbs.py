@@ -11,7 +11,7 @@ import traitlets
 import cnnwidgets as cw
 from cnnwidgets.activations.feature_maps import MapsSettings
 from cnnwidgets.activations.patches import PatchesSettings
-from cnnwidgets.atlas.rendering import AtlasSettings
+from cnnwidgets.atlas.render_atlas import AtlasSettings
 from cnnwidgets.explain.attribution import AttributionSettings
 from cnnwidgets.explain.class_activation_map import MapSettings
 from cnnwidgets.explain.faithfulness import FaithfulnessSettings

@@ -10,7 +10,7 @@ from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.visualize import dead_units
-from cnnwidgets.visualize.unit_activity import Activity, measure
+from cnnwidgets.visualize.unit_activity import Activity, measuring
 from cnnwidgets.visualize.units import visualize_units
 
 L = keras.layers
@@ -137,7 +137,7 @@ def test_a_retried_picture_is_the_same_bytes_whichever_other_units_are_dead():
 def test_activity_is_that_of_the_real_network_on_the_8_bit_picture(net, noise):
     network, pictures = net("plain"), noise(5, 12, 12, 3)
     some = [3, 0, 7, 3, 11]
-    found = measure(network, network.layer("conv2"), pictures, some, 2, 0, Canvas((12, 12, 3)))
+    found = measuring(network, network.layer("conv2"), 2, 0, Canvas((12, 12, 3)))(pictures, some)
     eight_bits = (np.round(pictures * 255) / 255).astype(np.float32)
     recorded = keras.Model(network.model.input, network.model.get_layer("pool1").output)(eight_bits)
     conv = network.model.get_layer("conv2")

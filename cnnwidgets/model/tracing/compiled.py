@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 
 from cnnwidgets.errors import OutOfMemory, short_of_memory
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.keras_internals import dtype_behind, stopped_tapes, tapes_are_open
-from cnnwidgets.model.tracing.operations import CALLS, called
+from cnnwidgets.model.keras_internals import CALLS, called_functions, dtype_behind, stopped_tapes, tapes_are_open
 
 T = TypeVar("T")
 
@@ -152,7 +151,7 @@ def _assigns(graph: Any, node: Any, index: int) -> bool:
     if _ASSIGNS.match(node.op):
         return True
     index -= node.op in _BRANCHES
-    return any(_assigns_argument(graph, definition, index) for definition in called(graph, node))
+    return any(_assigns_argument(graph, definition, index) for definition in called_functions(graph, node))
 
 
 def _assigns_argument(graph: Any, definition: Any, index: int) -> bool:

@@ -1,16 +1,12 @@
-"""Operations of a TensorFlow graph: what depends on what, and the functions that they call."""
+"""Dependencies between operations of a TensorFlow graph: ancestors and descendants."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
-
-from cnnwidgets.model.keras_internals import function_in
 
 # Operations that depend on a tensor's shape alone: what is behind them does not depend on its numbers.
 SHAPES = {"Shape", "ShapeN", "Size", "Rank"}
-CALLS = re.compile(r"(Stateless|Stateful)?(PartitionedCall|While|If|Case)|MapDefun|RemoteCall|SymbolicGradient")
 
 
 def ancestors(operation: Any) -> set[Any]:
@@ -36,19 +32,3 @@ def spread(start: Iterable[Any], step: Callable[[Any], Iterable[Any]]) -> set[An
         seen |= new
         left += new
     return seen
-
-
-def called(graph: Any, node: Any) -> Iterator[Any]:
-    """The definitions of the functions that an operation calls."""
-    for attribute in node.attr.values():
-        for function in [attribute.func, *attribute.list.func]:
-            if function.name:
-                yield from _definition(graph, function.name)
-
-
-def _definition(graph: Any, name: str) -> Iterator[Any]:
-    while graph is not None:
-        if (function := function_in(graph, name)) is not None:
-            yield function.cached_definition
-            return
-        graph = getattr(graph, "outer_graph", None)

@@ -1,0 +1,102 @@
+"""The verb `render_atlas` and its settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from cnnwidgets.atlas.atlas import Atlas, open_atlas
+from cnnwidgets.atlas.optional_imports import needed
+from cnnwidgets.atlas.payload import pack
+from cnnwidgets.atlas.rendering import Rendering
+from cnnwidgets.atlas.request import checked_request
+from cnnwidgets.atlas.store import address
+from cnnwidgets.model.network import Network
+from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+def render_atlas(
+    net: Network | Any,
+    path: str | os.PathLike[str],
+    layers: Iterable[str] | None = None,
+    units: Iterable[int] | None = None,
+    size: int | tuple[int, int] | None = None,
+    steps: int = 32,
+    recipe: str = "fourier",
+    client: Client | None = None,
+    seed: int = 0,
+    *,
+    allow_plain_tcp: bool = False,
+) -> Atlas:
+    """Render what every unit of a network responds to, and store it; the pictures are those of `visualize_units`.
+
+    Continues where it was stopped or killed: finished pictures are kept. A unit that cannot be rendered is marked with
+    the reason, and retried by the next call. Needs `pip install "cnnwidgets[atlas]"`.
+
+    Args:
+        net: a Network or a bare Keras model.
+        path: a folder, or any fsspec address; new, or an atlas with the same settings to continue.
+        layers: their paths; all convolutions if not given.
+        units: indices, for each layer that has them; all if not given. Rendered in whole batches of up to 16,
+            which cost the same, so neighboring units may be included.
+        size: pixels, or (height, width); 64, or a fixed network's own size, if not given.
+        steps: 1 to 2048.
+        recipe: "fourier", "natural" or "textbook".
+        client: a `dask.distributed.Client`, to render on its workers; in this process if not given.
+        seed: the same seed, device, versions and settings give the same bytes.
+        allow_plain_tcp: use an unencrypted scheduler on another machine; anyone who reaches it can run code.
+
+    Returns:
+        The Atlas, opened for reading.
+
+    Raises:
+        BadTarget: for invalid settings, or a path with other contents; before anything is computed.
+        BadModel: for a network that cannot be sent to the workers.
+        JobFailed: when the cluster is lost, or the disk is full.
+
+    Example:
+        >>> atlas = render_atlas(load_network("squeezenet"), "atlas.zarr", layers=["conv1", "fire5_concat"])
+    """
+    for _ in AtlasSettings.given(locals()).check(net, path).frames():
+        pass
+    return open_atlas(path)
+
+
+@dataclass(frozen=True, eq=False)
+class AtlasSettings(Settings):
+    """The settings of `render_atlas`."""
+
+    layers: Iterable[str] | None = None
+    units: Iterable[int] | None = None
+    size: int | tuple[int, int] | None = None
+    steps: int = setting(32, STEPS)
+    recipe: str = "fourier"
+    client: Client | None = None
+    seed: int = setting(0, SEED)
+    allow_plain_tcp: bool = False
+
+    def check(self, net: Network | Any, path: str | os.PathLike[str]) -> Rendering:
+        """Check a rendering.
+
+        Raises:
+            BadTarget, BadModel: what `render_atlas` raises before any computing.
+        """
+        needed("zarr")
+        where, client = address(path), self.client
+        if client is not None:
+            needed("distributed")
+            from cnnwidgets.atlas import cluster
+
+            cluster.check_client(client, self.allow_plain_tcp)
+        request = checked_request(net, self)
+        if client is None:
+            return Rendering(request, where)
+        payload = pack(request.net)
+        device, versions = cluster.common_environment(client)
+        settings = replace(request.settings, device=device, versions=versions)
+        return Rendering(replace(request, settings=settings), where, client, payload)
