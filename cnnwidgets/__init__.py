@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from cnnwidgets.explain import targets
     from cnnwidgets.explain.attribution import attribution
     from cnnwidgets.explain.class_activation_map import Heatmap, class_activation_map
+    from cnnwidgets.explain.concept_search.found_concepts import Concepts
+    from cnnwidgets.explain.concepts import concepts
     from cnnwidgets.explain.faithfulness import Curve, faithfulness
     from cnnwidgets.explain.unit_attribution import UnitAttribution, unit_attribution
     from cnnwidgets.frame import Frame
@@ -63,6 +65,7 @@ _HOMES = {
     "BadTarget": "errors",
     "ClassGallery": "panels.galleries.class_gallery",
     "CnnWidgetsError": "errors",
+    "Concepts": "explain.concept_search.found_concepts",
     "Convolution": "activations.convolution",
     "Curve": "explain.faithfulness",
     "DeepDreamPanel": "panels.deepdream.deepdream_panel",
@@ -91,6 +94,7 @@ _HOMES = {
     "caricature": "visualize.accentuation",
     "class_activation_map": "explain.class_activation_map",
     "compare_units": "activations.compare",
+    "concepts": "explain.concepts",
     "convolution_at": "activations.convolution",
     "deepdream": "visualize.dream.deepdream",
     "faithfulness": "explain.faithfulness",
@@ -124,6 +128,7 @@ __all__ = [
     "BadTarget",
     "ClassGallery",
     "CnnWidgetsError",
+    "Concepts",
     "Convolution",
     "Curve",
     "DeepDreamPanel",
@@ -152,6 +157,7 @@ __all__ = [
     "caricature",
     "class_activation_map",
     "compare_units",
+    "concepts",
     "convolution_at",
     "deepdream",
     "faithfulness",

@@ -205,6 +205,17 @@ class Probe:
         reading = self._checked(read, self.feed, len(channels), target)
         return np.asarray(reading.value)
 
+    def values_at(self, path: str, call: int, target: Target, activations: Array) -> Array:
+        """The target with each of these outputs of a layer's call, [N, h, w, C] as in `unit_activations`: [N]."""
+        tokens = self.location(path, call).tokens if self.has_rows(path) else ()
+        build = functools.partial(traced_passes.values_at, self.net, path, call, target.structure, tokens)
+        traced = self._traced(build, tf.TensorSpec([None, None, None, activations.shape[-1]], tf.float32), CHOSEN)
+        given = tf.constant(activations, tf.float32)
+        reading = self._checked(
+            self._run(traced, target, self.feed, given, target.chosen), self.feed, len(given), target
+        )
+        return np.asarray(reading.value)
+
     def sees(self, path: str, call: int) -> tuple[int, ...]:
         """The picture inputs that a layer's call sees; all of them if that cannot be traced."""
         every = self.net.picture_inputs

@@ -14,6 +14,7 @@ from cnnwidgets.activations.patches import PatchesSettings
 from cnnwidgets.atlas.render_atlas import AtlasSettings
 from cnnwidgets.explain.attribution import AttributionSettings
 from cnnwidgets.explain.class_activation_map import MapSettings
+from cnnwidgets.explain.concepts import ConceptsSettings
 from cnnwidgets.explain.faithfulness import FaithfulnessSettings
 from cnnwidgets.explain.unit_attribution import UnitAttributionSettings
 from cnnwidgets.provenance.verbs import VERBS
@@ -37,6 +38,7 @@ SETTINGS = {
     "adversarial": AdversarialSettings,
     "accentuate": AccentuationSettings,
     "caricature": CaricatureSettings,
+    "concepts": ConceptsSettings,
     "top_patches": PatchesSettings,
     "render_atlas": AtlasSettings,
 }

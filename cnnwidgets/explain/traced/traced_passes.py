@@ -113,6 +113,16 @@ def without(net: Network, path: str, call: int, target: Target, tokens: Sequence
     return run
 
 
+def values_at(net: Network, path: str, call: int, target: Target, tokens: Sequence[int] = ()) -> Pass:
+    """`f(feed, activations, chosen)`: the Reading for each activation [N, h, w, C] of one call of a layer."""
+
+    def run(feed: Any, activations: Any, chosen: Any) -> Reading:
+        copies = [tf.repeat(tensor, tf.shape(activations)[0], 0) for tensor in feed]
+        return _from(net, path, call, target, copies, activations, chosen, tokens)
+
+    return run
+
+
 def _from(
     net: Network, path: str, call: int, target: Target, feed: Any, activation: Any, chosen: Any, tokens: Sequence[int]
 ) -> Reading:

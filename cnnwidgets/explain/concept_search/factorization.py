@@ -1,0 +1,90 @@
+"""Nonnegative factorization of activations into a few directions, and the coefficients of others along them."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.errors import BadTarget
+from cnnwidgets.frame import Array
+
+MOST_ROUNDS = 400  # of the factorization, and of coefficients
+SETTLED = 1e-6  # of the largest coefficient: a round that moves none by more is the last
+
+
+def factorized(activations: Array, count: int, seed: int) -> tuple[Array, bool]:
+    """Directions [count, k] of length 1 (Lee & Seung, Nature 1999, by scikit-learn), and whether they settled.
+
+    A direction without any part in the activations is zero.
+
+    Args:
+        activations: [n, k], 0 or more.
+        count: how many directions.
+        seed: of the starting values.
+    """
+    decomposition = _scikit_learn()
+    model = decomposition.NMF(count, init="nndsvda", max_iter=MOST_ROUNDS, random_state=seed & 0x7FFFFFFF)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(np.asarray(activations, np.float64))
+    directions = model.components_
+    lengths = np.linalg.norm(directions, axis=1, keepdims=True)
+    return np.divide(directions, lengths, out=np.zeros_like(directions), where=lengths > 0), not caught
+
+
+def check_installed() -> None:
+    """Refuse to begin without scikit-learn.
+
+    Raises:
+        ImportError: with the command that installs it.
+    """
+    _scikit_learn()
+
+
+def _scikit_learn() -> Any:
+    try:
+        return importlib.import_module("sklearn.decomposition")
+    except ImportError as error:
+        raise ImportError(
+            'Concepts need scikit-learn, which is not installed. Install it with: pip install "cnnwidgets[concepts]"'
+        ) from error
+
+
+def coefficients(activations: Array, directions: Array) -> Array:  # [n, k], [count, k] -> [n, count]
+    """The nonnegative coefficients whose sum of directions comes nearest to each activation, by coordinate descent."""
+    inner = directions @ directions.T  # [count, count]
+    towards = activations @ directions.T  # [n, count]
+    found = np.zeros_like(towards)
+    for _ in range(MOST_ROUNDS):
+        moved = 0.0
+        for one in np.flatnonzero(np.diag(inner) > 0):
+            step = (towards[:, one] - found @ inner[:, one]) / inner[one, one]
+            new = np.maximum(found[:, one] + step, 0)
+            moved = max(moved, float(np.abs(new - found[:, one]).max(initial=0)))
+            found[:, one] = new
+        if moved <= SETTLED * found.max(initial=0):
+            break
+    return found
+
+
+def explained(activations: Array, directions: Array, mean: Array) -> float:
+    """1 - |A - U W|^2 / |A - mean|^2, from 0 to 1: what the directions hold of how activations differ."""
+    residual = activations - coefficients(activations, directions) @ directions
+    total = float(np.square(activations - mean).sum())
+    return float(np.clip(1 - np.square(residual).sum() / total, 0, 1)) if total > 0 else 0.0
+
+
+def check_nonzero(activations: Array, path: str) -> None:
+    """Refuse activations that are zero everywhere.
+
+    Raises:
+        BadTarget: with the layer.
+    """
+    if not activations.any():
+        raise BadTarget(
+            f"The layer {path!r} is zero for every crop of these pictures, so there are no concepts in it. "
+            "Choose another layer or other pictures."
+        )
