@@ -123,6 +123,56 @@ def curve(values: Sequence[float], steps: int, label: str) -> str:
     )
 
 
+def removal_curve(fractions: Sequence[float], values: Sequence[float], random: Sequence[float], words: str) -> str:
+    """What is predicted while pixels are removed, as a line, and a dashed line for random orders.
+
+    Args:
+        fractions: 0..1, of the pixels.
+        values: of the map's order; NaN where they are still to come.
+        random: of random orders; NaN where they are still to come.
+        words: what it shows, for screen readers.
+    """
+    known = [v for v in (*values, *random) if math.isfinite(v)]
+    low, high = min([0.0, *known]), max([0.0, *known])
+    high = max(high, 1.0) if low == 0 and high <= 1 else high
+    span = (high - low) or 1.0
+
+    def line(numbers: Sequence[float], look: str) -> str:
+        pairs = [(f, v) for f, v in zip(fractions, numbers, strict=True) if math.isfinite(v)]
+        points = " ".join(f"{34 + 260 * f:.1f},{130 - 120 * (v - low) / span:.1f}" for f, v in pairs)
+        return f'<polyline points="{points}" fill="none" {look}/>' if len(pairs) > 1 else ""
+
+    written = percent if (low, high) == (0.0, 1.0) else "{:.3g}".format
+    axes = (
+        '<path d="M34 10V130H294" fill="none" stroke="currentColor" opacity=".5"/>'
+        f'<text x="30" y="16" text-anchor="end">{escape(written(high))}</text>'
+        f'<text x="30" y="130" text-anchor="end">{escape(written(low))}</text>'
+        '<text x="34" y="144">0 % of the pixels</text><text x="294" y="144" text-anchor="end">100 %</text>'
+    )
+    chance = line(random, 'stroke="currentColor" stroke-width="1.5" stroke-dasharray="5 4" opacity=".7"')
+    own = line(values, 'class="cnnw-own" stroke-width="2.5"')
+    return (
+        f'<svg class="cnnw-removal" viewBox="0 0 300 150" role="img" aria-label="{escape(words)}">'
+        f"<title>{escape(words)}</title>{axes}{chance}{own}</svg>"
+        f"{progress_text('solid: the order of this map; dashed: the mean of random orders')}"
+    )
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> str:
+    """Texts in rows and columns; the first column is the name of its row."""
+    head = "".join(f'<th scope="col">{escape(one)}</th>' for one in heads)
+    body = "".join(
+        f'<tr><th scope="row" title="{escape(name)}">{escape(name)}</th>'
+        + "".join(f'<td title="{escape(one)}">{escape(one)}</td>' for one in rest)
+        + "</tr>"
+        for name, *rest in rows
+    )
+    return (
+        f'<table class="cnnw-numbers" aria-label="{escape(label)}"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table>"
+    )
+
+
 def bars(rows: Sequence[tuple[str, float]], wanted: int | None, label: str) -> str:
     """Probabilities as bars: a name and a number 0..1 each; the wanted one stands out, in words too."""
     lines = []

@@ -1,0 +1,87 @@
+"""Texts about whether a heatmap can be trusted: sentence, areas, table of methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cnnwidgets.durations import spoken
+from cnnwidgets.explain.faithfulness import RANDOM_ORDERS, Curve, CurvesFrame
+from cnnwidgets.explain.overlays import method_guide
+from cnnwidgets.explain.overlays.method_comparison import MethodResult
+from cnnwidgets.panels.base import markup
+
+PART = 0.2  # of the pixels, for the sentence
+AREA = 1e-3  # areas that differ by less are the same
+VERBS = {"insertion": "inserting"}
+
+
+def sentence(curve: Curve, name: str) -> str:
+    """What removing a part of the pixels does: in the order of the map, and in random orders."""
+    first, then = float(curve.values[0]), float(np.interp(PART, curve.fractions, curve.values))
+    chance = float(np.interp(PART, curve.fractions, curve.random_values))
+    doing = VERBS.get(curve.metric, "removing")
+    change = f"leaves {name} at {_number(then)}"
+    if _number(first) != _number(then):
+        verb = "lowers" if then < first else "raises"
+        change = f"{verb} {name} from {_number(first)} to {_number(then)}"
+    result = "gives" if curve.metric == "insertion" else "leaves"
+    return (
+        f"{doing[:1].upper()}{doing[1:]} the {PART * 100:.0f} % that this map calls most important {change}; "
+        f"a random {PART * 100:.0f} % {result} {_number(chance)}."
+    )
+
+
+def areas(curve: Curve) -> str:
+    """The areas as numbers, and what they mean."""
+    better = "higher" if curve.metric == "insertion" else "lower"
+    ahead = curve.area - curve.random_area if better == "higher" else curve.random_area - curve.area
+    verdict = "no better than" if ahead < AREA else "better than"
+    return (
+        f"Area under the curve: {curve.area:.3f}; of random orders: {curve.random_area:.3f} ({better} is better). "
+        f"This map is {verdict} a random order."
+    )
+
+
+def progress(frame: CurvesFrame) -> str:
+    """Which order of the pixels is computed."""
+    batches = max(1, frame.steps // (len(frame.curves) + RANDOM_ORDERS))
+    number = (frame.step - 1) // batches - len(frame.curves) + 1
+    what = "the order of this map" if number < 1 else f"random order {number} of {RANDOM_ORDERS}"
+    return f"step {frame.step} of {frame.steps} · {what}"
+
+
+def tiles(results: Sequence[MethodResult]) -> list[tuple[str, str, str]]:
+    """The captions of the grid."""
+    return [
+        (method_guide.label(one.method), "" if one.curve is None else f"{one.curve.area:.3f}",
+         "no map" if one.heat is None else "")
+        for one in results
+    ]  # fmt: skip
+
+
+def table(results: Sequence[MethodResult]) -> str:
+    """The methods with area and time, as HTML."""
+    rows = [
+        (method_guide.label(one.method), "" if one.curve is None else f"{one.curve.area:.3f}",
+         spoken(one.seconds, tenths=True), one.note)
+        for one in results
+    ]  # fmt: skip
+    return markup.table(("method", "area", "time", "note"), rows, "Heatmap methods, the best first")
+
+
+def best(results: Sequence[MethodResult]) -> str:
+    """Which method names the pixels that matter most, in a sentence."""
+    first = results[0].curve if results else None
+    if first is None:
+        return "No area is known yet."
+    order = "largest" if first.metric == "insertion" else "smallest"
+    return (
+        f"{method_guide.label(results[0].method)} has the {order} area, {first.area:.3f}; random orders of the pixels: "
+        f"{first.random_area:.3f}."
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.0%}" if 0 <= value <= 1 else f"{value:.3g}"

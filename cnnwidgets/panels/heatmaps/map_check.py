@@ -1,0 +1,245 @@
+"""Whether a heatmap can be trusted: pixels vanish in its order, and all methods are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+
+from cnnwidgets.errors import BadTarget, JobFailed
+from cnnwidgets.explain.faithfulness import Curve, CurvesFrame, FaithfulnessSettings
+from cnnwidgets.explain.overlays.comparison import Look
+from cnnwidgets.explain.overlays.method_comparison import BAND, COLUMNS, MethodResult, MethodsFrame, compare_methods
+from cnnwidgets.explain.passes import Probe
+from cnnwidgets.jobs import Job, worker
+from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.side_run import SideRun
+from cnnwidgets.panels.controls.controls import named, row
+from cnnwidgets.panels.heatmaps import check_captions, captions
+
+METRICS = [("deletion", "deletion"), ("insertion", "insertion"), ("ROAD", "road")]
+FILLS = [("blur", "blur"), ("gray", "gray")]
+EMPTY = "Check this map removes the pixels that the map calls most important, and records the prediction."
+EMPTY_GRID = "Compare methods maps this class with every method, and sorts them by what the prediction does."
+
+
+class MapCheck(widgets.VBox):
+    """Controls, the picture whose pixels vanish with its curve, and the grid of methods.
+
+    Attributes:
+        curve: of the map that was checked, `None` before.
+        results: of the methods that were compared, the best first.
+        settings: those of the check that is shown.
+
+    Args:
+        on_check: called when the reader wants the map to be checked.
+        on_compare: called when the reader wants the methods to be compared.
+        on_change: called when something begins or ends to compute, on any thread.
+    """
+
+    def __init__(
+        self, on_check: Callable[[], object], on_compare: Callable[[], object], on_change: Callable[[], object]
+    ) -> None:
+        self.curve: Curve | None = None
+        self.results: tuple[MethodResult, ...] = ()
+        self.settings: FaithfulnessSettings | None = None
+        self._name = ""
+        self.metric = widgets.Dropdown(
+            options=METRICS, description="Metric", style=named("48px"), layout=widgets.Layout(width="170px"),
+            tooltip="Pixels removed, or inserted, or removed and filled from their neighbors (ROAD)",
+        )  # fmt: skip
+        self.fill = widgets.Dropdown(
+            options=FILLS, description="Fill", style=named("30px"), layout=widgets.Layout(width="120px"),
+            tooltip="What stands in the place of removed pixels",
+        )  # fmt: skip
+        check = _button("Check this map", "line-chart", "Remove pixels in the order of the map, and predict", on_check)
+        compare = _button("Compare methods", "th", "All methods for this picture and class, the best first", on_compare)
+        self.removal = _RemovalRun(on_change, self._checked)
+        self.methods = _MethodsRun(on_change, self._compared)
+        for part in (self.removal, self.methods):
+            part.layout.display = "none"
+        self._line = markup.markup("")
+        title = markup.markup(markup.title("Can this map be trusted?"))
+        super().__init__([title, row(self.metric, self.fill, check, compare), self._line, self.removal, self.methods])
+
+    def __repr__(self) -> str:
+        return f"MapCheck({self.curve!r}, {len(self.results)} methods)"
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything computes."""
+        return self.removal.current.is_busy or self.methods.current.is_busy
+
+    @property
+    def traceback(self) -> str:
+        """Of the last error."""
+        return self.removal.traceback or self.methods.traceback
+
+    def begin(self, look: Look, index: int, settings: FaithfulnessSettings) -> None:
+        """Remove pixels in the order of one of the maps of a look, and do not wait.
+
+        Raises:
+            BadTarget: for settings that are not possible.
+        """
+        question, heat = look.questions[0], look.columns[0][index]
+        settings = _for(look, settings)
+        settings.checked()
+        self.curve, self.settings, self._name = None, settings, captions.target_name(question, look)
+        self.removal.layout.display = ""
+        self._line.value = ""
+
+        def frames() -> Iterator[CurvesFrame]:
+            probe = Probe(question.net, look.picture.given, settings.size)
+            yield from settings.check(probe, {"": heat}).frames()
+
+        self.removal.begin("The pixels that the map calls most important are removed", frames())
+
+    def compare(self, look: Look, index: int, settings: FaithfulnessSettings) -> None:
+        """Compute the maps of all methods and their curves, and do not wait."""
+        settings = _for(look, settings)
+        settings.checked()
+        self.results = ()
+        self.methods.layout.display = ""
+        question = replace(look.questions[0], target=settings.target)
+        self.methods.begin("All methods", compare_methods(question, look.picture, settings, index))
+
+    def wait(self, run: SideRun) -> None:
+        """Wait until a run has ended.
+
+        Raises:
+            JobFailed: when it breaks.
+        """
+        job = run.current.job
+        if job is not None:
+            worker().run(job)
+            run.current.wait()
+            if job.failure is not None:
+                raise JobFailed(markup.complaint(job.failure))
+
+    def stop(self) -> None:
+        """End what computes after the current step, and keep what it shows."""
+        for run in (self.removal, self.methods):
+            run.current.stop()
+
+    def forget(self) -> None:
+        """Show nothing: there is another map."""
+        self.curve, self.settings, self.results = None, None, ()
+        self._line.value = ""
+        for run in (self.removal, self.methods):
+            if run.layout.display != "none":
+                run.forget()
+                run.layout.display = "none"
+
+    def close(self) -> None:
+        """Stop, and take everything off the page."""
+        for run in (self.removal, self.methods):
+            run.close()
+        super().close()
+
+    def _checked(self, frame: CurvesFrame, is_done: bool) -> None:
+        (curve,) = frame.curves.values()
+        if is_done:
+            self.curve = curve
+            self._line.value = markup.status(
+                f"{check_captions.sentence(curve, self._name)} {check_captions.areas(curve)}"
+            )
+        words = f"{curve.metric} for {self._name}"
+        self.removal.curve.value = markup.removal_curve(
+            curve.fractions.tolist(), curve.values.tolist(), curve.random_values.tolist(), words
+        )
+
+    def _compared(self, frame: MethodsFrame, is_done: bool) -> None:
+        self.results = frame.results
+        rows = -(-max(1, len(frame.results)) // COLUMNS)
+        height = frame.pictures.shape[1] / rows
+        columns = min(COLUMNS, max(1, len(frame.results)))
+        self.methods.screen.over.value = markup.tiles(
+            COLUMNS if rows > 1 else columns, rows, BAND / height, check_captions.tiles(frame.results), None
+        )
+        self.methods.table.value = check_captions.table(frame.results)
+        if is_done:
+            self._line.value = markup.status(check_captions.best(frame.results))
+
+
+class _RemovalRun(SideRun):
+    """The picture whose pixels vanish, and the curve beside it."""
+
+    def __init__(self, on_change: Callable[[], object], on_frame: Callable[[Any, bool], object]) -> None:
+        super().__init__(on_change, "Pixels removed", EMPTY, check_captions.progress, width=300)
+        self._on_frame = on_frame
+        self.curve = markup.markup("", flex="1 1 280px", min_width="0")
+        title, screen, line = self.children
+        stage = widgets.HBox([screen, self.curve], layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px 16px"))
+        self.children = [title, stage, line]
+
+    def _show(self, frame: Any, picture: np.ndarray, number: int) -> None:
+        super()._show(frame, picture, number)
+        self._on_frame(frame, False)
+
+    def _finished(self, job: Job[Any]) -> None:
+        if job.frame is not None:
+            self._on_frame(job.frame, job.state == "done")
+        super()._finished(job)
+
+    def forget(self) -> None:
+        """Show nothing."""
+        self.curve.value = ""
+        super().forget()
+
+
+class _MethodsRun(SideRun):
+    """The grid of methods, and the table under it."""
+
+    def __init__(self, on_change: Callable[[], object], on_frame: Callable[[Any, bool], object]) -> None:
+        super().__init__(on_change, "All methods", EMPTY_GRID, _method_step, width=816)
+        self._on_frame = on_frame
+        self.table = markup.markup("", width="100%")
+        self.children = [*self.children, self.table]
+
+    def _show(self, frame: Any, picture: np.ndarray, number: int) -> None:
+        super()._show(frame, picture, number)
+        self._on_frame(frame, False)
+
+    def _finished(self, job: Job[Any]) -> None:
+        super()._finished(job)
+        if job.frame is not None:
+            self._on_frame(job.frame, job.state == "done")
+
+    def forget(self) -> None:
+        """Show nothing."""
+        self.table.value = ""
+        super().forget()
+
+
+def _method_step(frame: MethodsFrame) -> str:
+    is_mapping = 2 * frame.step < frame.steps
+    what = f"{len(frame.results)} maps" if is_mapping else "removing pixels in the order of each map"
+    return f"step {frame.step} of {frame.steps} · {what}"
+
+
+def _for(look: Look, settings: FaithfulnessSettings) -> FaithfulnessSettings:
+    """The settings for what a look explains: the class that is the top one stays the same without some pixels."""
+    first = look.questions[0]
+    target = look.predictions[0].index if first.target is None and look.predictions else first.target
+    return replace(settings, target=target, output=first.output, size=first.size, seed=first.seed)
+
+
+def _button(label: str, icon: str, hint: str, on_press: Callable[[], object]) -> widgets.Button:
+    made = widgets.Button(description=label, icon=icon, tooltip=hint, layout=widgets.Layout(width="auto"))
+    made.on_click(lambda _: on_press())
+    return made
+
+
+def checked_index(look: Look, index: int) -> int:
+    """The index of one of the maps of a look.
+
+    Raises:
+        BadTarget: for one that does not exist.
+    """
+    count = len(look.columns[0])
+    if not 0 <= index < count:
+        raise BadTarget(f"There is no map {index}. Give 0 to {count - 1}.")
+    return index
