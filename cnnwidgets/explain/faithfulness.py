@@ -31,6 +31,7 @@ FILLS = ("blur", "gray")
 RANDOM_ORDERS = 5
 PATCHES = 14  # random values along each side of the picture, about as many as a heatmap has cells
 MOST_STEPS = 256
+AT_ONCE = 4  # pictures in one device call at most: a panel shows the curve while it grows
 MASK = 0x7FFFFFFF  # numpy takes seeds of at least 0
 
 
@@ -210,16 +211,15 @@ class _Removal:
     def __init__(self, probe: Probe, target: Target, which: int, settings: FaithfulnessSettings) -> None:
         self.probe, self.target, self.which = probe, target, which
         self.metric, self.steps, self.fill = settings.metric, settings.steps, settings.fill
-        self.seed = settings.seed
+        self.seed, self.batch = settings.seed, min(AT_ONCE, probe.batch())
         self.picture = probe.pictures[which][0]  # [H, W, C]
         self.fractions = np.linspace(0, 1, self.steps + 1, dtype=np.float32)
         self.filled = _blurred(self.picture) if self.fill == "blur" else np.full_like(self.picture, 0.5)
 
     def curve(self, order: Array) -> Iterator[tuple[int, Array, Array]]:
         """(first step, values, last picture) of each batch of steps."""
-        batch = self.probe.batch()
-        for start in range(0, self.steps + 1, batch):
-            part = self.fractions[start : start + batch]
+        for start in range(0, self.steps + 1, self.batch):
+            part = self.fractions[start : start + self.batch]
             copies = np.stack([self._at(order, float(fraction)) for fraction in part])
             yield start, self._values(copies), copies[-1]
 
@@ -253,7 +253,7 @@ class _Removal:
 
 def _run(removal: _Removal, ranks: Mapping[Any, Array]) -> Iterator[CurvesFrame]:
     """Maps first, so that their curves are complete early; then the random orders that they are compared with."""
-    batches = math.ceil((removal.steps + 1) / removal.probe.batch())
+    batches = math.ceil((removal.steps + 1) / removal.batch)
     total, done = batches * (len(ranks) + RANDOM_ORDERS), 0
     values = {name: np.full(removal.steps + 1, np.nan, np.float32) for name in ranks}
     by_chance = np.full((RANDOM_ORDERS, removal.steps + 1), np.nan, np.float32)

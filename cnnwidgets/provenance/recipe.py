@@ -24,7 +24,7 @@ from cnnwidgets.provenance.verbs import VERBS
 
 # What changes a picture, or is needed to make its file again, but is no keyword of a verb.
 FACTS = (
-    "batch", "beside", "columns", "colormap", "how", "jit", "onednn", "opacity", "output_position", "picture",
+    "batch", "beside", "check", "columns", "colormap", "how", "jit", "onednn", "opacity", "output_position", "picture",
     "positions", "rescued", "shown", "steered", "threads", "threshold", "until", "without",
 )  # fmt: skip
 

@@ -40,9 +40,17 @@ def write(verb: str, network: str, settings: Mapping[str, Any], picture: str | N
         lines += ["    pass"] if until is None else [f"    if frame.step == {until!r}:", "        break"]
     else:
         lines.append(_call(f"{how.leaves} = cw.{verb}", arguments))
+    if check := settings.get("check"):
+        lines.append(_check_call(check))
     if settings.get("without"):
         lines.append(f"predictions = net.predict(picture, without={_source('', settings['without'])})")
     return "\n".join(lines) + "\n"
+
+
+def _check_call(check: Mapping[str, Any]) -> str:
+    """The source of the check of one of the maps that the lines before have left in `heat`."""
+    arguments = [f"{name}={_source(name, check[name])}" for name in VERBS["faithfulness"].keywords if name in check]
+    return _call("curve = cw.faithfulness", ["net", "picture", f"heat[{check['index']!r}]", *arguments])
 
 
 def _heat_lines(heat: Mapping[str, Any]) -> list[str]:

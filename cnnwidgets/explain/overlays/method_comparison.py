@@ -84,7 +84,8 @@ def compare_methods(
         index: which of the maps of each method, where there are several.
     """
     every = [m for m in method_guide.WORDS if question.layer is not None or not method_guide.is_map(m)]
-    grid, done = _Grid(question, picture), []
+    grid = _Grid(question, picture)
+    done: list[MethodResult] = []
     for number, method in enumerate(every):
         for result in _mapped(replace(question, method=method), picture, index):
             shown = [*done, result] if result is not None else done

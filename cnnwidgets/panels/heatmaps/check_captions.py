@@ -44,6 +44,12 @@ def areas(curve: Curve) -> str:
     )
 
 
+def part(curve: Curve, share: float) -> str:
+    """The caption of the picture without a part of its pixels."""
+    doing = "with" if curve.metric == "insertion" else "without"
+    return f"The picture {doing} the {share:.0%} of its pixels that this map calls most important"
+
+
 def progress(frame: CurvesFrame) -> str:
     """Which order of the pixels is computed."""
     batches = max(1, frame.steps // (len(frame.curves) + RANDOM_ORDERS))
@@ -84,4 +90,4 @@ def best(results: Sequence[MethodResult]) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.0%}" if 0 <= value <= 1 else f"{value:.3g}"
+    return f"{100 * value:.0f} %" if 0 <= value <= 1 else f"{value:.3g}"

@@ -10,13 +10,15 @@ import ipywidgets as widgets
 import numpy as np
 
 from cnnwidgets import pictures
-from cnnwidgets.errors import BadTarget
+from cnnwidgets.errors import BadTarget, JobFailed
 from cnnwidgets.explain.class_activation_map import Heatmap
+from cnnwidgets.explain.faithfulness import Curve, FaithfulnessSettings
 from cnnwidgets.explain.hidden_region import Hidden
 from cnnwidgets.explain.methods.class_activation_maps import MASKS
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.comparison import Look, Question, look
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
+from cnnwidgets.explain.overlays.method_comparison import MethodResult
 from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.sanity_check import randomized
@@ -30,6 +32,7 @@ from cnnwidgets.panels.base.panel import BUSY, Panel
 from cnnwidgets.panels.heatmaps import captions
 from cnnwidgets.panels.heatmaps.controls import HeatmapControls
 from cnnwidgets.panels.heatmaps.hidden_region import HiddenRegion
+from cnnwidgets.panels.heatmaps.map_check import MapCheck, checked_index
 from cnnwidgets.panels.heatmaps.settings import PAINTING, HeatmapSettings
 from cnnwidgets.panels.heatmaps.sidebar import HeatmapSidebar
 from cnnwidgets.pictures.cells import Square
@@ -83,6 +86,7 @@ class HeatmapPanel(Panel[Look]):
             right at its depth, unless a method has been set.
         result: list of Heatmap.
         hidden: the change that hiding a region causes, or `None`.
+        trust: what *Check this map* and *Compare methods* have shown.
 
     Raises:
         BadTarget, BadModel, BadPicture: what the verbs would raise.
@@ -133,6 +137,9 @@ class HeatmapPanel(Panel[Look]):
         self._painted_at = float("-inf")  # when a quick picture was painted last
         self.controls = HeatmapControls(network, self._layers, self._set)
         self.region = HiddenRegion(self._region_typed, self._region_predicted, self._shuffled)
+        self.trust = MapCheck(
+            lambda: self._guarded(self._begin_check), lambda: self._guarded(self._begin_comparison), self._trust_changed
+        )
         self.side = HeatmapSidebar(self.controls.classes, self.region)
         self._legend = markup.markup("")
         self._setting_names = ("picture", *HeatmapSettings.names())
@@ -142,7 +149,7 @@ class HeatmapPanel(Panel[Look]):
     def _body(self) -> Sequence[widgets.Widget]:
         main = widgets.VBox([self.screen, self._legend, self._graph], layout=widgets.Layout(max_width="100%"))
         row = widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="12px 16px")
-        return [self.controls, widgets.HBox([main, self.side], layout=row)]
+        return [self.controls, widgets.HBox([main, self.side], layout=row), self.trust]
 
     # The run.
 
@@ -162,13 +169,15 @@ class HeatmapPanel(Panel[Look]):
 
     def _begin(self) -> None:
         self.region.forget()
+        self.trust.forget()
         super()._begin()
 
     def _is_busy_beside(self) -> bool:
-        return self.region.is_busy
+        return self.region.is_busy or self.trust.is_busy
 
     def _stop_soon(self) -> None:
         super()._stop_soon()
+        self.trust.stop()
         if self.region.is_busy:
             self.region.forget()
 
@@ -350,6 +359,58 @@ class HeatmapPanel(Panel[Look]):
         if self.state not in BUSY:
             self._repaint()
 
+    # Whether the map can be trusted.
+
+    def check(self, metric: str = "deletion", fill: str = "blur", steps: int = 32, index: int = 0) -> Curve:
+        """Remove pixels in the order of the map, like *Check this map*, and wait for the curve.
+
+        Args:
+            metric: "deletion", "insertion" or "road".
+            fill: what replaces removed pixels, "blur" or "gray".
+            steps: 1 to 256.
+            index: which of the maps, if there are several.
+
+        Raises:
+            BadTarget: for other values, or before there is a map.
+            JobFailed: when the network cannot predict.
+        """
+        self._begin_check(FaithfulnessSettings(metric=metric, fill=fill, steps=steps), index)
+        self.trust.wait(self.trust.removal)
+        if self.trust.curve is None:
+            raise JobFailed("The check was stopped. Start it again.")
+        return self.trust.curve
+
+    def compare_methods(
+        self, metric: str = "deletion", fill: str = "blur", steps: int = 32, index: int = 0
+    ) -> list[MethodResult]:
+        """The maps of all methods for this picture and class, the best one first; waits for them.
+
+        Args:
+            metric: as in `check`.
+            fill: as in `check`.
+            steps: as in `check`.
+            index: as in `check`.
+
+        Raises:
+            BadTarget, JobFailed: as `check` does.
+        """
+        self._begin_comparison(FaithfulnessSettings(metric=metric, fill=fill, steps=steps), index)
+        self.trust.wait(self.trust.methods)
+        return list(self.trust.results)
+
+    def _begin_check(self, settings: FaithfulnessSettings | None = None, index: int = 0) -> None:
+        look = self._shown_tiles.look
+        self.trust.begin(look, checked_index(look, index), settings or self.trust.chosen)
+
+    def _begin_comparison(self, settings: FaithfulnessSettings | None = None, index: int = 0) -> None:
+        look = self._shown_tiles.look
+        self.trust.compare(look, checked_index(look, index), settings or self.trust.chosen)
+
+    def _trust_changed(self) -> None:
+        if self.trust.traceback:
+            self.traceback = self.trust.traceback
+        self._show_state()
+
     # Saving and code.
 
     def _settings(self) -> tuple[str, dict[str, Any]]:
@@ -361,6 +422,8 @@ class HeatmapPanel(Panel[Look]):
         facts = {name: getattr(self, name) for name in PAINTING}
         if not is_new and self._last.step < self._last.steps:
             facts["until"] = self._last.step
+        if self.trust.curve is not None:
+            facts["check"] = self.trust.recorded()
         return verb, {**settings, **facts, "picture": picture.digest, "beside": beside}
 
     def _name(self) -> str:

@@ -14,11 +14,12 @@ from cnnwidgets.explain.faithfulness import Curve, CurvesFrame, FaithfulnessSett
 from cnnwidgets.explain.overlays.comparison import Look
 from cnnwidgets.explain.overlays.method_comparison import BAND, COLUMNS, MethodResult, MethodsFrame, compare_methods
 from cnnwidgets.explain.passes import Probe
+from cnnwidgets.explain.recorded_targets import record
 from cnnwidgets.jobs import Job, worker
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.side_run import SideRun
 from cnnwidgets.panels.controls.controls import named, row
-from cnnwidgets.panels.heatmaps import check_captions, captions
+from cnnwidgets.panels.heatmaps import captions, check_captions
 
 METRICS = [("deletion", "deletion"), ("insertion", "insertion"), ("ROAD", "road")]
 FILLS = [("blur", "blur"), ("gray", "gray")]
@@ -46,7 +47,10 @@ class MapCheck(widgets.VBox):
         self.curve: Curve | None = None
         self.results: tuple[MethodResult, ...] = ()
         self.settings: FaithfulnessSettings | None = None
-        self._name = ""
+        self._name, self._index = "", 0
+        self._look: Look | None = None  # whose map was checked
+        self._share = 0.0
+        self._part: np.ndarray | None = None  # the picture without the part of the sentence
         self.metric = widgets.Dropdown(
             options=METRICS, description="Metric", style=named("48px"), layout=widgets.Layout(width="170px"),
             tooltip="Pixels removed, or inserted, or removed and filled from their neighbors (ROAD)",
@@ -78,6 +82,22 @@ class MapCheck(widgets.VBox):
         """Of the last error."""
         return self.removal.traceback or self.methods.traceback
 
+    @property
+    def chosen(self) -> FaithfulnessSettings:
+        """The settings that the menus show."""
+        return FaithfulnessSettings(metric=self.metric.value, fill=self.fill.value)
+
+    def recorded(self) -> dict[str, Any]:
+        """The settings of the check that is shown, for a recipe."""
+        assert self.settings is not None
+        asked = self.settings
+        return {
+            **asked.recorded(),
+            "target": record(asked.target),
+            "size": None if self._look is None else self._look.questions[0].net.recorded_size(asked.size),
+            "index": self._index,
+        }
+
     def begin(self, look: Look, index: int, settings: FaithfulnessSettings) -> None:
         """Remove pixels in the order of one of the maps of a look, and do not wait.
 
@@ -88,6 +108,7 @@ class MapCheck(widgets.VBox):
         settings = _for(look, settings)
         settings.checked()
         self.curve, self.settings, self._name = None, settings, captions.target_name(question, look)
+        self._look, self._index, self._part = look, index, None
         self.removal.layout.display = ""
         self._line.value = ""
 
@@ -141,8 +162,13 @@ class MapCheck(widgets.VBox):
 
     def _checked(self, frame: CurvesFrame, is_done: bool) -> None:
         (curve,) = frame.curves.values()
+        known = int(np.isfinite(curve.values).sum())
+        if self._part is None and curve.fractions[known - 1] >= check_captions.PART:
+            self._part = frame.pictures[0]
+            self._share = float(curve.fractions[known - 1])
         if is_done:
             self.curve = curve
+            self.removal.rest(self._part, check_captions.part(curve, self._share))
             self._line.value = markup.status(
                 f"{check_captions.sentence(curve, self._name)} {check_captions.areas(curve)}"
             )
@@ -171,18 +197,24 @@ class _RemovalRun(SideRun):
         super().__init__(on_change, "Pixels removed", EMPTY, check_captions.progress, width=300)
         self._on_frame = on_frame
         self.curve = markup.markup("", flex="1 1 280px", min_width="0")
-        title, screen, line = self.children
-        stage = widgets.HBox([screen, self.curve], layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px 16px"))
-        self.children = [title, stage, line]
+        stage = widgets.HBox(layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px 16px"))
+        stage.children = [self.screen, self.curve]
+        self.children = [self._title, stage, self._line]
 
     def _show(self, frame: Any, picture: np.ndarray, number: int) -> None:
         super()._show(frame, picture, number)
         self._on_frame(frame, False)
 
     def _finished(self, job: Job[Any]) -> None:
+        super()._finished(job)
         if job.frame is not None:
             self._on_frame(job.frame, job.state == "done")
-        super()._finished(job)
+
+    def rest(self, picture: np.ndarray | None, words: str) -> None:
+        """Show a picture of the run that has ended."""
+        if picture is not None:
+            self.screen.show(picture)
+            self._line.value = markup.progress_text(words)
 
     def forget(self) -> None:
         """Show nothing."""
@@ -197,7 +229,7 @@ class _MethodsRun(SideRun):
         super().__init__(on_change, "All methods", EMPTY_GRID, _method_step, width=816)
         self._on_frame = on_frame
         self.table = markup.markup("", width="100%")
-        self.children = [*self.children, self.table]
+        self.children = [self._title, self.screen, self._line, self.table]
 
     def _show(self, frame: Any, picture: np.ndarray, number: int) -> None:
         super()._show(frame, picture, number)
