@@ -43,7 +43,8 @@ FORBIDDEN = {  # room -> names, with all that is below them, that it may not rea
     "__init__": KERAS | DRAWING,
     "__main__": KERAS | DRAWING,
 }
-LOCKS = {"threading.Lock", "threading.RLock", "threading.get_ident"}  # all that the core may use of threads
+# All that the core may use of threads.
+LOCKS = {"threading.Condition", "threading.Lock", "threading.RLock", "threading.get_ident"}
 EXECUTES = {  # reading a file with these runs what the file says
     "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve", "torch",
     "builtins.__import__", "builtins.eval", "builtins.exec", "os.system", "yaml.load",

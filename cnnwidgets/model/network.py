@@ -15,6 +15,7 @@ from cnnwidgets.model.finite_weights import FiniteWeights
 from cnnwidgets.model.identity.fingerprint import Identity, identity
 from cnnwidgets.model.inputs import given
 from cnnwidgets.model.inputs.input_info import InputInfo
+from cnnwidgets.model.moving_weights import TURNS
 from cnnwidgets.model.outputs import class_names as names_
 from cnnwidgets.model.outputs import predictions as predictions_
 from cnnwidgets.model.outputs.output_info import find as find_output
@@ -150,7 +151,13 @@ class Network(PreparedModel):
 
     def identity(self) -> Identity:
         """The fingerprint, and whether everything that changes a pixel is in it."""
-        return identity(self.model, self.preprocess)
+        with TURNS.reading():
+            return identity(self.model, self.preprocess)
+
+    @property
+    def weights_are_moving(self) -> bool:
+        """Whether a training that a TrainingRecorder records is changing its weights now."""
+        return TURNS.are_moving(self.model.weights)
 
     def spoiled_weights(self) -> str:
         """The path of the first weights that hold NaN or infinity; "" where all are finite."""

@@ -15,6 +15,7 @@ from cnnwidgets.errors import BadPicture, BadTarget, CnnWidgetsError, quoted
 from cnnwidgets.model.backend import keras, start_device
 from cnnwidgets.model.inputs.input_info import are_known
 from cnnwidgets.model.inputs.model_objects import check_is_model
+from cnnwidgets.model.moving_weights import Batches
 from cnnwidgets.model.network import Network
 from cnnwidgets.pictures import to_gif, write_file
 from cnnwidgets.training import snapshot_file
@@ -95,7 +96,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         self._kept, self.curves = Kept(settings.keep), Curves()
         self._epoch = self._batch = self._first_in_step = 0
         self._is_new_fit, self._weights_then = True, ""
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[Callable[[str], object]] = []
 
     def _is_built(self) -> bool:
         return isinstance(self._source, Network) or are_known(self._source)
@@ -161,8 +162,8 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         request = settings.check(self._request.net, picture) if self._request else None
         self.settings, self._picture, self._request = settings, picture, request
 
-    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call a function without arguments after each snapshot and each batch, in the thread that trains.
+    def listen(self, listener: Callable[[str], object]) -> Callable[[], None]:
+        """Call a function with "begin", "batch", "snapshot", "epoch" or "end" after each, in the thread that trains.
 
         Returns:
             A function that ends it.
@@ -170,7 +171,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         self._listeners = [*self._listeners, listener]
         return lambda: self._deafen(listener)
 
-    def _deafen(self, listener: Callable[[], None]) -> None:
+    def _deafen(self, listener: Callable[[str], object]) -> None:
         self._listeners = [one for one in self._listeners if one is not listener]
 
     def save(self, path: str | Path) -> Path:
@@ -224,6 +225,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Any = None) -> None:
         """A `fit` begins."""
         self._is_new_fit = True
+        self._tell("begin")
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Before the first batch of a `fit`, take a snapshot, unless one of these very weights is there."""
@@ -235,8 +237,16 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
             self._is_new_fit, self._weights_then = False, ""
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Several batches may be one step."""
+        """Let the batch take turns with panels on the same model; several batches may be one step."""
         self._first_in_step = batch
+        function = getattr(self.model, "train_function", None)
+        if function is not None and not isinstance(function, Batches):
+            self.model.train_function = Batches(function, self.model.variables, self._put_back)
+
+    def _put_back(self) -> None:
+        """Give the model its own train function."""
+        if isinstance(function := getattr(self.model, "train_function", None), Batches):
+            self.model.train_function = function.function
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Count, and take a snapshot if it is time."""
@@ -250,7 +260,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
             every = self.settings.every
             if isinstance(every, int) and self._batch // every > before // every:
                 self._record(numbers)
-        self._tell()
+        self._tell("batch")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Take a snapshot if it is time."""
@@ -260,13 +270,14 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
             self.curves.add_epoch(Point(self._epoch, self._batch, numbers))
             if self.settings.every == "epoch":
                 self._record(numbers)
-        self._tell()
+        self._tell("epoch")
 
     def on_train_end(self, logs: Any = None) -> None:
         """Remember the weights, so that the next `fit` knows whether they were changed in between."""
+        self._put_back()
         with self._unharmed():
             self._weights_then = self._fingerprint()
-        self._tell()
+        self._tell("end")
 
     def _fingerprint(self) -> str:
         return self._request.net.fingerprint() if self._request else ""
@@ -281,7 +292,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         if self._request is None:
             return
         self._kept.add(self._request.snapshot(self._epoch, self._batch, logs, note))
-        self._tell()
+        self._tell("snapshot")
 
     @contextlib.contextmanager
     def _unharmed(self) -> Iterator[None]:
@@ -306,9 +317,10 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         with contextlib.suppress(Warning):  # where warnings are errors
             warnings.warn(f"TrainingRecorder records nothing: {problem}", stacklevel=2)
 
-    def _tell(self) -> None:
+    def _tell(self, event: str) -> None:
         for listener in self._listeners:
-            listener()
+            with contextlib.suppress(Exception):  # whoever listens has to show it
+                listener(event)
 
 
 def _numbers(logs: Any) -> dict[str, float]:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from cnnwidgets.errors import OutOfMemory, short_of_memory
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.keras_internals import CALLS, called_functions, dtype_behind, stopped_tapes, tapes_are_open
+from cnnwidgets.model.moving_weights import TURNS
 
 T = TypeVar("T")
 
@@ -56,14 +57,15 @@ class Graph:
 
     def __call__(self, *arguments: Any) -> Any:
         """Run it."""
-        before = [(handle, _value(handle)) for handle in self._assigned.handles.values()]
-        try:
-            return _with_memory(self._run, arguments)
-        finally:
-            before += self._assigned.values_at_tracing
-            self._assigned.values_at_tracing = []
-            for handle, value in before:
-                tf.raw_ops.AssignVariableOp(resource=handle, value=value)
+        with TURNS.reading():
+            before = [(handle, _value(handle)) for handle in self._assigned.handles.values()]
+            try:
+                return _with_memory(self._run, arguments)
+            finally:
+                before += self._assigned.values_at_tracing
+                self._assigned.values_at_tracing = []
+                for handle, value in before:
+                    tf.raw_ops.AssignVariableOp(resource=handle, value=value)
 
     def _run(self, *arguments: Any) -> Any:
         """Run the graph, also while `tf.config.run_functions_eagerly(True)` makes functions run their Python code.
