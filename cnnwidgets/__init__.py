@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from cnnwidgets.panels.heatmaps.heatmap_panel import HeatmapPanel
     from cnnwidgets.panels.layer_picker import LayerPicker
     from cnnwidgets.panels.network_map.network_map import NetworkMap
+    from cnnwidgets.panels.training.training_panel import TrainingPanel
     from cnnwidgets.panels.unit_attribution.unit_attribution_panel import UnitAttributionPanel
     from cnnwidgets.pictures import load_picture
     from cnnwidgets.provenance.rerun import rerun
@@ -83,6 +84,7 @@ _HOMES = {
     "Pooling": "activations.convolution",
     "Prediction": "model.outputs.predictions",
     "Snapshot": "training.snapshots",
+    "TrainingPanel": "panels.training.training_panel",
     "TrainingRecorder": "training.recorder",
     "UnitAttribution": "explain.unit_attribution",
     "UnitAttributionPanel": "panels.unit_attribution.unit_attribution_panel",
@@ -146,6 +148,7 @@ __all__ = [
     "Pooling",
     "Prediction",
     "Snapshot",
+    "TrainingPanel",
     "TrainingRecorder",
     "UnitAttribution",
     "UnitAttributionPanel",

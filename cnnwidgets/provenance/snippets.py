@@ -47,6 +47,16 @@ def write(verb: str, network: str, settings: Mapping[str, Any], picture: str | N
     return "\n".join(lines) + "\n"
 
 
+def write_training(settings: Mapping[str, Any], has_picture: bool) -> str:
+    """Source that records a training with these settings of a TrainingRecorder, ending in a newline."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    arguments = ["model", *(f"{name}={_source(name, value)}" for name, value in given.items())]
+    arguments += ["picture=picture"] if has_picture else []
+    lines = ["import cnnwidgets as cw", "", _call("recorder = cw.TrainingRecorder", arguments)]
+    lines += ["model.fit(x, y, epochs=5, callbacks=[recorder])", "pics = recorder.snapshots[-1].pictures"]
+    return "\n".join(lines) + "\n"
+
+
 def _check_call(check: Mapping[str, Any]) -> str:
     """The source of the check of one of the maps that the lines before have left in `heat`."""
     arguments = [f"{name}={_source(name, check[name])}" for name in VERBS["faithfulness"].keywords if name in check]

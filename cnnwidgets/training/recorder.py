@@ -94,7 +94,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         self._request: Request | None = None
         self.problem = ""
         self._kept, self.curves = Kept(settings.keep), Curves()
-        self._epoch = self._batch = self._first_in_step = 0
+        self._epoch = self._batch = self._first_in_step = self._epoch_began = 0
         self._is_new_fit, self._weights_then = True, ""
         self._listeners: list[Callable[[str], object]] = []
 
@@ -111,6 +111,24 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
     def snapshots(self) -> list[Snapshot]:
         """The snapshots that are kept, the oldest first."""
         return self._kept.all()
+
+    @property
+    def progress(self) -> float:
+        """The share of the present `fit` that is done, 0 to 1."""
+        params = self.params or {}
+        epochs, steps = params.get("epochs") or 0, params.get("steps") or 0
+        within = min(1.0, (self._batch - self._epoch_began) / steps) if steps else 0.0
+        return min(1.0, (self._epoch + within) / epochs) if epochs else 0.0
+
+    @property
+    def moment(self) -> tuple[int, int]:
+        """(epoch, batch) now: completed epochs, and completed batches over all epochs."""
+        return self._epoch, self._batch
+
+    @property
+    def trained(self) -> Any:
+        """The model that `fit` was called on last, or else the one that the recorder was given."""
+        return self.model or (self._source.model if isinstance(self._source, Network) else self._source)
 
     @property
     def net(self) -> Network | None:
@@ -148,6 +166,11 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
     def _now(self) -> RecorderSettings:
         return self._request.settings if self._request else self.settings
 
+    @property
+    def settings_now(self) -> dict[str, Any]:
+        """What is recorded next, as values that JSON can hold."""
+        return self._now.saved()
+
     def record_next(self, **changes: Any) -> None:
         """Change what is recorded from the next snapshot on: `layer`, `units`, `picture`, `target`, `steps`, `size`.
 
@@ -180,7 +203,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         Raises:
             BadTarget: a folder that does not exist or cannot be written to.
         """
-        return write_file(path, snapshot_file.written(self._now.saved(), self.snapshots, self.curves))
+        return write_file(path, snapshot_file.written(self.settings_now, self.snapshots, self.curves))
 
     @classmethod
     def load(cls, path: str | Path) -> TrainingRecorder:
@@ -229,7 +252,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Before the first batch of a `fit`, take a snapshot, unless one of these very weights is there."""
-        self._epoch = epoch
+        self._epoch, self._epoch_began = epoch, self._batch
         if self._is_new_fit:
             with self._unharmed():
                 if self._is_ready() and self._fingerprint() != self._weights_then:
@@ -264,7 +287,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Take a snapshot if it is time."""
-        self._epoch = epoch + 1
+        self._epoch, self._epoch_began = epoch + 1, self._batch
         with self._unharmed():
             numbers = _numbers(logs)
             self.curves.add_epoch(Point(self._epoch, self._batch, numbers))

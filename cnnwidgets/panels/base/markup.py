@@ -291,3 +291,46 @@ def octaves(sizes: Sequence[str], current: int | None, words: str) -> str:
         items.append(f"<li{attribute}>{mark}{escape(size)}</li>")
     every = "".join(items)
     return f'{title("Octaves")}<ol class="cnnw-octaves" aria-label="Octaves">{every}</ol>{progress_text(words)}'
+
+
+def chart(lines: Sequence[tuple[str, Sequence[tuple[float, float]]]], at: float | None, end: float) -> str:
+    """Numbers over the time of a training: one line for each name, solid the first, dashed the second.
+
+    Args:
+        lines: for each a name and its (time, value) points.
+        at: the moment that is shown beside, marked by an upright line.
+        end: the time at the right edge.
+    """
+    finite = [(name, [point for point in points if math.isfinite(point[1])]) for name, points in lines]
+    finite = [(name, points) for name, points in finite if points]
+    if not finite:
+        return ""
+    low = min(value for _, points in finite for _, value in points)
+    span = (max(value for _, points in finite for _, value in points) - low) or 1.0
+    drawn = []
+    for index, (_, points) in enumerate(finite):
+        places = " ".join(f"{300 * x / (end or 1):.1f},{58 - 54 * (y - low) / span:.1f}" for x, y in points)
+        dash = ' stroke-dasharray="5 3"' if index else ""
+        drawn.append(
+            f'<polyline points="{places}" fill="none" stroke="currentColor" stroke-width="2"{dash} '
+            'vector-effect="non-scaling-stroke"/>'
+        )
+    if at is not None:
+        x = f"{300 * min(1.0, at / (end or 1)):.1f}"
+        drawn.append(
+            f'<line x1="{x}" x2="{x}" y1="0" y2="62" stroke="var(--jp-ui-font-color2,#555)" '
+            'vector-effect="non-scaling-stroke"/>'
+        )
+    words = ", ".join(
+        f"{name}{' (dashed)' if index else ''} {_at(points, at):.3g}" for index, (name, points) in enumerate(finite)
+    )
+    return (
+        f'<svg class="cnnw-curve" viewBox="0 0 300 62" preserveAspectRatio="none" height="62" role="img" '
+        f'aria-label="{escape(words)}"><title>{escape(words)}</title>{"".join(drawn)}</svg>{progress_text(words)}'
+    )
+
+
+def _at(points: Sequence[tuple[float, float]], moment: float | None) -> float:
+    """The value at a moment: the last one before it, or the first."""
+    before = [value for time, value in points if moment is None or time <= moment]
+    return before[-1] if before else points[0][1]

@@ -284,7 +284,7 @@ class Panel(widgets.VBox, Generic[F]):
             self._report.step(frame, self._record, self.progress, self._phase(frame))
             self._describe(frame)
             if self.state == "running":
-                self._say(self._doing(frame))
+                self._say(self._with_moving(self._doing(frame)))
 
     def _paused(self, job: Job[F]) -> None:
         self._record.watch.hold()
@@ -373,7 +373,11 @@ class Panel(widgets.VBox, Generic[F]):
 
     def _noted(self, text: str) -> str:
         """A sentence for the status line, after the remark about the photograph."""
-        return f"{self._note()} {text}".strip()
+        return self._with_moving(f"{self._note()} {text}".strip())
+
+    def _with_moving(self, text: str) -> str:
+        """A sentence, after another one while the network is trained."""
+        return f"The weights are moving: the network is being trained. {text}" if self.net.weights_are_moving else text
 
     # Looking back at a run that has ended.
 

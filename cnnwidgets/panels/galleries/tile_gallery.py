@@ -255,6 +255,7 @@ class TileGallery(Panel[UnitsFrame]):
 
     def _begin(self) -> None:
         """Begin a run; a unit that is climbed large goes on beside it."""
+        self._weights_then = self.net.fingerprint()
         super()._begin()
         self.enlarged.current.resume()
 
@@ -314,8 +315,8 @@ class TileGallery(Panel[UnitsFrame]):
         return self.recipe_of().key()
 
     def _remember(self, frame: UnitsFrame) -> None:
-        if not self.net.identity().is_complete:
-            return  # tomorrow the same key may be of another network
+        if not self.net.identity().is_complete or self.net.fingerprint() != self._weights_then:
+            return  # tomorrow the same key may be of another network, or the weights were changed during the run
         Cache.default().put(
             self._key(), {"pictures": frame.pictures, "values": frame.values}, {"notes": list(frame.notes)}
         )

@@ -1,0 +1,1 @@
+"""The panel on a model while it trains."""
