@@ -45,14 +45,16 @@ def forward_without(net: Network, paths: Sequence[str]) -> Callable[..., Any]:
 
     def run(feed: Any, kept: Any) -> Any:
         masks = dict(zip(paths, kept, strict=True))
-        changes = {(path, call): _masking(net, path, masks[path]) for path, call in calls}
+        changes = {(path, call): masking(net, path, masks[path]) for path, call in calls}
         with net.record(paths, instead=changes):
             return net.call(feed)
 
     return run
 
 
-def _masking(net: Network, path: str, kept: Any) -> Callable[[Any], Any]:
+def masking(net: Network, path: str, kept: Any) -> Callable[[Any], Any]:
+    """A change of a layer's output, for `record(instead=...)`, that sets the units that are not kept to zero."""
+
     def change(output: Any) -> Any:
         leaves = keras.tree.flatten(output)
         first = leaves[0]
