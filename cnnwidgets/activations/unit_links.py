@@ -180,7 +180,7 @@ class _Reader:
 def _strengths(weights: Array) -> Array:
     """[n, ...] weights -> [n]: the sum of the absolute ones, with the sign of the plain sum."""
     flat = np.asarray(weights, np.float64).reshape(len(weights), -1)
-    return np.abs(flat).sum(1) * np.where(flat.sum(1) < 0, -1.0, 1.0)
+    return np.asarray(np.abs(flat).sum(1) * np.where(flat.sum(1) < 0, -1.0, 1.0))
 
 
 def _taken(layer: Any) -> Callable[[int], Array] | None:

@@ -19,8 +19,7 @@ from cnnwidgets.model.tracing.compiled import compiled
 
 
 def unit_effect(net: Network, arrays: Sequence[Array], layer: str, unit: int, output: int = 0) -> Array:
-    """What every class loses when one unit is set to zero in all calls of its layer (an ablation, as in
-    arXiv:1806.02891).
+    """What every class loses when one unit is set to zero in all calls of its layer (as in arXiv:1806.02891).
 
     Args:
         net: the network.

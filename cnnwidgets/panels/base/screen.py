@@ -11,6 +11,7 @@ from ipyevents import Event
 from cnnwidgets import pictures
 from cnnwidgets.panels.base import lifecycle, markup
 
+POINTING = 100  # milliseconds between two reports of where the pointer is
 WINDOW = 1  # frames that may be on their way to the page: a second would replace the first before it is painted
 
 
@@ -45,6 +46,7 @@ class Screen(widgets.VBox):
         self.is_empty = True
         parts: list[Any] = [self._image, self.over, self._empty, self._sent, self._seen]
         self._events: Event | None = None
+        self._pointing: Event | None = None
         if on_click is not None:
             self._events = Event(source=self._image, watched_events=["click"])
             self._events.on_dom_event(lambda event: self._clicked(event, on_click))
@@ -55,6 +57,18 @@ class Screen(widgets.VBox):
 
     def __repr__(self) -> str:
         return f"Screen({'empty' if self.is_empty else 'a picture'})"
+
+    def follow(self, on_move: Callable[[float, float], object], on_leave: Callable[[], object]) -> None:
+        """Report where the pointer is over the picture, at most every 100 ms, and when it has left it."""
+
+        def heard(event: dict[str, Any]) -> None:
+            if event.get("type") == "mouseleave":
+                on_leave()
+            else:
+                self._clicked(event, on_move)
+
+        self._pointing = Event(source=self._image, watched_events=["mousemove", "mouseleave"], wait=POINTING)
+        self._pointing.on_dom_event(heard)
 
     def _clicked(self, event: dict[str, Any], on_click: Callable[[float, float], object]) -> None:
         # The event's own dataX is wrong while frames stream in, so the place is taken from the box on the page.
@@ -98,7 +112,7 @@ class Screen(widgets.VBox):
     def close(self) -> None:
         """Take everything off the page."""
         lifecycle.stop_counting(self)  # where clicks are heard, the page counts views
-        for part in (self._events, self._link):
+        for part in (self._events, self._pointing, self._link):
             if part is not None:
                 part.close()
         super().close()

@@ -10,6 +10,7 @@ import numpy as np
 import traitlets
 
 from cnnwidgets import pictures
+from cnnwidgets.activations.convolution import Convolution, Pooling
 from cnnwidgets.activations.feature_maps import display_maps, silent_share
 from cnnwidgets.activations.maps_run import MapsFrame
 from cnnwidgets.errors import BadTarget, quoted
@@ -23,6 +24,7 @@ from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.controls.controls import row
+from cnnwidgets.panels.feature_maps.arithmetic import Arithmetic
 from cnnwidgets.panels.feature_maps.controls import FeatureMapControls
 from cnnwidgets.panels.feature_maps.one_map import OneMap
 from cnnwidgets.panels.feature_maps.settings import FeatureMapSettings
@@ -48,6 +50,8 @@ class FeatureMapPanel(Panel[MapsFrame]):
         picture, layer, call, order, how, size: as given; set one to change it.
         unit: the unit that is shown large, or `None`.
         place: the (row, column) of its map that was clicked.
+        arithmetic: whether the arithmetic of one value is shown: that under the pointer on the large map, else that of
+            `unit` at `place`. `convolution` is what is shown, as `convolution_at` returns it.
 
     Raises:
         BadTarget, BadPicture, BadModel: what `feature_maps` would raise.
@@ -59,6 +63,7 @@ class FeatureMapPanel(Panel[MapsFrame]):
     picture = Setting()
     unit = Setting(None)
     place = Setting((0, 0))
+    arithmetic = traitlets.Bool(False)
 
     _curve_name = None
 
@@ -91,16 +96,24 @@ class FeatureMapPanel(Panel[MapsFrame]):
             self._visualize_unit,
             "Optimize a picture for it, next to its top patches",
         )
-        self.one_map = OneMap(self._map_clicked)
+        self.one_map = OneMap(self._map_clicked, self._pointed, self._pointer_left)
+        self._sums = Arithmetic(self._show_sum, lambda place: self._set("place", place))
+        self._sums.layout.display = "none"
+        self._arithmetic_button = widgets.ToggleButton(
+            description="Arithmetic", icon="calculator", tooltip="How the value under the pointer was computed"
+        )
+        self._arithmetic_button.layout.width = "auto"
+        traitlets.link((self._arithmetic_button, "value"), (self, "arithmetic"))
         self.unit_view = UnitView(self._unit_view_changed)
         self._setting_names = ("picture", *FeatureMapSettings.names())
         self._assign(picture=picture, **settings.recorded())
         self._assemble()
 
     def _body(self) -> Sequence[widgets.Widget]:
-        pages = row(self._previous, self._page_line, self._next, self._choice, self._visualize)
+        pages = row(self._previous, self._page_line, self._next, self._choice, self._visualize, self._arithmetic_button)
         gap = widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="8px 16px")
-        return [self.controls, pages, widgets.HBox([self.screen, self.one_map], layout=gap), self.unit_view]
+        maps = widgets.HBox([self.screen, self.one_map], layout=gap)
+        return [self.controls, pages, maps, self._sums, self.unit_view]
 
     # The run.
 
@@ -136,6 +149,43 @@ class FeatureMapPanel(Panel[MapsFrame]):
     def _show_unit(self, frame: MapsFrame) -> None:
         if self.unit is not None and self.unit < frame.maps.shape[-1]:
             self.one_map.show(frame, self.unit, self.place, self.how)
+            self.one_map.point(frame, None)
+        self._show_sum()
+
+    # The arithmetic of one value.
+
+    @property
+    def convolution(self) -> Convolution | Pooling | None:
+        """The arithmetic that is shown, as `convolution_at` returns it; `None` where nothing is."""
+        return self._sums.found
+
+    @traitlets.observe("arithmetic")
+    def _arithmetic_changed(self, _change: object) -> None:
+        self._sums.layout.display = "" if self.arithmetic else "none"
+        self._show_sum()
+
+    def _show_sum(self, cell: tuple[int, int] | None = None) -> None:
+        """Show how a value was computed: at a cell, or else at the chosen place."""
+        frame = self._last
+        if not self.arithmetic or frame is None:
+            return
+        self._sums.prepare(frame)
+        if self.unit is not None:
+            self._sums.show(self.unit, cell or self.place)
+
+    def _pointed(self, x: float, y: float) -> None:
+        frame = self._last
+        if self.arithmetic and frame is not None and self.unit is not None:
+            rows, columns = frame.maps.shape[:2]
+            cell = int(y * rows), int(x * columns)
+            self.one_map.point(frame, cell)
+            self._show_sum(cell)
+
+    def _pointer_left(self) -> None:
+        self.one_map.point(self._last, None)
+        self._show_sum()
+
+    # What else is shown.
 
     def _rest(self) -> None:
         super()._rest()
@@ -238,6 +288,7 @@ class FeatureMapPanel(Panel[MapsFrame]):
             self.unit = None
             self.one_map.clear()
             self.unit_view.forget()
+            self._sums.forget()
         self._page = 0
         if self._last is not None:
             self._begin_again()
@@ -264,4 +315,5 @@ class FeatureMapPanel(Panel[MapsFrame]):
         if self.comm is not None:
             self.unit_view.close()
             self.one_map.close()
+            self._sums.close()
         super().close()

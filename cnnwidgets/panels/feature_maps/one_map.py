@@ -13,6 +13,7 @@ from cnnwidgets.activations.maps_run import MapsFrame
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.panel import SIDE
 from cnnwidgets.panels.base.screen import Screen
+from cnnwidgets.panels.feature_maps.arithmetic_table import outline
 from cnnwidgets.pictures.marks import with_box
 
 WIDTH = 280  # CSS pixels of one map, and of the photograph
@@ -24,15 +25,23 @@ class OneMap(widgets.VBox):
 
     Args:
         on_click: called with a position (x, y) on the map, each 0..1.
+        on_move: called with the position of the pointer on the map.
+        on_leave: called when the pointer has left it.
 
     Attributes:
         photograph: the screen with the photograph.
         map: the screen with the map.
     """
 
-    def __init__(self, on_click: Callable[[float, float], object]) -> None:
+    def __init__(
+        self,
+        on_click: Callable[[float, float], object],
+        on_move: Callable[[float, float], object],
+        on_leave: Callable[[], object],
+    ) -> None:
         self.photograph = Screen(WIDTH, lambda _number: None)
         self.map = Screen(WIDTH, lambda _number: None, on_click, empty=EMPTY)
+        self.map.follow(on_move, on_leave)
         self._line = markup.markup(markup.status(""))
         seen, one = (markup.markup(markup.title(title)) for title in ("The photograph", "One map"))
         super().__init__([seen, self.photograph, one, self.map, self._line], layout=widgets.Layout(**SIDE))
@@ -64,6 +73,16 @@ class OneMap(widgets.VBox):
         self.photograph.show(photograph if seen is None else with_box(photograph, seen))
         value = frame.maps[row, column, unit]
         self._line.value = markup.status(f"unit {unit} at row {row}, column {column}: {value:.3g}")
+
+    def point(self, frame: MapsFrame, cell: tuple[int, int] | None) -> None:
+        """Outline another cell, and what it sees, over both pictures; `None` for none."""
+        if cell is None:
+            self.map.over.value = self.photograph.over.value = ""
+            return
+        (row, column), (rows, columns) = cell, frame.maps.shape[:2]
+        self.map.over.value = outline((row, column, row + 1, column + 1), (rows, columns))
+        seen = frame.seen_by(row, column)
+        self.photograph.over.value = "" if seen is None else outline(seen, frame.photograph.shape[:2])
 
     def close(self) -> None:
         """Take everything off the page."""

@@ -92,5 +92,7 @@ def _classes(net: Network, arrays: Sequence[np.ndarray], layer: str, unit: int) 
     except CnnWidgetsError:  # no class scores
         return ()
     order = np.argsort(-effect, kind="stable")
-    chosen = dict.fromkeys([*(i for i in order[:CLASSES] if effect[i] > 0), *(i for i in order[-CLASSES:] if effect[i] < 0)])
+    chosen = dict.fromkeys(
+        [*(i for i in order[:CLASSES] if effect[i] > 0), *(i for i in order[-CLASSES:] if effect[i] < 0)]
+    )
     return tuple((net.class_name(int(i)), float(effect[i])) for i in chosen)

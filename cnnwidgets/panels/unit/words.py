@@ -15,9 +15,10 @@ def histogram(responses: Responses) -> str:
     """Responses as bars; a bar's height is the square root of its count, so that rare strong ones are seen."""
     most = max(int(responses.counts.max()), 1)
     step = WIDE / len(responses.counts)
+    highs = [HIGH * (count / most) ** 0.5 for count in responses.counts.tolist()]
     bars = "".join(
-        f'<rect x="{i * step:.1f}" y="{HIGH - (h := HIGH * (count / most) ** 0.5):.1f}" width="{step - 1:.1f}" height="{h:.1f}"/>'
-        for i, count in enumerate(responses.counts.tolist())
+        f'<rect x="{i * step:.1f}" y="{HIGH - high:.1f}" width="{step - 1:.1f}" height="{high:.1f}"/>'
+        for i, high in enumerate(highs)
     )
     low, high = responses.edges[0], responses.edges[-1]
     words = (
@@ -46,8 +47,8 @@ def signed(rows: Sequence[tuple[str, float]], heading: str, words: str) -> str:
             f'<div class="cnnw-track" aria-hidden="true"><div style="margin-left:{left:.1f}%;width:{share:.1f}%;'
             f'background:{color}"></div></div><span>{value:+.2g}</span></div>'
         )
-    inside = "".join(lines)
-    return f'{title(heading)}<div class="cnnw-bars" role="list" aria-label="{escape(heading)}">{inside}</div>{progress_text(words)}'
+    inside = f'<div class="cnnw-bars" role="list" aria-label="{escape(heading)}">{"".join(lines)}</div>'
+    return f"{title(heading)}{inside}{progress_text(words)}"
 
 
 def links(found: Sequence[Link], heading: str, none: str) -> str:
