@@ -24,6 +24,11 @@ def gallery(net, opened):
     return opened(FilterGallery(net, "conv2", units=range(10, 15), size=16, steps=2))  # 3 columns, 2 rows, one empty
 
 
+def menu(gallery):
+    """The menu of tiles."""
+    return gallery.controls._inputs["unit"]
+
+
 def click(gallery, x, y, width=512.0, height=400.0):
     """What the page sends for a click at (x, y), each 0..1 of the picture, which is `width` x `height` on the page."""
     gallery.screen._events._dom_handlers(
@@ -55,7 +60,7 @@ def test_a_click_chooses_the_tile_under_it(gallery, monkeypatch, x, y, unit, sca
     monkeypatch.setattr(gallery.enlarged, "begin", lambda title, frames: climbed.append(title))
     click(gallery, x, y, 512 * scale, 400 * scale)
     assert gallery.unit == unit and climbed == [f"conv2 · {unit}"]
-    assert gallery._choice.value == unit
+    assert menu(gallery).choice == unit
 
 
 def test_a_click_on_an_empty_place_chooses_nothing(gallery):
@@ -79,12 +84,12 @@ def test_a_chosen_unit_is_climbed_large(gallery, net, waiting):
 
 
 def test_the_menu_does_what_a_click_does(gallery, waiting):
-    assert gallery._choice.options == (("choose", -1), *((str(unit), unit) for unit in range(10, 15)))
-    gallery._choice.value = 12
+    assert [label for label, _ in menu(gallery).options] == ["choose", *map(str, range(10, 15))]
+    menu(gallery).choice = 12
     assert gallery.unit == 12
     rested(gallery, waiting)
     assert not gallery.enlarged.screen.is_empty
-    gallery._choice.value = -1
+    menu(gallery).choice = None
     assert gallery.unit is None
 
 
@@ -155,7 +160,7 @@ def test_another_layer_forgets_the_choice(gallery, waiting):
     gallery.unit = 10
     rested(gallery, waiting)
     gallery.layer = "conv1"
-    assert gallery.unit is None and gallery.enlarged.screen.is_empty and gallery._choice.value == -1
+    assert gallery.unit is None and gallery.enlarged.screen.is_empty and menu(gallery).choice is None
 
 
 def test_a_unit_that_does_not_exist_is_refused(gallery):
@@ -167,7 +172,7 @@ def test_a_unit_that_does_not_exist_is_refused(gallery):
 def test_a_unit_of_another_page_may_be_chosen(gallery, waiting):
     gallery.unit = 5
     rested(gallery, waiting)
-    assert "conv2 · 5" in gallery.enlarged._title.value and gallery._choice.value == -1
+    assert "conv2 · 5" in gallery.enlarged._title.value and menu(gallery).choice is None
 
 
 def test_a_silent_tile_that_is_chosen_says_why(net, opened, waiting):

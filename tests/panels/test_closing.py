@@ -31,7 +31,7 @@ def test_a_gallery_that_has_run_leaves_no_widget(net, page, living, waiting):
     gallery.run()
     gallery.unit = 2
     gallery._buttons["code"].click()
-    gallery._more.value = True
+    gallery.controls._more.value = True
     gallery.layer = "conv2"
     gallery.run()
     assert len(living()) == made, "widgets are made once and changed, not made anew"

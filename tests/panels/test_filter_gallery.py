@@ -79,7 +79,7 @@ def test_a_grey_model_of_one_size_is_shown(opened):
     )
     gallery = opened(FilterGallery(model, "conv", steps=2))
     assert gallery.run().pictures.shape == (3, 12, 12, 1)
-    assert on_screen(gallery).shape[-1] == 3 and gallery._inputs["size"].disabled
+    assert on_screen(gallery).shape[-1] == 3 and gallery.controls._inputs["size"].disabled
     gallery.unit = 1
     gallery.stop()
 
@@ -214,16 +214,17 @@ def test_a_bad_setting_is_refused_and_changes_nothing(gallery, name, bad):
 
 
 def test_a_control_sets_its_trait(gallery):
-    gallery._inputs["steps"].value = 7
-    gallery._inputs["seed"].value = -3
-    gallery._inputs["size"].value = 48
-    gallery._inputs["recipe"].value = "textbook"
+    gallery.controls._inputs["steps"].value = 7
+    gallery.controls._inputs["seed"].value = -3
+    gallery.controls._inputs["size"].value = 48
+    gallery.controls._inputs["recipe"].value = "textbook"
     assert (gallery.steps, gallery.seed, gallery.size, gallery.recipe) == (7, -3, 48, "textbook")
 
 
 def test_a_trait_sets_its_control(gallery):
     gallery.steps, gallery.seed, gallery.size, gallery.recipe = 2000, 12, 20, "textbook"
-    assert {name: widget.value for name, widget in gallery._inputs.items()} == {
+    inputs = gallery.controls._inputs
+    assert {name: inputs[name].value for name in ("steps", "seed", "size", "recipe")} == {
         "steps": 2000, "seed": 12, "size": 20, "recipe": "textbook",
     }  # fmt: skip
 
@@ -234,9 +235,9 @@ def test_a_bad_value_of_a_control_goes_to_the_status_and_the_old_one_comes_back(
         x = keras.layers.Conv2D(3, 3, strides=2, name=f"conv{number}")(x)  # needs 63 pixels
     model = keras.Model(picture, keras.layers.GlobalAveragePooling2D()(x), name="hungry")
     gallery = opened(FilterGallery(model, "conv4", size=64, steps=2))
-    gallery._inputs["size"].value = 48
+    gallery.controls._inputs["size"].value = 48
     assert gallery.status and len(gallery.status) <= 300 and gallery.size == 64
-    assert gallery._inputs["size"].value == 64
+    assert gallery.controls._inputs["size"].value == 64
     assert gallery.run().pictures.shape == (3, 64, 64, 3)
 
 
@@ -335,19 +336,19 @@ def test_an_empty_gallery_says_what_start_will_do(gallery):
 
 def test_the_estimate_follows_the_machine(net, opened, monkeypatch):
     gallery = opened(FilterGallery(net, "conv2", size=128, steps=1000))
-    monkeypatch.setattr(tile_gallery.TileGallery, "_speed", 1e9)
+    monkeypatch.setattr(tile_gallery.SPEED, "measured", 1e9)
     slow = gallery._estimate()
-    monkeypatch.setattr(tile_gallery.TileGallery, "_speed", 1e12)
+    monkeypatch.setattr(tile_gallery.SPEED, "measured", 1e12)
     assert slow.endswith(" min") and gallery._estimate() == "18 s"
 
 
 def test_a_tiny_layer_does_not_change_the_estimate_of_large_ones(gallery, monkeypatch):
-    monkeypatch.setattr(tile_gallery.TileGallery, "_speed", 6e10)
+    monkeypatch.setattr(tile_gallery.SPEED, "measured", 6e10)
     gallery.run()
-    assert tile_gallery.TileGallery._speed == 6e10
-    monkeypatch.setattr(tile_gallery, "TELLING_STEP", 1.0)
+    assert tile_gallery.SPEED.measured == 6e10
+    monkeypatch.setattr(tile_gallery.SPEED, "least", 1.0)
     gallery.run()
-    assert 0 < tile_gallery.TileGallery._speed < 6e10
+    assert 0 < tile_gallery.SPEED.measured < 6e10
 
 
 def test_captions_carry_unit_and_value(gallery):

@@ -7,13 +7,13 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
-import traitlets
 
 from cnnwidgets import pictures
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.settings import Settings
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.binding import Setting
 from cnnwidgets.panels.base.panel import SIDE, Panel
 from cnnwidgets.panels.protocols import F
 
@@ -30,7 +30,7 @@ class PhotographPanel(Panel[F]):
         controls: the widgets above the picture.
     """
 
-    picture = traitlets.Any()
+    picture = Setting()
     controls: widgets.VBox
 
     def __init__(self, net: Network, picture: object, settings: Settings) -> None:

@@ -12,14 +12,15 @@ import numpy as np
 import traitlets
 
 from cnnwidgets import durations
-from cnnwidgets.model.arguments import now
+from cnnwidgets.model.arguments import now, whole_number
 from cnnwidgets.model.layer_choices import spatial_layers
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.tracing.cost import forward_flops
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.binding import settings_of
+from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.panel import BUSY
 from cnnwidgets.panels.base.photograph_panel import PhotographPanel, as_shown
+from cnnwidgets.panels.base.speed import Speed
 from cnnwidgets.panels.deepdream.controls import OWN, DreamControls
 from cnnwidgets.panels.deepdream.layer_weights import LayerWeights
 from cnnwidgets.panels.deepdream.steering import Steering
@@ -30,8 +31,7 @@ from cnnwidgets.visualize.optimizers import Rate
 STEERED = ("layers", "step_size")  # these are heard at the next step
 NOTICE = 4.0  # seconds that a remark about a control stands
 SIDE = 224  # pixels, of the picture by which the cost is told
-ASSUMED_SPEED = 3e10  # floating point operations a second, until a run has shown how fast this machine is
-TRACE = 2.5  # seconds for the first step
+SPEED = Speed(first=2.5)  # of this process, shared by all panels
 
 
 @settings_of(DreamSettings)
@@ -63,10 +63,9 @@ class DeepDreamPanel(PhotographPanel[DreamFrame]):
         >>> DeepDreamPanel(net, "cat.jpg", {"mixed3": 1.0, "mixed5": 0.5})
     """
 
-    octave = traitlets.Int(None, allow_none=True)
+    octave = Setting(None)
 
     _curve_name = "objective, weighted sum of the layers' mean squares"
-    _speed = ASSUMED_SPEED  # of this process, shared by all panels
 
     def __init__(
         self,
@@ -166,22 +165,20 @@ class DeepDreamPanel(PhotographPanel[DreamFrame]):
         return f"{words} {' '.join(self._plan.notes)}"
 
     def _estimate(self) -> str:
-        seconds = TRACE + self._cost() / DeepDreamPanel._speed
-        return durations.spoken(seconds)
+        return durations.spoken(SPEED.seconds(self._step_cost(), self._plan.steps))
 
-    def _cost(self) -> float:
-        """Floating point operations of the whole run: a gradient costs two passes."""
+    def _step_cost(self) -> float:
+        """Floating point operations of a step, on average: a gradient costs two passes."""
         plan = self._plan
         info = self.net.inputs[plan.canvas.which]
         side = info.full_size(SIDE, SIDE)
         canvas = replace(plan.canvas, shape=(*side, info.channels))
         one = 2 * max(forward_flops(self.net, path, canvas) for path in plan.layers)
         pixels = sum(height * width for height, width in (octave.size for octave in plan.octaves))
-        return one * plan.settings.steps * max(pixels / (side[0] * side[1]), len(plan.octaves) / 8)
+        return one * max(pixels / (side[0] * side[1]), len(plan.octaves) / 8) / len(plan.octaves)
 
     def _ended(self, frame: DreamFrame) -> None:
-        if self._record.pace:
-            DeepDreamPanel._speed = self._cost() / (self._record.pace * frame.steps)
+        SPEED.learn(self._step_cost(), self._record.pace)
 
     # What is changed.
 
@@ -193,6 +190,11 @@ class DeepDreamPanel(PhotographPanel[DreamFrame]):
             super()._set("octave", value if value < len(self._plan.octaves) else None)
         elif name != "layers" or value != OWN:
             super()._set(name, value)
+
+    @traitlets.validate("octave")
+    def _known_octave(self, proposal: Any) -> int | None:
+        octave = proposal["value"]
+        return None if octave is None else whole_number("octave", octave, 1, len(self._plan.octaves))
 
     @traitlets.observe("octave")
     def _octave_changed(self, _change: object) -> None:

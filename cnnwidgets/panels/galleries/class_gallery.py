@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from cnnwidgets.errors import BadTarget
 from cnnwidgets.frame import Frame
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base.binding import settings_of
+from cnnwidgets.panels.galleries.controls import GalleryControls
 from cnnwidgets.panels.galleries.tile_gallery import TileGallery
 from cnnwidgets.visualize.classes import ClassesPlan, ClassesSettings
 from cnnwidgets.visualize.presets import CLASS_RECIPES
@@ -23,7 +24,7 @@ MOST_CLASSES = 16
 
 @settings_of(ClassesSettings)
 class ClassGallery(TileGallery):
-    """A live gallery: one tile for each class, the picture that maximizes it; click one to climb it large.
+    """A live gallery: one tile for each class, the picture that maximizes it; click one to enlarge it.
 
     Args:
         net: a Network or a bare Keras model.
@@ -36,7 +37,7 @@ class ClassGallery(TileGallery):
 
     Attributes:
         classes, size, steps, seed, recipe, output: as given; set one to change it, a run under way begins again.
-        unit: the chosen tile's class, or `None`; choosing one climbs it large.
+        unit: the chosen tile's class, or `None`; choosing one optimizes it at a larger size.
 
     Raises:
         BadTarget, BadModel: what `visualize_classes` would raise.
@@ -45,9 +46,11 @@ class ClassGallery(TileGallery):
         >>> ClassGallery(net, ["goldfish", "cheeseburger"])
     """
 
-    classes = traitlets.Tuple()
+    classes: tuple[int, ...]
 
+    _verb = "visualize_classes"
     _word = "Class"
+    _watch_for = "Watch for the parts by which the network knows the class."
     _plan: ClassesPlan
 
     def __init__(
@@ -63,7 +66,7 @@ class ClassGallery(TileGallery):
         settings = ClassesSettings.given(locals())
         network = as_network(net)
         plan = settings.check(network)
-        super().__init__(network, plan, tuple(CLASS_RECIPES))
+        super().__init__(network, plan)
         names = network.class_names or ()
         self._add = widgets.Combobox(
             options=list(dict.fromkeys(names)), placeholder="add a class by name", ensure_option=False,
@@ -72,11 +75,8 @@ class ClassGallery(TileGallery):
         self._add.layout.width = "210px"
         self._remove = self._button("Remove", "times", self._remove_chosen, "Take the chosen class out of the gallery")
         self._add.observe(lambda change: self._guarded(self._add_class, change["new"]), "value")
-        self._choice.layout.width = "220px"
+        self.controls = GalleryControls(plan, tuple(CLASS_RECIPES), "Class", [self._add, self._remove], self._set)
         self._assemble()
-
-    def _row(self) -> Sequence[widgets.Widget]:
-        return [self._add, self._remove]
 
     def _planned(self) -> ClassesPlan:
         return ClassesSettings.set_on(self).check(self.net)
@@ -90,31 +90,25 @@ class ClassGallery(TileGallery):
         return self.net.class_name(unit, self._plan.output)
 
     def _settings(self) -> tuple[str, dict[str, Any]]:
-        settings = self._shared_settings()
+        verb, settings = super()._settings()
         if self.output is None:
             del settings["output"]
-        return "visualize_classes", settings
+        return verb, settings
 
     def _name(self) -> str:
         return f"{self.net.name}-classes-{'-'.join(map(str, self._plan.units[:4]))}"
 
-    def _invitation(self) -> str:
-        count = len(self._plan.units)
-        tiles = f"{count} pictures" if count > 1 else "one picture"
-        return (
-            f"Start renders {tiles} from noise, each optimized for the logit of its class. "
-            f"About {self._estimate()} here. Watch for the parts by which the network knows the class."
-        )
+    def _aim(self) -> str:
+        return "each optimized for the logit of its class"
 
     def _doing(self, frame: Any) -> str:
         return "Optimizing: each step makes the pictures more of their class, and less of its rivals."
 
-    def _conclusion(self) -> str:
-        random = self._plan.random_note
-        failed = sum(note not in ("", random) for note in self.result.notes)
-        words = f"{failed} of {len(self.result.units)} are predicted as another class. " if failed else ""
-        advice = "The numbers are logits. Click a tile to optimize it at a larger size; add another class by name."
-        return f"{super()._conclusion()}{words}{f'The network is {random}. ' if random else ''}{advice}"
+    def _failures(self, count: int, of: int) -> str:
+        return f"{count} of {of} are predicted as another class."
+
+    def _advice(self) -> str:
+        return "The numbers are logits. Click a tile to optimize it at a larger size; add another class by name."
 
     def _add_class(self, name: str) -> None:
         if not name.strip():
@@ -135,6 +129,7 @@ class ClassGallery(TileGallery):
             raise BadTarget("This is the last class. Add another one before you remove it.")
         self.classes = left
 
-    @traitlets.validate("classes")
-    def _as_indices(self, proposal: Any) -> tuple[int, ...]:
-        return tuple(self.net.class_index(one, self._plan.output) for one in proposal["value"])
+    @traitlets.validate("unit")
+    def _known_class(self, proposal: Any) -> int | None:
+        unit = proposal["value"]
+        return None if unit is None else self.net.class_index(unit, self._plan.output)

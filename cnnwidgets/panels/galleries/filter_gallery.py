@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import ipywidgets as widgets
 import traitlets
 
 from cnnwidgets import pictures
@@ -18,9 +17,10 @@ from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.layer_choices import last_convolution
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.binding import settings_of
+from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.side_run import SIZE, STEPS
-from cnnwidgets.panels.galleries.ready_tiles import NOT_YET, ReadyTiles, checked_atlas, part_of, ready_in
+from cnnwidgets.panels.galleries.controls import GalleryControls
+from cnnwidgets.panels.galleries.ready_tiles import PartialFrame, ReadyTiles, checked_atlas, part_of, ready_in
 from cnnwidgets.panels.galleries.tile_gallery import TileGallery
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.ascent import ascend
@@ -33,7 +33,7 @@ PAGE = 16
 
 @settings_of(UnitsSettings)
 class FilterGallery(TileGallery):
-    """A live gallery: one tile for each unit of a layer, climbed together; click one to climb it large.
+    """A live gallery: one tile for each unit of a layer, optimized together; click one to enlarge it.
 
     Args:
         net: a Network or a bare Keras model.
@@ -43,13 +43,13 @@ class FilterGallery(TileGallery):
         steps: 1 to 2048.
         seed: the same seed gives the same pictures.
         recipe: "fourier", "natural" or "textbook".
-        atlas: from `open_atlas`: what it holds of this network and these settings is shown at once, and Start climbs
+        atlas: from `open_atlas`: what it holds of this network and these settings is shown at once, and Start renders
             only what is missing.
         call: which call of a shared layer.
 
     Attributes:
         layer, units, ... call: as given; set one to change it, a run under way begins again.
-        unit: the chosen tile's unit, or `None`; choosing one climbs it large.
+        unit: the chosen tile's unit, or `None`; choosing one optimizes it at a larger size.
 
     Raises:
         BadTarget, BadModel: what `visualize_units` would raise.
@@ -58,9 +58,12 @@ class FilterGallery(TileGallery):
         >>> FilterGallery(net, "fire5_concat", units=range(16), atlas=open_atlas("atlas.zarr"))
     """
 
-    layer = traitlets.Unicode()
-    units = traitlets.Tuple()
-    atlas = traitlets.Any(None, allow_none=True)
+    units: tuple[int, ...]
+    atlas = Setting(None)
+
+    _verb = "visualize_units"
+    _word = "Unit"
+    _watch_for = "Watch for edges and colors in early layers, textures in the middle, parts of things in late ones."
     _plan: UnitsPlan
     _ready: ReadyTiles
 
@@ -82,20 +85,19 @@ class FilterGallery(TileGallery):
         if units is None:
             units = range(min(PAGE, network.layer(chosen).units))
         plan = UnitsSettings.given({**given, "layer": chosen, "units": units}).check(network)
-        super().__init__(network, plan, tuple(UNIT_RECIPES))
+        super().__init__(network, plan)
         self._previous = self._button("Previous units", "chevron-left", lambda: self._turn(-1), "Units before these")
         self._next = self._button("Next units", "chevron-right", lambda: self._turn(1), "Units after these")
         self._page = markup.markup("")
         self._page.layout.margin = "0 8px"
+        row = [self._previous, self._page, self._next]
+        self.controls = GalleryControls(plan, tuple(UNIT_RECIPES), "Unit", row, self._set)
         self._setting_names = [*self._setting_names, "atlas"]
         self._assign(atlas=atlas)
         self._adopt(plan)
         self._assemble()
         if self._ready.pictures:
             self._recall()
-
-    def _row(self) -> Sequence[widgets.Widget]:
-        return [self._previous, self._page, self._next]
 
     @property
     def _path(self) -> str:
@@ -112,11 +114,11 @@ class FilterGallery(TileGallery):
 
     @property
     def _is_mixed(self) -> bool:
-        """Whether a part of the page is in the atlas, and another one must be climbed."""
+        """Whether a part of the page is in the atlas, and another one must be rendered."""
         return bool(self._ready.pictures) and bool(self._ready.missing(self._plan.units))
 
     @property
-    def _climbs(self) -> UnitsPlan:
+    def _rendered(self) -> UnitsPlan:
         return replace(self._plan, units=self._ready.missing(self._plan.units)) if self._is_mixed else self._plan
 
     def _frames(self) -> Iterator[UnitsFrame]:
@@ -125,12 +127,12 @@ class FilterGallery(TileGallery):
         return (ready.beside(frame, units) for frame in frames) if self._is_mixed else frames
 
     def _key(self) -> str:
-        recipe, units = self.recipe_of(), self._climbs.units
+        recipe, units = self.recipe_of(), self._rendered.units
         own = {"units": list(units), "columns": pictures.columns_for(len(units))}
         return replace(recipe, settings={**recipe.settings, **own}).key()
 
     def _remember(self, frame: UnitsFrame) -> None:
-        super()._remember(part_of(frame, self._climbs.units) if self._is_mixed else frame)
+        super()._remember(part_of(frame, self._rendered.units) if self._is_mixed else frame)
 
     def _found(self) -> tuple[UnitsFrame | None, str]:
         ready, plan = self._ready, self._plan
@@ -152,9 +154,10 @@ class FilterGallery(TileGallery):
 
     @property
     def _is_complete(self) -> bool:
-        """Whether what is shown is what its recipe says: no part of it is painted to its end and another not yet."""
+        """Whether what is shown is what its recipe says: no tile is a placeholder, or finished before the others."""
         last = self._last
-        return last is not None and not (self._is_mixed and (not last.notes or NOT_YET in last.notes))
+        is_partial = isinstance(last, PartialFrame) or (self._is_mixed and last is not None and not last.notes)
+        return last is not None and not is_partial
 
     def save(self, path: str | Path) -> Path:
         """Save the picture as PNG, its recipe inside, or the run as GIF; nothing is ever half written.
@@ -177,21 +180,12 @@ class FilterGallery(TileGallery):
         objective = objectives.unit(plan.layer.path, unit, call=plan.call)
         return f"{plan.layer.path} · {unit}", ascend(self.net, objective, size, STEPS, seed=plan.settings.seed)
 
-    def _settings(self) -> tuple[str, dict[str, Any]]:
-        return "visualize_units", self._shared_settings()
-
     def _name(self) -> str:
         units = self._plan.units
         return f"{self.net.name}-{self._plan.layer.path}-{units[0]}-{units[-1]}"
 
-    def _invitation(self) -> str:
-        count = len(self._plan.units)
-        tiles = f"{count} pictures" if count > 1 else "one picture"
-        return (
-            f"Start renders {tiles} from noise, one for each unit of {self._plan.layer.path}: "
-            f"the pattern that activates it most. About {self._estimate()} here. Watch for edges and colors in "
-            "early layers, textures in the middle, parts of things in late ones."
-        )
+    def _aim(self) -> str:
+        return f"one for each unit of {self._path}: the pattern that activates it most"
 
     def _phase(self, frame: UnitsFrame) -> str | None:
         return frame.phase or None
@@ -201,12 +195,11 @@ class FilterGallery(TileGallery):
             return "Some units stayed at zero; retrying with more steps and a different seed."
         return "Optimizing: each step changes the pictures so that their units activate more."
 
-    def _conclusion(self) -> str:
-        random = self._plan.random_note
-        silent = [note for note in self.result.notes if note not in ("", random)]
-        words = f"{len(silent)} of {len(self.result.units)} units never fire; see their captions. " if silent else ""
-        advice = f"Click a tile to optimize it at a larger size; Next units shows more of {self._plan.layer.path}."
-        return f"{super()._conclusion()}{words}{f'The network is {random}. ' if random else ''}{advice}"
+    def _failures(self, count: int, of: int) -> str:
+        return f"{count} of {of} units never fire; see their captions."
+
+    def _advice(self) -> str:
+        return f"Click a tile to optimize it at a larger size; Next units shows more of {self._path}."
 
     def _turn(self, pages: int) -> None:
         """Turn to the units before or after these, as many as now."""
@@ -217,10 +210,6 @@ class FilterGallery(TileGallery):
     @traitlets.validate("layer")
     def _known_layer(self, proposal: Any) -> str:
         return self.net.layer(proposal["value"]).path
-
-    @traitlets.validate("units")
-    def _as_units(self, proposal: Any) -> tuple[int, ...]:
-        return tuple(proposal["value"])
 
     @traitlets.validate("unit")
     def _known_unit(self, proposal: Any) -> int | None:

@@ -16,6 +16,10 @@ from cnnwidgets.visualize.units import UnitsPlan
 NOT_YET = "not rendered yet"
 
 
+class PartialFrame(UnitsFrame):
+    """A frame with a gray placeholder for each tile that is not rendered yet."""
+
+
 @dataclass(frozen=True, eq=False)
 class ReadyTiles:
     """Tiles of a page that are there already.
@@ -33,15 +37,15 @@ class ReadyTiles:
     why_none: str = ""
 
     def missing(self, units: Sequence[int]) -> tuple[int, ...]:
-        """Those of the units that must be climbed."""
+        """Those of the units that must be rendered."""
         return tuple(unit for unit in units if unit not in self.pictures)
 
     def beside(self, frame: UnitsFrame, units: tuple[int, ...]) -> UnitsFrame:
         """A frame of all the units, out of one of those that were missing."""
         row = {unit: index for index, unit in enumerate(frame.units)}
 
-        def each(ready: Mapping[int, Any], climbed: Any) -> list[Any]:
-            return [ready[unit] if unit in ready else climbed[row[unit]] for unit in units]
+        def each(ready: Mapping[int, Any], rendered: Any) -> list[Any]:
+            return [ready[unit] if unit in ready else rendered[row[unit]] for unit in units]
 
         return replace(
             frame,
@@ -52,12 +56,13 @@ class ReadyTiles:
         )
 
     def blank(self, plan: UnitsPlan) -> UnitsFrame:
-        """A frame in which missing pictures are gray tiles with a note."""
+        """A frame of all units, in which missing pictures are gray tiles with a note."""
         missing = self.missing(plan.units)
         pictures = np.full((len(missing), *plan.canvas.shape), 0.5, np.float32)
         values, notes = np.full(len(missing), np.nan, np.float32), (NOT_YET,) * len(missing)
         steps = plan.settings.steps * max(1, len(replace(plan, units=missing).groups))
-        return self.beside(UnitsFrame(pictures, steps, steps, values, notes, missing), plan.units)
+        kind = PartialFrame if missing else UnitsFrame
+        return self.beside(kind(pictures, steps, steps, values, notes, missing), plan.units)
 
 
 def part_of(frame: UnitsFrame, units: tuple[int, ...]) -> UnitsFrame:

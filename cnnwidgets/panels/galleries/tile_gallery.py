@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import ipywidgets as widgets
 import numpy as np
@@ -12,128 +12,131 @@ import traitlets
 from cnnwidgets import durations, pictures
 from cnnwidgets.frame import Frame
 from cnnwidgets.jobs import Cache
-from cnnwidgets.model.arguments import MOST_STEPS
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.tracing.cost import forward_flops
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.binding import Setting
 from cnnwidgets.panels.base.history import Snapshot
 from cnnwidgets.panels.base.panel import BUSY, SIDE, Panel
 from cnnwidgets.panels.base.side_run import SideRun
+from cnnwidgets.panels.base.speed import Speed
+from cnnwidgets.panels.galleries.controls import GalleryControls
+from cnnwidgets.pictures.captioned import shape_of, with_bands
 from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame
 
-SIZES = (48, 64, 96, 128, 160)
-HINTS = {
-    "size": "Size of a tile in pixels",
-    "steps": "Gradient steps for each picture; more make it clearer",
-    "recipe": "How a picture is made: its parametrization, transforms and optimizer",
-    "seed": "Seed of the starting noise; the same seed gives the same pictures",
-}
-NONE = -1  # in the menu of units: none is chosen
-ASSUMED_SPEED = 3e10  # floating point operations a second, until a run has shown how fast this machine is
-TELLING_STEP = 3e8  # floating point operations; a smaller step says more about its overhead than about the machine
-STEP_OVERHEAD, TRACE = 0.015, 2.0  # seconds for each step whatever it computes, and for the first one
+SPEED = Speed(first=2.0, overhead=0.015, least=3e8)  # of this process, shared by all galleries
 
 
 class TileGallery(Panel[UnitsFrame]):
-    """A mosaic of tiles with captions, climbed together; choose one to climb it large.
+    """A mosaic of tiles with captions, optimized together; choose one to optimize it at a larger size.
+
+    A subclass provides `_planned _large` and the texts `_aim _advice _failures _watch_for`.
 
     Attributes:
         size, steps, seed, recipe: of the run; set one to change it, a run under way begins again.
-        unit: the chosen tile's unit or class, or `None`; choosing one climbs it large.
+        unit: the chosen tile's unit or class, or `None`; choosing one optimizes it at a larger size.
 
     Args:
         network: the network.
         plan: the checked request for the tiles.
-        recipes: the names of the presets.
     """
 
-    unit = traitlets.Int(None, allow_none=True)
+    unit = Setting(None)
 
     _curve_name = "objective, mean of all tiles"
-    _speed = ASSUMED_SPEED  # of this process, shared by all galleries
+    _verb: ClassVar[str]
+    _word: ClassVar[str]  # what a tile stands for
+    _watch_for: ClassVar[str]
+    _plan: Any  # a Tiles, checked for the page that is shown
 
-    def __init__(self, network: Network, plan: Tiles, recipes: Sequence[str]) -> None:
+    def __init__(self, network: Network, plan: Tiles) -> None:
         super().__init__(network)
         self._plan = plan
+        self._flops: dict[Any, float] = {}
         self.enlarged = SideRun(self._enlarged_changed)
-        self._choice = widgets.Dropdown(description=self._word, tooltip="The one optimized at a larger size")
-        self._more = widgets.ToggleButton(description="More", icon="sliders", tooltip="Size, steps, recipe and seed")
-        self._more.layout.width = "auto"
-        fixed = network.inputs[plan.canvas.which].is_fixed
-        self._inputs = {
-            "size": widgets.Dropdown(options=SIZES, value=64, description="Size", disabled=fixed),
-            "steps": widgets.BoundedIntText(plan.settings.steps, min=1, max=MOST_STEPS, description="Steps"),
-            "recipe": widgets.Dropdown(options=list(recipes), value=plan.settings.recipe, description="Recipe"),
-            "seed": widgets.IntText(plan.settings.seed, description="Seed"),
-        }
-        for widget in (self._choice, *self._inputs.values()):
-            widget.layout.width, widget.style.description_width = "132px", "48px"
-        for name, hint in HINTS.items():
-            self._inputs[name].tooltip = hint
+        self.controls: GalleryControls
         traits = plan.settings.recorded()
         self._setting_names = list(traits)
         self._assign(**traits)
-        self._choice.observe(self._unit_picked, "value")
-        self._more.observe(self._more_pressed, "value")
-        for name, widget in self._inputs.items():
-            widget.observe(lambda change, name=name: self._set(name, change["new"]), "value")
 
-    # What a gallery says.
-
-    _word = "Unit"  # what a tile stands for
-
-    @property
-    def _path(self) -> str:
-        """The layer whose units are climbed, "" for the output."""
-        return ""
+    # What a gallery provides.
 
     def _planned(self) -> Tiles:
         """The checked request for the settings as they are."""
         raise NotImplementedError
 
+    def _large(self, unit: int) -> tuple[str, Iterator[Frame]]:
+        """The title and the unstarted run of one tile at a larger size."""
+        raise NotImplementedError
+
+    @property
+    def _path(self) -> str:
+        """The layer of the units, "" for the output."""
+        return ""
+
     def _adopt(self, plan: Tiles) -> None:
-        """Take a checked request for what the page shows."""
+        """Take a checked request for the page that is shown."""
         self._plan = plan
 
     @property
-    def _climbs(self) -> Tiles:
-        """What Start climbs: all of the page, unless some of it is there already."""
-        return self._plan
-
-    def _large(self, unit: int) -> tuple[str, Iterator[Frame]]:
-        """The title and the unstarted run of one tile, large."""
-        raise NotImplementedError
+    def _rendered(self) -> Tiles:
+        """What Start renders: all of the page, unless some of it is there already."""
+        plan: Tiles = self._plan
+        return plan
 
     def _label(self, unit: int) -> str:
-        """What a tile is called."""
+        """The name of a tile."""
         return str(unit)
 
-    def _row(self) -> Sequence[widgets.Widget]:
-        """The controls that choose what the tiles show."""
-        return []
+    def _aim(self) -> str:
+        """What the pictures are optimized for."""
+        raise NotImplementedError
+
+    def _failures(self, count: int, of: int) -> str:
+        """A sentence about tiles with a note."""
+        raise NotImplementedError
+
+    def _advice(self) -> str:
+        """What to try next."""
+        raise NotImplementedError
+
+    # The run.
+
+    def _frames(self) -> Iterator[UnitsFrame]:
+        self._adopt(self._planned())
+        return self._rendered.frames()
+
+    def _result(self, frame: UnitsFrame) -> UnitPictures:
+        return frame.result()
+
+    def _ended(self, frame: UnitsFrame) -> None:
+        SPEED.learn(self._step_cost(), self._record.pace)
+        if not frame.smaller_batch:  # else these are not the bytes that the settings stand for
+            self._remember(frame)
+
+    def _step_cost(self) -> float:
+        """Floating point operations of a step, where several runs take turns on the mean."""
+        plan, groups = self._plan, self._rendered.groups
+        key = self._path, plan.canvas.shape
+        if key not in self._flops:  # kept, since it takes a while to find the graph
+            self._flops = {key: forward_flops(plan.net, self._path, plan.canvas)}
+        return 2 * self._flops[key] * sum(map(len, groups)) / max(1, len(groups))
+
+    def _estimate(self) -> str:
+        steps = self._plan.settings.steps * len(self._rendered.groups)
+        return durations.spoken(SPEED.seconds(self._step_cost(), steps))
+
+    # The pictures.
 
     def _body(self) -> Sequence[widgets.Widget]:
-        self._settings_row = widgets.HBox(
-            list(self._inputs.values()), layout=widgets.Layout(flex_flow="row wrap", display="none")
-        )
-        row = widgets.HBox(
-            [*self._row(), self._choice, self._more],
-            layout=widgets.Layout(flex_flow="row wrap", align_items="center"),
-        )
         side = widgets.VBox([self.enlarged, self._graph], layout=widgets.Layout(**SIDE))
         stage = widgets.HBox(
             [self.screen, side], layout=widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="8px 16px")
         )
-        return [row, self._settings_row, stage]
-
-    # What runs, and what it means.
-
-    def _frames(self) -> Iterator[UnitsFrame]:
-        self._adopt(self._planned())
-        return self._climbs.frames()
+        return [self.controls, stage]
 
     def _paint(self, frame: UnitsFrame) -> np.ndarray:
-        return self._paint_pixels(pictures.to_uint8(frame.pictures))
+        return with_bands(pictures.to_uint8(frame.pictures))
 
     def _picture(self, frame: UnitsFrame) -> np.ndarray:
         return self._picture_of_pixels(pictures.to_uint8(frame.pictures))
@@ -143,53 +146,12 @@ class TileGallery(Panel[UnitsFrame]):
         return pictures.to_uint8(frame.pictures)
 
     def _paint_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        """The mosaic with an empty band under each tile, where its caption is laid over it."""
-        band = round(pixels.shape[1] * _band(len(pixels)))
-        return pictures.mosaic(
-            np.pad(pixels, ((0, 0), (0, band), (0, 0), (0, 0))), pictures.columns_for(len(pixels)), gap=0
-        )
+        return with_bands(pixels)
 
     def _picture_of_pixels(self, pixels: np.ndarray) -> np.ndarray:
         return pictures.mosaic(pixels, pictures.columns_for(len(pixels)))
 
-    def _result(self, frame: UnitsFrame) -> UnitPictures:
-        return frame.result()
-
-    def _shared_settings(self) -> dict[str, Any]:
-        """The settings that every gallery has, for the recipe."""
-        plan = self._plan
-        height, width = plan.canvas.shape[:2]
-        return {
-            **plan.settings.recorded(),
-            "size": height if height == width else [height, width],
-            "steps": self._steps_made(),
-            "batch": (self._last and self._last.smaller_batch) or plan.batch,
-            "columns": pictures.columns_for(len(plan.units)),
-        }
-
-    def _steps_made(self) -> int:
-        """The steps of what is shown: fewer than were asked for while it runs, and after Stop."""
-        plan = self._plan
-        if self._last is None or self._last.phase:
-            return plan.settings.steps
-        return min(plan.settings.steps, -(-self._last.step // len(self._climbs.groups)))
-
-    def _step_cost(self) -> float:
-        """Floating point operations of a step, where several runs take turns on the mean."""
-        plan, groups = self._plan, self._climbs.groups
-        pictures = sum(map(len, groups)) / max(1, len(groups))
-        return 2 * forward_flops(plan.net, self._path, plan.canvas) * pictures
-
-    def _estimate(self) -> str:
-        step = self._step_cost() / TileGallery._speed + STEP_OVERHEAD
-        seconds = step * self._plan.settings.steps * len(self._climbs.groups) + TRACE
-        return durations.spoken(seconds)
-
-    def _ended(self, frame: UnitsFrame) -> None:
-        if self._record.pace and self._step_cost() > TELLING_STEP:
-            TileGallery._speed = self._step_cost() / self._record.pace
-        if not frame.smaller_batch:  # else these are not the bytes that the settings stand for
-            self._remember(frame)
+    # The texts.
 
     def _describe(self, frame: UnitsFrame) -> None:
         self._caption(frame, frame.values, frame.notes or ("",) * len(frame.units))
@@ -202,17 +164,26 @@ class TileGallery(Panel[UnitsFrame]):
             (self._label(unit), f"{value:.3g}" if value == value else "", note)
             for unit, value, note in zip(frame.units, values, notes, strict=True)
         ]
-        columns = pictures.columns_for(len(captions))
-        rows = -(-len(captions) // columns)
         chosen = frame.units.index(self.unit) if self.unit in frame.units else None
-        band = _band(len(captions))
-        self.screen.over.value = markup.tiles(columns, rows, band / (1 + band), captions, chosen)
+        self.screen.over.value = markup.tiles(*shape_of(len(captions)), captions, chosen)
+
+    def _invitation(self) -> str:
+        count = len(self._plan.units)
+        tiles = f"{count} pictures" if count > 1 else "one picture"
+        return f"Start renders {tiles} from noise, {self._aim()}. About {self._estimate()} here. {self._watch_for}"
 
     def _conclusion(self) -> str:
-        smaller = self._last.smaller_batch
-        return f"Low memory: rendered {smaller} at a time; these pictures were not cached. " if smaller else ""
+        smaller, random = self._last.smaller_batch, self._plan.random_note
+        failed = sum(note not in ("", random) for note in self.result.notes)
+        sentences = [
+            f"Low memory: rendered {smaller} at a time; these pictures were not cached." if smaller else "",
+            self._failures(failed, len(self.result.units)) if failed else "",
+            f"The network is {random}." if random else "",
+            self._advice(),
+        ]
+        return " ".join(filter(None, sentences))
 
-    # Choosing.
+    # Choosing a tile.
 
     def _clicked(self, x: float, y: float) -> None:
         units = self._plan.units
@@ -222,19 +193,15 @@ class TileGallery(Panel[UnitsFrame]):
 
     def _choose(self, unit: int) -> None:
         if self.unit == unit:
-            self._climb_large()
+            self._enlarge()
         self.unit = unit
 
-    def _unit_picked(self, change: dict[str, Any]) -> None:
-        self._set("unit", None if change["new"] == NONE else change["new"])
-
     @traitlets.observe("unit")
-    def _unit_changed(self, change: dict[str, Any]) -> None:
-        if self._updating or self.unit is None:
-            return
-        self._guarded(self._climb_large)
+    def _unit_changed(self, _change: object) -> None:
+        if not self._updating and self.unit is not None:
+            self._guarded(self._enlarge)
 
-    def _climb_large(self) -> None:
+    def _enlarge(self) -> None:
         assert self.unit is not None
         self.enlarged.begin(*self._large(self.unit))
         self._show_settings()
@@ -245,6 +212,8 @@ class TileGallery(Panel[UnitsFrame]):
         if notes.get(self.unit):
             self._say(f"{self._word} {self._label(self.unit)}: {notes[self.unit]}.")
 
+    # The enlarged tile runs, pauses and stops with the gallery.
+
     def _enlarged_changed(self) -> None:
         self._show_state()
         if self.enlarged.traceback:
@@ -254,23 +223,22 @@ class TileGallery(Panel[UnitsFrame]):
         return self.enlarged.current.is_busy
 
     def _begin(self) -> None:
-        """Begin a run; a unit that is climbed large goes on beside it."""
-        self._weights_then = self.net.fingerprint()
+        self._fingerprint_before = self.net.fingerprint()
         super()._begin()
         self.enlarged.current.resume()
 
     def pause(self) -> None:
-        """Hold everything after the step under way."""
+        """Hold everything after the current step."""
         super().pause()
         self.enlarged.current.pause()
 
     def resume(self) -> None:
-        """Go on with the very next step."""
+        """Continue with the next step."""
         super().resume()
         self.enlarged.current.resume()
 
     def stop(self, timeout: float = 5.0) -> None:
-        """End the run, and that of the chosen unit too, and keep the last pictures."""
+        """End the run, and that of the chosen tile too, and keep the last pictures."""
         super().stop(timeout)
         self.enlarged.current.wait(timeout)
 
@@ -278,11 +246,14 @@ class TileGallery(Panel[UnitsFrame]):
         super()._stop_soon()
         self.enlarged.current.stop()
 
+    # Settings.
+
     def _check(self, name: str) -> None:
         self._adopt(self._planned())
+        self._assign(**self._plan.settings.recorded())
 
     def _apply(self, name: str) -> None:
-        """Begin again what runs; otherwise show what is there already, or invite to Start."""
+        """Begin again if a run is under way; otherwise show what is there already, or invite to Start."""
         self._assign(unit=None)
         self.enlarged.forget()
         again = self.state in BUSY
@@ -295,38 +266,45 @@ class TileGallery(Panel[UnitsFrame]):
             self._recall()
 
     def _fill_controls(self) -> None:
-        """Let the controls say what the traits say; a menu that offers it already is left to who may hold it."""
+        self.controls.show(self._plan, self.unit, self._label)
+
+    def _settings(self) -> tuple[str, dict[str, Any]]:
         plan = self._plan
-        with self._updating:
-            _offer(self._choice, [("choose", NONE), *((self._label(unit), unit) for unit in plan.units)])
-            self._choice.value = self.unit if self.unit in plan.units else NONE
-            for name, value in (("steps", self.steps), ("seed", self.seed), ("recipe", self.recipe)):
-                self._inputs[name].value = value
-            _offer(self._inputs["size"], sorted({*SIZES, plan.canvas.shape[0]}))
-            self._inputs["size"].value = plan.canvas.shape[0]
+        height, width = plan.canvas.shape[:2]
+        return self._verb, {
+            **plan.settings.recorded(),
+            "size": height if height == width else [height, width],
+            "steps": self._steps_made(),
+            "batch": (self._last and self._last.smaller_batch) or plan.batch,
+            "columns": pictures.columns_for(len(plan.units)),
+        }
 
-    def _more_pressed(self, change: dict[str, Any]) -> None:
-        self._settings_row.layout.display = "" if change["new"] else "none"
+    def _steps_made(self) -> int:
+        """The steps of what is shown: fewer than were requested during a run, and after Stop."""
+        steps: int = self._plan.settings.steps
+        if self._last is None or self._last.phase:
+            return steps
+        return min(steps, -(-self._last.step // len(self._rendered.groups)))
 
-    # Finished pages are kept, so that turning back shows them at once.
+    # Finished pages are kept on disk, so that turning back shows them at once.
 
     def _key(self) -> str:
-        """What the pictures that Start makes are kept under."""
+        """The key of the pictures that Start renders."""
         return self.recipe_of().key()
 
     def _remember(self, frame: UnitsFrame) -> None:
-        if not self.net.identity().is_complete or self.net.fingerprint() != self._weights_then:
+        if not self.net.identity().is_complete or self.net.fingerprint() != self._fingerprint_before:
             return  # tomorrow the same key may be of another network, or the weights were changed during the run
         Cache.default().put(
             self._key(), {"pictures": frame.pictures, "values": frame.values}, {"notes": list(frame.notes)}
         )
 
     def _found(self) -> tuple[UnitsFrame | None, str]:
-        """What need not be made again, and where it comes from."""
+        """What need not be rendered again, and where it comes from."""
         entry = Cache.default().get(self._key())
         if entry is None:
             return None, ""
-        plan = self._climbs
+        plan = self._rendered
         arrays, notes = entry.arrays, tuple(entry.metadata["notes"])
         steps = plan.settings.steps * len(plan.groups)
         frame = UnitsFrame(arrays["pictures"], steps, steps, arrays["values"], notes, plan.units)
@@ -334,24 +312,13 @@ class TileGallery(Panel[UnitsFrame]):
 
     def _recall(self) -> None:
         frame, origin = self._found()
-        if frame is None:
-            return
-        self._keep(frame)
-        self._show_state()
-        self._say(origin)
+        if frame is not None:
+            self._keep(frame)
+            self._show_state()
+            self._say(origin)
 
     def close(self) -> None:
         """Stop, and free every widget of the panel."""
         if self.comm is not None:
             self.enlarged.close()
         super().close()
-
-
-def _offer(menu: widgets.Dropdown, options: list[Any]) -> None:
-    if list(menu.options) != options:
-        menu.options = options
-
-
-def _band(count: int) -> float:
-    """The height of a caption, as a share of its tile's: much the same on the page however many tiles there are."""
-    return min(0.25, 0.05 * max(2, pictures.columns_for(count)))
