@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import ipywidgets as widgets
@@ -13,7 +14,7 @@ from cnnwidgets.model.layer_choices import last_convolution, layers_with_units
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import lifecycle, markup
-from cnnwidgets.panels.base.binding import Updating
+from cnnwidgets.panels.base.binding import Setting, Updating
 
 KINDS = {
     "all layers": None,
@@ -57,7 +58,7 @@ class LayerPicker(widgets.VBox):
         >>> traitlets.link((picker, "layer"), (gallery, "layer"))
     """
 
-    layer = traitlets.Unicode("")
+    layer = Setting("")
 
     def __init__(self, net: Any, layer: str | None = None, is_compact: bool = False) -> None:
         self.net = as_network(net)
@@ -107,7 +108,8 @@ class LayerPicker(widgets.VBox):
 
     @traitlets.validate("layer")
     def _known(self, proposal: Any) -> str:
-        return self.net.layer(proposal["value"]).path if proposal["value"] else ""
+        layer = proposal["value"]
+        return "" if isinstance(layer, str) and not layer else self.net.layer(layer).path
 
     @traitlets.observe("layer")
     def _layer_changed(self, _change: object) -> None:
@@ -147,11 +149,13 @@ class LayerPicker(widgets.VBox):
             self._chosen({"new": exact if exact in shown else shown[0]})
 
     def _chosen(self, change: dict[str, Any]) -> None:
-        try:
-            if change["new"] is not None and not self._updating:
+        if change["new"] is not None and not self._updating:
+            with contextlib.suppress(BadTarget):  # shown; only a message from outside can name a layer not listed
                 self.layer = change["new"]
-        except BadTarget as error:  # only a message from outside can name a layer that is not listed
-            self._line.value = markup.status(str(error), is_error=True)
+
+    def show_refusal(self, error: Exception) -> None:
+        """Show in the line below the list why a layer was refused."""
+        self._line.value = markup.status(str(error), is_error=True)
 
     def close(self) -> None:
         """Free every widget of the picker."""

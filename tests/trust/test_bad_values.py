@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import inspect
 import re
 
@@ -10,6 +11,7 @@ import pytest
 
 import cnnwidgets as cw
 from cnnwidgets.model.backend import keras
+from cnnwidgets.panels.base.binding import Setting
 
 L, o = keras.layers, cw.objectives
 PICTURE = np.random.default_rng(0).random((12, 12, 3)).astype(np.float32)
@@ -82,3 +84,33 @@ def test_an_explorer_that_was_refused_is_thrown_away_quietly(small, capsys):
         with pytest.raises(cw.CnnWidgetsError):
             cw.Explorer(small, **arguments)
     assert capsys.readouterr().err == ""
+
+
+LIVING = {
+    "FilterGallery": lambda net: cw.FilterGallery(net, "conv", [0], size=12),
+    "ClassGallery": lambda net: cw.ClassGallery(net, [0]),
+    "FeatureMapPanel": lambda net: cw.FeatureMapPanel(net, PICTURE),
+    "HeatmapPanel": lambda net: cw.HeatmapPanel(net, PICTURE),
+    "UnitAttributionPanel": lambda net: cw.UnitAttributionPanel(net, PICTURE),
+    "DeepDreamPanel": lambda net: cw.DeepDreamPanel(net, PICTURE, ["conv"], octaves=1),
+    "AdversarialPanel": lambda net: cw.AdversarialPanel(net, PICTURE),
+    "LayerPicker": lambda net: cw.LayerPicker(net),
+    "Explorer": lambda net: cw.Explorer(net, PICTURE),
+}
+
+
+@pytest.mark.parametrize("name", LIVING)
+def test_a_trait_of_a_living_panel_takes_a_value_or_refuses_it_in_a_sentence_in_the_panel_too(small, name, texts):
+    panel = LIVING[name](small)
+    settings = [name for name, trait in panel.traits().items() if isinstance(trait, Setting)]
+    assert len(settings) >= (1 if name == "LayerPicker" else 5)
+    for setting in settings:
+        for value in VALUES:
+            before = getattr(panel, setting)
+            try:
+                setattr(panel, setting, value)
+            except cw.CnnWidgetsError as error:
+                shown = getattr(panel, "status", None) or html.unescape(" ".join(texts(panel)))
+                assert str(error).partition(r"\x1b")[0][:200] in shown, (setting, value)
+                assert getattr(panel, setting) is before, (setting, value)
+    panel.close()

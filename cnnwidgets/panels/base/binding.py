@@ -20,6 +20,8 @@ class Setting(traitlets.Any):
     A refusal is shown in the status line, and raised.
     """
 
+    allow_none = False  # so that None is checked like any other value
+
     def set(self, panel: Any, value: Any) -> None:
         """Set the value, with the checks that this causes."""
         try:

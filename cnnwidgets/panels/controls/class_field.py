@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import ipywidgets as widgets
+import numpy as np
 import traitlets
 
 from cnnwidgets.model.network import Network
@@ -53,6 +54,6 @@ def _class(text: str) -> int | str:
 
 
 def _text(choice: Any) -> str:
-    if isinstance(choice, (list, tuple, range)):
+    if isinstance(choice, (list, tuple, range, np.ndarray)) and np.ndim(choice):
         return "; ".join(map(str, choice))
     return "" if choice is None else str(choice)

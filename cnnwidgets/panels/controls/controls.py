@@ -39,7 +39,7 @@ class Controls(widgets.VBox):
     def _fill(self, settings: Mapping[str, Any]) -> None:
         """Show these settings, where there is a control for them."""
         for name, value in settings.items():
-            if name in self._inputs and getattr(self._inputs[name], _trait(self._inputs[name])) != value:
+            if name in self._inputs:
                 setattr(self._inputs[name], _trait(self._inputs[name]), value)
 
     def _moved(self, name: str, value: Any) -> None:

@@ -11,7 +11,7 @@ from cnnwidgets.explain import reachability
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.network import Network, as_network
-from cnnwidgets.panels.base.binding import Updating
+from cnnwidgets.panels.base.binding import Setting, Updating
 
 
 class Choice(traitlets.HasTraits):
@@ -27,11 +27,11 @@ class Choice(traitlets.HasTraits):
         atlas: pictures of units that need not be painted, or `None`.
     """
 
-    net = traitlets.Any()
-    picture = traitlets.Any()
-    layer = traitlets.Unicode()
-    unit = traitlets.Int(None, allow_none=True)
-    target = traitlets.Any(None, allow_none=True)
+    net = Setting()
+    picture = Setting()
+    layer = Setting("")
+    unit = Setting(None)
+    target = Setting(None)
 
     held: HeldPicture
     atlas: Atlas | None = None
@@ -48,7 +48,7 @@ class Choice(traitlets.HasTraits):
 
     @traitlets.validate("layer")
     def _a_known_layer(self, proposal: Any) -> str:
-        return self.net.layer(proposal["value"]).path if proposal["value"] else ""
+        return self.net.layer(proposal["value"]).path
 
     @traitlets.validate("unit")
     def _a_known_unit(self, proposal: Any) -> int | None:

@@ -15,10 +15,10 @@ from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.explain import reachability
 from cnnwidgets.jobs.failure import Failure
-from cnnwidgets.model.arguments import flag
+from cnnwidgets.model.arguments import choice, flag
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base import lifecycle, markup
-from cnnwidgets.panels.base.binding import Updating
+from cnnwidgets.panels.base.binding import Setting, Updating
 from cnnwidgets.panels.base.cell_output import Bundle, CellOutput
 from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.explorer.choice import Choice
@@ -62,7 +62,7 @@ class Explorer(Choice, widgets.VBox):
     """
 
     _is_built = False
-    tab = traitlets.Enum([kind.title for kind in KINDS], KINDS[0].title)
+    tab = Setting(KINDS[0].title)
     state = traitlets.Unicode("idle")
     progress = traitlets.Float(0.0)
     status = traitlets.Unicode("")
@@ -204,6 +204,10 @@ class Explorer(Choice, widgets.VBox):
             raise BadTarget(f"{self.tab!r} does not work with {self.net.name!r}. Choose another tab or network.")
         return self._stage.front
 
+    @traitlets.validate("tab")
+    def _known_tab(self, proposal: Any) -> str:
+        return choice("tab", proposal["value"], [kind.title for kind in KINDS])
+
     @traitlets.observe("tab")
     def _tab_chosen(self, change: dict[str, Any]) -> None:
         self._stage.selected_index = [kind.title for kind in KINDS].index(change["new"])
@@ -226,6 +230,12 @@ class Explorer(Choice, widgets.VBox):
 
     def _mirror(self, change: dict[str, Any]) -> None:
         setattr(self, change["name"], change["new"])
+
+    def show_refusal(self, error: Exception) -> None:
+        """Show in the status line of the panel in front why a setting was refused."""
+        self.status = markup.one_line(str(error))
+        if self._is_built and self._stage.front is not None:
+            self._stage.front.show_refusal(error)
 
     def start(self) -> None:
         """Begin the run of the panel in front."""
