@@ -19,9 +19,9 @@ from cnnwidgets.model.preprocessing.modes import Preprocess, preprocess_of
 from cnnwidgets.model.preprocessing.preprocess import resolve
 from cnnwidgets.model.recording import Call, Instead, Recording, record
 from cnnwidgets.model.survey import Survey, check_names, survey_of
-from cnnwidgets.model.tracing.content import Held
 from cnnwidgets.model.tracing.dense_gradients import dense_gradients
 from cnnwidgets.model.tracing.graph_cache import Traces
+from cnnwidgets.model.tracing.layer_settings import settings_of
 
 
 class PreparedModel:
@@ -62,8 +62,7 @@ class PreparedModel:
 
     def read_by_graphs(self) -> tuple[object, ...]:
         """What graphs read of a network besides its variables."""
-        activations = [getattr(layer, "activation", None) for layer in self.layers_by_path.values()]
-        return self.preprocess, self.class_names, *map(Held, filter(callable, activations))
+        return self.preprocess, self.class_names, *settings_of([self.model, *self.layers_by_path.values()])
 
     @functools.cached_property
     def _survey(self) -> Survey:

@@ -14,6 +14,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from cnnwidgets.errors import BadPicture, CnnWidgetsError
 from cnnwidgets.pictures.reading.array_range import TOPS, dark_note
 from cnnwidgets.pictures.reading.arrays import MAX_PIXELS, check_size, from_array
+from cnnwidgets.pictures.reading.deep_color import all_bits, is_deep, turned
 from cnnwidgets.pictures.reading.files import advice, quiet_pillow, read_safely
 
 # EXIF orientation: what turns the stored picture upright (1 is upright already).
@@ -43,8 +44,13 @@ def from_file(source: bytes | Path) -> tuple[NDArray[np.float32], str]:
 def from_image(image: Image.Image) -> tuple[NDArray[np.float32], str]:
     """A Pillow image of any mode as float32 [H, W, 3]: turned upright, alpha over white, 16 bits kept; and a note."""
     image, note = _of_bounded_size(image)
+    file: Any = getattr(image, "fp", None)
+    deep = all_bits(_bytes_of(file)) if file is not None and is_deep(image) else None
     has_16_bits = _is_16_bit_color(image)  # before it is decoded: Pillow forgets it then
     image.load()
+    if deep is not None:
+        picture, dark = from_array(turned(deep, _turn(image)))
+        return picture, "; ".join(filter(None, (note, dark)))
     image = _upright(image)
     if image.mode.startswith("I;16"):
         picture, dark = _from_16_bits(image)
@@ -99,11 +105,16 @@ def _is_16_bit_color(image: Image.Image) -> bool:
     return any(";16" in str(tile[3]) for tile in tiles)
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What turns the stored picture upright."""
     try:
-        turn = UPRIGHT.get(image.getexif().get(0x0112, 1))
+        return UPRIGHT.get(image.getexif().get(0x0112, 1))
     except Exception:  # a damaged note about a sound picture: show it as it is stored
-        turn = None
+        return None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turn = _turn(image)
     return image if turn is None else image.transpose(turn)
 
 

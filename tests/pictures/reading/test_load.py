@@ -293,13 +293,40 @@ def test_16_bits_are_kept() -> None:
 def test_16_bit_color_and_transparency_are_right() -> None:
     pixel = struct.pack(">HHH", 32000, 16000, 48000)
     color = load_picture(png(1, 1, 16, 2, b"\0" + pixel))
-    np.testing.assert_allclose(color[0, 0], np.array([32000, 16000, 48000]) / 65535, atol=0.01)
+    np.testing.assert_allclose(color[0, 0], np.array([32000, 16000, 48000]) / 65535, atol=1e-6)
     grey_alpha = load_picture(png(1, 1, 16, 4, b"\0" + struct.pack(">HH", 32000, 0)))
     np.testing.assert_allclose(grey_alpha, 1)
     key = struct.pack(">I", 2) + b"tRNS" + struct.pack(">H", 700)
     key += struct.pack(">I", zlib.crc32(key[4:]))
     grey = load_picture(png(2, 1, 16, 0, b"\0" + struct.pack(">HH", 700, 701), extra=key))
     np.testing.assert_allclose(grey[0, :, 0], [1, 701 / 65535], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "channels"), [(2, 3), (6, 4), (4, 2)], ids=["color", "color and alpha", "gray and alpha"]
+)
+def test_all_16_bits_of_a_color_are_kept(kind: int, channels: int) -> None:
+    levels = np.random.default_rng(0).integers(0, 65536, (5, 7, channels), np.uint16)
+    data = png(7, 5, 16, kind, b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels))
+    shares = levels / 65535
+    color = shares[..., :3] if channels > 2 else shares[..., :1].repeat(3, -1)
+    alpha = shares[..., -1:] if channels != 3 else 1
+    for source in (data, Image.open(io.BytesIO(data))):
+        np.testing.assert_allclose(load_picture(source), color * alpha + 1 - alpha, atol=2e-6)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_of_16_bits_is_turned_as_one_of_8(orientation: int) -> None:
+    levels = np.random.default_rng(1).integers(0, 256, (4, 6, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    note = b"eXIf" + exif.tobytes()[6:]
+    chunk = struct.pack(">I", len(note) - 4) + note + struct.pack(">I", zlib.crc32(note))
+    small = png(6, 4, 8, 2, b"".join(b"\0" + row.tobytes() for row in levels), extra=chunk)
+    deep = (levels.astype(">u2") * 257).astype(">u2")
+    large = png(6, 4, 16, 2, b"".join(b"\0" + row.tobytes() for row in deep), extra=chunk)
+    np.testing.assert_allclose(load_picture(large), load_picture(small), atol=1e-6)
+    assert orientation < 5 or load_picture(large).shape == (6, 4, 3)
 
 
 # Animations and sizes

@@ -1,0 +1,39 @@
+"""The settings of layers that a graph holds as Python values: strides, rates, functions, attributes of own layers."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from cnnwidgets.model.backend import keras
+from cnnwidgets.model.tracing.content import Held, digest_of
+
+_PLAIN = {type(None), bool, int, float, str, bytes, complex}
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+_OF_KERAS = {*vars(keras.Layer()), *vars(keras.Sequential()), "built", "stop_training"}  # bookkeeping
+
+
+def settings_of(layers: Iterable[Any]) -> tuple[object, ...]:
+    """What graphs of these layers hold, to be compared by `==`: it changes as soon as a setting does.
+
+    Numbers, text and lists of them count by their values, small arrays by their content, functions by identity.
+    """
+    plain: list[Any] = []
+    functions: list[Held] = []
+    for layer in layers:
+        every = vars(layer)
+        for name in sorted(every.keys() - _OF_KERAS):
+            value = every[name]
+            if type(value) in _PLAIN:
+                plain.append((name, value))
+            elif isinstance(value, list | tuple):
+                if all(type(one) in _PLAIN for one in value):
+                    plain.append((name, *value))
+            elif isinstance(value, _FUNCTIONS) or (name == "activation" and callable(value)):
+                functions.append(Held(value))
+            elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
+                plain.append((name, value.shape, value.dtype.str, digest_of(np.ascontiguousarray(value).tobytes())))
+    return repr(plain), *functions

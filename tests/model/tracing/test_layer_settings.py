@@ -1,0 +1,65 @@
+"""A setting of a layer that is changed after a first verb reaches the next one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cnnwidgets as cw
+from cnnwidgets.model.backend import keras
+
+L = keras.layers
+
+
+def test_a_replaced_activation_is_another_graph():
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), L.Conv2D(2, 3, activation="relu", name="conv"), L.Flatten(), L.Dense(2)]
+    )
+    model.layers[0].kernel.assign(-np.ones((3, 3, 1, 2)))  # negative everywhere, so that the ReLU hides it
+    net, picture = cw.Network(model, "unit"), np.full((8, 8), 0.5, np.float32)
+    assert not cw.feature_maps(net, picture, layers=["conv"])["conv"].any()
+    model.layers[0].activation = keras.activations.linear
+    maps = cw.feature_maps(net, picture, layers=["conv"])["conv"]
+    np.testing.assert_allclose(maps, -4.5, rtol=1e-5)
+
+
+class Own(L.Layer):
+    """Adds a number of its own, scaled by arrays, a list and a function, which are plain Python attributes."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self._shift, self.scales, self.table, self.function = 1.0, [2.0, 3.0], np.ones(3, np.float32), lambda x: x
+        self.calls = 0
+
+    def call(self, x):
+        self.calls += 1
+        return self.function(self._shift + x * self.scales[0] * self.table)
+
+
+CHANGES = {
+    "rate": lambda own, relu: setattr(relu, "negative_slope", 0.5),
+    "private number": lambda own, relu: setattr(own, "_shift", -4.0),
+    "list in place": lambda own, relu: own.scales.__setitem__(0, -5.0),
+    "array in place": lambda own, relu: own.table.__setitem__(0, -6.0),
+    "function": lambda own, relu: setattr(own, "function", lambda x: -x),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_setting_is_another_graph(change):
+    picture = keras.Input((6, 6, 3))
+    own, relu = Own(name="own"), L.LeakyReLU(name="relu")
+    x = relu(own(picture))
+    net = cw.Network(keras.Model(picture, L.Dense(2)(L.GlobalAveragePooling2D()(x))), "unit")
+    given = np.random.default_rng(0).random((6, 6, 3)).astype(np.float32)
+    before = cw.feature_maps(net, given, layers=["own", "relu"])
+    graphs = len(net.traces)
+    assert np.array_equal(cw.feature_maps(net, given, layers=["own", "relu"])["relu"], before["relu"])
+    assert len(net.traces) == graphs
+    own.table[1] = -1.0  # so that the slope of negative numbers counts
+    before = cw.feature_maps(net, given, layers=["relu"])["relu"]
+    CHANGES[change](own, relu)
+    after = cw.feature_maps(net, given, layers=["relu"])["relu"]
+    fresh = cw.feature_maps(cw.Network(net.model, "unit"), given, layers=["relu"])["relu"]
+    np.testing.assert_array_equal(after, fresh)
+    assert not np.array_equal(after, before)
