@@ -268,11 +268,14 @@ class Network(PreparedModel):
         self, arrays: Sequence[Array], top: int, output: int | str | None = None, kept: Kept | None = None
     ) -> list[Prediction]:
         """As `predict`, of the batches that `arrays` returns; `kept` is what `kept_units` returns."""
-        check_eager()
+        as_network(self)
         return predictions_.best(self, arrays, find_output(output, self.outputs), top, kept or {})
 
 
 def as_network(net: Network | Any) -> Network:
-    """A bare Keras model is taken for a Network with `preprocess="auto"`."""
+    """A Network as its model is now; a bare Keras model is taken for one with `preprocess="auto"`."""
     check_eager()
-    return net if isinstance(net, Network) else Network(net)
+    if not isinstance(net, Network):
+        return Network(net)
+    net.follow_model()
+    return net

@@ -19,6 +19,7 @@ from cnnwidgets.model.preprocessing.modes import Preprocess, preprocess_of
 from cnnwidgets.model.preprocessing.preprocess import resolve
 from cnnwidgets.model.recording import Call, Instead, Recording, record
 from cnnwidgets.model.survey import Survey, check_names, survey_of
+from cnnwidgets.model.tracing.content import Held
 from cnnwidgets.model.tracing.dense_gradients import dense_gradients
 from cnnwidgets.model.tracing.graph_cache import Traces
 from cnnwidgets.model.tracing.layer_settings import settings_of
@@ -42,6 +43,7 @@ class PreparedModel:
         preprocess: a function, or one for each picture input.
         preprocess_note: which one it is, and how it is known.
         traces: graphs of this model, kept as long as it is.
+        version: how often its layers or their settings have changed since.
     """
 
     def __init__(
@@ -59,10 +61,27 @@ class PreparedModel:
         self.preprocess, self.preprocess_note = resolve(preprocess, model, self.layers_by_path, self.inputs, self._nest)
         self.traces = Traces(context=self)
         self._sees: dict[tuple[str, int], tuple[int, ...]] = {}
+        self.version = 0
+        self._state = self._layers_and_settings()
 
     def read_by_graphs(self) -> tuple[object, ...]:
         """What graphs read of a network besides its variables."""
         return self.preprocess, self.class_names, *settings_of([self.model, *self.layers_by_path.values()])
+
+    def follow_model(self) -> None:
+        """Find layers and outputs again if the model has other layers than before, or layers of other settings."""
+        state = self._layers_and_settings()
+        if state == self._state:
+            return
+        self._state, self.version = state, self.version + 1
+        self.layers_by_path = dict(layers_.walk(self.model))
+        self._sees.clear()
+        for found in ("_survey", "layers", "outputs"):
+            vars(self).pop(found, None)
+
+    def _layers_and_settings(self) -> tuple[object, ...]:
+        found = [self.model, *(layer for _, layer in layers_.walk(self.model))]
+        return *settings_of(found), *map(Held, found)
 
     @functools.cached_property
     def _survey(self) -> Survey:

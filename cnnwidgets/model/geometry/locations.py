@@ -193,7 +193,7 @@ def leads_from_tokens(net: Network, output: int, path: str, call: int, which: in
 
 
 def _once(net: Network, key: Any, look: Any) -> Any:
-    known = _kept.setdefault(net, {})
+    known, key = _kept.setdefault(net, {}), (net.version, key)
     if key not in known:
         if len(known) >= MOST_KEPT:
             known.clear()

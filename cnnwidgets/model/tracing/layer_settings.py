@@ -12,6 +12,8 @@ from cnnwidgets.model.backend import keras
 from cnnwidgets.model.tracing.content import Held, digest_of
 
 _PLAIN = {type(None), bool, int, float, str, bytes, complex}
+_OF_TENSORFLOW = "_self_"
+_LISTS = (tuple, list)
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 _OF_KERAS = {*vars(keras.Layer()), *vars(keras.Sequential()), "built", "stop_training"}  # bookkeeping
 
@@ -26,11 +28,13 @@ def settings_of(layers: Iterable[Any]) -> tuple[object, ...]:
     for layer in layers:
         every = vars(layer)
         for name in sorted(every.keys() - _OF_KERAS):
+            if name.startswith(_OF_TENSORFLOW):
+                continue
             value = every[name]
             if type(value) in _PLAIN:
                 plain.append((name, value))
-            elif isinstance(value, list | tuple):
-                if all(type(one) in _PLAIN for one in value):
+            elif isinstance(value, _LISTS):
+                if _PLAIN.issuperset(map(type, value)):
                     plain.append((name, *value))
             elif isinstance(value, _FUNCTIONS) or (name == "activation" and callable(value)):
                 functions.append(Held(value))

@@ -63,3 +63,26 @@ def test_a_changed_setting_is_another_graph(change):
     fresh = cw.feature_maps(cw.Network(net.model, "unit"), given, layers=["relu"])["relu"]
     np.testing.assert_array_equal(after, fresh)
     assert not np.array_equal(after, before)
+
+
+def test_a_layer_with_other_strides_is_surveyed_and_located_again():
+    picture = keras.Input((12, 12, 3))
+    conv = L.Conv2D(4, 3, padding="same", name="conv")
+    net = cw.Network(keras.Model(picture, L.Dense(2)(L.GlobalAveragePooling2D()(conv(picture)))), "unit")
+    given = np.random.default_rng(0).random((12, 12, 3)).astype(np.float32)
+    assert cw.class_activation_map(net, given, "conv")[0].raw.shape == net.layer("conv").output_shape[:2] == (12, 12)
+    conv.strides = (2, 2)
+    (heat,) = cw.class_activation_map(net, given, "conv", method="hirescam")
+    (fresh,) = cw.class_activation_map(cw.Network(net.model, "unit"), given, "conv", method="hirescam")
+    assert heat.raw.shape == net.layer("conv").output_shape[:2] == (6, 6)
+    np.testing.assert_array_equal(heat.map, fresh.map)
+
+
+def test_a_sequential_model_that_gets_other_layers_is_surveyed_again():
+    model = keras.Sequential([keras.Input((8, 8, 3)), L.Conv2D(4, 3, name="conv"), L.Flatten(), L.Dense(5, name="old")])
+    net, given = cw.Network(model, "unit"), np.full((8, 8, 3), 0.5, np.float32)
+    assert len(net.predict(given, 99)) == 5
+    model.pop()
+    model.add(L.Dense(7, name="new"))
+    assert len(net.predict(given, 99)) == net.outputs[0].classes == 7
+    assert [info.path for info in net.layers][-1] == "new"
