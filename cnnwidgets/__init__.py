@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from cnnwidgets.panels.layer_picker import LayerPicker
     from cnnwidgets.panels.network_map.network_map import NetworkMap
     from cnnwidgets.panels.training.training_panel import TrainingPanel
+    from cnnwidgets.panels.unit.unit_panel import UnitPanel
     from cnnwidgets.panels.unit_attribution.unit_attribution_panel import UnitAttributionPanel
     from cnnwidgets.pictures import load_picture
     from cnnwidgets.provenance.rerun import rerun
@@ -88,6 +89,7 @@ _HOMES = {
     "TrainingRecorder": "training.recorder",
     "UnitAttribution": "explain.unit_attribution",
     "UnitAttributionPanel": "panels.unit_attribution.unit_attribution_panel",
+    "UnitPanel": "panels.unit.unit_panel",
     "UnitPictures": "visualize.batches",
     "accentuate": "visualize.accentuation",
     "adversarial": "visualize.adversarial",
@@ -152,6 +154,7 @@ __all__ = [
     "TrainingRecorder",
     "UnitAttribution",
     "UnitAttributionPanel",
+    "UnitPanel",
     "UnitPictures",
     "accentuate",
     "adversarial",

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable
 
 import ipywidgets as widgets
-import numpy as np
 
-from cnnwidgets import pictures, samples
-from cnnwidgets.activations.patches import Patch, PatchesSettings
-from cnnwidgets.errors import BadTarget
+from cnnwidgets import samples
+from cnnwidgets.activations.patches_run import PatchesFrame, search_photographs
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
-from cnnwidgets.frame import Frame
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base.side_run import SIZE, STEPS, SideRun
-from cnnwidgets.pictures import cells
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.ascent import ascend
-
-PATCHES, COLUMNS, TILE = 9, 3, 96  # of the mosaic of patches; pixels
-LONGEST = 384  # pixels of a photograph that is searched: the patches are shown small, and time and memory are saved
-PER_PICTURE = 2  # patches: so that one photograph does not fill the mosaic
 
 
 class UnitView(widgets.HBox):
@@ -60,12 +52,12 @@ class UnitView(widgets.HBox):
         which = (net.sees(layer, call) or net.picture_inputs)[0]
         size = None if net.inputs[which].is_fixed else SIZE
         frames = ascend(net, objectives.unit(layer, unit, call=call), size, STEPS)
-        photographs = [("your picture", picture.photos[net.picture_inputs.index(which)])]
-        photographs += [(name, samples.sample(name)) for name in samples.sample_names()]
-        settings = PatchesSettings(layer, unit, PATCHES, PER_PICTURE, call)
-        search = settings.check(net).search([_smaller(photo) for _, photo in photographs])
+        own = picture.photos[net.picture_inputs.index(which)]
+        names = ["your picture", *samples.sample_names()]
+        photographs = itertools.chain([own], map(samples.sample, samples.sample_names()))
+        search = search_photographs(net, layer, unit, call, names, photographs)
         self.optimized.begin(f"What {layer} · {unit} responds to", frames)
-        self.patches.begin("Top patches", _frames(search, [name for name, _ in photographs]))
+        self.patches.begin("Top patches", search)
 
     def stop(self) -> None:
         """End both after the step under way, and keep what they show."""
@@ -84,35 +76,5 @@ class UnitView(widgets.HBox):
         super().close()
 
 
-@dataclass(frozen=True, repr=False)
-class PatchesFrame(Frame):
-    """The best patches so far as one picture [1, H, W, 3].
-
-    Attributes:
-        best: the name of the photograph that the first one comes from.
-    """
-
-    best: str = ""
-
-
-def _frames(search: Iterator[list[Patch]], names: list[str]) -> Iterator[PatchesFrame]:
-    patches: list[Patch] = []
-    for step, patches in enumerate(search, 1):
-        if patches:
-            best, values = names[patches[0].picture], np.array([patches[0].value])
-            yield PatchesFrame(_mosaic(patches)[None], step, len(names), values, best=best)
-    if not patches:
-        raise BadTarget(f"None of the {len(names)} photographs activates this unit. Choose another one.")
-
-
-def _smaller(photograph: np.ndarray) -> np.ndarray:
-    return cells.fit(photograph, LONGEST) if max(photograph.shape[:2]) > LONGEST else photograph
-
-
-def _mosaic(patches: list[Patch]) -> np.ndarray:
-    tiles = [cells.centered(cells.fit(patch.pixels, TILE), (TILE, TILE)) for patch in patches]
-    return pictures.mosaic(np.stack(tiles), COLUMNS)
-
-
 def _progress(frame: PatchesFrame) -> str:
-    return f"{frame.step} of {frame.steps} photographs searched · best {frame.values[0]:.3g}, from {frame.best}"
+    return frame.progress

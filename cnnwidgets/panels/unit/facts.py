@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from cnnwidgets import pictures
 from cnnwidgets.activations.feature_maps import answers, display_maps
+from cnnwidgets.activations.patches_run import smaller
 from cnnwidgets.activations.receptive_field import receptive_field
 from cnnwidgets.activations.unit_responses import Responses, unit_responses
 from cnnwidgets.errors import CnnWidgetsError
@@ -17,9 +18,7 @@ from cnnwidgets.explain.unit_effect import unit_effect
 from cnnwidgets.model.geometry.dependence import Box
 from cnnwidgets.model.geometry.placement import scaled
 from cnnwidgets.model.network import Network
-from cnnwidgets.pictures import cells
 
-LONGEST = 384  # pixels of a photograph that is searched, and of the one that is shown
 CLASSES = 4  # for and against
 
 
@@ -53,15 +52,15 @@ class Facts:
 
 
 def measure(
-    net: Network, held: HeldPicture, layer: str, unit: int, call: int, photographs: Sequence[object]
+    net: Network, held: HeldPicture, layer: str, unit: int, call: int, count: int, photographs: Iterable[object]
 ) -> Iterator[Facts]:
-    """The unit on one photograph, then the classes it speaks for, then its responses in many."""
+    """The unit on one photograph, then the classes it speaks for, then its responses in `count` others."""
     which = (net.sees(layer, call) or net.picture_inputs)[0]
     photo = held.photos[net.picture_inputs.index(which)]
-    shown = cells.fit(photo, LONGEST) if max(photo.shape[:2]) > LONGEST else photo
+    shown = smaller(photo)
     arrays = net.arrays(held.given)
     (maps,) = answers(net, (layer,), call, arrays)
-    facts = Facts(pictures.to_uint8(shown), steps=2 + len(photographs), value=float(maps[..., unit].max()))
+    facts = Facts(pictures.to_uint8(shown), steps=2 + count, value=float(maps[..., unit].max()))
     if maps.ndim == 3:
         plane = maps[..., unit]
         row, column = (int(i) for i in np.unravel_index(plane.argmax(), plane.shape))
@@ -71,6 +70,8 @@ def measure(
         facts = replace(facts, box=_box(net, layer, call, fed, (row, column), shown.shape[:2]))
     facts = replace(facts, classes=_classes(net, arrays, layer, unit), step=2)
     yield facts
+    if not count:
+        return
     for step, responses in enumerate(unit_responses(net, photographs, layer, unit, call=call), 3):
         yield replace(facts, responses=responses, step=step)
 

@@ -53,5 +53,7 @@ def signed(rows: Sequence[tuple[str, float]], heading: str, words: str) -> str:
 
 def links(found: Sequence[Link], heading: str, none: str) -> str:
     """The units at the other end of weights."""
-    rows = [(f"{link.path} · {link.unit}", link.weight) for link in found]
-    return signed(rows, heading, "Sum of the absolute weights, with their sign." if rows else none)
+    rows = [(f"{link.unit} · {link.path}", link.weight) for link in found]
+    return signed(
+        rows, heading, "Unit and layer, with the sum of the absolute weights in between, signed." if rows else none
+    )

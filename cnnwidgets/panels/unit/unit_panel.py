@@ -1,0 +1,403 @@
+"""The panel for everything on one unit."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+
+from cnnwidgets import pictures as pictures_
+from cnnwidgets import samples
+from cnnwidgets.activations.patches_run import PatchesFrame, search_photographs, smaller
+from cnnwidgets.activations.unit_links import UnitLinks, unit_links
+from cnnwidgets.explain.overlays.held_picture import HeldPicture
+from cnnwidgets.jobs import Job
+from cnnwidgets.model.arguments import check_unit, pictures_in
+from cnnwidgets.model.network import Network, as_network
+from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.binding import Setting
+from cnnwidgets.panels.base.current_run import CurrentRun, Listener
+from cnnwidgets.panels.base.panel import BUSY, Panel
+from cnnwidgets.panels.base.screen import Screen
+from cnnwidgets.panels.base.side_run import SideRun
+from cnnwidgets.panels.controls.controls import row
+from cnnwidgets.panels.controls.menu import Menu
+from cnnwidgets.panels.unit import words
+from cnnwidgets.panels.unit.facts import Facts, measure
+from cnnwidgets.pictures.marks import with_box
+from cnnwidgets.visualize.ascent import ascend
+from cnnwidgets.visualize.batches import UnitPictures, UnitsFrame
+from cnnwidgets.visualize.units import UnitsPlan, UnitsSettings
+
+SIDE, STEPS = 128, 48  # pixels and steps of the two pictures, where nothing else is given
+WIDTH = 260  # CSS pixels of each picture on the page
+CHOOSE = "go to a connected unit"
+
+
+class UnitPanel(Panel[UnitsFrame]):
+    """Everything on one unit: what maximizes and minimizes it, where it responds, what it is connected to.
+
+    On the photograph: its map, the receptive field of its strongest position, and the classes that its activation
+    speaks for and against (their logits with it, minus those without it). In other photographs: its top patches and a
+    histogram of its responses. By weights: the units that feed it, and those that it feeds. Start optimizes the two
+    pictures and searches the patches; the rest is there at once. Up and Down in the field Unit go to its neighbors.
+
+    Args:
+        net: a Network or a bare Keras model.
+        layer: a path; an unambiguous last part is enough.
+        unit: its index.
+        picture: anything that `load_picture` takes, for several inputs a list or dict; a sample if not given.
+        pictures: photographs to search; the sample photographs if not given.
+        size: of the optimized pictures in pixels; 128, or a fixed network's own size, if not given.
+        steps: 1 to 2048.
+        seed: the same seed gives the same pictures.
+        recipe: "fourier", "natural" or "textbook".
+        call: which call of a shared layer.
+
+    Attributes:
+        layer, unit, picture, pictures, size, steps, seed, recipe, call: as given; set one to change it.
+        facts: what is known of the unit on the photograph and in others.
+        links: the units that it is connected to.
+        result: UnitPictures with the picture that maximizes it, as `visualize_units` returns them.
+
+    Raises:
+        BadTarget, BadPicture, BadModel: for what does not exist, or does not fit the network.
+
+    Example:
+        >>> UnitPanel(net, "fire5_concat", 12, "cat.jpg")
+    """
+
+    layer = Setting("")
+    unit = Setting(0)
+    picture = Setting(None)
+    pictures = Setting(None)
+    size = Setting(None)
+    steps = Setting(STEPS)
+    seed = Setting(0)
+    recipe = Setting("fourier")
+    call = Setting(0)
+
+    def __init__(
+        self,
+        net: Any,
+        layer: str,
+        unit: int,
+        picture: object = None,
+        pictures: Iterable[object] | None = None,
+        *,
+        size: int | tuple[int, int] | None = None,
+        steps: int = STEPS,
+        seed: int = 0,
+        recipe: str = "fourier",
+        call: int = 0,
+    ) -> None:
+        network = as_network(net)
+        info = network.layer(layer)
+        given: dict[str, Any] = {"layer": info.path, "unit": check_unit(info, unit), "size": size, "steps": steps}
+        given |= {"seed": seed, "recipe": recipe, "call": call}
+        plan = _plan(network, **given)
+        held = HeldPicture(network, _sample(network) if picture is None else picture)
+        searched = _photographs(pictures)
+        super().__init__(network, WIDTH)
+        self._plan, self._held, self._searched = plan, held, searched
+        self._is_alone = False  # whether only the main run is wanted, in this thread
+        self.facts: Facts | None = None
+        self.links: UnitLinks = UnitLinks((), ())
+        self._measuring: CurrentRun[Facts] = CurrentRun()
+        self._make_parts(network)
+        self._setting_names = [*given, "picture", "pictures"]
+        self._assign(**given, picture=picture, pictures=pictures)
+        self._assemble()
+        self._measure()
+
+    def _make_parts(self, net: Network) -> None:
+        layers = [info.path for info in net.layers if info.units and info.calls]
+        self._layers = widgets.Dropdown(options=layers, description="Layer", tooltip="The layer of the unit")
+        self._layers.layout.width, self._layers.style.description_width = "260px", "48px"
+        self._layers.observe(lambda change: self._set("layer", change["new"]), "value")
+        self._units = widgets.BoundedIntText(0, min=0, max=0, description="Unit", tooltip="Up and Down: its neighbors")
+        self._units.layout.width, self._units.style.description_width = "132px", "48px"
+        self._units.observe(lambda change: self._set("unit", change["new"]), "value")
+        self._connected = Menu([(CHOOSE, None)], description="Go to", tooltip="A unit that feeds it, or that it feeds")
+        self._connected.layout.width, self._connected.style.description_width = "320px", "48px"
+        self._connected.observe(self._go_to, "choice")
+        self._minimum = SideRun(
+            self._show_state, "What minimizes it", "Start shows what it responds to least.", _least, WIDTH
+        )
+        self._patches = SideRun(
+            self._show_state, "Top patches", "Start searches photographs for its strongest patches.", _progress, WIDTH
+        )
+        self._photograph, self._map = (Screen(WIDTH, lambda _number: None, empty=empty) for empty in ("", "No map."))
+        self._caption, self._seen, self._classes, self._histogram, self._feeds, self._fed = (
+            markup.markup("") for _ in range(6)
+        )
+
+    def _body(self) -> Sequence[widgets.Widget]:
+        title = markup.markup(markup.title("What maximizes it"))
+        maximum = widgets.VBox([title, self.screen, self._caption])
+        place = widgets.VBox([markup.markup(markup.title("On the photograph")), self._photograph, self._seen])
+        one_map = widgets.VBox([markup.markup(markup.title("Its map there")), self._map])
+        numbers = widgets.VBox([self._classes, self._histogram])
+        links = [widgets.VBox([part]) for part in (self._feeds, self._fed)]
+        for part in (self._minimum, self._patches, place, one_map, numbers, *links):
+            part.layout.width, part.layout.max_width = f"{WIDTH}px", "100%"
+        parts = [maximum, self._minimum, self._patches, place, one_map, numbers, *links]
+        page = widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="12px 16px", align_items="flex-start")
+        return [row(self._layers, self._units, self._connected), widgets.HBox(parts, layout=page)]
+
+    # The runs.
+
+    def _frames(self) -> Iterator[UnitsFrame]:
+        return self._plan.frames()
+
+    def start(self) -> None:
+        """Begin to optimize what maximizes and minimizes the unit, and to search its top patches."""
+        super().start()
+        if not self._is_alone:
+            self._begin_beside()
+
+    def run(self) -> Any:
+        """Optimize what maximizes the unit in this thread, with or without a browser, and return UnitPictures."""
+        self._is_alone = True
+        try:
+            return super().run()
+        finally:
+            self._is_alone = False
+
+    def _begin_again(self) -> None:
+        super()._begin_again()
+        self._begin_beside()
+
+    def _begin_beside(self) -> None:
+        plan = self._plan
+        least = -1 * plan.objective([plan.units[0]])
+        size = plan.canvas.shape[:2]
+        frames = ascend(self.net, least, (size[0], size[1]), plan.settings.steps, seed=plan.settings.seed)
+        self._minimum.begin("What minimizes it", frames)
+        which = (self.net.sees(self.layer, self.call) or self.net.picture_inputs)[0]
+        own = self._held.photos[self.net.picture_inputs.index(which)]
+        names, photographs = self._searched.names, iter(self._searched)
+        if self.pictures is None:
+            names, photographs = ["your picture", *names], itertools.chain([own], photographs)
+        search = search_photographs(self.net, self.layer, self.unit, self.call, names, photographs)
+        self._patches.begin("Top patches", search)
+
+    def _measure(self) -> None:
+        """Find out at once what takes no optimization, on the worker."""
+        self.links = unit_links(self.net, self.layer, self.unit, call=self.call)
+        self._show_links()
+        self._clear_facts()
+        count = len(self._searched.names) if len(self.net.inputs) == 1 else 0
+        photographs = map(smaller, self._searched)
+        frames = measure(self.net, self._held, self.layer, self.unit, self.call, count, photographs)
+        listener = Listener(
+            begun=lambda: None, paint=lambda facts: facts.values, show=self._measured, finished=self._has_measured
+        )
+        self._measuring.begin(frames, listener)
+
+    def _is_busy_beside(self) -> bool:
+        return any(part.current.is_busy for part in (self._minimum, self._patches))
+
+    def _stop_soon(self) -> None:
+        super()._stop_soon()
+        for part in (self._minimum, self._patches):
+            part.current.stop()
+
+    # What is shown.
+
+    def _paint(self, frame: UnitsFrame) -> np.ndarray:
+        return frame.pictures[0]
+
+    def _result(self, frame: UnitsFrame) -> UnitPictures:
+        return frame.result()
+
+    def _phase(self, frame: UnitsFrame) -> str | None:
+        return frame.phase or None
+
+    def _describe(self, frame: UnitsFrame) -> None:
+        note = frame.notes[0] if frame.notes else ""
+        self._caption.value = markup.progress_text(note or f"value {frame.values[0]:.3g}")
+
+    def _invitation(self) -> str:
+        return "Start optimizes a picture that activates this unit most, and one that activates it least."
+
+    def _doing(self, frame: UnitsFrame) -> str:
+        return f"Optimizing pictures for {self.layer} · {self.unit}."
+
+    def _conclusion(self) -> str:
+        note = self.result.notes[0]
+        said = f"Unit {self.unit} of {self.layer}: {note}. " if note else ""
+        return f"{said}Compare what maximizes it with its top patches. Up and Down in Unit go to its neighbors."
+
+    def _note(self) -> str:
+        return self._held.note
+
+    def _clear_facts(self) -> None:
+        self.facts = None
+        self._photograph.show(smaller(self._held.photos[0]))
+        self._map.explain("Preparing its map.")
+        self._seen.value = self._classes.value = self._histogram.value = ""
+
+    def _measured(self, facts: Facts, _painted: object, number: int) -> None:
+        self._measuring.acknowledge(number)
+        before, self.facts = self.facts, facts
+        if before is None or before.box != facts.box or before.plane is not facts.plane:
+            self._show_place(facts)
+        self._classes.value = words.signed(
+            facts.classes, "Classes it speaks for and against",
+            "Logits with the unit minus those without it, on this photograph." if facts.classes
+            else "Without it no class changes here, or the network has no classes.",
+        )  # fmt: skip
+        self._histogram.value = "" if facts.responses is None else words.histogram(facts.responses)
+
+    def _show_place(self, facts: Facts) -> None:
+        self._photograph.show(facts.photograph if facts.box is None else with_box(facts.photograph, facts.box))
+        if facts.plane is None:
+            self._map.explain("A layer without rows and columns has no map.")
+        else:
+            scale = max(1, WIDTH // max(facts.plane.shape))
+            self._map.show(pictures_.color_maps(np.kron(facts.plane, np.ones((scale, scale), np.uint8))))
+        where = f" at row {facts.place[0]}, column {facts.place[1]}" if facts.plane is not None else ""
+        self._seen.value = markup.progress_text(f"Highest response {facts.value:.3g}{where}.")
+
+    def _has_measured(self, job: Job[Facts]) -> None:
+        if job.failure is not None:
+            self._complain(job.failure)
+
+    def _show_links(self) -> None:
+        links = self.links
+        none = "No weights of another unit lead here." if self.links.outgoing else "No weights were found."
+        self._feeds.value = words.links(links.incoming, "What feeds it", none)
+        self._fed.value = words.links(links.outgoing, "What it feeds", "No weights follow.")
+        lines: list[tuple[str, Any]] = [(CHOOSE, None)]
+        for found, verb in ((links.incoming, "fed by"), (links.outgoing, "feeds")):
+            lines += [
+                (f"{verb} {link.path} · {link.unit} ({link.weight:+.2g})", (link.path, link.unit)) for link in found
+            ]
+        with self._updating:
+            self._connected.offer(lines, None)
+
+    # Choosing.
+
+    def _go_to(self, change: dict[str, Any]) -> None:
+        if change["new"] is not None and not self._updating:
+            self._guarded(self.go_to, *change["new"])
+
+    def go_to(self, layer: str, unit: int) -> None:
+        """Show another unit.
+
+        Raises:
+            BadTarget: for a layer or unit that does not exist.
+        """
+        info = self.net.layer(layer)
+        settings = {"layer": info.path, "unit": check_unit(info, unit), "call": 0}
+        self._plan = _plan(self.net, **{name: getattr(self, name) for name in _PLANNED} | settings)
+        self._assign(**settings)
+        self._apply("unit")
+        self._show_settings()
+
+    def _check(self, name: str) -> None:
+        if name == "picture":
+            self._held = HeldPicture(self.net, _sample(self.net) if self.picture is None else self.picture)
+            return
+        if name == "pictures":
+            self._searched = _photographs(self.pictures)
+            return
+        info = self.net.layer(self.layer)
+        unit = 0 if name == "layer" and self.unit >= info.units else check_unit(info, self.unit)
+        given = {one: getattr(self, one) for one in _PLANNED} | {"layer": info.path, "unit": unit}
+        if name == "layer":
+            given["call"] = 0
+        self._plan = _plan(self.net, **given)
+        self._assign(**given)
+
+    def _apply(self, name: str) -> None:
+        """Measure again where the unit or a photograph is another one; optimize again where that was asked for."""
+        again = self.state in BUSY or self._last is not None
+        self._run.drop()
+        self.state = "idle"
+        self._rest()
+        for part in (self._minimum, self._patches):
+            part.forget()
+        self._caption.value = ""
+        if name not in ("size", "steps", "seed", "recipe"):
+            self._measure()
+        if again:
+            self._begin_again()
+
+    def _fill_controls(self) -> None:
+        with self._updating:
+            self._layers.value = self.layer
+            self._units.max = self.net.layer(self.layer).units - 1
+            self._units.value = self.unit
+
+    def _settings(self) -> tuple[str, dict[str, Any]]:
+        plan, last = self._plan, self._last
+        height, width = plan.canvas.shape[:2]
+        made = plan.settings.steps if last is None or last.phase else min(plan.settings.steps, last.step)
+        own = {"size": height if height == width else [height, width], "steps": made, "columns": 1}
+        own["batch"] = (last and last.smaller_batch) or plan.batch
+        return "visualize_units", plan.settings.recorded() | own
+
+    def _name(self) -> str:
+        return f"{self.net.name}-{self.layer}-{self.unit}"
+
+    def close(self) -> None:
+        """Stop, and free every widget of the panel."""
+        if self.comm is not None:
+            self._measuring.drop()
+            for part in (self._minimum, self._patches, self._photograph, self._map):
+                part.close()
+        super().close()
+
+
+_PLANNED = ("layer", "unit", "size", "steps", "seed", "recipe", "call")
+
+
+def _plan(net: Network, *, unit: int, size: Any, call: int, layer: str, **rest: Any) -> UnitsPlan:
+    seen = (net.sees(layer, call) or net.picture_inputs)[0]
+    size = SIDE if size is None and not net.inputs[seen].is_fixed else size
+    return UnitsSettings(layer=layer, units=[unit], size=size, call=call, **rest).check(net)
+
+
+def _sample(net: Network) -> Any:
+    """A sample photograph, for each input that takes one."""
+    photograph = samples.sample(samples.sample_names()[0])
+    if len(net.inputs) == 1:
+        return photograph
+    return {net.inputs[i].name: photograph for i in net.picture_inputs}
+
+
+@dataclass(frozen=True, eq=False)
+class _Photographs:
+    """The photographs to search: samples are read one by one, where they are needed.
+
+    Attributes:
+        names: of all of them.
+        given: those of the user; `None` for the samples.
+    """
+
+    names: list[str]
+    given: list[np.ndarray] | None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        yield from map(samples.sample, self.names) if self.given is None else self.given
+
+
+def _photographs(given: Iterable[object] | None) -> _Photographs:
+    if given is None:
+        return _Photographs(list(samples.sample_names()), None)
+    loaded = [pictures_.load_picture(one) for one in pictures_in(given)]
+    return _Photographs([f"picture {i}" for i in range(len(loaded))], loaded)
+
+
+def _progress(frame: PatchesFrame) -> str:
+    return frame.progress
+
+
+def _least(frame: Any) -> str:
+    return f"step {frame.step} of {frame.steps} · value {-frame.values[0]:.3g}"
