@@ -88,7 +88,7 @@ def test_its_links_are_those_by_weight(panel, net):
     assert [link.unit for link in panel.links.incoming] == list(np.argsort(-strength))
     assert {link.path for link in panel.links.incoming} == {"conv1"}
     assert {link.path for link in panel.links.outgoing} == {"logits"} and len(panel.links.outgoing) == 4
-    assert "What feeds it" in panel._feeds.value and "conv1 · " in panel._feeds.value
+    assert "What feeds it" in panel._feeds.value and " · conv1" in panel._feeds.value
 
 
 def test_another_layer_keeps_a_unit_that_exists(panel):
