@@ -25,8 +25,9 @@ def unit_tiles(snapshot: Snapshot) -> np.ndarray:
 
 
 def columns(snapshot: Snapshot) -> int:
-    """The tiles in a row: wide rather than high, since the maps stand under or beside them."""
-    return min(4, pictures.columns_for(len(snapshot.units)))
+    """The tiles in a row: wide rather than high, since the curves stand under them."""
+    count = len(snapshot.units)
+    return count if count < 4 else max(4, pictures.columns_for(count))
 
 
 def unit_maps(snapshot: Snapshot) -> np.ndarray | None:

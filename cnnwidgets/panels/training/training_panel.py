@@ -110,6 +110,7 @@ class TrainingPanel(widgets.VBox):
         self._moments = Moments(lambda index: self._guarded(self._held_at, index))
         self._moments.follow.observe(lambda change: self._follow_pressed(change["new"]), "value")
         self._titles = {name: markup.markup("") for name in ("units", "maps", "heat")}
+        self._heat_note = markup.markup("")
         self._curves = markup.markup("", width="100%")
         self._progress_line = markup.markup("", width="100%")
         self._line = markup.markup(markup.status(""), width="100%")
@@ -117,7 +118,7 @@ class TrainingPanel(widgets.VBox):
 
     def _assembled(self) -> list[widgets.Widget]:
         side = widgets.VBox(
-            [self._titles["maps"], self.maps, self._titles["heat"], self.heat],
+            [self._titles["maps"], self.maps, self._titles["heat"], self.heat, self._heat_note],
             layout=widgets.Layout(flex="1 1 260px", min_width="0", max_width="300px"),
         )
         main = widgets.VBox([self._titles["units"], self.screen, self._curves], layout=widgets.Layout(max_width="100%"))
@@ -297,7 +298,7 @@ class TrainingPanel(widgets.VBox):
 
     def _where(self) -> str:
         epoch, batch = self.recorder.moment
-        return f"after {batch} batches, in epoch {epoch + 1}" if self.state in BUSY else f"after {batch} batches"
+        return f"after {batch} batches, in epoch {epoch + 1}" if self._is_live else f"after {batch} batches"
 
     def _doing(self) -> str:
         every = self.recorder.settings.every
@@ -368,6 +369,7 @@ class TrainingPanel(widgets.VBox):
             if picture is not None:
                 screen.show(picture, number)
         self._titles["units"].value = markup.title(f"What units of {snapshot.layer} look for")
+        self._heat_note.value = markup.progress_text("; ".join(filter(None, (one.note for one in snapshot.heat))))
         self._show_state()
 
     def _captions(self, snapshot: Snapshot) -> str:
