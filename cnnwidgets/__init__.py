@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from cnnwidgets.panels.heatmaps.heatmap_panel import HeatmapPanel
     from cnnwidgets.panels.layer_picker import LayerPicker
     from cnnwidgets.panels.network_map.network_map import NetworkMap
+    from cnnwidgets.panels.training.compare_panel import ComparePanel
     from cnnwidgets.panels.training.training_panel import TrainingPanel
     from cnnwidgets.panels.unit.unit_panel import UnitPanel
     from cnnwidgets.panels.unit_attribution.unit_attribution_panel import UnitAttributionPanel
@@ -68,6 +69,7 @@ _HOMES = {
     "ClassGallery": "panels.galleries.class_gallery",
     "CnnWidgetsError": "errors",
     "Concepts": "explain.concept_search.found_concepts",
+    "ComparePanel": "panels.training.compare_panel",
     "Convolution": "activations.convolution",
     "Curve": "explain.faithfulness",
     "DeepDreamPanel": "panels.deepdream.deepdream_panel",
@@ -133,6 +135,7 @@ __all__ = [
     "ClassGallery",
     "CnnWidgetsError",
     "Concepts",
+    "ComparePanel",
     "Convolution",
     "Curve",
     "DeepDreamPanel",

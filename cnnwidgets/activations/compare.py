@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,8 @@ def compare_units(before: Network | Any, after: Network | Any, layer: str, pictu
     Args:
         before: a Network or a bare Keras model.
         after: another one, or the same with other weights; layers are matched by path.
-        layer: a path that both have; an unambiguous last part is enough.
+        layer: a path that both have; an unambiguous last part is enough. Where one network is inside the other, its
+            "conv1" is the other's "backbone/conv1".
         pictures: a list of what `load_picture` takes (for models of several inputs of lists or dicts of them), or an
             array [N, H, W, C].
         call: which call of a shared layer.
@@ -43,35 +46,112 @@ def compare_units(before: Network | Any, after: Network | Any, layer: str, pictu
         >>> moved = compare_units(base, fine_tuned, "conv2", pictures)
         >>> moved.argsort()[::-1][:8]  # the eight units that moved most
     """
-    networks = {"before": as_network(before), "after": as_network(after)}
-    infos = {name: _layer_of(net, name, layer, call) for name, net in networks.items()}
-    if infos["before"].units != infos["after"].units:
-        raise BadTarget(
-            f"The layer {quoted(layer)} has {infos['before'].units} units before and {infos['after'].units} after. "
-            "Choose a layer of as many in both."
-        )
+    networks = as_network(before), as_network(after)
+    paths = _paths(networks, layer, call)
     moments = Moments()
     for picture in pictures_in(pictures):
-        one, other = (
-            feature_maps(net, picture, [infos[name].path], call=call)[infos[name].path]
-            for name, net in networks.items()
-        )
-        if one.shape != other.shape:
-            raise BadTarget(
-                f"The feature maps of {quoted(layer)} are {list(one.shape)} before and {list(other.shape)} after. "
-                "Give both networks the same size, or choose a layer where they agree."
-            )
-        moments.add(one.reshape(-1, one.shape[-1]), other.reshape(-1, other.shape[-1]))
+        moments.add(*responses(networks, paths, picture, call))
     return moments.distances()
 
 
-def _layer_of(net: Network, name: str, layer: str, call: int) -> LayerInfo:
+def responses(networks: tuple[Network, Network], paths: tuple[str, str], picture: object, call: int = 0) -> list[Array]:
+    """The responses [positions, units] of both networks to one picture.
+
+    Raises:
+        BadTarget: where they differ in size.
+    """
+    one, other = (
+        feature_maps(net, picture, [path], call=call)[path] for net, path in zip(networks, paths, strict=True)
+    )
+    if one.shape != other.shape:
+        raise BadTarget(
+            f"The feature maps of {quoted(paths[0])} are {list(one.shape)} before and {list(other.shape)} after. "
+            "Give both networks the same size, or choose a layer where they agree."
+        )
+    return [one.reshape(-1, one.shape[-1]), other.reshape(-1, other.shape[-1])]
+
+
+def _paths(networks: tuple[Network, Network], layer: str, call: int) -> tuple[str, str]:
+    """The path of a layer in both networks.
+
+    Raises:
+        BadTarget: where one does not have it, or has another number of units.
+    """
+    before, after = networks
+    found = matched(before, after)
     try:
-        info = net.layer(layer)
+        path = before.layer(layer).path
+    except BadTarget:
+        backwards = {other: path for path, other in found.items()}
+        other = _info(after, layer, "after").path
+        path = backwards.get(other) or _info(before, layer, "before").path
+    infos = before.layer(path), after.layer(found[path]) if path in found else _info(after, path, "after")
+    for info in infos:
+        check_call(info, call)
+    if infos[0].units != infos[1].units:
+        raise BadTarget(
+            f"The layer {quoted(layer)} has {infos[0].units} units before and {infos[1].units} after. "
+            "Choose a layer of as many in both."
+        )
+    return infos[0].path, infos[1].path
+
+
+def matched(before: Network, after: Network) -> dict[str, str]:
+    """The layers of one network, by path, with their partners in the other.
+
+    The same path; or the same with the name of a backbone before it; or what is left of those whose names differ by
+    the numbers alone that Keras counts, in their order: "conv2d_3" and "conv2d_7" are the first convolution of either.
+    """
+    ours, theirs = list(before.layers_by_path), list(after.layers_by_path)
+    found: dict[str, str] = {}
+
+    def match(alike: Callable[[str, str], bool]) -> None:
+        for path in ours:
+            left = [other for other in theirs if other not in taken and alike(path, other)]
+            is_sure = len(left) == 1 or _without_counts(path) in map(_without_counts, left[:1])
+            if path not in found and left and is_sure:
+                found[path] = left[0]
+                taken.add(left[0])
+
+    taken: set[str] = set()
+    match(lambda path, other: path == other)
+    match(_one_inside)
+    match(lambda path, other: _without_counts(path) == _without_counts(other))
+    match(lambda path, other: _one_inside(_without_counts(path), _without_counts(other)))
+    return found
+
+
+def _one_inside(path: str, other: str) -> bool:
+    return path.endswith("/" + other) or other.endswith("/" + path)
+
+
+def _without_counts(path: str) -> str:
+    """A path without the numbers that Keras counts through a session."""
+    return re.sub(r"_\d+(?=/|$)", "", path)
+
+
+def partners(before: Network, after: Network) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]:
+    """Layers with units by path, each with its partner in the other network, and those of either without one.
+
+    Returns:
+        (path before -> path after, paths only before, paths only after); a layer of another number of units has none.
+    """
+    every, units = matched(before, after), {info.path: info.units for info in _with_units(after)}
+    ours = _with_units(before)
+    found = {info.path: every[info.path] for info in ours if units.get(every.get(info.path, "")) == info.units}
+    only_before = tuple(info.path for info in ours if info.path not in found)
+    return found, only_before, tuple(path for path in units if path not in found.values())
+
+
+def _with_units(net: Network) -> list[LayerInfo]:
+    return [info for info in net.layers if info.units and info.calls and info.kind not in ("input", "model")]
+
+
+def _info(net: Network, layer: str, name: str) -> LayerInfo:
+    try:
+        return net.layer(layer)
     except BadTarget as error:
         raise BadTarget(f"The network {name} ({quoted(net.name)}): {error}") from error
-    check_call(info, call)
-    return info
 
 
 class Moments:

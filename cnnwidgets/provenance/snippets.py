@@ -63,6 +63,17 @@ def _check_call(check: Mapping[str, Any]) -> str:
     return _call("curve = cw.faithfulness", ["net", "picture", f"heat[{check['index']!r}]", *arguments])
 
 
+def write_comparison(verb: str, settings: Mapping[str, Any], layer_after: str, has_pictures: bool) -> str:
+    """Source that paints the same units of two networks, `before` and `after`, ending in a newline."""
+    keywords = [f"{name}={_source(name, settings[name])}" for name in VERBS[verb].keywords if name in settings]
+    lines = ["import cnnwidgets as cw", ""]
+    for net, layer, pics in (("before", settings["layer"], "pics_before"), ("after", layer_after, "pics")):
+        lines.append(_call(f"{pics} = cw.{verb}", [net, _text(layer), *keywords]))
+    if has_pictures:
+        lines.append(f"moved = cw.compare_units(before, after, {_text(settings['layer'])}, pictures)")
+    return "\n".join(lines) + "\n"
+
+
 def _heat_lines(heat: Mapping[str, Any]) -> list[str]:
     """The source of the map, or the maps by name, that `faithfulness` is given."""
     if "verb" in heat:

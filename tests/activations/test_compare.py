@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cnnwidgets as cw
-from cnnwidgets.activations.compare import Moments
+from cnnwidgets.activations.compare import Moments, partners
 from cnnwidgets.model.backend import keras
 
 PICTURES = np.random.default_rng(3).random((4, 12, 12, 3)).astype(np.float32)
@@ -74,6 +74,32 @@ def test_what_cannot_be_compared_is_named(after, layer, said, kernel):
     units = after.pop("units", 5)
     with pytest.raises(cw.BadTarget, match=said):
         cw.compare_units(model(kernel), model(kernel[..., :units], **after), layer, PICTURES)
+
+
+def test_a_backbone_inside_another_model_is_matched_by_the_end_of_the_path(kernel):
+    base = model(kernel)
+    tuned = keras.Sequential([keras.Input((12, 12, 3)), model(kernel * 2), keras.layers.Dense(4, name="head")])
+    inner = tuned.layers[0].name
+    for before, after in ((base, tuned), (tuned, base)):
+        for layer in ("conv", f"{inner}/conv"):
+            assert cw.compare_units(before, after, layer, PICTURES) == pytest.approx(np.zeros(5), abs=1e-5)
+    found, only_before, only_after = partners(cw.Network(base), cw.Network(tuned))
+    assert found["conv"] == f"{inner}/conv"
+    assert only_before == ()
+    assert only_after == ("head",)
+
+
+def test_names_that_keras_counted_are_matched_in_their_order(kernel):
+    def made():
+        layers = [keras.layers.Conv2D(5, 3), keras.layers.Conv2D(4, 3), keras.layers.Dense(2)]
+        return keras.Sequential([keras.Input((12, 12, 3)), *layers])
+
+    one, other = made(), made()
+    other.set_weights(one.get_weights())
+    found, only_before, only_after = partners(cw.Network(one), cw.Network(other))
+    assert found == {a.name: b.name for a, b in zip(one.layers, other.layers, strict=True)}
+    assert only_before == only_after == ()
+    assert cw.compare_units(one, other, one.layers[1].name, PICTURES) == pytest.approx(np.zeros(4), abs=1e-5)
 
 
 @pytest.mark.parametrize("pictures", [[], PICTURES[0], "cat.jpg", None])

@@ -56,7 +56,8 @@ def test_frames_reach_the_page_while_fit_keeps_the_kernel_busy(lab):
 
 
 def test_a_training_of_the_panel_leaves_the_kernel_free_and_pauses_and_stops(lab):
-    notebook = lab.open([MODEL, "panel = cw.TrainingPanel(recorder)\npanel.fit(x, y, batch_size=8, epochs=5000)\npanel"])
+    starts = "panel = cw.TrainingPanel(recorder)\npanel.fit(x, y, batch_size=8, epochs=5000)\npanel"
+    notebook = lab.open([MODEL, starts])
     notebook.run_all(120)
     page = notebook.page
     wait_for(notebook, "len(recorder.snapshots) > 2", True)
