@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from cnnwidgets.errors import BadModel, quoted
 from cnnwidgets.model.safe_files.keras2_notes import Notes
 
 Json = dict[str, Any]
@@ -36,6 +37,9 @@ class Calls:
         inputs, outputs: where the model begins and ends.
         is_model: whether an entry is a nested model.
         notes: for new names of layers, and what was changed.
+
+    Raises:
+        BadModel: for a call that takes the output of a layer that the file does not have.
     """
 
     def __init__(
@@ -46,7 +50,14 @@ class Calls:
         self._models = {name for name, layer in self._entries.items() if is_model(layer)}
         self._functional = {name for name in self._models if self._entries[name]["class_name"] != "Sequential"}
         nodes = [layer.get("inbound_nodes") or [] for layer in layers]
-        self._first = self._first_calls(list(self._found([nodes, inputs, outputs])))
+        found = list(self._found([nodes, inputs, outputs]))
+        self._check_layers(found)
+        self._first = self._first_calls(found)
+
+    def _check_layers(self, found: list[Reference]) -> None:
+        missing = next((one.layer for one in found if one.layer not in self._entries), None)
+        if missing is not None:
+            raise BadModel(f"a layer takes the output of {quoted(missing)}, and the file has no such layer")
 
     def _first_calls(self, found: list[Reference]) -> dict[str, int]:
         """The number of the first call of each nested model: 1 where the file refers to one more than it lists."""
