@@ -15,7 +15,7 @@ from cnnwidgets.explain.class_activation_map import check_method, noted
 from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, Kind, MapNotes, MapSource, finish
 from cnnwidgets.explain.methods import gradient_attribution, perturbation_attribution
 from cnnwidgets.explain.methods.attribution_request import AttributionRequest, PartialMaps, by_picture
-from cnnwidgets.explain.passes import Probe, Slopes
+from cnnwidgets.explain.passes import BackwardPass, Probe
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.frame import Array, last_of
 from cnnwidgets.model.geometry.placement import PART, Placement
@@ -44,11 +44,11 @@ class Method(NamedTuple):
 
 
 METHODS = {
-    "gradient": Method(gradient_attribution.gradient, kind="slopes"),
+    "gradient": Method(gradient_attribution.gradient, kind="gradients"),
     "gradient_x_input": Method(gradient_attribution.gradient_x_input, kind="parts"),
-    "smoothgrad": Method(gradient_attribution.smoothgrad, 16, kind="slopes"),
+    "smoothgrad": Method(gradient_attribution.smoothgrad, 16, kind="gradients"),
     "integrated_gradients": Method(gradient_attribution.integrated_gradients, 64, kind="parts"),
-    "guided_backprop": Method(gradient_attribution.guided_backprop, kind="slopes"),
+    "guided_backprop": Method(gradient_attribution.guided_backprop, kind="gradients"),
     "occlusion": Method(perturbation_attribution.occlusion, by_gradient=False),
     "rise": Method(perturbation_attribution.rise, 512, by_gradient=False),
 }
@@ -140,22 +140,24 @@ class AttributionSettings(Settings):
         found = self.checked()
         wanted = probe.named(self.target, self.output, self.of, self.against)
         how = METHODS[self.method]
-        slopes = probe.slopes(wanted) if how.by_gradient else None
-        if slopes and all(g is None for g in slopes.gradients):
+        backward = probe.backward(wanted) if how.by_gradient else None
+        if backward and all(g is None for g in backward.gradients):
             raise BadTarget(reachability.why_no_gradient(probe.net, wanted))
-        reading = slopes.reading if slopes else probe.values(wanted)
+        reading = backward.reading if backward else probe.values(wanted)
         request = AttributionRequest(
             probe,
             targets.settled(wanted, reading),
             float(reading.value[0]),
-            by_picture(probe.pictures, slopes.gradients) if slopes else {},
+            by_picture(probe.pictures, backward.gradients) if backward else {},
             how.samples if found.samples is None else found.samples,
             found.noise,
             found.seed,
         )
         about = targets.describe(probe.net, wanted, int(reading.unit[0]))
-        seen = _seen(probe, wanted, slopes)
-        unseen = {i for i, g in zip(probe.pictures, slopes.gradients, strict=True) if g is None} if slopes else set()
+        seen = _seen(probe, wanted, backward)
+        unseen = (
+            {i for i, g in zip(probe.pictures, backward.gradients, strict=True) if g is None} if backward else set()
+        )
         notes, other = targets.notes(probe.net, wanted, reading), targets.other(probe.net, wanted)
         map_notes = MapNotes(notes, _IF_ZERO, about, other, how.kind)
         return AttributionPlan(found, request, how, map_notes, unseen, seen)
@@ -186,13 +188,13 @@ class AttributionPlan:
         return _run(self.request, self.how, self.map_notes, self.unseen, self.seen)
 
 
-def _seen(probe: Probe, target: targets.Target, slopes: Slopes | None) -> dict[int, Placement]:
+def _seen(probe: Probe, target: targets.Target, backward: BackwardPass | None) -> dict[int, Placement]:
     """The pixels of each picture that can affect the target; all of them if a gradient reaches each side."""
     found = {}
     for place, (i, size) in enumerate(probe.sizes.items()):
         found[i] = Placement.plain(size, size)
-        gradient = slopes.gradients[place] if slopes else None
-        if slopes is None or (gradient is not None and not _reaches_each_side(gradient[0])):
+        gradient = backward.gradients[place] if backward else None
+        if backward is None or (gradient is not None and not _reaches_each_side(gradient[0])):
             found[i] = replace(found[i], seen=probe.seen_by(target, i))
     return found
 

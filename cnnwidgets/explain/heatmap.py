@@ -16,8 +16,8 @@ MOSTLY = 0.1  # of the evidence: where less than this share is positive, the not
 FAINT, FEW = 0.05, 0.02  # a map covers almost nothing where less than FEW of it reaches FAINT of its largest value
 
 # The meaning of a map's numbers. "evidence": signed, and the map shows the positive part. "parts": signed, and the map
-# shows the magnitude. "slopes": the sign is the direction in which a pixel would have to change; magnitude is shown.
-Kind = Literal["evidence", "parts", "slopes"]
+# shows the magnitude. "gradients": the sign is the direction in which a pixel would have to change; magnitude is shown.
+Kind = Literal["evidence", "parts", "gradients"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -172,7 +172,7 @@ def _about(raw: Array, map_notes: MapNotes) -> tuple[str, ...]:
 def _balance(raw: Array, map_notes: MapNotes) -> tuple[str, ...]:
     """A note if nearly all evidence is negative."""
     share = float(np.maximum(raw, 0).sum(dtype=np.float64) / np.abs(raw).sum(dtype=np.float64))
-    if map_notes.kind == "slopes" or share >= MOSTLY:
+    if map_notes.kind == "gradients" or share >= MOSTLY:
         return ()
     return (f"mostly negative: {share:.1%} of the evidence is positive for {map_notes.about}{_instead(map_notes)}",)
 

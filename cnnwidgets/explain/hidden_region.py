@@ -40,7 +40,7 @@ class Hidden:
     square: Square
 
 
-def hide_place(
+def hide_region(
     net: Network | Any,
     picture: object,
     place: tuple[float, float],

@@ -39,7 +39,7 @@ SCALE = tf.TensorSpec([], tf.float32)
 CHANNELS = tf.TensorSpec([None], tf.int32)
 
 
-class Slopes(NamedTuple):
+class BackwardPass(NamedTuple):
     """The target's values and gradients.
 
     Attributes:
@@ -122,7 +122,7 @@ class Probe:
     def _on_a_grid(self, path: str, call: int, found: Any) -> Any:  # [1, h, w, C] or [1, tokens, C] -> [1, h, w, C]
         location = self.location(path, call)
         if location.kind == NOWHERE and not (found.shape.rank == 4 and location.guessed):
-            raise BadTarget(traced_passes.no_rows(self.net, path, tuple(found.shape)[1:]))
+            raise BadTarget(traced_passes.why_no_map(self.net, path, tuple(found.shape)[1:]))
         if found.shape.rank == 4:
             return found
         return tf.reshape(tf.gather(found, location.tokens, axis=1), [1, *location.cells, found.shape[-1]])
@@ -133,18 +133,18 @@ class Probe:
         feed = self._repeated(copies)
         return self._checked(self._run(traced, target, feed, target.chosen), feed, len(feed[0]), target)
 
-    def slopes(self, target: Target, copies: Mapping[int, Array] | None = None, guided: bool = False) -> Slopes:
+    def backward(self, target: Target, copies: Mapping[int, Array] | None = None, guided: bool = False) -> BackwardPass:
         """The target's gradient by each picture input, [N, H, W, C]."""
         traced = self._traced(
-            functools.partial(traced_passes.slopes, self.net, target.structure, guided), CHOSEN, SCALE
+            functools.partial(traced_passes.backward, self.net, target.structure, guided), CHOSEN, SCALE
         )
         return self._scaled(traced, target, self._repeated(copies), target.chosen)
 
-    def slope_at(self, path: str, call: int, target: Target) -> Slopes:
+    def backward_to(self, path: str, call: int, target: Target) -> BackwardPass:
         """The target's gradient by the output of one call of a layer, [1, h, w, C]."""
         activation = self.activations(path)[call]
         tokens = self.location(path, call).tokens
-        build = functools.partial(traced_passes.slope_at, self.net, path, call, target.structure, tokens)
+        build = functools.partial(traced_passes.backward_to, self.net, path, call, target.structure, tokens)
         traced = self._traced(build, _like(activation), CHOSEN, SCALE)
         return self._scaled(traced, target, self.feed, activation, target.chosen)
 
@@ -167,12 +167,12 @@ class Probe:
             self._seen[path] = list(found)
         return self._seen[path]
 
-    def unit_slopes(self, path: str, call: int, target: Target) -> Slopes:
+    def backward_to_units(self, path: str, call: int, target: Target) -> BackwardPass:
         """The target's gradient with respect to one call of any layer, in the shape of `unit_activations`."""
         if self.has_rows(path):
-            return self.slope_at(path, call, target)
+            return self.backward_to(path, call, target)
         activation = self.unit_activations(path)[call]
-        build = functools.partial(traced_passes.slope_at, self.net, path, call, target.structure)
+        build = functools.partial(traced_passes.backward_to, self.net, path, call, target.structure)
         in_a_row = tf.TensorSpec([1, None, 1, activation.shape[-1]], tf.float32)
         traced = self._traced(build, in_a_row, CHOSEN, SCALE)
         return self._scaled(traced, target, self.feed, activation, target.chosen)
@@ -285,7 +285,9 @@ class Probe:
                 raise
             raise user_function.failed(target_function.NAME, error) from error
 
-    def _scaled(self, traced_and_flags: tuple[Any, list[bool]], target: Target, feed: list[Any], *more: Any) -> Slopes:
+    def _scaled(
+        self, traced_and_flags: tuple[Any, list[bool]], target: Target, feed: list[Any], *more: Any
+    ) -> BackwardPass:
         traced, comes_through = traced_and_flags
         for scale in HALF_SCALES if self._is_half else (1.0,):
             reading, gradients, guidance = self._run(traced, target, feed, *more, tf.constant(scale))
@@ -294,7 +296,7 @@ class Probe:
                 relus, gates, is_bypassed = map(int, guidance)
                 counts = Guidance(relus, gates, bool(is_bypassed))
                 pairs = zip(gradients, comes_through, strict=True)
-                return Slopes(reading, [np.asarray(g) if through else None for g, through in pairs], counts)
+                return BackwardPass(reading, [np.asarray(g) if through else None for g, through in pairs], counts)
         of = "your target function" if target.function is not None else quoted(self.net.name)
         raise JobFailed(
             f"The gradient of {of} is not finite for this picture, although its output is. "

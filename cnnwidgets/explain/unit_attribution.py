@@ -17,10 +17,10 @@ from cnnwidgets.explain import reachability, targets
 from cnnwidgets.explain.class_activation_map import noted, source_of
 from cnnwidgets.explain.heatmap import ROUNDING, Heatmap, MapNotes, MapSource, finish
 from cnnwidgets.explain.methods.class_activation_maps import note_if_zero
-from cnnwidgets.explain.passes import Probe, Slopes
+from cnnwidgets.explain.passes import BackwardPass, Probe
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.explain.targets import Reading, Target
-from cnnwidgets.explain.traced.traced_passes import no_rows
+from cnnwidgets.explain.traced.traced_passes import why_no_map
 from cnnwidgets.frame import Array
 from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.backend import keras
@@ -170,7 +170,7 @@ class UnitAttributionSettings(Settings):
         calls = reachability.calls_of(net, path, self.call)
         if not net.layer(path).units:
             raise BadTarget(f"The layer {quoted(path)} has no units. Choose another layer.")
-        passes = {call: probe.unit_slopes(path, call, wanted) for call in calls}
+        passes = {call: probe.backward_to_units(path, call, wanted) for call in calls}
         if all(one.gradients[0] is None for one in passes.values()):
             raise BadTarget(reachability.why_no_gradient(net, wanted, path, self.call or 0))
         return UnitAttributionPlan(found, probe, wanted, path, passes)
@@ -192,7 +192,7 @@ class UnitAttributionPlan:
     probe: Probe
     target: Target
     path: str
-    passes: Mapping[int, Slopes]
+    passes: Mapping[int, BackwardPass]
 
     def result(self) -> list[UnitAttribution]:
         """The shares of each call."""
@@ -218,21 +218,21 @@ class UnitAttributionPlan:
             _info=info,
             _source=source_of(probe, path, call, self.target) if has_rows else None,
             _about=targets.describe(probe.net, self.target, unit),
-            _why_no_map="" if has_rows else no_rows(probe.net, path, info.output_shape),
+            _why_no_map="" if has_rows else why_no_map(probe.net, path, info.output_shape),
         )
 
-    def _parts(self, call: int, slopes: Slopes) -> Array:
+    def _parts(self, call: int, backward: BackwardPass) -> Array:
         """[h, w, k] float64: activation times gradient; zeros if the call does not lead to the target."""
         activation = np.asarray(self.probe.unit_activations(self.path)[call][0], np.float64)
-        (gradient,) = slopes.gradients
+        (gradient,) = backward.gradients
         return np.zeros_like(activation) if gradient is None else activation * gradient[0]
 
     def _notes(self, call: int, reading: Reading, parts: Array) -> Iterator[str]:
         """Remarks about the shares of one call."""
-        probe, path, slopes = self.probe, self.path, self.passes[call]
-        if np.isnan(slopes.reading.probability[0]) != np.isnan(reading.probability[0]):
+        probe, path, backward = self.probe, self.path, self.passes[call]
+        if np.isnan(backward.reading.probability[0]) != np.isnan(reading.probability[0]):
             yield SCORES
-        if slopes.gradients[0] is None:
+        if backward.gradients[0] is None:
             yield "off the path: this call of the layer does not lead to the target"
         else:
             yield from self._about_shares(call, reading, parts.sum((0, 1)))
@@ -260,7 +260,7 @@ class UnitAttributionPlan:
             return ""
         settled = targets.settled(target, reading)
         second = self.probe.runner_up(settled)
-        passes = self.probe.unit_slopes(self.path, call, targets.of_class(settled, second))
+        passes = self.probe.backward_to_units(self.path, call, targets.of_class(settled, second))
         others = self._parts(call, passes).sum((0, 1))
         lengths = np.linalg.norm(shares) * np.linalg.norm(others)
         if not lengths or shares @ others < MOST_ALIKE * lengths:

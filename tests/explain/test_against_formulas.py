@@ -44,7 +44,7 @@ class ByHand:
     def values(self, x):
         return self.head(self.activation(x))
 
-    def slope_at(self, activation, weights, guided=False):
+    def backward_to(self, activation, weights, guided=False):
         """By the activation [N, 10, 10, 6], of the class scores weighed by `weights` [N, classes]."""
         hidden = activation.mean((1, 2)) @ self.w1 + self.b1
         back = weights @ self.w2.T
@@ -55,7 +55,7 @@ class ByHand:
     def slope(self, x, weights, guided=False):
         """By the pixels."""
         before = self.before(x)
-        back = self.slope_at(np.maximum(before, 0), weights, guided)
+        back = self.backward_to(np.maximum(before, 0), weights, guided)
         back = (np.maximum(back, 0) if guided else back) * (before > 0)
         out = np.zeros_like(x)
         for row in range(3):
@@ -114,7 +114,7 @@ def test_maps_by_gradient_are_the_papers_formulas(noise, of, against):
     net, hand = both()
     picture = noise(SIDE, SIDE, 3)
     a = hand.activation(picture[None].astype(np.float64))
-    g = hand.slope_at(a, weights_of(hand.head(a), 1, of, against))[0]
+    g = hand.backward_to(a, weights_of(hand.head(a), 1, of, against))[0]
     a = a[0]
     positive = np.maximum(g, 0)
     alpha = g**2 / (2 * g**2 + a.sum((0, 1)) * g**3)

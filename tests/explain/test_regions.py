@@ -10,7 +10,7 @@ import pytest
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.explain.attribution import METHODS, attribution
 from cnnwidgets.explain.class_activation_map import MAP_METHODS, class_activation_map
-from cnnwidgets.explain.hidden_region import hide_place
+from cnnwidgets.explain.hidden_region import hide_region
 from cnnwidgets.explain.targets import region
 from cnnwidgets.explain.unit_attribution import unit_attribution
 from cnnwidgets.model.backend import keras, tf
@@ -209,7 +209,7 @@ def test_a_region_where_the_output_has_no_position_is_refused_with_where_they_li
 @pytest.mark.parametrize("activation", ["softmax", None])
 def test_a_part_of_the_picture_is_hidden_and_the_class_is_read_in_the_region(activation):
     net = valid(activation=activation)
-    found = hide_place(net, PICTURE, (11 / SIDE, 4 / SIDE), region("road", MASK))
+    found = hide_region(net, PICTURE, (11 / SIDE, 4 / SIDE), region("road", MASK))
     left, top, right, bottom = (round(edge * SIDE) for edge in found.square)
     covered = PICTURE.copy()
     covered[top:bottom, left:right] = 0.5
@@ -222,4 +222,4 @@ def test_a_part_of_the_picture_is_hidden_and_the_class_is_read_in_the_region(act
     assert (found.before, found.after) == (pytest.approx(before, abs=1e-5), pytest.approx(after, abs=1e-5))
     assert before != after and found.name == "road"
     assert found.top == NAMES[np.bincount(softmax(covered)[1].argmax(-1).ravel(), minlength=3).argmax()]
-    assert hide_place(net, PICTURE, (0.1, 0.1), region(None, MASK)).name in NAMES
+    assert hide_region(net, PICTURE, (0.1, 0.1), region(None, MASK)).name in NAMES

@@ -10,7 +10,7 @@ import pytest
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed
 from cnnwidgets.explain.attribution import METHODS, attribution
 from cnnwidgets.explain.class_activation_map import MAP_METHODS, class_activation_map
-from cnnwidgets.explain.hidden_region import hide_place
+from cnnwidgets.explain.hidden_region import hide_region
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network
 
@@ -71,7 +71,7 @@ def test_the_default_layer_and_a_hidden_place_take_a_number_for_one_picture(nois
     scalar = lambda y: y["scores"][0, 3]  # noqa: E731
     (heat,) = class_activation_map(network("dict"), noise(12, 12, 3), target=scalar)
     assert heat.path == "conv"
-    hidden = hide_place(network("dict"), noise(12, 12, 3), (0.5, 0.5), scalar)
+    hidden = hide_region(network("dict"), noise(12, 12, 3), (0.5, 0.5), scalar)
     assert hidden.before != hidden.after and np.isfinite(hidden.after)
 
 

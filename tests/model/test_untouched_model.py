@@ -15,7 +15,7 @@ import cnnwidgets as cw
 from cnnwidgets.errors import BadModel
 from cnnwidgets.explain.attribution import METHODS as ATTRIBUTIONS
 from cnnwidgets.explain.class_activation_map import MAP_METHODS
-from cnnwidgets.explain.hidden_region import hide_place
+from cnnwidgets.explain.hidden_region import hide_region
 from cnnwidgets.explain.sanity_check import randomized
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network
@@ -84,7 +84,7 @@ VERBS = {
     "deepdream": lambda net: cw.deepdream(net, PICTURE, "conv2", octaves=2, steps=1),
     "adversarial": lambda net: cw.adversarial(net, PICTURE, 1, steps=2),
     "adversarial random_search": lambda net: cw.adversarial(net, PICTURE, 1, steps=2, method="random_search"),
-    "hide_place": lambda net: hide_place(net, PICTURE, (0.5, 0.5)),
+    "hide_region": lambda net: hide_region(net, PICTURE, (0.5, 0.5)),
     "Network": lambda net: Network(net.model).layers,
 }
 RUNS_NOTHING = {

@@ -33,7 +33,7 @@ def by_gradient(probe: Probe, target: Target, path: str, call: int, directions: 
 
     `None` where no gradient of the target reaches the layer.
     """
-    (gradient,) = probe.unit_slopes(path, call, target).gradients
+    (gradient,) = probe.backward_to_units(path, call, target).gradients
     if gradient is None:
         return None
     activation = np.asarray(probe.unit_activations(path)[call][0], np.float64)

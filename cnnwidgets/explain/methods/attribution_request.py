@@ -24,7 +24,7 @@ class AttributionRequest:
         probe: cached passes for the pictures.
         target: the number to explain, with a fixed class.
         value: that number for the unchanged pictures.
-        slope: its gradient there, [1, H, W, C] for each picture; empty for methods without gradients.
+        gradient: its gradient there, [1, H, W, C] for each picture; empty for methods without gradients.
         samples: number of noisy copies, steps or masks.
         noise: standard deviation of the noise, in pictures of 0..1.
         seed: of the noise or the masks.
@@ -33,7 +33,7 @@ class AttributionRequest:
     probe: Probe
     target: Target
     value: float
-    slope: Maps
+    gradient: Maps
     samples: int
     noise: float
     seed: int
@@ -43,9 +43,9 @@ class AttributionRequest:
         """[1, H, W, C], 0..1, by the index of their input."""
         return self.probe.pictures
 
-    def slopes(self, copies: Maps) -> Maps:
+    def gradients(self, copies: Maps) -> Maps:
         """The target's gradients for copies, [N, H, W, C]."""
-        return by_picture(copies, self.probe.slopes(self.target, copies).gradients)
+        return by_picture(copies, self.probe.backward(self.target, copies).gradients)
 
     def values(self, copies: Maps) -> Array:
         """The target of copies, [N]."""

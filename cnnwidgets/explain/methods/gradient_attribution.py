@@ -24,12 +24,12 @@ ENOUGH = 512  # steps of integrated gradients; more are not advised
 
 def gradient(request: AttributionRequest) -> Iterator[PartialMaps]:
     """The change of the target for a brighter pixel (Simonyan et al., arXiv:1312.6034)."""
-    yield PartialMaps({i: g[0].sum(-1) for i, g in request.slope.items()})
+    yield PartialMaps({i: g[0].sum(-1) for i, g in request.gradient.items()})
 
 
 def gradient_x_input(request: AttributionRequest) -> Iterator[PartialMaps]:
     """The gradient times the pixel: the summands of a linear model (Shrikumar et al., arXiv:1605.01713)."""
-    yield PartialMaps({i: (g[0] * request.pictures[i][0]).sum(-1) for i, g in request.slope.items()})
+    yield PartialMaps({i: (g[0] * request.pictures[i][0]).sum(-1) for i, g in request.gradient.items()})
 
 
 def smoothgrad(request: AttributionRequest) -> Iterator[PartialMaps]:
@@ -39,7 +39,7 @@ def smoothgrad(request: AttributionRequest) -> Iterator[PartialMaps]:
         copies = {
             i: p + request.noise * _noise(request.seed, i, part, p.shape[1:]) for i, p in request.pictures.items()
         }
-        for i, g in request.slopes(copies).items():
+        for i, g in request.gradients(copies).items():
             total[i] += g.sum((0, -1))
         yield PartialMaps({i: t / (part[-1] + 1) for i, t in total.items()})
 
@@ -58,7 +58,7 @@ def integrated_gradients(request: AttributionRequest) -> Iterator[PartialMaps]:
     for part in batches(request.samples, request.probe.batch(gradient=True)):
         edges = np.arange(part[0], part[-1] + 2)[:, None, None, None] / request.samples  # [N + 1, 1, 1, 1]
         middles, lengths = ((edges[:-1] + edges[1:]) / 2).astype(np.float32), np.diff(edges**3, axis=0)
-        for i, g in request.slopes({i: middles**3 * p for i, p in request.pictures.items()}).items():
+        for i, g in request.gradients({i: middles**3 * p for i, p in request.pictures.items()}).items():
             total[i] += (lengths * g).sum(0)
         maps = {i: (request.pictures[i][0] * t).sum(-1) for i, t in total.items()}
         is_last = part[-1] + 1 == request.samples
@@ -82,7 +82,7 @@ def guided_backprop(request: AttributionRequest) -> Iterator[PartialMaps]:
 
     ReLUs, leaky ones, ELU and SELU are guided; gates and other activations (swish, GELU) keep their gradient.
     """
-    found = request.probe.slopes(request.target, guided=True)
+    found = request.probe.backward(request.target, guided=True)
     gradients = by_picture(request.pictures, found.gradients)
     yield PartialMaps({i: g[0].sum(-1) for i, g in gradients.items()}, _guided_notes(found.guidance))
 

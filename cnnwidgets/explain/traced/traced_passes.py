@@ -31,7 +31,7 @@ def activations(net: Network, path: str) -> Pass:
         found = [recording.activation(path, call) for call in range(len(recording.calls[path]))]
         for one in found:
             if one.shape.rank not in (3, 4):
-                raise BadTarget(no_rows(net, path, tuple(one.shape)[1:]))
+                raise BadTarget(why_no_map(net, path, tuple(one.shape)[1:]))
         return found
 
     return run
@@ -63,7 +63,7 @@ def values(net: Network, target: Target) -> Pass:
     return run
 
 
-def slopes(net: Network, target: Target, guided: bool) -> tuple[Pass, list[bool]]:
+def backward(net: Network, target: Target, guided: bool) -> tuple[Pass, list[bool]]:
     """`f(feed, chosen, scale)`: the Reading, its gradient by each picture, and the Guidance.
 
     Returns:
@@ -82,8 +82,10 @@ def slopes(net: Network, target: Target, guided: bool) -> tuple[Pass, list[bool]
     return run, comes_through
 
 
-def slope_at(net: Network, path: str, call: int, target: Target, tokens: Sequence[int] = ()) -> tuple[Pass, list[bool]]:
-    """`f(feed, activation, chosen, scale)`: as `slopes`, with respect to the output of one call of a layer.
+def backward_to(
+    net: Network, path: str, call: int, target: Target, tokens: Sequence[int] = ()
+) -> tuple[Pass, list[bool]]:
+    """`f(feed, activation, chosen, scale)`: as `backward`, with respect to the output of one call of a layer.
 
     Args:
         net: the network.
@@ -173,7 +175,7 @@ def _in_tokens(output: Any, cells: Any, tokens: Sequence[int]) -> Any:  # [N, T,
     )
 
 
-def no_rows(net: Network, path: str, shape: tuple[int | None, ...]) -> str:
+def why_no_map(net: Network, path: str, shape: tuple[int | None, ...]) -> str:
     """Why there is no map of a layer, and which layers have one."""
     having = spatial_layers(net)
     exist = "This network has none; use attribution."

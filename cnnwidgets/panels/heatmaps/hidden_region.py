@@ -7,7 +7,7 @@ from collections.abc import Callable
 import ipywidgets as widgets
 
 from cnnwidgets.errors import JobFailed
-from cnnwidgets.explain.hidden_region import Hidden, hide_place
+from cnnwidgets.explain.hidden_region import Hidden, hide_region
 from cnnwidgets.explain.overlays.comparison import Question
 from cnnwidgets.explain.overlays.overlay_tiles import HeatTiles, Place
 from cnnwidgets.jobs.failure import Failure
@@ -111,7 +111,7 @@ class HiddenRegion(widgets.VBox):
         """Predict with the region hidden: runs on the worker's thread."""
         net = self._shuffled(question.net, question.seed) if question.is_shuffled else question.net
         index = net.picture_inputs[which]
-        return hide_place(
+        return hide_region(
             net, picture, position, question.target, output=question.output, which=index, size=question.size
         )
 

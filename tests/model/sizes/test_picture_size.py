@@ -11,7 +11,7 @@ from PIL import Image
 import cnnwidgets as cw
 from cnnwidgets import samples
 from cnnwidgets.errors import BadPicture, BadTarget
-from cnnwidgets.explain.hidden_region import hide_place
+from cnnwidgets.explain.hidden_region import hide_region
 from cnnwidgets.explain.sanity_check import randomized
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.inputs.input_info import InputInfo
@@ -255,7 +255,7 @@ def test_every_verb_looks_at_the_same_size(noise, size, fed):
     assert patch.value == cw.feature_maps(network, picture, ["conv"], size=size)["conv"][..., 1].max()
     units = {one.unit: one.value for one in cw.top_units(network, picture, "conv", size=size)}
     assert units[1] == patch.value
-    hidden = hide_place(network, picture, (0.5, 0.5), size=size)
+    hidden = hide_region(network, picture, (0.5, 0.5), size=size)
     assert hidden.before == pytest.approx(max(expected), rel=1e-4)
     *_, frame = cw.adversarial(network, picture, steps=2, size=size)
     assert frame.pictures.shape[1:3] == frame.original.shape[1:3] == fed
