@@ -6,6 +6,7 @@ one, one run is traced and followed back from each layer's output; nothing is co
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -114,7 +115,12 @@ class LayerGraph:
 
 
 def layer_graph(net: Network) -> LayerGraph:
-    """The graph of a network's layers."""
+    """The graph of a network's layers, kept with the network's traced functions."""
+    found: LayerGraph = net.traces.get(functools.partial(_found, net))
+    return found
+
+
+def _found(net: Network) -> LayerGraph:
     return from_nodes(net) or from_trace(net)
 
 

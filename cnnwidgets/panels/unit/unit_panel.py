@@ -15,6 +15,7 @@ from cnnwidgets import samples
 from cnnwidgets.activations.patches_run import PatchesFrame, search_photographs, smaller
 from cnnwidgets.activations.unit_links import UnitLinks, unit_links
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
+from cnnwidgets.frame import Frame
 from cnnwidgets.jobs import Job
 from cnnwidgets.model.arguments import check_unit, pictures_in
 from cnnwidgets.model.network import Network, as_network
@@ -173,18 +174,24 @@ class UnitPanel(Panel[UnitsFrame]):
         self._begin_beside()
 
     def _begin_beside(self) -> None:
+        self._minimum.begin("What minimizes it", self._minimizing())
+        self._patches.begin("Top patches", self._searching())
+
+    def _minimizing(self) -> Iterator[Frame]:
+        """What minimizes the unit; nothing is traced before the worker asks for the first frame."""
         plan = self._plan
-        least = -1 * plan.objective([plan.units[0]])
-        size = plan.canvas.shape[:2]
-        frames = ascend(self.net, least, (size[0], size[1]), plan.settings.steps, seed=plan.settings.seed)
-        self._minimum.begin("What minimizes it", frames)
-        which = (self.net.sees(self.layer, self.call) or self.net.picture_inputs)[0]
-        own = self._held.photos[self.net.picture_inputs.index(which)]
+        height, width = plan.canvas.shape[:2]
+        size = None if self.net.inputs[plan.canvas.which].is_fixed else (height, width)
+        yield from ascend(self.net, -1 * plan.objective(plan.units), size, plan.settings.steps, seed=plan.settings.seed)
+
+    def _searching(self) -> Iterator[PatchesFrame]:
+        """The search for top patches, on the worker too."""
+        net, layer, call = self.net, self.layer, self.call
+        own = self._held.photos[net.picture_inputs.index((net.sees(layer, call) or net.picture_inputs)[0])]
         names, photographs = self._searched.names, iter(self._searched)
         if self.pictures is None:
             names, photographs = ["your picture", *names], itertools.chain([own], photographs)
-        search = search_photographs(self.net, self.layer, self.unit, self.call, names, photographs)
-        self._patches.begin("Top patches", search)
+        yield from search_photographs(net, layer, self.unit, call, names, photographs)
 
     def _measure(self) -> None:
         """Find out at once what takes no optimization, on the worker."""
