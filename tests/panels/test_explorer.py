@@ -81,7 +81,7 @@ def test_state_and_result_are_those_of_the_tab_in_front(explorer):
 
 
 def test_a_layer_chosen_in_the_rail_is_chosen_in_every_panel(explorer):
-    explorer._picker.layer = "conv1"
+    explorer._choice_of_layer.list.layer = "conv1"
     assert explorer.layer == "conv1" and explorer.panel.layer == "conv1"
     for title in ("Feature maps", "Where it looks"):
         explorer.tab = title
@@ -91,7 +91,7 @@ def test_a_layer_chosen_in_the_rail_is_chosen_in_every_panel(explorer):
 def test_a_layer_chosen_in_a_panel_is_chosen_in_the_rail_and_the_others(explorer):
     explorer.tab = "Feature maps"
     explorer.panel.layer = "conv1"
-    assert explorer.layer == explorer._picker.layer == "conv1"
+    assert explorer.layer == explorer._choice_of_layer.list.layer == explorer._choice_of_layer.map.layer == "conv1"
     explorer.tab = "Filters"
     assert explorer.panel.layer == "conv1"
 
@@ -183,7 +183,7 @@ def test_another_network_takes_the_picture_and_gets_panels_of_its_own(explorer, 
     explorer.net = other
     assert explorer.net is other and explorer.panel.net is other and explorer.tab == "Feature maps"
     assert old.comm is None and list(explorer.panels) == ["Feature maps"]
-    assert explorer.picture.shape == (24, 32, 3) and "first" in explorer._picker.shown
+    assert explorer.picture.shape == (24, 32, 3) and "first" in explorer._choice_of_layer.list.shown
     assert explorer._networks._menu.value == "other"
     explorer._networks._menu.value = "small"
     waiting(lambda: explorer.net.name == "small")

@@ -299,6 +299,15 @@ def test_an_unknown_or_ambiguous_layer_is_refused(nets, opened, layer):
     assert map_.layer == "backbone/conv"
 
 
+@pytest.mark.parametrize(("name", "value"), [("layer", 3), ("opened", "backbone"), ("opened", 3), ("opened", ["nope"])])
+def test_a_wrong_value_is_refused_in_a_sentence(nets, opened, name, value):
+    map_ = opened(NetworkMap(nets["nested"]))
+    before = getattr(map_, name)
+    with pytest.raises(BadTarget):
+        setattr(map_, name, value)
+    assert getattr(map_, name) == before and "cnnw-error" in map_._line.value
+
+
 def test_a_picture_that_does_not_fit_is_refused_and_the_old_one_stays(nets, opened):
     with pytest.raises(BadPicture):
         NetworkMap(nets["fire"], np.zeros((3, 3)) - 1)

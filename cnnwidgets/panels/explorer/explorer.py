@@ -22,13 +22,13 @@ from cnnwidgets.panels.base.binding import Setting, Updating
 from cnnwidgets.panels.base.cell_output import Bundle, CellOutput
 from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.explorer.choice import Choice
+from cnnwidgets.panels.explorer.layer_choice import LayerChoice
 from cnnwidgets.panels.explorer.networks import NetworkMenu
 from cnnwidgets.panels.explorer.photographs import OTHER, PhotographMenu
 from cnnwidgets.panels.explorer.stage import Stage
 from cnnwidgets.panels.explorer.status_bar import Foot
 from cnnwidgets.panels.explorer.tabs import KINDS
 from cnnwidgets.panels.galleries.ready_tiles import checked_atlas
-from cnnwidgets.panels.layer_picker import LayerPicker
 
 CHOSEN = ("picture", "layer", "unit", "target")
 MIRRORED = ("state", "progress", "status", "frames_shown", "result")  # of the panel in front
@@ -94,15 +94,13 @@ class Explorer(Choice, widgets.VBox):
             self.add_class("cnnw")
             self._networks = NetworkMenu(network, self._network_loaded, files)
             self._photographs = PhotographMenu(self._photograph_opened, files, sample)
-            self._picker = LayerPicker(network, self.layer, is_compact=True)
-            self._layers = widgets.VBox([self._picker], layout=widgets.Layout(flex="1 1 290px"))
+            self._layers = widgets.VBox([self._layer_choice()], layout=widgets.Layout(flex="1 1 290px", min_width="0"))
             self._foot = Foot()
             self._stage = Stage(self, self._front_changed, self._dress)
             self._mirrored: Panel | None = None
             self._changing = threading.RLock()  # networks are loaded on threads of their own
             self._output = CellOutput(self)
             self.children = [markup.markup(markup.STYLE, display="none"), self._arranged(), self._foot]
-            self._picker.observe(lambda change: self._picked("layer", change["new"]), "layer")
             self.observe(self._chosen_otherwise, CHOSEN)
         self._is_built = True
         self._photographs.show(self.net, self.held)
@@ -135,13 +133,21 @@ class Explorer(Choice, widgets.VBox):
 
     # What is chosen.
 
+    def _layer_choice(self) -> LayerChoice:
+        """A map and a list of the layers of the network."""
+        self._choice_of_layer = LayerChoice(
+            self.net, self.layer, self.held.given, lambda layer: self._picked("layer", layer)
+        )
+        return self._choice_of_layer
+
     def _chosen_otherwise(self, change: dict[str, Any]) -> None:
         if self._updating:
             return
         if change["name"] == "layer":
-            self._picker.layer = self.layer
+            self._choice_of_layer.show(self.layer)
         elif change["name"] == "picture":
             self._photographs.show(self.net, self.held)
+            self._choice_of_layer.show_picture(self.held.given)
         self._stage.follow()
 
     def _picked(self, name: str, value: Any) -> None:
@@ -159,9 +165,8 @@ class Explorer(Choice, widgets.VBox):
 
     def _change_network(self, net: Network) -> None:
         self.choose_network(net)
-        old, self._picker = self._picker, LayerPicker(net, self.layer, is_compact=True)
-        self._picker.observe(lambda change: self._picked("layer", change["new"]), "layer")
-        self._layers.children = [self._picker]
+        old = self._choice_of_layer
+        self._layers.children = [self._layer_choice()]
         old.close()
         self._networks.show(net)
         self._photographs.show(net, self.held)

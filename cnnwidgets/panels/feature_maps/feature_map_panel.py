@@ -16,7 +16,7 @@ from cnnwidgets.activations.maps_run import MapsFrame
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.passes import Probe
-from cnnwidgets.model.arguments import check_unit, is_whole
+from cnnwidgets.model.arguments import check_unit, flag, is_whole
 from cnnwidgets.model.layer_choices import spatial_layers
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.sizes.picture_size import Size
@@ -63,7 +63,7 @@ class FeatureMapPanel(Panel[MapsFrame]):
     picture = Setting()
     unit = Setting(None)
     place = Setting((0, 0))
-    arithmetic = traitlets.Bool(False)
+    arithmetic = Setting(False)
 
     _curve_name = None
 
@@ -158,6 +158,10 @@ class FeatureMapPanel(Panel[MapsFrame]):
     def convolution(self) -> Convolution | Pooling | None:
         """The arithmetic that is shown, as `convolution_at` returns it; `None` where nothing is."""
         return self._sums.found
+
+    @traitlets.validate("arithmetic")
+    def _yes_or_no(self, proposal: Any) -> bool:
+        return flag("arithmetic", proposal["value"])
 
     @traitlets.observe("arithmetic")
     def _arithmetic_changed(self, _change: object) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import ipywidgets as widgets
 import traitlets
 from ipyevents import Event
 
-from cnnwidgets.errors import BadTarget
+from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.jobs import Job
+from cnnwidgets.model.arguments import is_list
 from cnnwidgets.model.layer_choices import last_convolution, layers_with_units
 from cnnwidgets.model.layer_graph import flow_shapes, layer_graph
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import lifecycle, markup
+from cnnwidgets.panels.base.binding import Setting
 from cnnwidgets.panels.base.current_run import CurrentRun, Listener
 from cnnwidgets.panels.network_map.drawing import STYLE, Drawer, shape_of
 from cnnwidgets.panels.network_map.keys import Keys
@@ -55,9 +58,9 @@ class NetworkMap(widgets.VBox):
         >>> traitlets.link((map_, "layer"), (gallery, "layer"))
     """
 
-    layer = traitlets.Unicode("")
-    picture = traitlets.Any(None, allow_none=True)
-    opened = traitlets.Tuple(())
+    layer = Setting("")
+    picture = Setting(None)
+    opened = Setting(())
 
     def __init__(self, net: Any, picture: object = None, layer: str | None = None) -> None:
         self.net = as_network(net)
@@ -102,6 +105,15 @@ class NetworkMap(widgets.VBox):
         row = widgets.HBox([self._search, self._all], layout=widgets.Layout(flex_flow="row wrap"))
         style = markup.markup(markup.STYLE + STYLE, display="none")
         self.children = [style, self._marks, row, self._keys.widget, self._drawing, self._line]
+
+    @property
+    def is_visible(self) -> bool:
+        """Whether its small pictures are to be made before what else is computed; set it where they can wait."""
+        return self._run.is_visible
+
+    @is_visible.setter
+    def is_visible(self, is_visible: bool) -> None:
+        self._run.is_visible = is_visible
 
     def __repr__(self) -> str:
         return f"NetworkMap({self.net.name!r}, layer={self.layer!r})"
@@ -170,7 +182,10 @@ class NetworkMap(widgets.VBox):
 
     @traitlets.validate("opened")
     def _known_models(self, proposal: Any) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self.net.layer(path).path for path in proposal["value"]))
+        paths = proposal["value"]
+        if not is_list(paths):
+            raise BadTarget(f"opened must be a list of paths of models, got {quoted(paths)}.")
+        return tuple(dict.fromkeys(self.net.layer(path).path for path in paths))
 
     @traitlets.observe("layer")
     def _layer_changed(self, _change: object) -> None:
@@ -202,9 +217,12 @@ class NetworkMap(widgets.VBox):
         if not self._is_layer(item):
             self._tell(item)
             return
-        try:
+        with contextlib.suppress(BadTarget):  # shown; what is linked to it may refuse the layer
             self.layer = item.path
-        except BadTarget as error:  # what is linked to it may refuse the layer
+
+    def show_refusal(self, error: Exception) -> None:
+        """Show in the line below the drawing why a setting was refused."""
+        if self._is_ready:
             self._line.value = markup.status(str(error), is_error=True)
 
     def toggle(self, item: Item) -> None:
@@ -279,23 +297,21 @@ class NetworkMap(widgets.VBox):
             self._line.value = markup.status("No layer matches. Clear the search, or type another part of a name.")
             return
         exact = self._search.value.strip()
-        try:
+        with contextlib.suppress(BadTarget):  # shown
             self.layer = exact if exact in fitting else fitting[0]
-        except BadTarget as error:
-            self._line.value = markup.status(str(error), is_error=True)
 
     # The picture.
 
     @traitlets.validate("picture")
     def _fitting_picture(self, proposal: Any) -> Any:
         if self._is_ready:
-            self._held = HeldPicture(self.net, proposal["value"])
+            picture = proposal["value"]
+            self._held = None if picture is None else HeldPicture(self.net, picture)
         return proposal["value"]
 
     @traitlets.observe("picture")
-    def _picture_changed(self, change: dict[str, Any]) -> None:
+    def _picture_changed(self, _change: object) -> None:
         if self._is_ready:
-            self._held = None if change["new"] is None else self._held  # None is not validated
             self._show_thumbnails()
 
     def _show_thumbnails(self) -> None:
