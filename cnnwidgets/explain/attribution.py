@@ -15,6 +15,7 @@ from cnnwidgets.explain.class_activation_map import check_method, noted
 from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, Kind, MapNotes, MapSource, finish
 from cnnwidgets.explain.methods import gradient_attribution, perturbation_attribution
 from cnnwidgets.explain.methods.attribution_request import AttributionRequest, PartialMaps, by_picture
+from cnnwidgets.explain.pass_cost import copies_of_pictures
 from cnnwidgets.explain.passes import BackwardPass, Probe
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.frame import Array, last_of
@@ -227,7 +228,7 @@ _IF_ZERO = "zero: no pixel changes the target; try occlusion or rise, which do n
 
 
 def _steps(request: AttributionRequest, how: Method) -> int:
-    batch = request.probe.batch(gradient=how.by_gradient)
+    batch = copies_of_pictures(request.probe, how.by_gradient)
     if how.find is perturbation_attribution.occlusion:
         return sum(
             -(-len(perturbation_attribution.places(picture.shape[1:3])) // batch)

@@ -11,7 +11,8 @@ import numpy as np
 from cnnwidgets.errors import BadTarget, nearest, quoted
 from cnnwidgets.explain import reachability, targets
 from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, MapSource, finish
-from cnnwidgets.explain.methods import class_activation_maps
+from cnnwidgets.explain.methods import map_runs
+from cnnwidgets.explain.methods.class_activation_maps import MASKS
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.frame import last_of
@@ -22,7 +23,7 @@ from cnnwidgets.model.sizes.picture_size import Size
 
 __all__ = ["MAP_METHODS", "Heatmap", "HeatmapFrame", "MapSettings", "check_method", "class_activation_map", "noted"]
 
-MAP_METHODS = tuple(class_activation_maps.METHODS)
+MAP_METHODS = tuple(map_runs.METHODS)
 
 
 def class_activation_map(
@@ -37,7 +38,7 @@ def class_activation_map(
     output: int | str | None = None,
     call: int | None = None,
     size: Size | None = None,
-    channels: int = class_activation_maps.MASKS,
+    channels: int = MASKS,
     seed: int = 0,
 ) -> list[Heatmap]:
     """Map the positions of a layer that are evidence for a class, one Heatmap for each call of the layer.
@@ -98,7 +99,7 @@ class MapSettings(Settings):
     against: Any = None
     output: int | str | None = None
     call: int | None = setting(None, recorded=False)
-    channels: int = setting(class_activation_maps.MASKS, Whole(1))
+    channels: int = setting(MASKS, Whole(1))
     size: Size | None = None
     seed: int = setting(0, SEED)
 
@@ -112,14 +113,14 @@ class MapSettings(Settings):
         wanted = probe.named(self.target, self.output, self.of, self.against)
         path = reachability.default_layer(probe.net, wanted) if self.layer is None else probe.net.layer(self.layer).path
         calls = reachability.calls_of(probe.net, path, self.call)
-        how = class_activation_maps.METHODS[self.method]
+        how = map_runs.METHODS[self.method]
         runs = [how(probe, path, number, wanted, found.channels) for number in calls]
         if all(run is None for run in runs):
             raise BadTarget(reachability.why_no_gradient(probe.net, wanted, path, self.call or 0))
         sources = [source_of(probe, path, number, wanted) for number in calls]
         if self.layer is None and (note := reachability.branch_note(probe.net, wanted)):
             sources = [source._replace(notes=(*source.notes, note)) for source in sources]
-        return MapPlan(found, [run or class_activation_maps.nothing(probe, path) for run in runs], sources)
+        return MapPlan(found, [run or map_runs.nothing(probe, path) for run in runs], sources)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +134,7 @@ class MapPlan:
     """
 
     settings: MapSettings
-    runs: Sequence[class_activation_maps.MapRun]
+    runs: Sequence[map_runs.MapRun]
     sources: Sequence[MapSource]
 
     def frames(self) -> Iterator[HeatmapFrame]:

@@ -17,6 +17,7 @@ from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain import targets
 from cnnwidgets.explain.heatmap import Heatmap
 from cnnwidgets.explain.methods import imputation
+from cnnwidgets.explain.pass_cost import copies_of_pictures
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.probabilities import probabilities
 from cnnwidgets.explain.regions import Region
@@ -211,7 +212,7 @@ class _Removal:
     def __init__(self, probe: Probe, target: Target, which: int, settings: FaithfulnessSettings) -> None:
         self.probe, self.target, self.which = probe, target, which
         self.metric, self.steps, self.fill = settings.metric, settings.steps, settings.fill
-        self.seed, self.batch = settings.seed, min(AT_ONCE, probe.batch())
+        self.seed, self.batch = settings.seed, min(AT_ONCE, copies_of_pictures(probe))
         self.picture = probe.pictures[which][0]  # [H, W, C]
         self.fractions = np.linspace(0, 1, self.steps + 1, dtype=np.float32)
         self.filled = _blurred(self.picture) if self.fill == "blur" else np.full_like(self.picture, 0.5)

@@ -23,17 +23,12 @@ from cnnwidgets.model.backend import tf
 from cnnwidgets.model.geometry.locations import NOWHERE, Location, locate, output_placement, seen_by_output
 from cnnwidgets.model.geometry.placement import Edges, scaled
 from cnnwidgets.model.network import Network, as_network
-from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.model.tracing import user_function
 from cnnwidgets.model.tracing.compiled import compiled
-from cnnwidgets.model.tracing.cost import STEP_FLOPS, forward_flops
 
 # Half precision has few small numbers: the target is multiplied so that its gradient neither vanishes nor overflows.
 HALF_SCALES = (1024.0, 1.0, 1 / 1024)
-MOST_COPIES = 16  # of the pictures, in one device call
-MOST_CHANNELS, MOST_NUMBERS = 128, 2**23  # that are switched off in one device call, each in a copy of the layer
-USUAL = (224, 224)  # pixels of the picture used to measure a network's cost
 GRAY = np.float32(0.5)  # the value of a covered pixel
 SCALE = tf.TensorSpec([], tf.float32)
 CHANNELS = tf.TensorSpec([None], tf.int32)
@@ -185,15 +180,6 @@ class Probe:
             raise BadModel(self.net.why_not_finite())
         return scores
 
-    def runner_up(self, target: Target) -> int:
-        """The class with the highest logit besides the target's own, where the target is explained."""
-        scores = self.class_scores(target)[0]
-        rows = scores.reshape(-1, scores.shape[-1])
-        weights = np.ravel(target.where) if target.where.size == len(rows) and target.where.any() else None
-        means = np.average(rows, 0, weights)
-        means[target.unit] = -np.inf
-        return int(means.argmax())
-
     def without(self, path: str, call: int, target: Target, channels: Sequence[int]) -> Array:
         """The target with one channel of a layer's call at zero, for each of the channels: [N]."""
         activation = self.activations(path)[call]
@@ -235,24 +221,6 @@ class Probe:
             else:
                 copies[i] = np.repeat(picture, count, 0)
         return copies
-
-    def batch(self, gradient: bool = False) -> int:
-        """How many copies of the pictures share one device call."""
-        return int(np.clip(STEP_FLOPS // ((2 if gradient else 1) * self._flops("") + 1), 1, MOST_COPIES))
-
-    def part(self, path: str) -> int:
-        """How many copies of a layer's output share one device call."""
-        fits = MOST_NUMBERS // int(np.prod(self.activations(path)[0].shape))
-        affordable = STEP_FLOPS // (self._flops("") - self._flops(path) + 1)
-        return int(np.clip(min(affordable, fits), 1, MOST_CHANNELS))
-
-    def _flops(self, path: str) -> float:
-        """Of one copy of the pictures, up to a layer: measured at one size, so that another one traces nothing."""
-        which = self.net.picture_inputs[0]
-        height, width, channels = self.feed[which].shape[1:]
-        usual = self.net.inputs[which].full_size(*USUAL)
-        share = height * width / (usual[0] * usual[1])
-        return float(share * forward_flops(self.net, path, Canvas((*usual, channels), which)))
 
     def _traced(self, build: Callable[[], Any], *more: Any) -> Any:
         """A pass as a graph for inputs of any size and number, kept by the network."""

@@ -16,8 +16,9 @@ from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain import reachability, targets
 from cnnwidgets.explain.class_activation_map import noted, source_of
 from cnnwidgets.explain.heatmap import ROUNDING, Heatmap, MapNotes, MapSource, finish
-from cnnwidgets.explain.methods.class_activation_maps import note_if_zero
+from cnnwidgets.explain.methods.map_runs import note_if_zero
 from cnnwidgets.explain.passes import BackwardPass, Probe
+from cnnwidgets.explain.probabilities import runner_up
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.explain.targets import Reading, Target
 from cnnwidgets.explain.traced.traced_passes import why_no_map
@@ -259,7 +260,7 @@ class UnitAttributionPlan:
         if target.function is not None or target.against or not info.is_class_scores or info.classes <= 2:
             return ""
         settled = targets.settled(target, reading)
-        second = self.probe.runner_up(settled)
+        second = runner_up(self.probe, settled)
         passes = self.probe.backward_to_units(self.path, call, targets.of_class(settled, second))
         others = self._parts(call, passes).sum((0, 1))
         lengths = np.linalg.norm(shares) * np.linalg.norm(others)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget
+from cnnwidgets.explain import pass_cost
 from cnnwidgets.explain.attribution import METHODS, AttributionSettings, attribution
 from cnnwidgets.explain.methods import perturbation_attribution
 from cnnwidgets.explain.passes import Probe
@@ -345,7 +346,7 @@ def test_the_output_is_picked_by_name(noise):
 
 
 def test_frames_come_step_by_step_and_end_with_the_verbs_result(noise, monkeypatch):
-    monkeypatch.setattr(Probe, "batch", lambda self, gradient=False: 5)
+    monkeypatch.setattr(pass_cost, "MOST_COPIES", 5)
     for method, steps in (("smoothgrad", 4), ("integrated_gradients", 13), ("rise", 103), ("gradient", 1)):
         frames = list(AttributionSettings(1, method).check(Probe(curved("relu"), noise(8, 8, 3))).frames())
         assert [f.step for f in frames] == list(range(1, steps + 1)) and {f.steps for f in frames} == {steps}

@@ -10,7 +10,7 @@ import pytest
 
 from cnnwidgets import pictures, samples
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget
-from cnnwidgets.explain import passes
+from cnnwidgets.explain import pass_cost
 from cnnwidgets.explain.class_activation_map import MAP_METHODS, Heatmap, MapSettings, class_activation_map
 from cnnwidgets.explain.methods import class_activation_maps
 from cnnwidgets.explain.passes import Probe
@@ -663,13 +663,13 @@ def test_a_layer_of_2048_channels_is_tried_in_parts_that_fit(noise, monkeypatch)
         Probe, "values", lambda self, *a: copies.append(len(a[-1][0]) if a[1:] else 1) or values(self, *a)
     )
     first = next(MapSettings("conv", 0, "ablation_cam").check(seen).frames())
-    assert parts[0] * 32 * 32 * 2048 <= passes.MOST_NUMBERS and first.steps * parts[0] == 2048
+    assert parts[0] * 32 * 32 * 2048 <= pass_cost.MOST_NUMBERS and first.steps * parts[0] == 2048
     *_, last = MapSettings("conv", 0, "score_cam").check(seen).frames()
     assert sum(copies[2:]) == 48 and max(copies) <= 16 and last.result()[0].raw.any()
 
 
 def test_a_slow_method_yields_its_steps(noise, monkeypatch):
-    monkeypatch.setattr(Probe, "batch", lambda self, gradient=False: 3)
+    monkeypatch.setattr(pass_cost, "MOST_COPIES", 3)
     frames = list(MapSettings(method="score_cam").check(Probe(shared("fused"), noise(16, 16, 3))).frames())
     assert [(f.step, f.steps) for f in frames] == [(1, 2), (2, 2)]
     assert all(np.isfinite(f.heatmaps[0].raw).all() and np.isfinite(f.values).all() for f in frames)

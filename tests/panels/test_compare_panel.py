@@ -17,7 +17,12 @@ def network(seed, units=10, head="logits", extra=False):
     keras.utils.set_random_seed(seed)
     layers = [L.Conv2D(units, 3, activation="relu", name="conv"), *([L.Conv2D(units, 1, name="more")] if extra else [])]
     return keras.Sequential(
-        [keras.Input((12, 12, 3), name="picture"), *layers, L.GlobalAveragePooling2D(name="gap"), L.Dense(3, name=head)],
+        [
+            keras.Input((12, 12, 3), name="picture"),
+            *layers,
+            L.GlobalAveragePooling2D(name="gap"),
+            L.Dense(3, name=head),
+        ],
         name=f"net{seed}",
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from cnnwidgets.explain import targets
 from cnnwidgets.explain.concept_search.factorization import coefficients
+from cnnwidgets.explain.pass_cost import copies_of_pictures
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.targets import Target
 from cnnwidgets.frame import Array
@@ -55,7 +56,7 @@ def by_sobol(probe: Probe, target: Target, path: str, call: int, directions: Arr
     fixed = targets.settled(target, probe.values(target))
 
     def values(masks: Array) -> Array:  # [n, count] -> [n]
-        parts = np.array_split(masks, -(-len(masks) // probe.batch()))
+        parts = np.array_split(masks, -(-len(masks) // copies_of_pictures(probe)))
         mixed = (activation + ((part - 1)[:, None, None] * there) @ along for part in parts)
         return np.concatenate([probe.values_at(path, call, fixed, one) for one in mixed]).astype(np.float64)
 

@@ -14,6 +14,7 @@ from cnnwidgets.explain.methods.attribution_request import (
     by_picture,
     sample_seeds,
 )
+from cnnwidgets.explain.pass_cost import copies_of_pictures
 from cnnwidgets.explain.traced.guided_relu import Guidance
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
@@ -35,7 +36,7 @@ def gradient_x_input(request: AttributionRequest) -> Iterator[PartialMaps]:
 def smoothgrad(request: AttributionRequest) -> Iterator[PartialMaps]:
     """The mean gradient of noisy copies (Smilkov et al., arXiv:1706.03825)."""
     total = {i: np.zeros(p.shape[1:3], np.float32) for i, p in request.pictures.items()}
-    for part in batches(request.samples, request.probe.batch(gradient=True)):
+    for part in batches(request.samples, copies_of_pictures(request.probe, gradient=True)):
         copies = {
             i: p + request.noise * _noise(request.seed, i, part, p.shape[1:]) for i, p in request.pictures.items()
         }
@@ -55,7 +56,7 @@ def integrated_gradients(request: AttributionRequest) -> Iterator[PartialMaps]:
     """
     total = {i: np.zeros(p.shape[1:], np.float64) for i, p in request.pictures.items()}
     black = request.values({i: np.zeros_like(p) for i, p in request.pictures.items()})[0]
-    for part in batches(request.samples, request.probe.batch(gradient=True)):
+    for part in batches(request.samples, copies_of_pictures(request.probe, gradient=True)):
         edges = np.arange(part[0], part[-1] + 2)[:, None, None, None] / request.samples  # [N + 1, 1, 1, 1]
         middles, lengths = ((edges[:-1] + edges[1:]) / 2).astype(np.float32), np.diff(edges**3, axis=0)
         for i, g in request.gradients({i: middles**3 * p for i, p in request.pictures.items()}).items():

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from cnnwidgets.explain.methods.attribution_request import AttributionRequest, PartialMaps, batches, sample_seeds
+from cnnwidgets.explain.pass_cost import copies_of_pictures
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
 
@@ -25,7 +26,7 @@ def occlusion(request: AttributionRequest) -> Iterator[PartialMaps]:
         size = picture.shape[1:3]
         falls, covered = np.zeros(size, np.float32), np.zeros(size, np.float32)
         holes = places(size)
-        for part in batches(len(holes), request.probe.batch()):
+        for part in batches(len(holes), copies_of_pictures(request.probe)):
             masks = np.stack([_with_hole(size, holes[k]) for k in part])  # [N, H, W]
             for k, value in zip(part, request.values(request.probe.behind({i: masks})), strict=True):
                 tent = _tent(falls[holes[k]].shape[0])
@@ -62,7 +63,7 @@ def rise(request: AttributionRequest) -> Iterator[PartialMaps]:
     values = np.zeros(0, np.float32)
     weighted = {i: np.zeros(p.shape[1:3], np.float32) for i, p in request.pictures.items()}
     plain = {i: np.zeros(p.shape[1:3], np.float32) for i, p in request.pictures.items()}
-    for part in batches(request.samples, request.probe.batch()):
+    for part in batches(request.samples, copies_of_pictures(request.probe)):
         masks = {i: _random_masks(request.seed, i, part, p.shape[1:3]) for i, p in request.pictures.items()}
         fresh = request.values(request.probe.behind(masks))
         values = np.append(values, fresh)
