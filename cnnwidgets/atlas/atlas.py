@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnwidgets.atlas.attributes import Settings, StoredLayer, from_attributes
+from cnnwidgets.atlas.example_store import layer_examples, no_examples
 from cnnwidgets.atlas.html import page_of
 from cnnwidgets.atlas.records import LayerRecord
+from cnnwidgets.atlas.responses import LEAST, histogram
 from cnnwidgets.atlas.store import address, array_of, damaged, open_group
 from cnnwidgets.errors import BadTarget, nearest, quoted
 from cnnwidgets.paths import checked_path
@@ -56,6 +58,7 @@ class Atlas:
         self._stored_layers = {stored.path: stored for stored in stored_layers}
         self._arrays: dict[str, Any] = {}
         self._entries: dict[str, LayerRecord] = {}
+        self._examples: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         """One line: network, layers, units, size and steps."""
@@ -120,6 +123,41 @@ class Atlas:
         """The units of a layer that could not be rendered, and why."""
         return dict(self._known(path).failed)
 
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """The paths of the layers that have patches and histograms of the user's own pictures."""
+        return tuple(path for path in self.layers if self._examples_of(path) is not None)
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """The pictures that could not be read when the examples were searched, each with the reason."""
+        names = [str(one) for path in self.examples for one in self._examples_of(path).attrs.get("skipped", ())]
+        return tuple(dict.fromkeys(names))
+
+    def patches(self, path: str, unit: int) -> NDArray[np.uint8]:
+        """The parts of the user's pictures that a unit responds to most: [n, h, w, 3], the strongest first; n <= 9.
+
+        One of each picture. A unit that responds the same everywhere in every picture has none.
+
+        Raises:
+            BadTarget: for a layer or unit that is not in it, or an atlas that was rendered without pictures.
+        """
+        examples, unit = self._known_examples(path), self._checked_unit(path, unit)
+        count = int(np.isfinite(self._read(path, examples["values"], unit)).sum())
+        return self._read(path, examples["patches"], unit)[:count]
+
+    def histogram(self, path: str, unit: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """How strongly a unit responds to the user's pictures: (counts [n], edges [n + 1]).
+
+        Each picture counts once, by its strongest response, so the counts add up to the number of pictures.
+
+        Raises:
+            BadTarget: for a layer or unit that is not in it, or an atlas that was rendered without pictures.
+        """
+        examples, unit = self._known_examples(path), self._checked_unit(path, unit)
+        exponent = int(self._read(path, examples["exponents"], unit))
+        return histogram(self._read(path, examples["counts"], unit), int(np.clip(exponent, LEAST, -LEAST * 3)))
+
     def to_html(self, path: str | os.PathLike[str]) -> Path:
         """Write the atlas as one HTML page that opens anywhere, without kernel, network or server.
 
@@ -130,6 +168,30 @@ class Atlas:
             BadTarget: if it cannot be written.
         """
         return write_file(checked_path("path", path), page_of(self).encode())
+
+    def _examples_of(self, path: str) -> Any:
+        stored = self._stored_layer(path)
+        if path not in self._examples:
+            self._examples[path] = layer_examples(self._group, stored, self._where)
+        return self._examples[path]
+
+    def _known_examples(self, path: str) -> Any:
+        found = self._examples_of(path)
+        if found is None:
+            raise no_examples(self._where, path)
+        return found
+
+    def _checked_unit(self, path: str, unit: object) -> int:
+        units = self._stored_layer(path).units
+        if isinstance(unit, (int, np.integer)) and not isinstance(unit, bool) and 0 <= unit < units:
+            return int(unit)
+        raise BadTarget(f"The layer {quoted(path)} has no unit {quoted(unit)}. Its units are 0 to {units - 1}.")
+
+    def _read(self, path: str, array: Any, unit: int) -> NDArray[Any]:
+        try:
+            return np.asarray(array[unit])
+        except Exception as error:  # Zarr can raise anything for a file that others wrote
+            raise damaged(self._where, path, type(error).__name__) from error
 
     def _stored_layer(self, path: str) -> StoredLayer:
         if path not in self._stored_layers:

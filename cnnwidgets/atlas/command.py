@@ -39,6 +39,7 @@ def arguments() -> argparse.ArgumentParser:
         "--workers", type=int, default=0, metavar="N", help="worker processes on this machine (default: none)"
     )
     atlas.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler to use instead")
+    atlas.add_argument("--pictures", metavar="FOLDER", help="your own pictures: strongest patches for every unit")
     atlas.add_argument("--html", metavar="FILE", help="also write the atlas as one HTML page")
     return parser
 
@@ -66,7 +67,7 @@ def _render(options: argparse.Namespace) -> None:
 
     net = _network(options)
     with _client(options) as client:
-        rendering = AtlasSettings.given({**vars(options), "client": client}).check(net, options.path)
+        rendering = AtlasSettings.given({**vars(options), "client": client}).check(net, options.path, options.pictures)
         shown_at = float("-inf")
         with contextlib.closing(rendering.frames()) as frames:
             for progress in frames:
@@ -112,6 +113,10 @@ def _client(options: argparse.Namespace) -> Iterator[Any]:
 
 
 def _line(progress: Any) -> str:
+    if progress.looked is not None:
+        looked = progress.looked
+        skipped = f", {looked.skipped} cannot be read" if looked.skipped else ""
+        return f"{f'{looked.done} of {looked.total} of your pictures{skipped}':<70}"
     left = "" if progress.seconds_left is None else f", about {durations.spoken(progress.seconds_left)} left"
     failed = f", {progress.failed} failed" if progress.failed else ""
     return f"{f'{progress.done} of {progress.total} pictures{left}{failed}':<70}"

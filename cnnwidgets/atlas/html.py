@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnwidgets.pictures import displayable, mosaic, to_jpeg
+from cnnwidgets.pictures import displayable, mosaic, resize, to_jpeg, to_uint8
 
 if TYPE_CHECKING:
     from cnnwidgets.atlas.atlas import Atlas
 
 PAGE, COLUMNS = 96, 12  # units on a page; its mosaic is decoded at once when it is looked at
 QUALITY = 82
+PATCH = 32  # pixels of a patch on the page
+BARS = 16  # of a histogram on the page
 PARTS = Path(__file__).parent / "page"
 
 
@@ -52,7 +54,8 @@ def _data(atlas: Atlas) -> Iterator[str]:
     """Blocks that the browser keeps and never runs: the index, and the mosaic of each page."""
     layers = [_layer(atlas, path) for path in atlas.layers]
     tile = _tile(atlas)
-    index = json.dumps({"page": PAGE, "columns": COLUMNS, "tile": tile, "layers": layers}, ensure_ascii=True)
+    sizes = {"page": PAGE, "columns": COLUMNS, "tile": tile, "patches": 3 * PATCH}
+    index = json.dumps({**sizes, "layers": layers}, ensure_ascii=True)
     for sign in "<>&":  # so that no name can end the block
         index = index.replace(sign, f"\\u{ord(sign):04x}")
     yield f'<script type="application/json" id="atlas">{index}</script>'
@@ -61,13 +64,38 @@ def _data(atlas: Atlas) -> Iterator[str]:
         for page, start in enumerate(range(0, len(units), PAGE)):
             data = base64.b64encode(_mosaic(atlas, path, units[start : start + PAGE], tile)).decode()
             yield f'<script type="text/plain" id="m-{number}-{page}">data:image/jpeg;base64,{data}</script>'
+            if path in atlas.examples:
+                data = base64.b64encode(_patches(atlas, path, units[start : start + PAGE])).decode()
+                yield f'<script type="text/plain" id="p-{number}-{page}">data:image/jpeg;base64,{data}</script>'
 
 
 def _layer(atlas: Atlas, path: str) -> dict[str, Any]:
     units, values = atlas.units(path), atlas.values(path)
     notes = {unit: note for unit, note in enumerate(atlas.notes(path)) if note}
     shown = [f"{values[unit]:.3g}" for unit in units]
-    return {"path": path, "count": len(values), "units": list(units), "values": shown, "notes": notes}
+    layer = {"path": path, "count": len(values), "units": list(units), "values": shown, "notes": notes}
+    if path in atlas.examples:
+        layer["histograms"] = [_bars(*atlas.histogram(path, unit)) for unit in units]
+    return layer
+
+
+def _bars(counts: NDArray[Any], edges: NDArray[Any]) -> list[Any]:
+    """[lowest, highest, count, ...] of a histogram in at most BARS bins."""
+    if not len(counts):
+        return []
+    width = -(-len(counts) // BARS)
+    padded = np.pad(counts, (0, -len(counts) % width)).reshape(-1, width).sum(1)
+    return [f"{edges[0]:.3g}", f"{edges[0] + len(padded) * width * (edges[1] - edges[0]):.3g}", *padded.tolist()]
+
+
+def _patches(atlas: Atlas, path: str, units: tuple[int, ...]) -> bytes:
+    """A mosaic of the units' strongest patches, nine in a tile, gray where there are fewer."""
+    tiles = np.full((len(units), 3 * PATCH, 3 * PATCH, 3), 128, np.uint8)
+    for tile, unit in zip(tiles, units, strict=True):
+        for rank, patch in enumerate(atlas.patches(path, unit)):
+            top, left = PATCH * (rank // 3), PATCH * (rank % 3)
+            tile[top : top + PATCH, left : left + PATCH] = to_uint8(resize(patch / 255, (PATCH, PATCH)))
+    return to_jpeg(mosaic(tiles, COLUMNS, gap=0), QUALITY)
 
 
 def _tile(atlas: Atlas) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.atlas.atlas import Atlas, open_atlas
+from cnnwidgets.atlas.examples import ExampleSearch
 from cnnwidgets.atlas.optional_imports import needed
 from cnnwidgets.atlas.payload import pack
 from cnnwidgets.atlas.rendering import Rendering
@@ -31,6 +32,7 @@ def render_atlas(
     client: Client | None = None,
     seed: int = 0,
     *,
+    pictures: object = None,
     allow_plain_tcp: bool = False,
 ) -> Atlas:
     """Render what every unit of a network responds to, and store it; the pictures are those of `visualize_units`.
@@ -49,6 +51,10 @@ def render_atlas(
         recipe: "fourier", "natural" or "textbook".
         client: a `dask.distributed.Client`, to render on its workers; in this process if not given.
         seed: the same seed, device, versions and settings give the same bytes.
+        pictures: a folder (with its subfolders), a list or an array of your own pictures, any number of them: for every
+            unit the nine that it responds to most, as patches, and a histogram of its strongest response to each. They
+            stream through the network once, in this process, at the network's own size; those that cannot be read are
+            skipped and listed (`atlas.skipped`). Other pictures replace those of an earlier call.
         allow_plain_tcp: use an unencrypted scheduler on another machine; anyone who reaches it can run code.
 
     Returns:
@@ -56,13 +62,14 @@ def render_atlas(
 
     Raises:
         BadTarget: for invalid settings, or a path with other contents; before anything is computed.
+        BadPicture: for a folder or list without pictures that can be read.
         BadModel: for a network that cannot be sent to the workers.
         JobFailed: when the cluster is lost, or the disk is full.
 
     Example:
         >>> atlas = render_atlas(load_network("squeezenet"), "atlas.zarr", layers=["conv1", "fire5_concat"])
     """
-    for _ in AtlasSettings.given(locals()).check(net, path).frames():
+    for _ in AtlasSettings.given(locals()).check(net, path, pictures).frames():
         pass
     return open_atlas(path)
 
@@ -80,11 +87,11 @@ class AtlasSettings(Settings):
     seed: int = setting(0, SEED)
     allow_plain_tcp: bool = False
 
-    def check(self, net: Network | Any, path: str | os.PathLike[str]) -> Rendering:
+    def check(self, net: Network | Any, path: str | os.PathLike[str], pictures: object = None) -> Rendering:
         """Check a rendering.
 
         Raises:
-            BadTarget, BadModel: what `render_atlas` raises before any computing.
+            BadTarget, BadModel, BadPicture: what `render_atlas` raises before any computing.
         """
         needed("zarr")
         where, client = address(path), self.client
@@ -94,9 +101,10 @@ class AtlasSettings(Settings):
 
             cluster.check_client(client, self.allow_plain_tcp)
         request = checked_request(net, self)
+        search = None if pictures is None else ExampleSearch.checked(request.net, pictures)
         if client is None:
-            return Rendering(request, where)
+            return Rendering(request, where, search=search)
         payload = pack(request.net)
         device, versions = cluster.common_environment(client)
         settings = replace(request.settings, device=device, versions=versions)
-        return Rendering(replace(request, settings=settings), where, client, payload)
+        return Rendering(replace(request, settings=settings), where, client, payload, search)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnwidgets.atlas.attributes import StoredLayer
+from cnnwidgets.atlas.examples import ExampleSearch, Looked
 from cnnwidgets.atlas.payload import Payload
 from cnnwidgets.atlas.records import BatchResult, Records
 from cnnwidgets.atlas.request import Request
@@ -34,12 +35,14 @@ class Progress:
         total: pictures requested, in whole batches.
         failed: pictures that could not be rendered.
         seconds_left: at the pace so far; `None` if unknown.
+        looked: the search for examples in the user's pictures, which follows; `None` before it.
     """
 
     done: int
     total: int
     failed: int
     seconds_left: float | None
+    looked: Looked | None = None
 
 
 # Another batch size would give other bytes, so running out of memory fails the whole batch.
@@ -57,12 +60,14 @@ class Rendering:
         where: the address of the atlas.
         client: of a cluster, or `None` to render in this process.
         payload: the network as data for the workers.
+        search: for examples in the user's pictures; always in this process.
     """
 
     request: Request
     where: str
     client: Client | None = None
     payload: Payload | None = None
+    search: ExampleSearch | None = None
 
     def frames(self) -> Generator[Progress, None, None]:
         """Render; yields at each point where it can be stopped. Finished pictures are always kept."""
@@ -84,6 +89,10 @@ class Rendering:
                 yield tally.progress()
         finally:
             records.save()
+        if self.search is not None:
+            layers = dict(zip(self.request.plans, stored_layers, strict=True))
+            for looked in self.search.frames(group, layers, self.where):
+                yield replace(tally.progress(), seconds_left=None, looked=looked)
 
     def _made_here(self, batches: Sequence[Batch], group: Any) -> Iterator[tuple[StoredLayer, BatchResult] | None]:
         """The batches, rendered in this process; `None` after each step."""

@@ -88,9 +88,9 @@ def test_a_verb_passes_every_setting_on(verb, monkeypatch):
 
     asked = {name: object() for name in parameters(getattr(cw, verb))}
     monkeypatch.setattr(SETTINGS[verb], "given", caught)
-    subjects = [object() for name in inspect.signature(getattr(cw, verb)).parameters if name in SUBJECTS]
+    subjects = {name: object() for name in inspect.signature(getattr(cw, verb)).parameters if name in SUBJECTS}
     with pytest.raises(Caught) as found:
-        getattr(cw, verb)(*subjects, **asked)
+        getattr(cw, verb)(**subjects, **asked)
     assert found.value.args == (asked,)
 
 

@@ -10,6 +10,7 @@
   let shown = []; // the units of the page, as places in the layer's lists
   let chosen = 0; // which of them is large, or has the focus
   let mosaic = null;
+  let patches = null; // the same of the strongest patches, where the atlas has them
   let asked = 0; // counts page turns: a mosaic that is decoded too late is not drawn
 
   const place = (index) => [(index % COLUMNS) * width, Math.floor(index / COLUMNS) * height];
@@ -76,16 +77,48 @@
     if (focus !== null && count) at("grid").children[chosen].focus();
     const ask = ++asked;
     mosaic = null;
+    patches = null;
     const data = at(`m-${layer}-${page}`);
     if (!data) return Promise.resolve();
-    const image = new Image();
-    image.src = data.textContent;
-    return image.decode().then(() => {
+    return Promise.all([data, at(`p-${layer}-${page}`)].map(decoded)).then(([image, examples]) => {
       if (ask !== asked) return;
       mosaic = image;
+      patches = examples;
       shown.forEach((index) => draw(at("grid").children[index].firstChild, index, Math.max(width, height)));
       if (at("large").open) fill();
     });
+  }
+
+  function decoded(data) {
+    if (!data) return Promise.resolve(null);
+    const image = new Image();
+    image.src = data.textContent;
+    return image.decode().then(() => image);
+  }
+
+  // The strongest patches of the reader's own pictures, and how many pictures get which response.
+  function fillExamples() {
+    const [low, high, ...counts] = (layers[layer].histograms || [])[page * PAGE + chosen] || [];
+    at("examples").hidden = !patches || !counts.length;
+    if (at("examples").hidden) return;
+    const side = atlas.patches;
+    const canvas = at("patches");
+    canvas.width = canvas.height = side;
+    const [left, top] = [(chosen % COLUMNS) * side, Math.floor(chosen / COLUMNS) * side];
+    canvas.getContext("2d").drawImage(patches, left, top, side, side, 0, 0, side, side);
+    canvas.setAttribute("aria-label", `strongest patches for unit ${unitOf(chosen)}`);
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    at("examplesof").textContent = `Strongest patches of ${total} pictures, and their responses, ${low} to ${high}`;
+    at("bars").setAttribute("aria-label", `responses from ${low} to ${high}: ${counts.join(", ")} pictures`);
+    const wide = 160 / counts.length;
+    at("bars").replaceChildren(...counts.map((count, index) => {
+      const bar = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+      const high = count ? Math.max(1, (48 * count) / Math.max(...counts)) : 0;
+      Object.entries({ x: index * wide, y: 48 - high, width: wide - 1, height: high }).forEach(([name, value]) => {
+        bar.setAttribute(name, value);
+      });
+      return bar;
+    }));
   }
 
   function fill() {
@@ -96,6 +129,7 @@
     at("before").setAttribute("aria-disabled", String(page === 0 && chosen === 0));
     at("after").setAttribute("aria-disabled", String(page >= pages() - 1 && chosen >= shown.length - 1));
     if (mosaic) draw(at("picture"), chosen, 1024);
+    fillExamples();
   }
 
   function enlarge(index) {

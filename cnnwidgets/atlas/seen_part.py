@@ -1,0 +1,106 @@
+"""The part of a picture that a cell of a layer's map sees, from a few cells of a picture of the usual size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from cnnwidgets.errors import BadTarget
+from cnnwidgets.model.backend import tf
+from cnnwidgets.model.geometry.dependence import Box, follow
+from cnnwidgets.model.network import Network
+
+SIDE = 224  # of the picture, where the network takes any
+
+
+class SeenPart(NamedTuple):
+    """What cells see, in pixels of the network's input; each pair is (down, across).
+
+    Attributes:
+        size: of the part.
+        first: middle of what cell (0, 0) sees.
+        stride: how far the middle moves from a cell to the next.
+        is_transposed: whether the map's rows run across the picture.
+    """
+
+    size: tuple[float, float]
+    first: tuple[float, float]
+    stride: tuple[float, float]
+    is_transposed: bool
+
+    def square(self, cell: Sequence[int], fed: tuple[int, int], given: tuple[int, int]) -> Box:
+        """A square around what a cell sees, as large as that or as the picture allows.
+
+        Args:
+            cell: (row, column) on the map.
+            fed: (height, width) of the picture as the network gets it.
+            given: (height, width) of the picture as it was given.
+        """
+        scales = given[0] / fed[0], given[1] / fed[1]
+        at = cell[::-1] if self.is_transposed else cell
+        side = max(round(size * scale) for size, scale in zip(self.size, scales, strict=True))
+        side = max(1, min(side, *given))
+        edges = []
+        for axis in (0, 1):
+            middle = (self.first[axis] + self.stride[axis] * at[axis]) * scales[axis]
+            edges.append(min(max(round(middle - side / 2), 0), given[axis] - side))
+        return edges[0], edges[1], edges[0] + side, edges[1] + side
+
+
+WHOLE = SeenPart((np.inf, np.inf), (0.0, 0.0), (0.0, 0.0), False)
+
+
+def seen_part(net: Network, path: str) -> SeenPart:
+    """What the cells of a layer's first call see; the whole picture where that cannot be followed."""
+    if not net.layer(path).is_spatial:
+        return WHOLE
+    numbers = np.random.default_rng(0)
+    sizes = [
+        (*info.full_size(SIDE, SIDE), info.channels) if info.is_picture else tuple(n or 1 for n in info.shape)
+        for info in net.inputs
+    ]
+    feed = [tf.constant(numbers.random((1, *size), np.float32)) for size in sizes]
+    try:
+        followed = follow(net, path, 0, [tensor.shape for tensor in feed])
+    except BadTarget:
+        return WHOLE
+
+    def look(row: int, column: int) -> tuple[Box, tuple[int, int]]:
+        box, cells = followed.box(feed, tf.constant([row, column, -1], tf.int32))
+        return tuple(box.numpy().tolist()), tuple(cells.numpy().tolist())
+
+    _, (rows, columns) = look(0, 0)
+    row, column = rows // 2, columns // 2
+    middle = look(row, column)[0]
+    above, beside = look(row // 2, column)[0], look(row, column // 2)[0]
+    is_transposed = above[1] != middle[1] and above[0] == middle[0]
+    if is_transposed:
+        (row, column), (rows, columns), (above, beside) = (column, row), (columns, rows), (beside, above)
+    extent = net.inputs[followed.which].full_size(SIDE, SIDE)
+    sides = [
+        _along(extent[0], rows, (row // 2, above[0], above[2]), (row, middle[0], middle[2])),
+        _along(extent[1], columns, (column // 2, beside[1], beside[3]), (column, middle[1], middle[3])),
+    ]
+    sizes_, firsts, strides = zip(*sides, strict=True)
+    return SeenPart(sizes_, firsts, strides, is_transposed)
+
+
+def _along(
+    extent: int, cells: int, one: tuple[int, int, int], other: tuple[int, int, int]
+) -> tuple[float, float, float]:
+    """(size, first middle, stride) along an axis, from (cell, start, end) of two cells.
+
+    Where the picture's border cuts both off, cells are taken to lie evenly over the picture.
+    """
+    size = float(max(one[2] - one[1], other[2] - other[1]))
+    steps = other[0] - one[0]
+    if steps and one[1] > 0:  # neither starts before the picture
+        stride = (other[1] - one[1]) / steps
+        return size, one[1] + size / 2 - stride * one[0], stride
+    if steps and other[2] < extent:  # neither ends after it
+        stride = (other[2] - one[2]) / steps
+        return size, one[2] - size / 2 - stride * one[0], stride
+    stride = extent / cells
+    return size, stride / 2, stride
