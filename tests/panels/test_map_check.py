@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
+import PIL.Image
 import pytest
 
 import cnnwidgets as cw
@@ -74,13 +77,15 @@ def test_the_button_checks_what_the_menus_say_and_the_curve_grows(panel, waiting
     assert html.count("<polyline") == 2 and "insertion for bee" in html and "dashed" in html
 
 
-def test_the_areas_and_the_sentence_are_told(panel):
-    curve = panel.check(steps=10)
-    text = panel.trust._line.value
+def test_the_areas_and_the_sentence_are_told(panel, photo):
+    curve = panel.check(steps=15)
+    text = panel.trust.removal.said.value
     assert f"{curve.area:.3f}" in text and f"{curve.random_area:.3f}" in text and "lower is better" in text
     assert "the 20 % that this map calls most important" in text and "a random 20 % leaves" in text
     assert 'role="status"' in text
-    assert "without the" in panel.trust.removal._line.value
+    assert "without the 20%" in panel.trust.removal._line.value
+    removed = np.abs(np.asarray(PIL.Image.open(io.BytesIO(panel.trust.removal.screen.data)), float) / 255 - photo)
+    assert (removed.max(-1) > 0.02).mean() < 0.21
 
 
 def curve_of(values, random, metric="deletion"):
@@ -158,7 +163,7 @@ def test_all_methods_are_compared_the_best_first(panel, named, photo):
     assert same(own.curve, cw.faithfulness(named, photo, heat, "bee", steps=4))
     table = panel.trust.methods.table.value
     assert table.index(method_guide.label(results[0].method)) < table.index(method_guide.label(results[-1].method))
-    assert f"{areas[0]:.3f}" in table and f"{areas[0]:.3f}" in panel.trust._line.value
+    assert f"{areas[0]:.3f}" in table and f"{areas[0]:.3f}" in panel.trust.methods.said.value
 
 
 def test_stop_keeps_the_methods_that_are_there(panel, waiting):

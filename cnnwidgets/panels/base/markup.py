@@ -14,6 +14,7 @@ from cnnwidgets.jobs.failure import Failure
 
 LONGEST_STATUS = 300
 MOST_POINTS = 200  # of a curve
+TOPS = (0.05, 0.1, 0.2, 0.5, 1.0)  # of the axis of a curve of shares
 
 STYLE = f"<style>\n{resources.files(__package__).joinpath('panels.css').read_text('utf-8')}</style>"
 
@@ -134,7 +135,8 @@ def removal_curve(fractions: Sequence[float], values: Sequence[float], random: S
     """
     known = [v for v in (*values, *random) if math.isfinite(v)]
     low, high = min([0.0, *known]), max([0.0, *known])
-    high = max(high, 1.0) if low == 0 and high <= 1 else high
+    are_shares = low == 0 and high <= 1
+    high = next(top for top in TOPS if top >= high) if are_shares else high
     span = (high - low) or 1.0
 
     def line(numbers: Sequence[float], look: str) -> str:
@@ -142,7 +144,7 @@ def removal_curve(fractions: Sequence[float], values: Sequence[float], random: S
         points = " ".join(f"{34 + 260 * f:.1f},{130 - 120 * (v - low) / span:.1f}" for f, v in pairs)
         return f'<polyline points="{points}" fill="none" {look}/>' if len(pairs) > 1 else ""
 
-    written = percent if (low, high) == (0.0, 1.0) else "{:.3g}".format
+    written = "{:.0%}".format if are_shares else "{:.3g}".format
     axes = (
         '<path d="M34 10V130H294" fill="none" stroke="currentColor" opacity=".5"/>'
         f'<text x="30" y="16" text-anchor="end">{escape(written(high))}</text>'

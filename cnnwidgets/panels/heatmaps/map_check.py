@@ -65,9 +65,8 @@ class MapCheck(widgets.VBox):
         self.methods = _MethodsRun(on_change, self._compared)
         for part in (self.removal, self.methods):
             part.layout.display = "none"
-        self._line = markup.markup("")
         title = markup.markup(markup.title("Can this map be trusted?"))
-        super().__init__([title, row(self.metric, self.fill, check, compare), self._line, self.removal, self.methods])
+        super().__init__([title, row(self.metric, self.fill, check, compare), self.removal, self.methods])
 
     def __repr__(self) -> str:
         return f"MapCheck({self.curve!r}, {len(self.results)} methods)"
@@ -109,12 +108,13 @@ class MapCheck(widgets.VBox):
         settings.checked()
         self.curve, self.settings, self._name = None, settings, captions.target_name(question, look)
         self._look, self._index, self._part = look, index, None
-        self.removal.layout.display = ""
-        self._line.value = ""
+        self.removal.layout.display = self.removal.said.value = ""
 
         def frames() -> Iterator[CurvesFrame]:
             probe = Probe(question.net, look.picture.given, settings.size)
-            yield from settings.check(probe, {"": heat}).frames()
+            for frame in settings.check(probe, {"": heat}).frames():
+                self._keep_part(frame)
+                yield frame
 
         self.removal.begin("The pixels that the map calls most important are removed", frames())
 
@@ -123,7 +123,7 @@ class MapCheck(widgets.VBox):
         settings = _for(look, settings)
         settings.checked()
         self.results = ()
-        self.methods.layout.display = ""
+        self.methods.layout.display = self.methods.said.value = ""
         question = replace(look.questions[0], target=settings.target)
         self.methods.begin("All methods", compare_methods(question, look.picture, settings, index))
 
@@ -148,7 +148,6 @@ class MapCheck(widgets.VBox):
     def forget(self) -> None:
         """Show nothing: there is another map."""
         self.curve, self.settings, self.results = None, None, ()
-        self._line.value = ""
         for run in (self.removal, self.methods):
             if run.layout.display != "none":
                 run.forget()
@@ -160,16 +159,19 @@ class MapCheck(widgets.VBox):
             run.close()
         super().close()
 
+    def _keep_part(self, frame: CurvesFrame) -> None:
+        """Keep the picture of the sentence, or that of the step after it: on the worker's thread, which sees each."""
+        (curve,) = frame.curves.values()
+        share = float(curve.fractions[int(np.isfinite(curve.values).sum()) - 1])
+        if self._part is None and share >= check_captions.PART:
+            self._part, self._share = frame.pictures[0], share
+
     def _checked(self, frame: CurvesFrame, is_done: bool) -> None:
         (curve,) = frame.curves.values()
-        known = int(np.isfinite(curve.values).sum())
-        if self._part is None and curve.fractions[known - 1] >= check_captions.PART:
-            self._part = frame.pictures[0]
-            self._share = float(curve.fractions[known - 1])
         if is_done:
             self.curve = curve
             self.removal.rest(self._part, check_captions.part(curve, self._share))
-            self._line.value = markup.status(
+            self.removal.said.value = markup.status(
                 f"{check_captions.sentence(curve, self._name)} {check_captions.areas(curve)}"
             )
         words = f"{curve.metric} for {self._name}"
@@ -187,7 +189,7 @@ class MapCheck(widgets.VBox):
         )
         self.methods.table.value = check_captions.table(frame.results)
         if is_done:
-            self._line.value = markup.status(check_captions.best(frame.results))
+            self.methods.said.value = markup.status(check_captions.best(frame.results))
 
 
 class _RemovalRun(SideRun):
@@ -196,9 +198,11 @@ class _RemovalRun(SideRun):
     def __init__(self, on_change: Callable[[], object], on_frame: Callable[[Any, bool], object]) -> None:
         super().__init__(on_change, "Pixels removed", EMPTY, check_captions.progress, width=300)
         self._on_frame = on_frame
-        self.curve = markup.markup("", flex="1 1 280px", min_width="0")
+        self.curve = markup.markup("")
+        self.said = markup.markup("")
         stage = widgets.HBox(layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px 16px"))
-        stage.children = [self.screen, self.curve]
+        beside = widgets.VBox([self.curve, self.said], layout=widgets.Layout(flex="1 1 280px", min_width="0"))
+        stage.children = [self.screen, beside]
         self.children = [self._title, stage, self._line]
 
     def _show(self, frame: Any, picture: np.ndarray, number: int) -> None:
@@ -218,7 +222,7 @@ class _RemovalRun(SideRun):
 
     def forget(self) -> None:
         """Show nothing."""
-        self.curve.value = ""
+        self.curve.value = self.said.value = ""
         super().forget()
 
 
@@ -228,8 +232,8 @@ class _MethodsRun(SideRun):
     def __init__(self, on_change: Callable[[], object], on_frame: Callable[[Any, bool], object]) -> None:
         super().__init__(on_change, "All methods", EMPTY_GRID, _method_step, width=816)
         self._on_frame = on_frame
-        self.table = markup.markup("", width="100%")
-        self.children = [self._title, self.screen, self._line, self.table]
+        self.table, self.said = markup.markup("", width="100%"), markup.markup("")
+        self.children = [self._title, self.screen, self._line, self.said, self.table]
 
     def _show(self, frame: Any, picture: np.ndarray, number: int) -> None:
         super()._show(frame, picture, number)
@@ -242,7 +246,7 @@ class _MethodsRun(SideRun):
 
     def forget(self) -> None:
         """Show nothing."""
-        self.table.value = ""
+        self.table.value = self.said.value = ""
         super().forget()
 
 
