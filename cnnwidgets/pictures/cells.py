@@ -45,3 +45,16 @@ def with_frame(picture: np.ndarray, square: Square) -> np.ndarray:
     for inset, color in ((0, 0), (1, 255), (3, 128)):
         framed[top + inset : bottom - inset, left + inset : right - inset] = color
     return framed
+
+
+def with_outline(picture: np.ndarray, square: Square) -> np.ndarray:
+    """A part of a picture framed in black and white, to be seen on any ground; nothing is covered."""
+    height, width = picture.shape[:2]
+    left, top, right, bottom = (
+        round(share * length) for share, length in zip(square, (width, height, width, height), strict=True)
+    )
+    drawn = picture.copy()
+    for inset, color in ((0, 0), (1, 255), (3, 0), (4, None)):
+        part = slice(top + inset, bottom - inset), slice(left + inset, right - inset)
+        drawn[part] = picture[part] if color is None else color
+    return drawn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain.class_activation_map import Heatmap
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.comparison import Look, Question
+from cnnwidgets.explain.regions import Box, Region
 from cnnwidgets.model.network import Network
 from cnnwidgets.pictures import cells as cells_
 from cnnwidgets.pictures.cells import Square
@@ -123,6 +125,8 @@ class HeatTiles:
         cells = np.full((self.columns * self.rows, self._cell[0] + BAND, self._cell[1], 3), 255, np.uint8)
         for index, (tile, photo) in enumerate(zip(self.tiles, self._shown, strict=True)):
             picture = pictures.to_uint8(self._over(index, photo, self._scaled(index, brush.is_signed), brush))
+            if (outline := _outline(tile)) is not None:
+                picture = cells_.with_outline(picture, outline)
             if marked is not None and marked[0] == index:
                 picture = cells_.with_frame(picture, marked[1])
             cells[tile.cell, : self._cell[0]] = cells_.centered(picture, self._cell)
@@ -164,16 +168,38 @@ class HeatTiles:
 
     def place_at(self, x: float, y: float) -> Place | None:
         """The place on a photograph at (x, y), shares 0..1 of the whole; `None` beside the photographs."""
-        across, down = x * self.columns, y * self.rows
         cell = pictures.tile_at(x, y, self.rows * self.columns, self.columns)
-        for index, (tile, photo) in enumerate(zip(self.tiles, self._shown, strict=True)):
+        for index, tile in enumerate(self.tiles):
             if tile.cell == cell:
-                (height, width), (high, wide) = self._cell, photo.shape[:2]
-                inside_x = (across % 1 * width - (width - wide) // 2) / wide
-                inside_y = (down % 1 * (height + BAND) - (height - high) // 2) / high
-                if 0 <= inside_x < 1 and 0 <= inside_y < 1:
-                    return Place(index, inside_x, inside_y)
+                place = self._on_tile(index, x, y)
+                if 0 <= place.x < 1 and 0 <= place.y < 1:
+                    return place
         return None
+
+    def box_between(self, start: tuple[float, float], end: tuple[float, float]) -> tuple[int, Box] | None:
+        """A tile and the box of pixels (top, left, bottom, right) between two points (x, y), shares 0..1 of the whole.
+
+        The box ends at the edges of the photograph on which it starts; `None` where it starts beside the photographs.
+        """
+        first = self.place_at(*start)
+        if first is None:
+            return None
+        last, (height, width) = self._on_tile(first.tile, *end), self.tiles[first.tile].photo.shape[:2]
+        (left, right), (top, bottom) = (
+            sorted(min(max(share, 0.0), 1.0) * length for share in shares)
+            for shares, length in (((first.x, last.x), width), ((first.y, last.y), height))
+        )
+        box = math.floor(top), math.floor(left), math.ceil(bottom), math.ceil(right)
+        return first.tile, (box[0], box[1], max(box[2], box[0] + 1), max(box[3], box[1] + 1))
+
+    def _on_tile(self, index: int, x: float, y: float) -> Place:
+        """Where (x, y), shares 0..1 of the whole, lies as seen from a photograph: outside of 0..1 beside it."""
+        row, column = divmod(self.tiles[index].cell, self.columns)
+        (height, width), (high, wide) = self._cell, self._shown[index].shape[:2]
+        across, down = x * self.columns - column, y * self.rows - row
+        inside_x = (across * width - (width - wide) // 2) / wide
+        inside_y = (down * (height + BAND) - (height - high) // 2) / high
+        return Place(index, inside_x, inside_y)
 
     def place(self, x: int, y: int, tile: int) -> Place:
         """The place at a pixel (x, y) of a tile's photograph.
@@ -228,6 +254,16 @@ def _tile(question: Question, number: int, heat: Heatmap, photos: list[np.ndarra
     names = [inputs[i].name for i in question.net.picture_inputs]
     which = names.index(heat.input) if heat.input in names else 0
     return Tile(heat, question, number, which, photos[which], cell)
+
+
+def _outline(tile: Tile) -> Square | None:
+    """(left, top, right, bottom) of the box that is explained, shares 0..1 of the first picture; `None` for none."""
+    target = tile.question.target
+    if not isinstance(target, Region) or target.box is None or tile.which:
+        return None
+    height, width = tile.photo.shape[:2]
+    top, left, bottom, right = target.box
+    return left / width, top / height, right / width, bottom / height
 
 
 def _scale(tile: Tile) -> tuple[str, Network, bool]:

@@ -107,6 +107,13 @@ def tiles(columns: int, rows: int, band: float, captions: Sequence[tuple[str, st
     return f'<div class="cnnw-grid" style="{shape}">{"".join(cells)}</div>'
 
 
+def rectangle(start: tuple[float, float], end: tuple[float, float]) -> str:
+    """A frame between two points (x, y), shares 0..1 of what it lies on."""
+    (left, right), (top, bottom) = (sorted(100 * share for share in pair) for pair in zip(start, end, strict=True))
+    shape = f"left:{left:.2f}%;top:{top:.2f}%;width:{right - left:.2f}%;height:{bottom - top:.2f}%"
+    return f'<div class="cnnw-drag" style="{shape}"></div>'
+
+
 def curve(values: Sequence[float], steps: int, label: str) -> str:
     """The objective over the steps as a line; `steps` is the whole width."""
     stride = -(-len(values) // MOST_POINTS) or 1

@@ -11,6 +11,8 @@ from ipyevents import Event
 from cnnwidgets import pictures
 from cnnwidgets.panels.base import lifecycle, markup
 
+DRAGGED = 0.02  # of the picture: less is a click
+DRAGGING = 50  # milliseconds between two reports of a rectangle that is being drawn
 POINTING = 100  # milliseconds between two reports of where the pointer is
 WINDOW = 1  # frames that may be on their way to the page: a second would replace the first before it is painted
 
@@ -38,18 +40,22 @@ class Screen(widgets.VBox):
             format="png", layout=widgets.Layout(width="100%", height="auto", margin="0", display="none")
         )
         self.over = markup.markup("", "cnnw-over")
+        self._drawn = markup.markup("", "cnnw-over")  # a rectangle that is being dragged
         self._empty = markup.markup(markup.empty(empty), "cnnw-over")
         hidden = widgets.Layout(display="none")
         self._sent, self._seen = widgets.IntText(0, layout=hidden), widgets.IntText(0, layout=hidden)
         self._link = widgets.jslink((self._sent, "value"), (self._seen, "value"))
         self._seen.observe(lambda change: on_seen(change["new"]), "value")
         self.is_empty = True
-        parts: list[Any] = [self._image, self.over, self._empty, self._sent, self._seen]
+        parts: list[Any] = [self._image, self.over, self._drawn, self._empty, self._sent, self._seen]
         self._events: Event | None = None
         self._pointing: Event | None = None
+        self._dragging: Event | None = None
+        self._drag_start: tuple[float, float] | None = None
+        self._is_drag_over = False  # and the click that follows it is still to come
         if on_click is not None:
             self._events = Event(source=self._image, watched_events=["click"])
-            self._events.on_dom_event(lambda event: self._clicked(event, on_click))
+            self._events.on_dom_event(lambda event: self._pressed(event, on_click))
         super().__init__(
             parts, layout=widgets.Layout(width=f"{width}px", max_width="100%", height=f"{width}px", overflow="visible")
         )
@@ -69,6 +75,35 @@ class Screen(widgets.VBox):
 
         self._pointing = Event(source=self._image, watched_events=["mousemove", "mouseleave"], wait=POINTING)
         self._pointing.on_dom_event(heard)
+
+    def watch_drags(self, on_drag: Callable[[tuple[float, float], tuple[float, float]], object]) -> None:
+        """Draw a rectangle where the pointer is dragged over the picture, and report its two corners (x, y), 0..1."""
+        watched = ["mousedown", "mousemove", "mouseup", "dragstart"]
+        self._dragging = Event(source=self._image, watched_events=watched, wait=DRAGGING, prevent_default_action=True)
+        self._dragging.on_dom_event(
+            lambda event: self._clicked(event, lambda x, y: self._dragged(event.get("type"), (x, y), on_drag))
+        )
+
+    def _dragged(self, kind: Any, at: tuple[float, float], on_drag: Callable[..., object]) -> None:
+        if kind == "mousedown":
+            self._drag_start, self._is_drag_over = at, False
+        start = self._drag_start
+        if start is None or max(abs(at[0] - start[0]), abs(at[1] - start[1])) < DRAGGED:
+            if kind == "mouseup":
+                self._drag_start = None
+            return
+        if kind == "mousemove":
+            self._drawn.value = markup.rectangle(start, at)
+        elif kind == "mouseup":
+            self._drag_start, self._is_drag_over, self._drawn.value = None, True, ""
+            on_drag(start, at)
+
+    def _pressed(self, event: dict[str, Any], on_click: Callable[[float, float], object]) -> None:
+        """Report a click that is not the end of a drag."""
+        if self._is_drag_over:
+            self._is_drag_over = False
+        else:
+            self._clicked(event, on_click)
 
     def _clicked(self, event: dict[str, Any], on_click: Callable[[float, float], object]) -> None:
         # The event's own dataX is wrong while frames stream in, so the place is taken from the box on the page.
@@ -112,7 +147,7 @@ class Screen(widgets.VBox):
     def close(self) -> None:
         """Take everything off the page."""
         lifecycle.stop_counting(self)  # where clicks are heard, the page counts views
-        for part in (self._events, self._pointing, self._link):
+        for part in (self._events, self._pointing, self._dragging, self._link):
             if part is not None:
                 part.close()
         super().close()

@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from cnnwidgets.errors import CnnWidgetsError
+from cnnwidgets.explain.regions import Region
 from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.base.panel import Panel
@@ -88,7 +89,9 @@ class Stage(widgets.Tab):
             panel.observe(lambda change, chosen=chosen: self._given(panel, chosen, change["new"]), name)
 
     def _given(self, panel: Panel, chosen: str, value: Any) -> None:
-        """Take what was chosen on a panel; a target may be a function, and that is nothing to share."""
+        """Take what was chosen on a panel; of a target that is a region its class; a function is not shared."""
+        if isinstance(value, Region):
+            value = value.target
         if not self._updating and panel is self.front and not callable(value):
             with self._updating:
                 setattr(self._choice, chosen, value)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import ipywidgets as widgets
 import numpy as np
 
 from cnnwidgets import pictures
-from cnnwidgets.errors import BadTarget, JobFailed
+from cnnwidgets.errors import BadTarget, JobFailed, quoted
 from cnnwidgets.explain.class_activation_map import Heatmap
 from cnnwidgets.explain.faithfulness import Curve, FaithfulnessSettings
 from cnnwidgets.explain.hidden_region import Hidden
@@ -21,10 +22,12 @@ from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.overlays.method_comparison import MethodResult
 from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles
 from cnnwidgets.explain.passes import Probe
+from cnnwidgets.explain.regions import Box, Region, region
 from cnnwidgets.explain.sanity_check import randomized
 from cnnwidgets.jobs import Job, worker
 from cnnwidgets.model.layer_choices import map_layers
 from cnnwidgets.model.network import Network, as_network
+from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.binding import Setting, settings_of
@@ -33,6 +36,7 @@ from cnnwidgets.panels.heatmaps import captions
 from cnnwidgets.panels.heatmaps.controls import HeatmapControls
 from cnnwidgets.panels.heatmaps.hidden_region import HiddenRegion
 from cnnwidgets.panels.heatmaps.map_check import MapCheck, checked_index
+from cnnwidgets.panels.heatmaps.region_choice import RegionChoice
 from cnnwidgets.panels.heatmaps.settings import PAINTING, HeatmapSettings
 from cnnwidgets.panels.heatmaps.sidebar import HeatmapSidebar
 from cnnwidgets.pictures.cells import Square
@@ -65,7 +69,7 @@ class HeatmapPanel(Panel[Look]):
         net: a Network or a bare Keras model.
         picture: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict.
         layer: a path; the last layer before the class scores that still has rows and columns, if not given.
-        target: a class index or name, or a function of the output; the top class if not given.
+        target: a class index or name, a region of the picture, or a function of the output; the top class if not given.
         method: of `class_activation_map` or of `attribution`.
         of: what of the class is explained, "logit" or "log_odds".
         against: why the target rather than this class, or these; `None` explains the target alone.
@@ -125,6 +129,7 @@ class HeatmapPanel(Panel[Look]):
         network = as_network(net)
         settings, last_layer = given.fitted(network), given.default_layer(network)
         held = HeldPicture(network, picture, size)
+        _check_region(settings, network, held)
         second_net = None if second_net is None else as_network(second_net)
         super().__init__(network)
         self._held, self._second_net = held, second_net
@@ -140,7 +145,9 @@ class HeatmapPanel(Panel[Look]):
         self.trust = MapCheck(
             lambda: self._guarded(self._begin_check), lambda: self._guarded(self._begin_comparison), self._trust_changed
         )
-        self.side = HeatmapSidebar(self.controls.classes, self.region)
+        self.explained = RegionChoice(lambda box: self._guarded(self._explain_region, box))
+        self.side = HeatmapSidebar(self.controls.classes, self.region, self.explained)
+        self.screen.watch_drags(lambda start, end: self._guarded(self._region_dragged, start, end))
         self._legend = markup.markup("")
         self._setting_names = ("picture", *HeatmapSettings.names())
         self._assign(picture=picture, **settings.recorded())
@@ -249,6 +256,9 @@ class HeatmapPanel(Panel[Look]):
         self.side.show(tiles, texts)
         self._offer_classes(frame)
 
+    def _offer_region(self) -> None:
+        self.side.offer_region(self._is_dense, self.target, self._held.photos[0].shape[:2])
+
     def _offer_classes(self, frame: Look | None) -> None:
         chosen = captions.class_chosen(self.net, self.target, self.output)
         predictions = frame.predictions if frame is not None else captions.all_classes(self.net, self.output)
@@ -280,6 +290,7 @@ class HeatmapPanel(Panel[Look]):
             self._held = HeldPicture(self.net, self.picture, self.size)
         elif name == "size":
             Probe(self.net, self._held.given, self.size)
+        _check_region(settings, self.net, self._held)
         self._assign(**settings.recorded())
 
     def _apply(self, name: str) -> None:
@@ -313,6 +324,7 @@ class HeatmapPanel(Panel[Look]):
     def _fill_controls(self) -> None:
         self.controls.show(HeatmapSettings.set_on(self).recorded())
         self._offer_classes(self._last)
+        self._offer_region()
 
     # The hidden region.
 
@@ -411,6 +423,34 @@ class HeatmapPanel(Panel[Look]):
             self.traceback = self.trust.traceback
         self._show_state()
 
+    # The region that is explained.
+
+    @property
+    def _is_dense(self) -> bool:
+        """Whether the output has a class at each position, so that a part of the picture can be explained."""
+        info = self.net.outputs[find_output(self.output, self.net.outputs)]
+        return len(info.shape) == 3 and not callable(self.target)
+
+    def _explain_region(self, box: Box | None) -> None:
+        target: Any = getattr(self, "target")  # noqa: B009 - a trait made from the settings
+        chosen = target.target if isinstance(target, Region) else target
+        setattr(self, "target", chosen if box is None else region(chosen, box))  # noqa: B010
+
+    def _region_dragged(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        found = self._shown_tiles.box_between(start, end) if self._is_dense else None
+        if found is not None:
+            tile, box = found
+            if self._shown_tiles.tiles[tile].which:
+                first = self.net.inputs[self.net.picture_inputs[0]].name
+                raise BadTarget(f"A region is of the first picture, {quoted(first)}. Drag a rectangle on that one.")
+            self._explain_region(box)
+
+    def _set(self, name: str, value: Any) -> None:
+        """Take a control's value; another class is explained in the same region."""
+        if name == "target" and isinstance(self.target, Region):
+            value = replace(self.target, target=value)
+        super()._set(name, value)
+
     # Saving and code.
 
     def _settings(self) -> tuple[str, dict[str, Any]]:
@@ -438,6 +478,16 @@ class HeatmapPanel(Panel[Look]):
             if self._exact is not None:
                 self._exact.release()
         super().close()
+
+
+def _check_region(settings: HeatmapSettings, net: Network, held: HeldPicture) -> None:
+    """Refuse a region that does not fit the picture.
+
+    Raises:
+        BadTarget: with the picture's size.
+    """
+    if isinstance(settings.target, Region):
+        Probe(net, held.given, settings.size).named(settings.target, settings.output, settings.of, settings.against)
 
 
 def _of_comparison(question: Question) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The sidebar of a HeatmapPanel: predictions, class search, and the hidden region."""
+"""The sidebar of a HeatmapPanel: predictions, class search, the hidden and the explained region."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.controls.class_menu import ClassMenu
 from cnnwidgets.panels.heatmaps import captions as captions_
 from cnnwidgets.panels.heatmaps.hidden_region import HiddenRegion
+from cnnwidgets.panels.heatmaps.region_choice import RegionChoice
 
 WIDTH = "280px"
 EMPTY = "Start shows the predictions."
@@ -20,17 +21,25 @@ class HeatmapSidebar(widgets.HBox):
     Args:
         classes: the menu of classes.
         region: the controls of the hidden region.
+        explained: the controls of the region that is explained.
     """
 
-    def __init__(self, classes: ClassMenu, region: HiddenRegion) -> None:
-        self._region = region
+    def __init__(self, classes: ClassMenu, region: HiddenRegion, explained: RegionChoice) -> None:
+        self._region, self._explained = region, explained
         self.bars = markup.markup(markup.progress_text(EMPTY))
         groups = [_group("Predictions", self.bars, classes), _group("Hide a region", region)]
+        self._explaining = _group("Explain a region", explained)
+        groups.append(self._explaining)
         super().__init__(groups, layout=widgets.Layout(flex="1 1 280px", flex_flow="row wrap", grid_gap="12px 16px"))
         self.layout.align_content = "flex-start"
 
     def __repr__(self) -> str:
         return "HeatmapSidebar()"
+
+    def offer_region(self, is_dense: bool, target: object, size: tuple[int, int]) -> None:
+        """Show the region that is explained on a picture of (height, width), for an output that has positions."""
+        self._explaining.layout.display = "" if is_dense else "none"
+        self._explained.show(target, size)
 
     def show(self, tiles: HeatTiles, captions: list[tuple[str, str, str]]) -> None:
         """Show the predictions, and offer regions of these tiles, which have these captions."""

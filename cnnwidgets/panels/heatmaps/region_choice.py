@@ -1,0 +1,65 @@
+"""The part of the picture that is explained, for networks that predict a class at each position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import ipywidgets as widgets
+
+from cnnwidgets.explain.regions import Box, Region
+from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.controls.controls import named
+
+EDGES = ("top", "left", "bottom", "right")
+HINT = "Drag a rectangle on the picture: the class is explained inside it alone."
+
+
+class RegionChoice(widgets.VBox):
+    """Four numbers for the keyboard, which do what dragging a rectangle on the picture does.
+
+    Args:
+        on_choose: called with a box (top, left, bottom, right), or with `None` for the whole picture.
+    """
+
+    def __init__(self, on_choose: Callable[[Box | None], object]) -> None:
+        self.edges = {name: _edge(name) for name in EDGES}
+        self.explain, self.whole = (
+            widgets.Button(description=label, tooltip=hint, layout=widgets.Layout(width="auto"))
+            for label, hint in (
+                ("Explain this region", "The evidence for the class inside these rows and columns"),
+                ("The whole picture", "The evidence wherever the class is the prediction"),
+            )
+        )
+        self.explain.on_click(lambda _: on_choose(self.box))
+        self.whole.on_click(lambda _: on_choose(None))
+        numbers, buttons = (
+            widgets.HBox(list(parts), layout=widgets.Layout(flex_flow="row wrap"))
+            for parts in (self.edges.values(), (self.explain, self.whole))
+        )
+        super().__init__([numbers, buttons, markup.markup(markup.progress_text(HINT))])
+
+    def __repr__(self) -> str:
+        return f"RegionChoice({self.box})"
+
+    @property
+    def box(self) -> Box:
+        """The numbers."""
+        top, left, bottom, right = (edge.value for edge in self.edges.values())
+        return top, left, bottom, right
+
+    def show(self, target: object, size: tuple[int, int]) -> None:
+        """Show the region that is explained, on a picture of (height, width)."""
+        height, width = size
+        chosen = target.box if isinstance(target, Region) else None
+        for edge, most, value in zip(
+            self.edges.values(), (height, width) * 2, chosen or (0, 0, height, width), strict=True
+        ):
+            edge.max, edge.value = most, value
+        self.whole.disabled = not isinstance(target, Region)
+
+
+def _edge(name: str) -> widgets.BoundedIntText:
+    hints = {"top": "First row", "left": "First column", "bottom": "First row outside", "right": "First column outside"}
+    return widgets.BoundedIntText(
+        0, description=name, tooltip=hints[name], style=named("48px"), layout=widgets.Layout(width="132px")
+    )
