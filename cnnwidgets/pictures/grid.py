@@ -109,3 +109,20 @@ def mosaic(pictures: NDArray[Any], columns: int | None = None, gap: int = GAP, b
     for index, picture in enumerate(pictures):
         canvas[grid.place(index)] = picture
     return canvas
+
+
+def with_bands(tiles: NDArray[Any]) -> NDArray[Any]:
+    """A mosaic of tiles [n, h, w, C] with an empty band under each, for captions that are laid over it."""
+    band = round(tiles.shape[1] * _band(len(tiles)))
+    return mosaic(np.pad(tiles, ((0, 0), (0, band), (0, 0), (0, 0))), columns_for(len(tiles)), gap=0)
+
+
+def banded_shape(count: int) -> tuple[int, int, float]:
+    """The columns and rows of such a mosaic, and the share of a tile with its band that the band covers."""
+    columns, band = columns_for(count), _band(count)
+    return columns, -(-count // columns), band / (1 + band)
+
+
+def _band(count: int) -> float:
+    """The height of a band, as a share of its tile's: much the same on the page however many tiles there are."""
+    return min(0.25, 0.05 * max(2, columns_for(count)))

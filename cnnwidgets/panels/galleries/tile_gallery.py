@@ -21,7 +21,7 @@ from cnnwidgets.panels.base.panel import BUSY, SIDE, Panel
 from cnnwidgets.panels.base.side_run import SideRun
 from cnnwidgets.panels.base.speed import Speed
 from cnnwidgets.panels.galleries.controls import GalleryControls
-from cnnwidgets.pictures.captioned import shape_of, with_bands
+from cnnwidgets.pictures.grid import banded_shape, with_bands
 from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame
 
 SPEED = Speed(first=2.0, overhead=0.015, least=3e8)  # of this process, shared by all galleries
@@ -165,7 +165,7 @@ class TileGallery(Panel[UnitsFrame]):
             for unit, value, note in zip(frame.units, values, notes, strict=True)
         ]
         chosen = frame.units.index(self.unit) if self.unit in frame.units else None
-        self.screen.over.value = markup.tiles(*shape_of(len(captions)), captions, chosen)
+        self.screen.over.value = markup.tiles(*banded_shape(len(captions)), captions, chosen)
 
     def _invitation(self) -> str:
         count = len(self._plan.units)
@@ -293,7 +293,8 @@ class TileGallery(Panel[UnitsFrame]):
         return self.recipe_of().key()
 
     def _remember(self, frame: UnitsFrame) -> None:
-        if not self.net.identity().is_complete or self.net.fingerprint() != self._fingerprint_before:
+        identity = self.net.identity()
+        if not identity.is_complete or identity.digest != self._fingerprint_before:
             return  # tomorrow the same key may be of another network, or the weights were changed during the run
         Cache.default().put(
             self._key(), {"pictures": frame.pictures, "values": frame.values}, {"notes": list(frame.notes)}
