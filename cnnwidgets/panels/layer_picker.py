@@ -45,7 +45,7 @@ class LayerPicker(widgets.VBox):
     Args:
         net: a Network or a bare Keras model.
         layer: the path that is chosen at first; the last convolution if not given.
-        is_compact: for a narrow place: names and shapes only.
+        is_compact: for narrow columns: names and shapes only.
 
     Attributes:
         layer: the path of the chosen layer; set it to choose another.

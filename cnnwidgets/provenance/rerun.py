@@ -15,7 +15,7 @@ from cnnwidgets.explain.attribution import attribution
 from cnnwidgets.explain.class_activation_map import Heatmap, class_activation_map
 from cnnwidgets.explain.faithfulness import FaithfulnessSettings
 from cnnwidgets.explain.overlays import unit_tiles
-from cnnwidgets.explain.overlays.comparison import Question, look
+from cnnwidgets.explain.overlays.comparison import MapRequest, compare
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles
 from cnnwidgets.explain.passes import Probe
@@ -128,8 +128,8 @@ def _from_photograph(
 
 
 def _heat(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
-    questions = tuple(_question(net, asked) for asked in (settings, *settings["beside"]))
-    seen = _at(look(questions, held, randomized), settings)
+    requests = tuple(_map_request(net, asked) for asked in (settings, *settings["beside"]))
+    seen = _at(compare(requests, held, randomized), settings)
     return HeatTiles(seen).whole(Brush(settings["opacity"], settings["threshold"], settings["colormap"]))
 
 
@@ -155,16 +155,16 @@ def _map(net: Network, recorded: Mapping[str, Any], held: HeldPicture) -> Heatma
     return found[index]
 
 
-def _question(net: Network, asked: Mapping[str, Any]) -> Question:
+def _map_request(net: Network, asked: Mapping[str, Any]) -> MapRequest:
     network = _asked_network(net, asked)
     asked = renamed(asked, network)
-    named = {name: asked[name] for name in Question.names() if name in asked}  # older files lack some
+    named = {name: asked[name] for name in MapRequest.names() if name in asked}  # older files lack some
     target = from_record(asked["target"])
-    return Question(net=network, is_shuffled=asked.get("shuffled", False), **{**named, "target": target})
+    return MapRequest(net=network, is_shuffled=asked.get("shuffled", False), **{**named, "target": target})
 
 
 def _asked_network(net: Network, asked: Mapping[str, Any]) -> Network:
-    """The network itself, where the question names no other."""
+    """The network itself, where the request names no other."""
     if asked.get("fingerprint", net.fingerprint()) == net.fingerprint():
         return net
     other = asked["network"]

@@ -145,7 +145,7 @@ class AdversarialSettings(Settings):
     size: Size | None = None
     seed: int = setting(0, SEED)
 
-    def check(self, net: Network | Any, picture: object) -> NudgePlan:
+    def check(self, net: Network | Any, picture: object) -> AdversarialPlan:
         """Check a perturbation.
 
         Raises:
@@ -169,11 +169,11 @@ class AdversarialSettings(Settings):
         chosen = predict(original)[0].index if wanted is None else wanted
         climbed = checked(net, _log_odds(net, chosen, index))
         climbed = -climbed if wanted is None else climbed
-        return NudgePlan(found, net, canvas, original, climbed, chosen, wanted is not None, predict)
+        return AdversarialPlan(found, net, canvas, original, climbed, chosen, wanted is not None, predict)
 
 
 @dataclass(frozen=True, eq=False)
-class NudgePlan:
+class AdversarialPlan:
     """A checked nudge: what will be done, known before it starts.
 
     Attributes:
@@ -240,13 +240,13 @@ def _predictions(net: Network, inputs: Sequence[Array], which: int, output: int,
     return net.predictions(given, net.outputs[output].classes, output)
 
 
-def _momentum_sign(plan: NudgePlan) -> Iterator[Frame]:
+def _momentum_sign(plan: AdversarialPlan) -> Iterator[Frame]:
     steps, seed = plan.settings.steps, plan.settings.seed
     ascent = Ascent(Pixels(), (), MomentumSign(plan.levels / 255, SHARE if steps > 1 else 1.0), _in_eight_bits)
     return maximize(plan.net, plan.objective, plan.canvas, steps, ascent, seed, plan.original)
 
 
-def _random_search(plan: NudgePlan) -> Iterator[Frame]:
+def _random_search(plan: AdversarialPlan) -> Iterator[Frame]:
     """Noise of the whole budget's size, a fresh draw each step; the best picture so far is kept."""
     best, value = tf.constant(plan.original), _value(plan, plan.original)
     if not np.isfinite(value).all():
@@ -260,7 +260,7 @@ def _random_search(plan: NudgePlan) -> Iterator[Frame]:
         yield Frame(best.numpy, count, steps, before)
 
 
-def _value(plan: NudgePlan, pictures: Any) -> Any:  # [1, H, W, C] -> [1]
+def _value(plan: AdversarialPlan, pictures: Any) -> Any:  # [1, H, W, C] -> [1]
     values = values_of(plan.net, plan.objective)
     graph = plan.net.traces.get(functools.partial(_value_graph, values, plan.canvas.structure))
     return graph(pictures, plan.objective.numbers(), dict(plan.canvas.held))
@@ -273,7 +273,7 @@ def _value_graph(values: Values, canvas: Canvas) -> Any:
     return compiled(value)
 
 
-METHODS: dict[str, Callable[[NudgePlan], Iterator[Frame]]] = {
+METHODS: dict[str, Callable[[AdversarialPlan], Iterator[Frame]]] = {
     "momentum_sign": _momentum_sign,
     "random_search": _random_search,
 }

@@ -252,12 +252,12 @@ def test_what_stands_in_front_goes_first(explorer):
 
 
 def test_the_foot_tells_the_device_and_what_runs(explorer, waiting):
-    assert "CPU" in explorer._foot._line.value and "nothing is running" in explorer._foot._line.value
+    assert "CPU" in explorer._status_bar._line.value and "nothing is running" in explorer._status_bar._line.value
     explorer.panel.steps = 2000
     explorer.start()
-    waiting(lambda: "running: Filters" in explorer._foot._line.value)
+    waiting(lambda: "running: Filters" in explorer._status_bar._line.value)
     explorer.stop()
-    waiting(lambda: "nothing is running" in explorer._foot._line.value)
+    waiting(lambda: "nothing is running" in explorer._status_bar._line.value)
 
 
 def test_its_output_keeps_the_picture_in_front(explorer):

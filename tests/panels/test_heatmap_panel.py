@@ -71,16 +71,16 @@ def settled(waiting):
 
 
 @pytest.fixture
-def questions(monkeypatch):
-    """Every question that a network is asked in this test."""
+def requests(monkeypatch):
+    """Every request that a network is asked in this test."""
     asked = []
-    frames = comparison.Question.frames
+    frames = comparison.MapRequest.frames
 
-    def noted(question, picture):
-        asked.append(question)
-        return frames(question, picture)
+    def noted(request, picture):
+        asked.append(request)
+        return frames(request, picture)
 
-    monkeypatch.setattr(comparison.Question, "frames", noted)
+    monkeypatch.setattr(comparison.MapRequest, "frames", noted)
     return asked
 
 
@@ -179,10 +179,10 @@ def test_a_picture_with_a_text_equivalent(make, texts):
 # Asked again.
 
 
-def test_before_the_first_start_nothing_is_asked(make, questions):
+def test_before_the_first_start_nothing_is_asked(make, requests):
     panel = make()
     panel.target, panel.layer = "bee", "conv1"
-    assert questions == [] and panel.state == "idle" and panel.screen.is_empty
+    assert requests == [] and panel.state == "idle" and panel.screen.is_empty
 
 
 CHANGES = [
@@ -197,15 +197,15 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
-def test_after_it_a_change_is_shown_at_once(make, settled, questions, change):
+def test_after_it_a_change_is_shown_at_once(make, settled, requests, change):
     panel = make()
     panel.run()
-    before = len(questions)
+    before = len(requests)
     (name, value), = change.items()  # fmt: skip
     setattr(panel, name, value)
     settled(panel)
-    assert len(questions) > before and panel.state == "done"
-    assert any(getattr(q, name.removeprefix("second_")) == value for q in panel._last.questions)
+    assert len(requests) > before and panel.state == "done"
+    assert any(getattr(q, name.removeprefix("second_")) == value for q in panel._last.requests)
 
 
 def test_another_picture_is_shown_at_once(make, named, photo, settled):
@@ -307,17 +307,17 @@ def test_a_method_that_was_chosen_stays(make, by):
 
 
 @pytest.mark.parametrize(("name", "value"), [("opacity", 0.1), ("threshold", 0.8), ("colormap", "RdBu_r")])
-def test_paint_needs_no_network(make, settled, questions, name, value):
+def test_paint_needs_no_network(make, settled, requests, name, value):
     panel = make(target="cat")
     panel.run()
-    before, heat, count = shown(panel), panel.result, len(questions)
+    before, heat, count = shown(panel), panel.result, len(requests)
     setattr(panel, name, value)
     now = shown(panel)
     assert np.abs(now.astype(int) - before).max() > 20
     settled(panel)
     exact = shown(panel)
     assert panel.screen._image.format == "png" and np.abs(exact.astype(int) - now).mean() < 3
-    assert len(questions) == count and panel.result is heat and panel.state == "done"
+    assert len(requests) == count and panel.result is heat and panel.state == "done"
 
 
 def test_without_opacity_only_the_picture_is_left(make, photo, tmp_path):

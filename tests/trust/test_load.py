@@ -72,13 +72,13 @@ def test_a_thousand_slider_messages_are_few_runs_and_the_last_one_counts(
 ):
     panel = opened(cw.AdversarialPanel(net, photo, steps=4))
     panel.run()
-    begun, nudged = [], panel._nudged
+    begun, nudged = [], panel._with_predictions
 
     def counted(begin):
         begun.append(1)
         yield from nudged(begin)
 
-    monkeypatch.setattr(panel, "_nudged", counted)
+    monkeypatch.setattr(panel, "_with_predictions", counted)
     slide(panel.controls._inputs["epsilon"], [1 + count % 7 for count in range(999)] + [8])
     during = len(begun)
     waiting(lambda: panel.state == "done" and worker().jobs == ())

@@ -13,7 +13,7 @@ from cnnwidgets.errors import CnnWidgetsError
 from cnnwidgets.explain.faithfulness import Curve, FaithfulnessSettings
 from cnnwidgets.explain.heatmap import Heatmap
 from cnnwidgets.explain.overlays import method_guide
-from cnnwidgets.explain.overlays.comparison import Look, Question
+from cnnwidgets.explain.overlays.comparison import ComparisonFrame, MapRequest
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles
 from cnnwidgets.explain.passes import Probe
@@ -73,45 +73,45 @@ class MethodsFrame:
 
 
 def compare_methods(
-    question: Question, picture: HeldPicture, settings: FaithfulnessSettings, index: int = 0
+    request: MapRequest, picture: HeldPicture, settings: FaithfulnessSettings, index: int = 0
 ) -> Iterator[MethodsFrame]:
     """The map of each method, one after the other, and then the curve of each.
 
     Args:
-        question: what is explained, at which layer; its method counts for nothing.
+        request: what is explained, at which layer; its method counts for nothing.
         picture: what the network sees.
         settings: how pixels are removed.
         index: which of the maps of each method, where there are several.
     """
-    every = [m for m in method_guide.WORDS if question.layer is not None or not method_guide.is_map(m)]
-    grid = _Grid(question, picture)
+    every = [m for m in method_guide.WORDS if request.layer is not None or not method_guide.is_map(m)]
+    grid = _Grid(request, picture)
     done: list[MethodResult] = []
     for number, method in enumerate(every):
-        for result in _mapped(replace(question, method=method), picture, index):
+        for result in _mapped(replace(request, method=method), picture, index):
             shown = [*done, result] if result is not None else done
             yield grid.frame(shown, number + (result is not None), 2 * len(every))
         done = shown
     maps = {result.method: result.heat for result in done if result.heat is not None}
     if not maps:
         return
-    for curves in settings.check(Probe(question.net, picture.given, settings.size), maps).frames():
+    for curves in settings.check(Probe(request.net, picture.given, settings.size), maps).frames():
         known = {name: curve for name, curve in curves.curves.items() if not np.isnan(curve.values).any()}
         ranked = _ranked([replace(one, curve=known.get(one.method)) for one in done], settings.metric)
         yield grid.frame(ranked, len(every) + len(every) * curves.step // curves.steps, 2 * len(every))
 
 
-def _mapped(question: Question, picture: HeldPicture, index: int) -> Iterator[MethodResult | None]:
+def _mapped(request: MapRequest, picture: HeldPicture, index: int) -> Iterator[MethodResult | None]:
     """`None` at each step of a slow method, so that it can be stopped, and then its result."""
     began = time.perf_counter()
     try:
-        for frame in question.frames(picture.given):
+        for frame in request.frames(picture.given):
             if frame.step < frame.steps:
                 yield None
         heat = frame.heatmaps[min(index, len(frame.heatmaps) - 1)]
     except CnnWidgetsError as error:
-        yield MethodResult(question.method, None, time.perf_counter() - began, note=str(error))
+        yield MethodResult(request.method, None, time.perf_counter() - began, note=str(error))
         return
-    yield MethodResult(question.method, heat, time.perf_counter() - began, note=heat.note)
+    yield MethodResult(request.method, heat, time.perf_counter() - began, note=heat.note)
 
 
 def _ranked(results: Sequence[MethodResult], metric: str) -> list[MethodResult]:
@@ -123,8 +123,8 @@ def _ranked(results: Sequence[MethodResult], metric: str) -> list[MethodResult]:
 class _Grid:
     """Tiles of maps; each is painted once."""
 
-    def __init__(self, question: Question, picture: HeldPicture) -> None:
-        self._question, self._picture = question, picture
+    def __init__(self, request: MapRequest, picture: HeldPicture) -> None:
+        self._map_request, self._picture = request, picture
         self._tiles: dict[str, Array] = {}
 
     def frame(self, results: Sequence[MethodResult], step: int, steps: int) -> MethodsFrame:
@@ -138,9 +138,9 @@ class _Grid:
         return self._tiles[result.method]
 
     def _painted(self, result: MethodResult, heat: Heatmap) -> Array:
-        question = replace(self._question, method=result.method)
-        look = Look((question,), self._picture, ((heat,),), (), 1, 1, np.zeros(1, np.float32))
-        tiles = HeatTiles(look)
+        request = replace(self._map_request, method=result.method)
+        comparison = ComparisonFrame((request,), self._picture, ((heat,),), (), 1, 1, np.zeros(1, np.float32))
+        tiles = HeatTiles(comparison)
         whole = tiles.without_bands(tiles.painted(Brush())).astype(np.float32) / 255
         tile = self._blank()
         small = cells.fit(whole, TILE)

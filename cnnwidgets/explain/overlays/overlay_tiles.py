@@ -1,4 +1,4 @@
-"""The heatmaps of a look as tiles, painted over the photographs: one column for each question, one row for each map."""
+"""Heatmaps as tiles, painted over the photographs: one column for each request, one row for each map."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cnnwidgets import pictures
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain.class_activation_map import Heatmap
 from cnnwidgets.explain.overlays import method_guide
-from cnnwidgets.explain.overlays.comparison import Look, Question
+from cnnwidgets.explain.overlays.comparison import ComparisonFrame, MapRequest
 from cnnwidgets.explain.regions import Box, Region
 from cnnwidgets.model.network import Network
 from cnnwidgets.pictures import cells as cells_
@@ -29,7 +29,7 @@ class Brush:
     """How heat is painted.
 
     Attributes:
-        opacity: 0..1, of the hottest place.
+        opacity: 0..1, of the largest evidence.
         threshold: 0..1, the share of the largest value from which on heat is shown.
         colormap: one of `pictures.COLORMAPS`.
     """
@@ -40,12 +40,12 @@ class Brush:
 
     @property
     def is_signed(self) -> bool:
-        """Whether what speaks against the target is shown too."""
+        """Whether evidence against the target is shown too."""
         return self.colormap in DIVERGING
 
 
-class Place(NamedTuple):
-    """A place on a photograph.
+class Position(NamedTuple):
+    """A position on a photograph.
 
     Attributes:
         tile: which tile.
@@ -63,15 +63,15 @@ class Tile(NamedTuple):
 
     Attributes:
         heat: the map.
-        question: that it answers.
-        number: of its question.
-        which: the place of its picture among the picture inputs.
+        request: what was requested.
+        number: of its request.
+        which: the index of its picture among the picture inputs.
         photo: [H, W, 3], 0..1.
         cell: its index in the grid, row by row.
     """
 
     heat: Heatmap
-    question: Question
+    request: MapRequest
     number: int
     which: int
     photo: np.ndarray
@@ -82,25 +82,25 @@ class HeatTiles:
     """Tiles side by side, to be painted again and again.
 
     Args:
-        look: what was seen.
+        comparison: predictions and heatmaps.
 
     Attributes:
-        look: as given.
+        comparison: as given.
         tiles: row by row.
         columns: tiles in a row.
         size: (width, height) of the whole on the page, captions included, in pixels.
     """
 
-    def __init__(self, look: Look) -> None:
-        self.look = look
-        several = len(look.questions) > 1
-        count = max(len(column) for column in look.columns)
-        self.columns = len(look.questions) if several else pictures.columns_for(count)
+    def __init__(self, comparison: ComparisonFrame) -> None:
+        self.comparison = comparison
+        several = len(comparison.requests) > 1
+        count = max(len(column) for column in comparison.columns)
+        self.columns = len(comparison.requests) if several else pictures.columns_for(count)
         self.rows = count if several else -(-count // self.columns)
         self.tiles = [
-            _tile(look.questions[n], n, heat, look.picture.photos, m * self.columns + n if several else m)
+            _tile(comparison.requests[n], n, heat, comparison.picture.photos, m * self.columns + n if several else m)
             for m in range(count)
-            for n, column in enumerate(look.columns)
+            for n, column in enumerate(comparison.columns)
             for heat in column[m : m + 1]
         ]
         box = WIDTH if self.columns == 1 else WIDE // self.columns
@@ -121,7 +121,7 @@ class HeatTiles:
         return BAND / (self._cell[0] + BAND)
 
     def painted(self, brush: Brush, marked: tuple[int, Square] | None = None) -> np.ndarray:
-        """All tiles as they are shown, uint8 [H, W, 3], with a place marked, and empty bands for the captions."""
+        """All tiles as they are shown, uint8 [H, W, 3], with a region marked, and empty bands for the captions."""
         cells = np.full((self.columns * self.rows, self._cell[0] + BAND, self._cell[1], 3), 255, np.uint8)
         for index, (tile, photo) in enumerate(zip(self.tiles, self._shown, strict=True)):
             picture = pictures.to_uint8(self._over(index, photo, self._scaled(index, brush.is_signed), brush))
@@ -166,22 +166,22 @@ class HeatTiles:
         """Whether one color means the same number on all tiles."""
         return len({_scale(tile) for tile in self.tiles}) == 1
 
-    def place_at(self, x: float, y: float) -> Place | None:
-        """The place on a photograph at (x, y), shares 0..1 of the whole; `None` beside the photographs."""
+    def position_at(self, x: float, y: float) -> Position | None:
+        """The position on a photograph at (x, y), shares 0..1 of the whole; `None` outside the photographs."""
         cell = pictures.tile_at(x, y, self.rows * self.columns, self.columns)
         for index, tile in enumerate(self.tiles):
             if tile.cell == cell:
-                place = self._on_tile(index, x, y)
-                if 0 <= place.x < 1 and 0 <= place.y < 1:
-                    return place
+                position = self._on_tile(index, x, y)
+                if 0 <= position.x < 1 and 0 <= position.y < 1:
+                    return position
         return None
 
     def box_between(self, start: tuple[float, float], end: tuple[float, float]) -> tuple[int, Box] | None:
         """A tile and the box of pixels (top, left, bottom, right) between two points (x, y), shares 0..1 of the whole.
 
-        The box ends at the edges of the photograph on which it starts; `None` where it starts beside the photographs.
+        The box ends at the edges of the photograph on which it starts; `None` where it starts outside the photographs.
         """
-        first = self.place_at(*start)
+        first = self.position_at(*start)
         if first is None:
             return None
         last, (height, width) = self._on_tile(first.tile, *end), self.tiles[first.tile].photo.shape[:2]
@@ -192,17 +192,17 @@ class HeatTiles:
         box = math.floor(top), math.floor(left), math.ceil(bottom), math.ceil(right)
         return first.tile, (box[0], box[1], max(box[2], box[0] + 1), max(box[3], box[1] + 1))
 
-    def _on_tile(self, index: int, x: float, y: float) -> Place:
-        """Where (x, y), shares 0..1 of the whole, lies as seen from a photograph: outside of 0..1 beside it."""
+    def _on_tile(self, index: int, x: float, y: float) -> Position:
+        """The position of (x, y), shares 0..1 of the whole, relative to a photograph: outside of 0..1 if not on it."""
         row, column = divmod(self.tiles[index].cell, self.columns)
         (height, width), (high, wide) = self._cell, self._shown[index].shape[:2]
         across, down = x * self.columns - column, y * self.rows - row
         inside_x = (across * width - (width - wide) // 2) / wide
         inside_y = (down * (height + BAND) - (height - high) // 2) / high
-        return Place(index, inside_x, inside_y)
+        return Position(index, inside_x, inside_y)
 
-    def place(self, x: int, y: int, tile: int) -> Place:
-        """The place at a pixel (x, y) of a tile's photograph.
+    def position(self, x: int, y: int, tile: int) -> Position:
+        """The position at a pixel (x, y) of a tile's photograph.
 
         Raises:
             BadTarget: for a tile that there is not, or a pixel outside.
@@ -214,16 +214,16 @@ class HeatTiles:
             raise BadTarget(
                 f"The position {quoted((x, y))} is outside the picture, which has {width} x {height} pixels."
             )
-        return Place(tile, (x + 0.5) / width, (y + 0.5) / height)
+        return Position(tile, (x + 0.5) / width, (y + 0.5) / height)
 
-    def pixel(self, place: Place) -> tuple[int, int]:
+    def pixel(self, position: Position) -> tuple[int, int]:
         """(x, y) on the photograph."""
-        height, width = self.tiles[place.tile].photo.shape[:2]
-        return int(place.x * width), int(place.y * height)
+        height, width = self.tiles[position.tile].photo.shape[:2]
+        return int(position.x * width), int(position.y * height)
 
-    def evidence(self, place: Place) -> str:
-        """What a map says at a place."""
-        heat, (x, y) = self.tiles[place.tile].heat, self.pixel(place)
+    def evidence(self, position: Position) -> str:
+        """The evidence of a map at a position, in a sentence."""
+        heat, (x, y) = self.tiles[position.tile].heat, self.pixel(position)
         raw = heat.evidence_at(y, x)
         return f"x {x}, y {y}: evidence {raw:.3g}, {heat.map[y, x]:.0%} of the largest."
 
@@ -244,21 +244,21 @@ class HeatTiles:
         largest = self.largest(index, brush.is_signed)
         if brush.threshold > 0:
             values = np.where(np.abs(values) >= brush.threshold * largest, values, 0)
-        if self.tiles[index].question.method in method_guide.FINE:
+        if self.tiles[index].request.method in method_guide.FINE:
             photo = photo * np.float32((1 - brush.opacity) ** 2)
         return pictures.overlay(photo, values, brush.colormap, brush.opacity, largest)
 
 
-def _tile(question: Question, number: int, heat: Heatmap, photos: list[np.ndarray], cell: int) -> Tile:
-    inputs = question.net.inputs
-    names = [inputs[i].name for i in question.net.picture_inputs]
+def _tile(request: MapRequest, number: int, heat: Heatmap, photos: list[np.ndarray], cell: int) -> Tile:
+    inputs = request.net.inputs
+    names = [inputs[i].name for i in request.net.picture_inputs]
     which = names.index(heat.input) if heat.input in names else 0
-    return Tile(heat, question, number, which, photos[which], cell)
+    return Tile(heat, request, number, which, photos[which], cell)
 
 
 def _outline(tile: Tile) -> Square | None:
     """(left, top, right, bottom) of the box that is explained, shares 0..1 of the first picture; `None` for none."""
-    target = tile.question.target
+    target = tile.request.target
     if not isinstance(target, Region) or target.box is None or tile.which:
         return None
     height, width = tile.photo.shape[:2]
@@ -268,14 +268,14 @@ def _outline(tile: Tile) -> Square | None:
 
 def _scale(tile: Tile) -> tuple[str, Network, bool]:
     """Tiles of which one color can mean the same: numbers of different methods or networks cannot be compared."""
-    return tile.question.method, tile.question.net, tile.question.is_shuffled
+    return tile.request.method, tile.request.net, tile.request.is_shuffled
 
 
 def _top(tile: Tile, signed: bool) -> float:
     """What gets the full color on a tile that stands alone, in the units of `raw`."""
     heat = tile.heat
     full = float(np.abs(heat.raw).max()) if signed else _highest(tile)
-    if tile.question.method not in method_guide.FINE:
+    if tile.request.method not in method_guide.FINE:
         return full
     values = np.abs(heat.raw) if signed else heat.map * full
     return float(np.percentile(values, FINE_TOP)) or full
@@ -284,4 +284,4 @@ def _top(tile: Tile, signed: bool) -> float:
 def _highest(tile: Tile) -> float:
     """What is 1 in the map, in the units of `raw`."""
     raw = tile.heat.raw
-    return float(np.abs(raw).max()) if tile.question.method in method_guide.FINE else max(float(raw.max()), 0.0)
+    return float(np.abs(raw).max()) if tile.request.method in method_guide.FINE else max(float(raw.max()), 0.0)

@@ -18,7 +18,7 @@ from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.adversarial import captions
-from cnnwidgets.panels.adversarial.controls import AFTER, BEFORE, NudgeControls
+from cnnwidgets.panels.adversarial.controls import AFTER, BEFORE, AdversarialControls
 from cnnwidgets.panels.adversarial.second_opinion import QUALITY, OtherNetwork, SecondOpinion, of_jpeg
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.binding import settings_of
@@ -26,7 +26,7 @@ from cnnwidgets.panels.base.panel import BUSY
 from cnnwidgets.panels.base.photograph_panel import PhotographPanel, as_shown
 from cnnwidgets.panels.controls.class_menu import ClassMenu
 from cnnwidgets.panels.heatmaps.captions import all_classes, class_chosen
-from cnnwidgets.visualize.adversarial import AdversarialFrame, AdversarialSettings, NudgePlan
+from cnnwidgets.visualize.adversarial import AdversarialFrame, AdversarialPlan, AdversarialSettings
 
 STRONGER = 20  # times that a difference is shown
 AWAY = "away from the top class"
@@ -80,42 +80,42 @@ class AdversarialPanel(PhotographPanel[AdversarialFrame]):
         original = settings.check(network, picture).original
         super().__init__(network, picture, settings)
         self._original = original  # [1, H, W, C], as the network takes it
-        self._believed: Sequence[Prediction] = ()  # what the network says to the photograph
+        self._before: Sequence[Prediction] = ()  # the predictions for the photograph
         self._other = OtherNetwork(network.name)
-        self.controls = NudgeControls(self._set, network)
+        self.controls = AdversarialControls(self._set, network)
         self.classes = ClassMenu(lambda index: self._set("target", index), AWAY)
         self.opinion = SecondOpinion(
             functools.partial(self._guarded, self._save_jpeg),
             functools.partial(self._guarded, self._begin_other),
             self._other.name,
-            self._answered,
+            self._opinion_changed,
         )
         self._assemble()
 
     def _side(self) -> Sequence[widgets.Widget]:
         self._bars = markup.markup("")
-        says, wanted, lasts = (
+        predicted, wanted, survives = (
             markup.markup(markup.title(heading)) for heading in ("Predictions", "Target class", "Does it survive?")
         )
-        return [says, self._bars, wanted, self.classes, lasts, self.opinion]
+        return [predicted, self._bars, wanted, self.classes, survives, self.opinion]
 
     # What runs.
 
     def _plan_again(self) -> None:
-        # Which class is the top one is asked by the run itself, not in a callback: any class will do here.
+        # The run itself finds the top class, not a callback: any class will do here.
         settings = replace(AdversarialSettings.set_on(self), target=0 if self.target is None else self.target)
         self._original = settings.check(self.net, self._held.given).original
 
     def _frames(self) -> Iterator[AdversarialFrame]:
-        self._made = self._asked()
+        self._made = self._verb_settings()
         settings = AdversarialSettings.set_on(self)
-        return self._nudged(functools.partial(settings.check, self.net, self._held.given))
+        return self._with_predictions(functools.partial(settings.check, self.net, self._held.given))
 
-    def _nudged(self, check: Callable[[], NudgePlan]) -> Iterator[AdversarialFrame]:
+    def _with_predictions(self, check: Callable[[], AdversarialPlan]) -> Iterator[AdversarialFrame]:
         """Frames with predictions at each step: runs on the worker's thread."""
         for frame in check().frames():
             if frame.step == 1:
-                self._believed = frame.predict(frame.original)
+                self._before = frame.predict(frame.original)
             frame.predictions  # noqa: B018 - the network runs when this is first read: here, where the device is
             yield frame
 
@@ -154,14 +154,14 @@ class AdversarialPanel(PhotographPanel[AdversarialFrame]):
             return
         view = self.controls.view
         text = captions.after(frame) if view == AFTER else captions.difference(frame)
-        self._caption.value = markup.progress_text(captions.before(self._believed) if view == BEFORE else text)
-        self._bars.value = captions.bars(frame, self._believed)
+        self._caption.value = markup.progress_text(captions.before(self._before) if view == BEFORE else text)
+        self._bars.value = captions.bars(frame, self._before)
 
     def _doing(self, frame: AdversarialFrame) -> str:
         return f"Perturbing: the network now predicts {captions.top(frame.predictions)}."
 
     def _rest(self) -> None:
-        self._believed = ()
+        self._before = ()
         super()._rest()
 
     def _invitation(self) -> str:
@@ -176,9 +176,9 @@ class AdversarialPanel(PhotographPanel[AdversarialFrame]):
     def _conclusion(self) -> str:
         note = " ".join(self._last.notes)
         random = self.net.random_note(output=find_output(self._made["output"], self.net.outputs))
-        said = captions.conclusion(self._last, self._believed, self._made["epsilon"])
-        said = f"{said} The network is {random}." if note and note == random else note or said
-        return f"{said} {self._held.looked_at(self.net, self._made['size'])}"
+        text = captions.conclusion(self._last, self._before, self._made["epsilon"])
+        text = f"{text} The network is {random}." if note and note == random else note or text
+        return f"{text} {self._held.looked_at(self.net, self._made['size'])}"
 
     def _ended(self, frame: AdversarialFrame) -> None:
         self._show_settings()  # the classes with their probabilities
@@ -196,18 +196,18 @@ class AdversarialPanel(PhotographPanel[AdversarialFrame]):
             self._begin_again()
         else:
             self.opinion.forget()
-            self._begin_anew()
+            self._show_photograph()
 
     def _fill_controls(self) -> None:
         self.controls.show(AdversarialSettings.set_on(self).recorded())
-        offered = self._believed or all_classes(self.net, self.output)
+        offered = self._before or all_classes(self.net, self.output)
         self.classes.offer(offered, class_chosen(self.net, self.target, self.output))
 
     def _show_state(self) -> None:
         super()._show_state()
         self.opinion.allow(self._last is not None and self.state not in BUSY)
 
-    # Does it last?
+    # Does it survive?
 
     def ask_jpeg(self, quality: int = QUALITY) -> list[Prediction]:
         """The predictions after the picture was saved as a JPEG file; waits for them.
@@ -217,20 +217,20 @@ class AdversarialPanel(PhotographPanel[AdversarialFrame]):
 
         Raises:
             BadTarget: before the first run.
-            JobFailed: when the network cannot be asked.
+            JobFailed: when the network cannot predict.
         """
         self._begin_jpeg(quality)
-        return self.opinion.answer()
+        return self.opinion.result()
 
     def ask_other(self) -> list[Prediction]:
-        """What the other bundled network says to the same picture; waits for it.
+        """The predictions of the other bundled network for the same picture; waits for them.
 
         Raises:
             BadTarget: before the first run, or where there is no other network.
-            JobFailed: when it cannot be asked.
+            JobFailed: when it cannot predict.
         """
         self._begin_other()
-        return self.opinion.answer()
+        return self.opinion.result()
 
     def _save_jpeg(self) -> None:
         frame = self._shown_frame()
@@ -257,19 +257,19 @@ class AdversarialPanel(PhotographPanel[AdversarialFrame]):
             raise BadTarget("There is no perturbed picture yet. Press Start, or call run(), first.")
         return frame
 
-    def _answered(self) -> None:
+    def _opinion_changed(self) -> None:
         if self.opinion.traceback:
             self.traceback = self.opinion.traceback
         self._show_state()
 
-    # What is taken away.
+    # Saving and code.
 
-    def _asked(self) -> dict[str, Any]:
+    def _verb_settings(self) -> dict[str, Any]:
         named = AdversarialSettings.set_on(self).recorded()
         return {**named, "size": self.net.recorded_size(self.size), "picture": self._held.digest}
 
     def _settings(self) -> tuple[str, dict[str, Any]]:
-        return "adversarial", {**(self._made or self._asked()), **self._until(self._last)}
+        return "adversarial", {**(self._made or self._verb_settings()), **self._until(self._last)}
 
     def _name(self) -> str:
         wanted = self._made.get("target")

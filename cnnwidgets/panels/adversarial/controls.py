@@ -17,11 +17,11 @@ BEFORE, AFTER, DIFFERENCE = VIEWS = ("Before", "After", "Difference × 20")
 METHODS = {"momentum_sign": "along the gradient", "random_search": "random search"}
 
 
-class NudgeControls(Controls):
-    """Sliders and menus that say what they want by name, and show what they are told.
+class AdversarialControls(Controls):
+    """Budget, method and view in a row; the rest under More.
 
     Args:
-        on_set: called with (name, value) when the reader has moved a control; "view" chooses what is shown, the other
+        on_set: called with (name, value) when a control has changed; "view" chooses what is shown, the other
             names are the verb's.
         net: the network.
     """
@@ -53,7 +53,7 @@ class NudgeControls(Controls):
         super().__init__(on_set, inputs, [3], "Steps, seed and size")
 
     def __repr__(self) -> str:
-        return f"NudgeControls({self._inputs['epsilon'].value} of 255, {self.view!r})"
+        return f"AdversarialControls({self._inputs['epsilon'].value} of 255, {self.view!r})"
 
     @property
     def view(self) -> str:

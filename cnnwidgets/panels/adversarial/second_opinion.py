@@ -24,11 +24,11 @@ ALL = 10**9  # classes
 
 
 class Opinion(NamedTuple):
-    """What was asked, and what came of it.
+    """Predictions for a perturbed picture.
 
     Attributes:
         predictions: all classes, the most probable first.
-        words: the same in a sentence or two.
+        text: the same in a sentence or two.
     """
 
     predictions: tuple[Prediction, ...]
@@ -43,13 +43,13 @@ def of_jpeg(frame: AdversarialFrame, quality: int) -> Opinion:
 
 
 class OtherNetwork:
-    """The other bundled network, loaded when it is first asked.
+    """The other bundled network, loaded when it is first used.
 
     Args:
         name: of the network that was fooled.
 
     Attributes:
-        name: "" for a network of the user's own: there is no other one for its pictures.
+        name: of the other network; "" for a network that is not bundled, whose pictures no other one takes.
     """
 
     def __init__(self, name: str) -> None:
@@ -76,18 +76,18 @@ class OtherNetwork:
 
 
 class SecondOpinion(widgets.VBox):
-    """Two buttons and a line for what comes of them.
+    """Two buttons, and a line for their results.
 
     Attributes:
         opinion: the last one, `None` before.
-        is_busy: whether a network is being asked.
+        is_busy: whether a network is predicting.
         traceback: of what went wrong.
 
     Args:
-        on_jpeg: called when the reader presses "Save as JPEG".
-        on_other: called when the reader presses "Ask the other network".
+        on_jpeg: called when "Save as JPEG" is pressed.
+        on_other: called when "Ask the other network" is pressed.
         other: the name of that network; "" where there is none.
-        on_change: called when an answer is there, on whatever thread.
+        on_change: called when predictions are there, on any thread.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class SecondOpinion(widgets.VBox):
         return self._request.is_busy
 
     def allow(self, is_allowed: bool) -> None:
-        """Let the buttons be pressed, or not."""
+        """Enable the buttons, or disable them."""
         for button in self._buttons:
             button.disabled = not is_allowed
 
@@ -128,14 +128,14 @@ class SecondOpinion(widgets.VBox):
         """Let the worker predict, and do not wait; an earlier request is dropped.
 
         Args:
-            doing: what the line says meanwhile.
+            doing: the text meanwhile.
             predict: called on the worker's thread.
         """
         self.forget()
-        self._tell(doing)
+        self._show(doing)
         self._request.begin(predict)
 
-    def answer(self) -> list[Prediction]:
+    def result(self) -> list[Prediction]:
         """Wait for the predictions.
 
         Raises:
@@ -150,19 +150,19 @@ class SecondOpinion(widgets.VBox):
         """Show nothing, and drop what is being predicted."""
         self._request.drop()
         self.opinion = None
-        self._tell("")
+        self._show("")
 
     def _succeeded(self, opinion: Opinion) -> None:
         self.opinion = opinion
-        self._tell(opinion.words)
+        self._show(opinion.words)
         self._on_change()
 
     def _failed(self, failure: Failure) -> None:
         self.traceback = failure.traceback
-        self._tell(markup.complaint(failure), is_error=True)
+        self._show(markup.complaint(failure), is_error=True)
         self._on_change()
 
-    def _tell(self, text: str, is_error: bool = False) -> None:
+    def _show(self, text: str, is_error: bool = False) -> None:
         self.words = text
         self._line.value = markup.status(text, is_error)
 

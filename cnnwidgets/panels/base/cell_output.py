@@ -19,8 +19,8 @@ _outdated: weakref.WeakSet[CellOutput] = weakref.WeakSet()
 class CellOutput:
     """An output that is shown again under the same id, so that a saved notebook holds the last picture.
 
-    To show it again makes the page draw the widget anew: whoever types in it loses the focus, and the page keeps the
-    view before, out of sight, and goes on painting it. So it is done where a run that somebody asked for has ended, and
+    Redisplaying makes the page rebuild the widget: a focused input loses focus, and the page keeps the earlier view,
+    hidden, and continues to paint it. So it is done after a run that the user has started, and
     not all too often; what changes otherwise waits until another cell has run.
 
     Args:
@@ -29,7 +29,7 @@ class CellOutput:
 
     def __init__(self, panel: widgets.DOMWidget) -> None:
         self._panel = panel
-        self._places: dict[str, widgets.VBox] = {}  # by display id: a box of its own around the panel
+        self._boxes: dict[str, widgets.VBox] = {}  # by display id: a box of its own around the panel
         self._redraws = 0
 
     def display(self) -> None:
@@ -37,15 +37,15 @@ class CellOutput:
         from IPython.display import display
 
         display_id = secrets.token_hex(8)
-        self._places[display_id] = widgets.VBox([self._panel])
+        self._boxes[display_id] = widgets.VBox([self._panel])
         display(self._bundle(display_id), raw=True, display_id=display_id)
 
     def refresh(self) -> None:
-        """Show it as it is now wherever it stands."""
+        """Show it as it is now under each cell that shows it."""
         from IPython.display import update_display
 
         _outdated.discard(self)
-        for display_id in self._places:
+        for display_id in self._boxes:
             update_display(self._bundle(display_id), raw=True, display_id=display_id)
 
     def refresh_in_sight(self) -> None:
@@ -59,7 +59,7 @@ class CellOutput:
     def refresh_later(self) -> None:
         """Show it as it is now when the next cell has run."""
         shell = _shell()
-        if shell is not None and self._places:
+        if shell is not None and self._boxes:
             _outdated.add(self)
             if _refresh_outdated not in shell.events.callbacks["post_run_cell"]:
                 shell.events.register("post_run_cell", _refresh_outdated)
@@ -67,17 +67,17 @@ class CellOutput:
     def forget(self) -> None:
         """Leave it as it is from now on."""
         _outdated.discard(self)
-        while self._places:
-            _let_go(self._places.popitem()[1])
+        while self._boxes:
+            _let_go(self._boxes.popitem()[1])
 
     def _bundle(self, display_id: str) -> Bundle:
-        place = self._places[display_id]._repr_mimebundle_()
-        return {**self._panel._repr_mimebundle_(), **{key: place[key] for key in place if "widget-view" in key}}
+        box = self._boxes[display_id]._repr_mimebundle_()
+        return {**self._panel._repr_mimebundle_(), **{key: box[key] for key in box if "widget-view" in key}}
 
 
-def _let_go(place: widgets.VBox) -> None:
-    """Free a box, and do not tell the page, which cannot take away a view that it has drawn anew."""
-    for part in (place, place.layout):
+def _let_go(box: widgets.VBox) -> None:
+    """Free a box without a message to the page, which cannot remove a view that it has rebuilt."""
+    for part in (box, box.layout):
         if isinstance(part.comm, comm.BaseComm):
             comm.get_comm_manager().unregister_comm(part.comm)
             part.comm._closed = True

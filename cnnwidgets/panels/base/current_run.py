@@ -76,20 +76,20 @@ class CurrentRun(Generic[F]):
                 self.job.visible = is_visible
 
     def begin(self, frames: Iterator[F], listener: Listener[F]) -> None:
-        """Hand frames down to the worker; an earlier run is stopped and no longer heard."""
+        """Hand frames down to the worker; an earlier run is stopped, and its reports are ignored."""
 
         def running(job: Job[F]) -> None:
-            self._tell(job, listener.running, "running")
+            self._report(job, listener.running, "running")
 
         def paused(job: Job[F]) -> None:
-            self._tell(job, listener.paused, "paused")
+            self._report(job, listener.paused, "paused")
 
         def show(frame: F, number: int) -> None:
             picture = listener.paint(frame)  # without the lock: it takes a while
-            self._tell(job, lambda _: listener.show(frame, picture, number))
+            self._report(job, lambda _: listener.show(frame, picture, number))
 
         def finished(job: Job[F]) -> None:
-            self._tell(job, listener.finished)
+            self._report(job, listener.finished)
 
         job: Job[F] = Job(frames, on_change=running)
         publisher = Publisher(job, show, finished=finished, paused=paused, window=WINDOW)
@@ -132,7 +132,7 @@ class CurrentRun(Generic[F]):
         if publisher is not None:
             publisher.acknowledge(number)
 
-    def _tell(self, job: Job[F], call: Callable[[Job[F]], object], state: str | None = None) -> None:
+    def _report(self, job: Job[F], call: Callable[[Job[F]], object], state: str | None = None) -> None:
         """Call it with the lock held, if the job is still the current one, and in this state where one is given."""
         with self.lock:
             if job is self.job and state in (None, job.state):

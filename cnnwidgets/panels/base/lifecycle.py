@@ -20,7 +20,7 @@ def close_all(box: widgets.Box) -> None:
 
 
 def stop_counting(box: widgets.Box) -> None:
-    """Let the page no longer tell how often the parts of a box are seen: it would tell closed ones too."""
+    """Stop the page from counting the views of the parts of a box: it would send the count to closed parts too."""
     for child in box.children:
         if getattr(child, "_view_count", None) is not None:
             child._view_count = None

@@ -39,7 +39,7 @@ def status(text: str, is_error: bool = False) -> str:
 
 
 def progress(share: float, text: str) -> str:
-    """A quiet bar, 0 to 1, and a line under it; not spoken each time that it changes."""
+    """A thin bar, 0 to 1, and a line under it; not spoken each time that it changes."""
     percent = round(100 * share)
     return (
         f'<div class="cnnw-bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100" '
@@ -59,7 +59,7 @@ def one_line(text: str) -> str:
 
 
 def complaint(failure: Failure) -> str:
-    """What a status line says of an error; the package's own speak for themselves."""
+    """The status line for an error; the package's own errors are shown as they are."""
     if "CnnWidgetsError" in failure.types:
         return failure.line
     hint = "The details are in panel.traceback."
@@ -77,7 +77,7 @@ def code(text: str) -> str:
 
 
 def empty(text: str) -> str:
-    """What stands in the place of a picture that is not there yet."""
+    """A text instead of a picture that is not there yet."""
     return f'<div class="cnnw-empty"><div>{escape(text)}</div></div>'
 
 
@@ -243,14 +243,14 @@ def still(data: bytes, kind: str, words: str) -> str:
     Args:
         data: the file.
         kind: "png" or "jpeg".
-        words: what a screen reader says of it.
+        words: for screen readers.
     """
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     return f'<img class="cnnw-still" decoding="sync" src="{source}" alt="{escape(words)}" title="{escape(words)}">'
 
 
 def missing(words: str) -> str:
-    """What stands in the place of a small picture that is not there."""
+    """A text instead of a small picture that is not there."""
     return f'<div class="cnnw-still cnnw-missing" title="{escape(words)}">{escape(words)}</div>'
 
 
@@ -307,7 +307,7 @@ def chart(lines: Sequence[tuple[str, Sequence[tuple[float, float]]]], at: float 
 
     Args:
         lines: for each a name and its (time, value) points.
-        at: the moment that is shown beside, marked by an upright line.
+        at: the moment that is shown, marked by an upright line.
         end: the time at the right edge.
     """
     finite = [(name, [point for point in points if math.isfinite(point[1])]) for name, points in lines]

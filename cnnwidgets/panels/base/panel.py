@@ -165,10 +165,10 @@ class Panel(widgets.VBox, Generic[F]):
     # and its texts.
 
     def _describe(self, frame: F) -> None:
-        """Update captions beside the picture."""
+        """Update captions next to the picture."""
 
     def _describe_moment(self, moment: Snapshot) -> None:
-        """Update captions beside the picture of an earlier step."""
+        """Update captions next to the picture of an earlier step."""
 
     def _invitation(self) -> str:
         """What Start will do, for the empty panel."""

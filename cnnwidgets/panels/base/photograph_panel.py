@@ -23,7 +23,7 @@ LONGEST_SHOWN = 1024  # pixels: twice what the page has room for
 class PhotographPanel(Panel[F]):
     """A panel of a verb that takes a picture and gives pictures.
 
-    Besides the methods of every panel, a subclass provides `controls` and `_plan_again _asked _photograph _side`.
+    A subclass provides `controls` and `_plan_again _verb_settings _photograph _side`, as well as every panel's methods.
 
     Attributes:
         picture: as given.
@@ -51,7 +51,7 @@ class PhotographPanel(Panel[F]):
         )
         return [self.controls, stage]
 
-    # What a subclass says.
+    # What a subclass provides.
 
     def _photograph(self) -> np.ndarray:
         """What is shown before the run."""
@@ -62,14 +62,14 @@ class PhotographPanel(Panel[F]):
         return getattr(self, "size", None)
 
     def _side(self) -> Sequence[widgets.Widget]:
-        """What stands beside the picture."""
+        """The widgets next to the picture."""
         return []
 
     def _plan_again(self) -> None:
         """Raise what the verb would raise for the settings as they are."""
         raise NotImplementedError
 
-    def _asked(self) -> dict[str, Any]:
+    def _verb_settings(self) -> dict[str, Any]:
         """The settings for the recipe, as they are now."""
         raise NotImplementedError
 
@@ -110,7 +110,7 @@ class PhotographPanel(Panel[F]):
             self._held = held
             raise
 
-    def _begin_anew(self) -> None:
+    def _show_photograph(self) -> None:
         """Show the photograph: what was made belongs to another one."""
         self._run.drop()
         self.state = "idle"

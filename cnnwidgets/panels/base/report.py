@@ -42,7 +42,7 @@ class Report:
     def begin(self) -> None:
         """Show the progress of a new run; the curve stays until there is another one."""
         self._written_at = float("-inf")
-        self.tell(0.0, "")
+        self.show(0.0, "")
 
     def is_due(self) -> bool:
         """Whether it is time for another update."""
@@ -60,19 +60,19 @@ class Report:
         else:
             left, words = record.seconds_left, ""
             text = f"step {frame.step} of {frame.steps}"
-        self.tell(share, text if left is None else f"{text} · {words}{spoken(left, tenths=True)} left")
+        self.show(share, text if left is None else f"{text} · {words}{spoken(left, tenths=True)} left")
         self.draw(record)
 
     def end(self, record: Record, share: float, text: str) -> None:
         """Show how the run has ended, and after how long."""
-        self.tell(share, f"{text} {spoken(record.watch.seconds, tenths=True)}")
+        self.show(share, f"{text} {spoken(record.watch.seconds, tenths=True)}")
 
     def draw(self, record: Record) -> None:
         """Draw the curve."""
         if self._curve_name is not None:
             self.curve.value = markup.curve(record.objective, record.steps, self._curve_name)
 
-    def tell(self, share: float, text: str) -> None:
+    def show(self, share: float, text: str) -> None:
         """Show the progress, 0 to 1, with a text."""
         self.progress_line.value = markup.progress(share, text)
 

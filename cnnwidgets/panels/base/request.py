@@ -44,14 +44,14 @@ class Request(Generic[R]):
         worker().submit(publisher.job)
 
     def wait(self) -> None:
-        """Wait until it is computed and told; an interrupt stops it."""
+        """Wait until it is computed and reported; an interrupt stops it."""
         publisher = self._publisher
         if publisher is not None:
             worker().run(publisher.job)
             publisher.join()
 
     def drop(self) -> None:
-        """Compute nothing, and tell nothing any more."""
+        """Compute and report nothing more."""
         self._replace(None)
 
     def _replace(self, publisher: Publisher[R] | None) -> None:

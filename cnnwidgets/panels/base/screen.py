@@ -20,13 +20,13 @@ WINDOW = 1  # frames that may be on their way to the page: a second would replac
 class Screen(widgets.VBox):
     """An image with a layer of HTML over it.
 
-    Live frames travel as JPEG, the last as PNG. Two hidden numbers, linked in the page, tell the kernel what arrived:
-    the page copies `_sent` to `_seen`, so nothing needs JavaScript of our own.
+    Live frames travel as JPEG, the last as PNG. Two hidden numbers, linked in the page, report what has arrived: it
+    copies `_sent` to `_seen`, so no JavaScript is needed.
 
     Args:
         width: of the picture on the page, in CSS pixels; it shrinks on narrow pages.
         on_seen: called with the number of a frame that has reached the page.
-        on_click: called with the place (x, y) of a click, each 0..1 of the picture.
+        on_click: called with the position (x, y) of a click, each 0..1 of the picture.
     """
 
     def __init__(
@@ -67,14 +67,14 @@ class Screen(widgets.VBox):
     def follow(self, on_move: Callable[[float, float], object], on_leave: Callable[[], object]) -> None:
         """Report where the pointer is over the picture, at most every 100 ms, and when it has left it."""
 
-        def heard(event: dict[str, Any]) -> None:
+        def moved(event: dict[str, Any]) -> None:
             if event.get("type") == "mouseleave":
                 on_leave()
             else:
                 self._clicked(event, on_move)
 
         self._pointing = Event(source=self._image, watched_events=["mousemove", "mouseleave"], wait=POINTING)
-        self._pointing.on_dom_event(heard)
+        self._pointing.on_dom_event(moved)
 
     def watch_drags(self, on_drag: Callable[[tuple[float, float], tuple[float, float]], object]) -> None:
         """Draw a rectangle where the pointer is dragged over the picture, and report its two corners (x, y), 0..1."""
@@ -106,7 +106,7 @@ class Screen(widgets.VBox):
             self._clicked(event, on_click)
 
     def _clicked(self, event: dict[str, Any], on_click: Callable[[float, float], object]) -> None:
-        # The event's own dataX is wrong while frames stream in, so the place is taken from the box on the page.
+        # The event's own dataX is wrong while frames stream in, so the position is taken from the box on the page.
         wide, high = event.get("boundingRectWidth", 0), event.get("boundingRectHeight", 0)
         if wide > 0 and high > 0:
             inside = (min(max(event[key] / length, 0.0), 0.999999)
@@ -114,7 +114,7 @@ class Screen(widgets.VBox):
             on_click(*inside)
 
     def explain(self, text: str) -> None:
-        """Say what will stand here, in place of a picture."""
+        """Show a text instead of a picture."""
         self._empty.value = markup.empty(text)
         self._empty.layout.display = ""
         self._image.layout.display = "none"
@@ -146,7 +146,7 @@ class Screen(widgets.VBox):
 
     def close(self) -> None:
         """Take everything off the page."""
-        lifecycle.stop_counting(self)  # where clicks are heard, the page counts views
+        lifecycle.stop_counting(self)  # where clicks are watched, the page counts views
         for part in (self._events, self._pointing, self._dragging, self._link):
             if part is not None:
                 part.close()

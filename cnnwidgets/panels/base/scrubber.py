@@ -37,14 +37,14 @@ class Scrubber(widgets.HBox):
         return f"Scrubber({len(self._words)} moments)"
 
     def offer(self, words: Sequence[str]) -> None:
-        """Offer these moments, by what is said of each, and stand at the last; fewer than two hide the slider."""
+        """Offer moments by their labels, and select the last; fewer than two hide the slider."""
         self._words = words
         self.layout.display = "" if len(words) > 1 else "none"
         if len(words) > 1:
             self._set(len(words) - 1)
 
     def rest(self) -> None:
-        """Stand at the end of the run, and tell nobody."""
+        """Select the end of the run, without calling `on_move`."""
         if self._words:
             self._set(len(self._words) - 1)
 

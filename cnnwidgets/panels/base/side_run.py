@@ -15,21 +15,21 @@ from cnnwidgets.panels.base.current_run import CurrentRun, Listener
 from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.protocols import PictureFrame
 
-SIZE, STEPS = 192, 64  # of a unit that is climbed large
+SIZE, STEPS = 192, 64  # of an enlarged unit
 
 
 class SideRun(widgets.VBox):
-    """A screen with a run of its own: `begin` replaces whatever it showed.
+    """A screen with a separate run: `begin` replaces the one before.
 
     Attributes:
         current: its run, to be paused, resumed and stopped.
         traceback: of what went wrong.
 
     Args:
-        on_change: called when it begins or ends to compute, on whatever thread.
-        title: what stands over the empty screen.
-        empty: what the empty screen says.
-        tell: the words for a frame.
+        on_change: called when it begins or ends to compute, on any thread.
+        title: the heading of the empty screen.
+        empty: the text of the empty screen.
+        describe: the text for a frame.
         width: of the picture, in CSS pixels.
     """
 
@@ -38,11 +38,11 @@ class SideRun(widgets.VBox):
         on_change: Callable[[], object],
         title: str = "Enlarged",
         empty: str = "Click a tile, or choose a unit, to optimize it at a larger size.",
-        tell: Callable[[Any], str] | None = None,
+        describe: Callable[[Any], str] | None = None,
         width: int = 320,
     ) -> None:
         self._on_change = on_change
-        self._heading, self._invitation, self._tell = title, empty, tell or _where
+        self._heading, self._invitation, self._text = title, empty, describe or _where
         self.current: CurrentRun[Any] = CurrentRun()
         self.traceback = ""
         self._title = markup.markup(markup.title(title))
@@ -75,7 +75,7 @@ class SideRun(widgets.VBox):
 
     def _show(self, frame: PictureFrame, picture: np.ndarray, number: int) -> None:
         self.screen.show(picture, number)
-        self._line.value = markup.progress_text(self._tell(frame))
+        self._line.value = markup.progress_text(self._text(frame))
 
     def _finished(self, job: Job[PictureFrame]) -> None:
         if job.frame is not None:
@@ -84,7 +84,7 @@ class SideRun(widgets.VBox):
             self.traceback = job.failure.traceback
             self._line.value = markup.status(markup.complaint(job.failure), is_error=True)
         elif job.state == "stopped" and job.frame is not None:
-            self._line.value = markup.progress_text(f"stopped at {self._tell(job.frame)}")
+            self._line.value = markup.progress_text(f"stopped at {self._text(job.frame)}")
         self._on_change()
 
     def close(self) -> None:

@@ -10,8 +10,8 @@ class Speed:
 
     Args:
         first: seconds for the first step, which is compiled.
-        overhead: seconds for each step, whatever it computes.
-        least: operations; a smaller step says more about its overhead than about the machine.
+        overhead: seconds for each step, in addition.
+        least: operations; a run with smaller steps shows their overhead, not the speed of the machine.
 
     Attributes:
         measured: operations a second.

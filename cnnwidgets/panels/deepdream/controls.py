@@ -17,10 +17,10 @@ LARGEST_STEP = 0.1  # of the slider, unless a step size is larger
 
 
 class DreamControls(Controls):
-    """Menus and sliders that say what they want by name, and show what they are told.
+    """Preset, step size and octave in a row; the rest under More.
 
     Args:
-        on_set: called with (name, value) when the reader has moved a control; "octave" and "before" choose what is
+        on_set: called with (name, value) when a control has changed; "octave" and "before" choose what is
             shown, the other names are the verb's.
     """
 

@@ -28,9 +28,9 @@ from cnnwidgets.visualize.dream.deepdream import DreamFrame, DreamPlan, DreamSet
 from cnnwidgets.visualize.dream.layers import DEPTHS, OTHER_NAMES, Layers, preset
 from cnnwidgets.visualize.optimizers import Rate
 
-STEERED = ("layers", "step_size")  # these are heard at the next step
+STEERED = ("layers", "step_size")  # these take effect at the next step
 NOTICE = 4.0  # seconds that a remark about a control stands
-SIDE = 224  # pixels, of the picture by which the cost is told
+SIDE = 224  # pixels, of the picture whose cost is measured
 SPEED = Speed(first=2.5)  # of this process, shared by all panels
 
 
@@ -51,8 +51,8 @@ class DeepDreamPanel(PhotographPanel[DreamFrame]):
         seed: the same seed gives the same dream.
 
     Attributes:
-        picture, layers, ... seed: as given; set one to change it. Weights and the step size are heard by a run under
-            way at its next step; anything else lets it begin again.
+        picture, layers, ... seed: as given; set one to change it. Weights and the step size take effect at the
+            next step of a run; anything else restarts it.
         octave: an earlier octave to go back to, or `None` for the newest.
         result: the last DreamFrame, or the last one of the chosen octave.
 
@@ -106,7 +106,7 @@ class DeepDreamPanel(PhotographPanel[DreamFrame]):
         self._steering = Steering(plan.step_size, plan.layers)
         self._kept = {}
         self.octave = None
-        self._made = self._asked()
+        self._made = self._verb_settings()
         self._show_settings()
         steered = replace(plan, layers=self._steering.layers, step_size=self._steering.step_size)
         return _keeping(steered, self._kept)
@@ -114,7 +114,7 @@ class DeepDreamPanel(PhotographPanel[DreamFrame]):
     # What is shown.
 
     def _chosen(self, frame: DreamFrame) -> DreamFrame:
-        """The frame itself, or the last one of the octave that the reader went back to."""
+        """The frame itself, or the last one of the octave that the user went back to."""
         return frame if self.octave is None else self._kept.get(self.octave, frame)
 
     def _result(self, frame: DreamFrame) -> DreamFrame:
@@ -183,7 +183,7 @@ class DeepDreamPanel(PhotographPanel[DreamFrame]):
     # What is changed.
 
     def _set(self, name: str, value: Any) -> None:
-        """Hear a control."""
+        """Take a control's value."""
         if name == "before":
             self._guarded(self._repaint)
         elif name == "octave":
@@ -206,7 +206,7 @@ class DeepDreamPanel(PhotographPanel[DreamFrame]):
         if self.state not in BUSY:
             self._prepare(name)
         elif name in STEERED and list(plan.layers) == list(self._steering.weights):
-            self._steering.turn(plan.step_size, plan.layers)
+            self._steering.change(plan.step_size, plan.layers)
             self._remark(f"The new {_words(name)} takes effect at the next step.")
         else:
             self._begin_again()
@@ -215,7 +215,7 @@ class DeepDreamPanel(PhotographPanel[DreamFrame]):
     def _prepare(self, name: str) -> None:
         """Nothing runs: a finished dream of this photograph stays, and Start will use what was set."""
         if name == "picture" or self._last is None:
-            self._begin_anew()
+            self._show_photograph()
         else:
             self._describe(self._last)
             self._say(f"Start dreams again with the new {_words(name)}; the picture shown is still the earlier one.")
@@ -237,22 +237,26 @@ class DeepDreamPanel(PhotographPanel[DreamFrame]):
         known = isinstance(name, str) and name in DEPTHS and name not in self.net.layers_by_path
         return name if known and dict(preset(self.net, name).weights) == dict(self._plan.layers) else OWN
 
-    # What is taken away.
+    # Saving and code.
 
-    def _asked(self) -> dict[str, Any]:
+    def _verb_settings(self) -> dict[str, Any]:
         made = {"octaves": len(self._plan.octaves), "picture": self._held.digest}
         return {**self._plan.settings.recorded(), **made}
 
     def _settings(self) -> tuple[str, dict[str, Any]]:
         steering = self._steering if self._made else Steering(self._plan.step_size, self._plan.layers)
-        settings = {**(self._made or self._asked()), "layers": steering.weights, "step_size": steering.step_size()}
+        settings = {
+            **(self._made or self._verb_settings()),
+            "layers": steering.weights,
+            "step_size": steering.step_size(),
+        }
         settings |= self._until(None if self._last is None else self._chosen(self._last))
-        if steering.was_turned:
+        if steering.was_changed:
             settings["steered"] = True
         return "deepdream", settings
 
     def snippet(self) -> str:
-        """The Python that makes the same dream without a widget; one that was steered is told to be another."""
+        """The Python that makes the same dream without a widget; a comment says if it was steered."""
         verb, settings = self._settings()
         if not settings.get("steered"):
             return super().snippet()

@@ -18,22 +18,22 @@ class Steering:
         weights: the same for each layer, by path.
 
     Attributes:
-        was_turned: whether anything was turned since it was made.
+        was_changed: whether anything has changed since the start.
     """
 
     def __init__(self, step_size: Number, weights: Mapping[str, Number]) -> None:
         self._step_size = step_size
         self._weights = dict(weights)
-        self.was_turned = False
+        self.was_changed = False
 
     def __repr__(self) -> str:
         return f"Steering({self.step_size():.3g}, {self.weights})"
 
-    def turn(self, step_size: Number, weights: Mapping[str, Number]) -> None:
-        """Let other numbers count from the next step on; the layers stay the same."""
+    def change(self, step_size: Number, weights: Mapping[str, Number]) -> None:
+        """Use other numbers from the next step; the layers stay the same."""
         self._step_size = step_size
         self._weights.update(weights)
-        self.was_turned = True
+        self.was_changed = True
 
     def step_size(self) -> float:
         """How far a step goes, in units of 0..1."""
@@ -46,7 +46,7 @@ class Steering:
 
     @property
     def layers(self) -> dict[str, Callable[[], float]]:
-        """The same as functions, to be asked before each step."""
+        """The same as functions, called before each step."""
         return {path: functools.partial(self._weight, path) for path in self._weights}
 
     def _weight(self, path: str) -> float:

@@ -35,7 +35,7 @@ class Choice(traitlets.HasTraits):
 
     held: HeldPicture
     atlas: Atlas | None = None
-    _updating: Updating  # inside it things are chosen together, and nobody is told
+    _updating: Updating  # while several are chosen together: observers ignore it
 
     @traitlets.validate("net")
     def _a_network(self, proposal: Any) -> Network:

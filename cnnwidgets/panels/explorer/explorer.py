@@ -26,7 +26,7 @@ from cnnwidgets.panels.explorer.layer_choice import LayerChoice
 from cnnwidgets.panels.explorer.networks import NetworkMenu
 from cnnwidgets.panels.explorer.photographs import OTHER, PhotographMenu
 from cnnwidgets.panels.explorer.stage import Stage
-from cnnwidgets.panels.explorer.status_bar import Foot
+from cnnwidgets.panels.explorer.status_bar import StatusBar
 from cnnwidgets.panels.explorer.tabs import KINDS
 from cnnwidgets.panels.galleries.ready_tiles import checked_atlas
 
@@ -43,7 +43,7 @@ class Explorer(Choice, widgets.VBox):
             given.
         layer: the path that is chosen at first; the last one with rows and columns before the scores, if not given.
         target: a class index or name; the top class if not given.
-        files: whether the reader may open and save files on the machine where Python runs. Set it to False where
+        files: whether the user may open and save files on the machine where Python runs. Set it to False where
             strangers can reach the page.
         atlas: from `open_atlas`: pictures of units that it holds are shown at once.
 
@@ -95,12 +95,12 @@ class Explorer(Choice, widgets.VBox):
             self._networks = NetworkMenu(network, self._network_loaded, files)
             self._photographs = PhotographMenu(self._photograph_opened, files, sample)
             self._layers = widgets.VBox([self._layer_choice()], layout=widgets.Layout(flex="1 1 290px", min_width="0"))
-            self._foot = Foot()
-            self._stage = Stage(self, self._front_changed, self._dress)
+            self._status_bar = StatusBar()
+            self._stage = Stage(self, self._front_changed, self._prepare)
             self._mirrored: Panel | None = None
             self._changing = threading.RLock()  # networks are loaded on threads of their own
             self._output = CellOutput(self)
-            self.children = [markup.markup(markup.STYLE, display="none"), self._arranged(), self._foot]
+            self.children = [markup.markup(markup.STYLE, display="none"), self._arranged(), self._status_bar]
             self.observe(self._chosen_otherwise, CHOSEN)
         self._is_built = True
         self._photographs.show(self.net, self.held)
@@ -121,15 +121,15 @@ class Explorer(Choice, widgets.VBox):
         self._output.display()
 
     def _arranged(self) -> widgets.HBox:
-        """Rail and stage side by side where there is room, else the one above the other."""
+        """Sidebar and stage side by side if there is room, else one above the other."""
         opened = widgets.VBox([self._networks, self._photographs], layout=widgets.Layout(flex="1 1 290px"))
-        rail = widgets.HBox(
+        sidebar = widgets.HBox(
             [opened, self._layers],
             layout=widgets.Layout(
                 flex="1 1 300px", flex_flow="row wrap", align_items="flex-start", align_content="flex-start"
             ),
         )
-        return widgets.HBox([rail, self._stage], layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px 16px"))
+        return widgets.HBox([sidebar, self._stage], layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px 16px"))
 
     # What is chosen.
 
@@ -217,10 +217,10 @@ class Explorer(Choice, widgets.VBox):
     def _tab_chosen(self, change: dict[str, Any]) -> None:
         self._stage.selected_index = [kind.title for kind in KINDS].index(change["new"])
 
-    def _dress(self, panel: Panel) -> None:
+    def _prepare(self, panel: Panel) -> None:
         panel.layout.max_width = "100%"
         panel.may_save, panel.shown_in = self._may_use_files, self._output
-        panel.observe(lambda _: self._foot.tell(self._stage.panels), ["state", "progress"])
+        panel.observe(lambda _: self._status_bar.show(self._stage.panels), ["state", "progress"])
 
     def _front_changed(self) -> None:
         self.tab = self._stage.kind.title
@@ -231,7 +231,7 @@ class Explorer(Choice, widgets.VBox):
             self._mirrored.observe(self._mirror, MIRRORED)
             for name in MIRRORED:
                 setattr(self, name, getattr(self._mirrored, name))
-        self._foot.tell(self._stage.panels)
+        self._status_bar.show(self._stage.panels)
 
     def _mirror(self, change: dict[str, Any]) -> None:
         setattr(self, change["name"], change["new"])

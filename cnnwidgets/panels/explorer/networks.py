@@ -22,7 +22,7 @@ class NetworkMenu(widgets.VBox):
 
     Args:
         net: that is chosen at first.
-        on_choose: called with a network that has been loaded, on whatever thread.
+        on_choose: called with a network that has been loaded, on any thread.
         files: whether files of this machine may be opened.
     """
 
@@ -50,12 +50,12 @@ class NetworkMenu(widgets.VBox):
         return f"NetworkMenu({self._chosen!r})"
 
     def show(self, net: Network) -> None:
-        """Let the menu say this network."""
+        """Show this network in the menu."""
         self._loaded[net.name], self._chosen = net, net.name
         self._fill()
 
     def refuse(self, failure: Failure) -> None:
-        """Say why the network stays the one that it was."""
+        """Show why a network was refused."""
         self.traceback = failure.traceback
         self._line.value = markup.status(markup.complaint(failure), is_error=True)
         self._fill()
@@ -76,7 +76,7 @@ class NetworkMenu(widgets.VBox):
             self._begin(path, lambda: Network.from_file(path))
 
     def _begin(self, name: str, load: Callable[[], Network]) -> None:
-        """Load on the worker's thread; an earlier wish is dropped."""
+        """Load on the worker's thread; an earlier request is dropped."""
         self._line.value = markup.status(f"Loading {name}.")
         self._request.begin(load)
 

@@ -19,7 +19,7 @@ from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.explorer.sidebar import wide
 from cnnwidgets.pictures import cells
 
-MOST_MEGABYTES = 8  # of an upload: what is larger never reaches Python, and nobody would be told
+MOST_MEGABYTES = 8  # of an upload: a larger one never reaches Python, without any message
 THUMBNAIL = 144  # pixels
 OTHER = "your own"
 
@@ -63,7 +63,7 @@ class PhotographMenu(widgets.VBox):
         return f"PhotographMenu({self._samples.value!r})"
 
     def show(self, net: Network, held: HeldPicture) -> None:
-        """Let the menu say this picture, or these."""
+        """Show this picture, or these, in the menu."""
         names = [net.inputs[i].name for i in net.picture_inputs]
         if self._which.options != tuple((name, i) for i, name in enumerate(names)):
             self._which.options = [(name, i) for i, name in enumerate(names)]
@@ -77,7 +77,7 @@ class PhotographMenu(widgets.VBox):
         self._line.value = markup.status(self._words)
 
     def refuse(self, failure: Failure) -> None:
-        """Say why the picture stays the one that it was."""
+        """Show why a picture was refused."""
         self.traceback = failure.traceback
         self._line.value = markup.status(markup.complaint(failure), is_error=True)
 

@@ -8,5 +8,5 @@ import ipywidgets as widgets
 
 
 def wide() -> dict[str, Any]:
-    """The keywords of a control that fills the rail; each needs a layout of its own."""
+    """The keywords of a control as wide as the sidebar; each needs a separate layout."""
     return {"layout": widgets.Layout(width="auto"), "style": {"description_width": "64px"}}

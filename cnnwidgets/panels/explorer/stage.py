@@ -22,16 +22,16 @@ class Stage(widgets.Tab):
     Args:
         choice: what is shared.
         on_front: called when another panel stands in front.
-        dress: called with each new panel, before it is shown.
+        prepare: called with each new panel, before it is shown.
 
     Attributes:
         panels: those that are made, by the title of their tab.
     """
 
     def __init__(
-        self, choice: Choice, on_front: Callable[[], object], dress: Callable[[Panel], object] = lambda panel: None
+        self, choice: Choice, on_front: Callable[[], object], prepare: Callable[[Panel], object] = lambda panel: None
     ) -> None:
-        self._choice, self._on_front, self._dress = choice, on_front, dress
+        self._choice, self._on_front, self._prepare = choice, on_front, prepare
         self._updating = Updating()
         self.panels: dict[str, Panel] = {}
         self._places = [widgets.VBox(layout=widgets.Layout(overflow="visible")) for _ in KINDS]
@@ -82,7 +82,7 @@ class Stage(widgets.Tab):
     def _add(self, kind: Kind) -> None:
         with self._updating:
             panel = self.panels[kind.title] = kind.make(self._choice)
-        self._dress(panel)
+        self._prepare(panel)
         self._clear(self._place)
         self._place.children = [panel]
         for chosen, name in kind.gives.items():
@@ -110,7 +110,7 @@ class Stage(widgets.Tab):
         place.children = ()
 
     def _close_panels(self) -> None:
-        """Before they are taken out of their tabs: the page would tell widgets that are closed by then."""
+        """Before they are taken out of their tabs: the page would send messages to widgets that are closed by then."""
         panels, self.panels = self.panels, {}
         lifecycle.stop_counting(self)
         for panel in panels.values():

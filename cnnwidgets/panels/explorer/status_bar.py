@@ -14,25 +14,25 @@ from cnnwidgets.panels.base.panel import BUSY, Panel
 INTERVAL = 1.0  # seconds between two updates while something runs
 
 
-class Foot(widgets.HBox):
-    """The line at the foot of an Explorer."""
+class StatusBar(widgets.HBox):
+    """The line under an Explorer."""
 
     def __init__(self) -> None:
         self._device = device_name()
-        self._told, self._running = float("-inf"), ""
+        self._shown_at, self._running = float("-inf"), ""
         self._line = markup.markup("")
         super().__init__([self._line], layout=widgets.Layout(margin="4px 0 0"))
 
     def __repr__(self) -> str:
-        return f"Foot({self._device!r})"
+        return f"StatusBar({self._device!r})"
 
-    def tell(self, panels: Mapping[str, Panel]) -> None:
-        """Say what runs; the same again at most once a second."""
+    def show(self, panels: Mapping[str, Panel]) -> None:
+        """Show what runs; the same again at most once a second."""
         busy = [title for title, panel in panels.items() if panel.state in BUSY]
         running, now = ", ".join(busy), time.monotonic()
-        if running == self._running and now - self._told < INTERVAL:
+        if running == self._running and now - self._shown_at < INTERVAL:
             return
-        self._told, self._running = now, running
+        self._shown_at, self._running = now, running
         used = memory_in_use()
         memory = "" if used is None else f" · up to {used / 1e6:,.0f} MB used"
         self._line.value = markup.progress_text(f"{self._device}{memory} · {_doing(panels, busy)}")

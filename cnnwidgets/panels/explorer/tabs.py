@@ -109,7 +109,7 @@ def _follow_classes(panel: ClassGallery, choice: Choice) -> None:
     _set(panel, "unit", choice.target)
 
 
-def _follow_nudge(panel: AdversarialPanel, choice: Choice) -> None:
+def _follow_adversarial(panel: AdversarialPanel, choice: Choice) -> None:
     _set(panel, "picture", choice.picture)
     _set(panel, "target", choice.target)
 
@@ -133,5 +133,5 @@ KINDS = (
     Kind("Which units", _units, _follow_units, {"layer": "layer", "unit": "unit", "target": "target"}),
     Kind("DeepDream", lambda c: DeepDreamPanel(c.net, c.picture), _follow_dream, {}),
     Kind("Classes", _classes, _follow_classes, {"target": "unit"}),
-    Kind("Fool it", lambda c: AdversarialPanel(c.net, c.picture, c.target), _follow_nudge, {"target": "target"}),
+    Kind("Fool it", lambda c: AdversarialPanel(c.net, c.picture, c.target), _follow_adversarial, {"target": "target"}),
 )

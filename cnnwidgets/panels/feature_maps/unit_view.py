@@ -20,7 +20,7 @@ class UnitView(widgets.HBox):
     """Two screens side by side: the optimized picture, and patches of photographs.
 
     Args:
-        on_change: called when either begins or ends to compute, on whatever thread.
+        on_change: called when either begins or ends to compute, on any thread.
     """
 
     def __init__(self, on_change: Callable[[], object]) -> None:

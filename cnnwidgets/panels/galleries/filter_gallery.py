@@ -124,7 +124,7 @@ class FilterGallery(TileGallery):
     def _frames(self) -> Iterator[UnitsFrame]:
         frames = super()._frames()
         ready, units = self._ready, self._plan.units
-        return (ready.beside(frame, units) for frame in frames) if self._is_mixed else frames
+        return (ready.combined(frame, units) for frame in frames) if self._is_mixed else frames
 
     def _key(self) -> str:
         recipe, units = self.recipe_of(), self._rendered.units
@@ -143,7 +143,7 @@ class FilterGallery(TileGallery):
         if not ready.pictures:
             return kept, f"{ready.why_none} {origin}".strip()
         if kept is not None:
-            return ready.beside(kept, plan.units), "From the atlas, the rest from the cache."
+            return ready.combined(kept, plan.units), "From the atlas, the rest from the cache."
         words = f"{len(plan.units) - missing} of {len(plan.units)} are from the atlas. Start renders the missing ones."
         return ready.blank(plan), words
 

@@ -40,7 +40,7 @@ class ReadyTiles:
         """Those of the units that must be rendered."""
         return tuple(unit for unit in units if unit not in self.pictures)
 
-    def beside(self, frame: UnitsFrame, units: tuple[int, ...]) -> UnitsFrame:
+    def combined(self, frame: UnitsFrame, units: tuple[int, ...]) -> UnitsFrame:
         """A frame of all the units, out of one of those that were missing."""
         row = {unit: index for index, unit in enumerate(frame.units)}
 
@@ -62,7 +62,7 @@ class ReadyTiles:
         values, notes = np.full(len(missing), np.nan, np.float32), (NOT_YET,) * len(missing)
         steps = plan.settings.steps * max(1, len(replace(plan, units=missing).groups))
         kind = PartialFrame if missing else UnitsFrame
-        return self.beside(kind(pictures, steps, steps, values, notes, missing), plan.units)
+        return self.combined(kind(pictures, steps, steps, values, notes, missing), plan.units)
 
 
 def part_of(frame: UnitsFrame, units: tuple[int, ...]) -> UnitsFrame:
@@ -102,19 +102,19 @@ def _why_not(atlas: Atlas, plan: UnitsPlan) -> str:
     if settings.fingerprint != identity.digest:
         return f"its network differs from {quoted(plan.net.name)} in weights, layers or preprocessing"
     if not identity.is_complete:
-        return f"{quoted(plan.net.name)} reads a file or the clock, so that nobody can tell whether it is the same"
+        return f"{quoted(plan.net.name)} reads a file or the clock, so it cannot be known to be the same"
     if path is None:
         return f"it has no layer {quoted(plan.layer.path)}"
     if plan.call:
         return f"it is of call 0, not {plan.call}"
     sizes = tuple(" x ".join(map(str, shape[:2])) for shape in (atlas[path].shape[1:], plan.canvas.shape))
-    asked = {
+    pairs = {
         "size": sizes,
         "steps": (settings.steps, plan.settings.steps),
         "recipe": (settings.recipe, plan.settings.recipe),
         "seed": (settings.seed, plan.settings.seed),
     }
-    return "; ".join(f"its {name} is {its}, not {ours}" for name, (its, ours) in asked.items() if its != ours)
+    return "; ".join(f"its {name} is {its}, not {ours}" for name, (its, ours) in pairs.items() if its != ours)
 
 
 def _path_in(atlas: Atlas, plan: UnitsPlan) -> str | None:
@@ -123,7 +123,7 @@ def _path_in(atlas: Atlas, plan: UnitsPlan) -> str | None:
 
 def _read(atlas: Atlas, plan: UnitsPlan) -> ReadyTiles:
     path = _path_in(atlas, plan)
-    assert path is not None  # or `_why_not` has said so
+    assert path is not None  # or `_why_not` gives the reason
     there = set(atlas.units(path))
     units = [unit for unit in dict.fromkeys(plan.units) if unit in there]
     if not units:

@@ -10,7 +10,7 @@ import numpy as np
 from cnnwidgets import pictures
 from cnnwidgets.explain.class_activation_map import Heatmap
 from cnnwidgets.explain.overlays import method_guide
-from cnnwidgets.explain.overlays.comparison import Look, Question
+from cnnwidgets.explain.overlays.comparison import ComparisonFrame, MapRequest
 from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles, Tile
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.model.network import Network
@@ -21,26 +21,26 @@ from cnnwidgets.panels.base import markup
 LIKELY = 5  # classes that are shown as bars
 
 
-def target_name(question: Question, frame: Look) -> str:
+def target_name(request: MapRequest, frame: ComparisonFrame) -> str:
     """The name of the class that is explained."""
-    if callable(question.target):
+    if callable(request.target):
         return "your function"
-    if question.target is None:
+    if request.target is None:
         return frame.predictions[0].name
-    if isinstance(question.target, Region):
-        return f"{target_name(replace(question, target=question.target.target), frame)} in the region"
-    if isinstance(question.target, str):
-        return question.target
-    return question.net.class_name(int(question.target), find_output(question.output, question.net.outputs))
+    if isinstance(request.target, Region):
+        return f"{target_name(replace(request, target=request.target.target), frame)} in the region"
+    if isinstance(request.target, str):
+        return request.target
+    return request.net.class_name(int(request.target), find_output(request.output, request.net.outputs))
 
 
-def rather_than(question: Question) -> str:
+def rather_than(request: MapRequest) -> str:
     """The classes that it is compared with, in words; "" for none."""
-    against = question.against
+    against = request.against
     if against is None:
         return ""
     every = against if isinstance(against, (list, tuple, range)) else [against]
-    return "rather than " + ", ".join(one if isinstance(one, str) else question.net.class_name(one) for one in every)
+    return "rather than " + ", ".join(one if isinstance(one, str) else request.net.class_name(one) for one in every)
 
 
 def class_chosen(net: Network, target: Any, output: int | str | None) -> int | None:
@@ -59,20 +59,20 @@ def all_classes(net: Network, output: int | str | None) -> tuple[Prediction, ...
 
 
 def captions(tiles: HeatTiles) -> list[tuple[str, str, str]]:
-    """For each cell of the grid its name, its words and, where there is something to note, words with the note."""
-    by_cell = {tile.cell: _caption(tiles.look, tile) for tile in tiles.tiles}
+    """For each cell of the grid its name, its text and, if the map has a note, the text with the note."""
+    by_cell = {tile.cell: _caption(tiles.comparison, tile) for tile in tiles.tiles}
     return [by_cell.get(cell, ("", "", "")) for cell in range(tiles.columns * tiles.rows)]
 
 
-def _caption(frame: Look, tile: Tile) -> tuple[str, str, str]:
-    question, heat, method = tile.question, tile.heat, method_guide.label(tile.question.method)
-    place = [(heat.input or "all pictures") if len(question.net.picture_inputs) > 1 else ""]
-    place.append(f"call {heat.call}" if heat.path and len(frame.columns[tile.number]) > 1 else "")
-    name = " · ".join(filter(None, place))
-    words = [method if name else "", target_name(question, frame), rather_than(question)]
-    words.append("log-odds" if question.of == "log_odds" else "")
-    words.append(question.net.name if question.net is not frame.questions[0].net else "")
-    words.append("shuffled weights" if question.is_shuffled else "")
+def _caption(frame: ComparisonFrame, tile: Tile) -> tuple[str, str, str]:
+    request, heat, method = tile.request, tile.heat, method_guide.label(tile.request.method)
+    where = [(heat.input or "all pictures") if len(request.net.picture_inputs) > 1 else ""]
+    where.append(f"call {heat.call}" if heat.path and len(frame.columns[tile.number]) > 1 else "")
+    name = " · ".join(filter(None, where))
+    words = [method if name else "", target_name(request, frame), rather_than(request)]
+    words.append("log-odds" if request.of == "log_odds" else "")
+    words.append(request.net.name if request.net is not frame.requests[0].net else "")
+    words.append("shuffled weights" if request.is_shuffled else "")
     text = " · ".join(filter(None, words))
     return name or method, text, f"{text} · {heat.note.partition(':')[0]}" if heat.note else ""
 
@@ -86,35 +86,35 @@ def legend(tiles: HeatTiles, brush: Brush) -> str:
         return markup.legend(
             colors, 0, f"-{largest}", largest, "Blue is evidence against the class, red is evidence for it."
         )
-    is_fine = tiles.tiles[0].question.method in method_guide.FINE
+    is_fine = tiles.tiles[0].request.method in method_guide.FINE
     what = "How strongly the class depends on each pixel" if is_fine else "Evidence for the class"
     words = f"{what}; where there is little, the picture shows through."
     return markup.legend(colors, brush.threshold, "0", largest, words)
 
 
-def bars(frame: Look) -> str:
+def bars(frame: ComparisonFrame) -> str:
     """The most probable classes, and the one that is explained, as HTML."""
-    question = frame.questions[0]
-    wanted = class_chosen(question.net, question.target, question.output)
-    if question.target is None:
+    request = frame.requests[0]
+    wanted = class_chosen(request.net, request.target, request.output)
+    if request.target is None:
         wanted = frame.predictions[0].index
     shown = [line for rank, line in enumerate(frame.predictions) if rank < LIKELY or line.index == wanted]
     at = next((n for n, line in enumerate(shown) if line.index == wanted), None)
     return markup.bars([(line.name, line.probability) for line in shown], at, "The most probable classes")
 
 
-def conclusion(frame: Look, remark: str) -> str:
-    """What is seen, in a sentence or two; what is to be noted comes first."""
-    question, heat = frame.questions[0], frame.columns[0][0]
+def conclusion(frame: ComparisonFrame, remark: str) -> str:
+    """A sentence or two about the map; a note comes first."""
+    request, heat = frame.requests[0], frame.columns[0][0]
     note = next((one.note for one in frame.columns[0] if one.note), "")
     if note:
         return f"{remark} {note[:1].upper()}{note[1:]}.".strip()
     closing = "" if remark else " Click the picture to hide a part of it from the network."
-    return f"{remark} {_peak(heat, question, frame)}{closing}".strip()
+    return f"{remark} {_peak(heat, request, frame)}{closing}".strip()
 
 
-def _peak(heat: Heatmap, question: Question, frame: Look) -> str:
+def _peak(heat: Heatmap, request: MapRequest, frame: ComparisonFrame) -> str:
     row, column = np.unravel_index(int(np.argmax(heat.map)), heat.map.shape)
     where = f" at {heat.path}" if heat.path else ""
-    name = target_name(question, frame)
-    return f"{method_guide.label(question.method)} for {name}{where}: strongest at x {column}, y {row}."
+    name = target_name(request, frame)
+    return f"{method_guide.label(request.method)} for {name}{where}: strongest at x {column}, y {row}."

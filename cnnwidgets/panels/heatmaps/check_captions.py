@@ -37,10 +37,10 @@ def areas(curve: Curve) -> str:
     """The areas as numbers, and what they mean."""
     better = "higher" if curve.metric == "insertion" else "lower"
     ahead = curve.area - curve.random_area if better == "higher" else curve.random_area - curve.area
-    verdict = "no better than" if ahead < AREA else "better than"
+    result = "no better than" if ahead < AREA else "better than"
     return (
         f"Area under the curve: {curve.area:.3f}; of random orders: {curve.random_area:.3f} ({better} is better). "
-        f"This map is {verdict} a random order."
+        f"This map is {result} a random order."
     )
 
 

@@ -17,7 +17,7 @@ from cnnwidgets.explain.faithfulness import Curve, FaithfulnessSettings
 from cnnwidgets.explain.hidden_region import Hidden
 from cnnwidgets.explain.methods.class_activation_maps import MASKS
 from cnnwidgets.explain.overlays import method_guide
-from cnnwidgets.explain.overlays.comparison import Look, Question, look
+from cnnwidgets.explain.overlays.comparison import ComparisonFrame, MapRequest, compare
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.overlays.method_comparison import MethodResult
 from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles
@@ -58,7 +58,7 @@ class Painting(NamedTuple):
 
 
 @settings_of(HeatmapSettings)
-class HeatmapPanel(Panel[Look]):
+class HeatmapPanel(Panel[ComparisonFrame]):
     """Where a network looks: one heatmap for each input and call, next to the most probable classes.
 
     After the first Start every change is shown at once: another class, layer or method runs the network again; opacity,
@@ -161,11 +161,11 @@ class HeatmapPanel(Panel[Look]):
     # The run.
 
     @property
-    def _questions(self) -> tuple[Question, ...]:
-        return HeatmapSettings.set_on(self).questions(self.net, self._second_net)
+    def _requests(self) -> tuple[MapRequest, ...]:
+        return HeatmapSettings.set_on(self).requests(self.net, self._second_net)
 
-    def _frames(self) -> Iterator[Look]:
-        return look(self._questions, self._held, self._shuffled)
+    def _frames(self) -> Iterator[ComparisonFrame]:
+        return compare(self._requests, self._held, self._shuffled)
 
     def _shuffled(self, net: Network, seed: int) -> Network:
         """A copy with shuffled weights, made once: runs on the worker's thread."""
@@ -188,25 +188,25 @@ class HeatmapPanel(Panel[Look]):
         if self.region.is_busy:
             self.region.forget()
 
-    def _result(self, frame: Look) -> list[Heatmap]:
+    def _result(self, frame: ComparisonFrame) -> list[Heatmap]:
         return list(frame.columns[0])
 
     # Painting.
 
-    def _painting(self, frame: Look) -> Painting:
+    def _painting(self, frame: ComparisonFrame) -> Painting:
         tiles = self._tiles
-        if tiles is None or tiles.look is not frame:
+        if tiles is None or tiles.comparison is not frame:
             tiles = self._tiles = HeatTiles(frame)
         return Painting(tiles, Brush(self.opacity, self.threshold, self.colormap), self.region.marked)
 
-    def _paint(self, frame: Look) -> np.ndarray:
+    def _paint(self, frame: ComparisonFrame) -> np.ndarray:
         return self._painting(frame).pixels()
 
-    def _picture(self, frame: Look) -> np.ndarray:
+    def _picture(self, frame: ComparisonFrame) -> np.ndarray:
         painting = self._painting(frame)
         return painting.tiles.whole(painting.brush)
 
-    def _pixels(self, frame: Look) -> np.ndarray:
+    def _pixels(self, frame: ComparisonFrame) -> np.ndarray:
         """As it is shown: the photograph itself may be huge."""
         return self._paint(frame)
 
@@ -239,7 +239,7 @@ class HeatmapPanel(Panel[Look]):
         """Replace a quick picture by a PNG, encoded without the lock: sliders that move meanwhile must not wait."""
         data = pictures.to_png(painting.pixels())
         with self._run.lock:
-            is_shown = self._last is painting.tiles.look and painting == self._painting(self._last)
+            is_shown = self._last is painting.tiles.comparison and painting == self._painting(self._last)
             if is_shown and self.comm is not None and self.state not in BUSY:
                 self.screen.put(data)
                 self._legend.value = captions.legend(painting.tiles, painting.brush)
@@ -247,7 +247,7 @@ class HeatmapPanel(Panel[Look]):
 
     # Texts.
 
-    def _describe(self, frame: Look) -> None:
+    def _describe(self, frame: ComparisonFrame) -> None:
         tiles, brush, _ = self._painting(frame)
         texts = captions.captions(tiles)
         self.screen.layout.width = self._legend.layout.max_width = f"{tiles.size[0]}px"
@@ -259,12 +259,12 @@ class HeatmapPanel(Panel[Look]):
     def _offer_region(self) -> None:
         self.side.offer_region(self._is_dense, self.target, self._held.photos[0].shape[:2])
 
-    def _offer_classes(self, frame: Look | None) -> None:
+    def _offer_classes(self, frame: ComparisonFrame | None) -> None:
         chosen = captions.class_chosen(self.net, self.target, self.output)
         predictions = frame.predictions if frame is not None else captions.all_classes(self.net, self.output)
         self.controls.classes.offer(predictions, chosen, callable(self.target))
 
-    def _doing(self, frame: Look) -> str:
+    def _doing(self, frame: ComparisonFrame) -> str:
         return "Computing: the map gets better with each step."
 
     def _invitation(self) -> str:
@@ -278,7 +278,7 @@ class HeatmapPanel(Panel[Look]):
         return self._held.note
 
     def _conclusion(self) -> str:
-        first = self._last.questions[0]
+        first = self._last.requests[0]
         looked = self._last.picture.looked_at(first.net, first.size)
         return f"{captions.conclusion(self._last, self._remark)} {looked}"
 
@@ -349,7 +349,7 @@ class HeatmapPanel(Panel[Look]):
         return self.region.result()
 
     def _begin_hiding(self, x: int, y: int, tile: int) -> None:
-        self.region.begin(self._shown_tiles, self._shown_tiles.place(x, y, tile))
+        self.region.begin(self._shown_tiles, self._shown_tiles.position(x, y, tile))
 
     def _region_typed(self, x: int, y: int, tile: int) -> None:
         self._guarded(self._begin_hiding, x, y, tile)
@@ -359,9 +359,9 @@ class HeatmapPanel(Panel[Look]):
         self._guarded(self._hide_at, x, y)
 
     def _hide_at(self, x: float, y: float) -> None:
-        place = self._shown_tiles.place_at(x, y)
-        if place is not None:
-            self.region.begin(self._shown_tiles, place)
+        position = self._shown_tiles.position_at(x, y)
+        if position is not None:
+            self.region.begin(self._shown_tiles, position)
             self._show_state()
 
     def _region_predicted(self) -> None:
@@ -411,12 +411,12 @@ class HeatmapPanel(Panel[Look]):
         return list(self.trust.results)
 
     def _begin_check(self, settings: FaithfulnessSettings | None = None, index: int = 0) -> None:
-        look = self._shown_tiles.look
-        self.trust.begin(look, checked_index(look, index), settings or self.trust.chosen)
+        comparison = self._shown_tiles.comparison
+        self.trust.begin(comparison, checked_index(comparison, index), settings or self.trust.chosen)
 
     def _begin_comparison(self, settings: FaithfulnessSettings | None = None, index: int = 0) -> None:
-        look = self._shown_tiles.look
-        self.trust.compare(look, checked_index(look, index), settings or self.trust.chosen)
+        comparison = self._shown_tiles.comparison
+        self.trust.compare(comparison, checked_index(comparison, index), settings or self.trust.chosen)
 
     def _trust_changed(self) -> None:
         if self.trust.traceback:
@@ -456,9 +456,9 @@ class HeatmapPanel(Panel[Look]):
     def _settings(self) -> tuple[str, dict[str, Any]]:
         """Those of what is shown, or of what is computed now."""
         is_new = self._last is None or self.state in BUSY
-        questions, picture = (self._questions, self._held) if is_new else (self._last.questions, self._last.picture)
-        verb, settings = questions[0].settings()
-        beside = [_of_comparison(question) for question in questions[1:]]
+        requests, picture = (self._requests, self._held) if is_new else (self._last.requests, self._last.picture)
+        verb, settings = requests[0].settings()
+        beside = [_of_comparison(request) for request in requests[1:]]
         facts = {name: getattr(self, name) for name in PAINTING}
         if not is_new and self._last.step < self._last.steps:
             facts["until"] = self._last.step
@@ -467,7 +467,7 @@ class HeatmapPanel(Panel[Look]):
         return verb, {**settings, **facts, "picture": picture.digest, "beside": beside}
 
     def _name(self) -> str:
-        first = self._last.questions[0]
+        first = self._last.requests[0]
         parts = [self.net.name, first.layer if method_guide.is_map(first.method) else "", first.method]
         return "-".join(filter(None, [*parts, captions.target_name(first, self._last)]))
 
@@ -490,8 +490,8 @@ def _check_region(settings: HeatmapSettings, net: Network, held: HeldPicture) ->
         Probe(net, held.given, settings.size).named(settings.target, settings.output, settings.of, settings.against)
 
 
-def _of_comparison(question: Question) -> dict[str, Any]:
+def _of_comparison(request: MapRequest) -> dict[str, Any]:
     """A map next to the first one, as it is recorded."""
-    net = question.net
-    settings = with_positions(question.settings()[1], net)
-    return {**settings, "network": net.name, "fingerprint": net.fingerprint(), "shuffled": question.is_shuffled}
+    net = request.net
+    settings = with_positions(request.settings()[1], net)
+    return {**settings, "network": net.name, "fingerprint": net.fingerprint(), "shuffled": request.is_shuffled}

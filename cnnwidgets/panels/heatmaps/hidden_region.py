@@ -8,8 +8,8 @@ import ipywidgets as widgets
 
 from cnnwidgets.errors import JobFailed
 from cnnwidgets.explain.hidden_region import Hidden, hide_region
-from cnnwidgets.explain.overlays.comparison import Question
-from cnnwidgets.explain.overlays.overlay_tiles import HeatTiles, Place
+from cnnwidgets.explain.overlays.comparison import MapRequest
+from cnnwidgets.explain.overlays.overlay_tiles import HeatTiles, Position
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base import markup
@@ -78,15 +78,15 @@ class HiddenRegion(widgets.VBox):
         self._which.layout.display = "" if len(names) > 1 else "none"
         self._y.max, self._x.max = (max(lengths) - 1 for lengths in zip(*sizes, strict=True))
 
-    def begin(self, tiles: HeatTiles, place: Place) -> None:
+    def begin(self, tiles: HeatTiles, position: Position) -> None:
         """Let the worker predict without a region, and do not wait; an earlier request is dropped."""
         self.forget()
-        evidence, tile = tiles.evidence(place), tiles.tiles[place.tile]
-        self._tile, self._evidence = place.tile, evidence
-        self._which.value, (self._x.value, self._y.value) = place.tile, tiles.pixel(place)
+        evidence, tile = tiles.evidence(position), tiles.tiles[position.tile]
+        self._tile, self._evidence = position.tile, evidence
+        self._which.value, (self._x.value, self._y.value) = position.tile, tiles.pixel(position)
         self._show(f"{evidence} Predicting without it.")
-        picture, position = tiles.look.picture.given, (place.x, place.y)
-        self._request.begin(lambda: self._without(tile.question, picture, tile.which, position))
+        picture, center = tiles.comparison.picture.given, (position.x, position.y)
+        self._request.begin(lambda: self._without(tile.request, picture, tile.which, center))
 
     def result(self) -> Hidden:
         """Wait for the change.
@@ -107,13 +107,11 @@ class HiddenRegion(widgets.VBox):
         if shown is not None:
             self._on_change()
 
-    def _without(self, question: Question, picture: object, which: int, position: tuple[float, float]) -> Hidden:
+    def _without(self, request: MapRequest, picture: object, which: int, center: tuple[float, float]) -> Hidden:
         """Predict with the region hidden: runs on the worker's thread."""
-        net = self._shuffled(question.net, question.seed) if question.is_shuffled else question.net
+        net = self._shuffled(request.net, request.seed) if request.is_shuffled else request.net
         index = net.picture_inputs[which]
-        return hide_region(
-            net, picture, position, question.target, output=question.output, which=index, size=question.size
-        )
+        return hide_region(net, picture, center, request.target, output=request.output, which=index, size=request.size)
 
     def _succeeded(self, hidden: Hidden) -> None:
         self.hidden = hidden

@@ -11,7 +11,7 @@ import numpy as np
 
 from cnnwidgets.errors import BadTarget, JobFailed
 from cnnwidgets.explain.faithfulness import Curve, CurvesFrame, FaithfulnessSettings
-from cnnwidgets.explain.overlays.comparison import Look
+from cnnwidgets.explain.overlays.comparison import ComparisonFrame
 from cnnwidgets.explain.overlays.method_comparison import BAND, COLUMNS, MethodResult, MethodsFrame, compare_methods
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.recorded_targets import record
@@ -36,8 +36,8 @@ class MapCheck(widgets.VBox):
         settings: those of the check that is shown.
 
     Args:
-        on_check: called when the reader wants the map to be checked.
-        on_compare: called when the reader wants the methods to be compared.
+        on_check: called when the button to check the map is pressed.
+        on_compare: called when the button to compare methods is pressed.
         on_change: called when something begins or ends to compute, on any thread.
     """
 
@@ -48,7 +48,7 @@ class MapCheck(widgets.VBox):
         self.results: tuple[MethodResult, ...] = ()
         self.settings: FaithfulnessSettings | None = None
         self._name, self._index = "", 0
-        self._look: Look | None = None  # whose map was checked
+        self._comparison: ComparisonFrame | None = None  # whose map was checked
         self._share = 0.0
         self._part: np.ndarray | None = None  # the picture without the part of the sentence
         self.metric = widgets.Dropdown(
@@ -57,7 +57,7 @@ class MapCheck(widgets.VBox):
         )  # fmt: skip
         self.fill = widgets.Dropdown(
             options=FILLS, description="Fill", style=named("30px"), layout=widgets.Layout(width="120px"),
-            tooltip="What stands in the place of removed pixels",
+            tooltip="What replaces removed pixels",
         )  # fmt: skip
         check = _button("Check this map", "line-chart", "Remove pixels in the order of the map, and predict", on_check)
         compare = _button("Compare methods", "th", "All methods for this picture and class, the best first", on_compare)
@@ -89,43 +89,43 @@ class MapCheck(widgets.VBox):
     def recorded(self) -> dict[str, Any]:
         """The settings of the check that is shown, for a recipe."""
         assert self.settings is not None
-        asked = self.settings
+        checked = self.settings
         return {
-            **asked.recorded(),
-            "target": record(asked.target),
-            "size": None if self._look is None else self._look.questions[0].net.recorded_size(asked.size),
+            **checked.recorded(),
+            "target": record(checked.target),
+            "size": None if self._comparison is None else self._comparison.requests[0].net.recorded_size(checked.size),
             "index": self._index,
         }
 
-    def begin(self, look: Look, index: int, settings: FaithfulnessSettings) -> None:
-        """Remove pixels in the order of one of the maps of a look, and do not wait.
+    def begin(self, comparison: ComparisonFrame, index: int, settings: FaithfulnessSettings) -> None:
+        """Remove pixels in the order of one of the maps of a comparison, and do not wait.
 
         Raises:
             BadTarget: for settings that are not possible.
         """
-        question, heat = look.questions[0], look.columns[0][index]
-        settings = _for(look, settings)
+        request, heat = comparison.requests[0], comparison.columns[0][index]
+        settings = _for(comparison, settings)
         settings.checked()
-        self.curve, self.settings, self._name = None, settings, captions.target_name(question, look)
-        self._look, self._index, self._part = look, index, None
+        self.curve, self.settings, self._name = None, settings, captions.target_name(request, comparison)
+        self._comparison, self._index, self._part = comparison, index, None
         self.removal.layout.display = self.removal.said.value = ""
 
         def frames() -> Iterator[CurvesFrame]:
-            probe = Probe(question.net, look.picture.given, settings.size)
+            probe = Probe(request.net, comparison.picture.given, settings.size)
             for frame in settings.check(probe, {"": heat}).frames():
                 self._keep_part(frame)
                 yield frame
 
         self.removal.begin("The pixels that the map calls most important are removed", frames())
 
-    def compare(self, look: Look, index: int, settings: FaithfulnessSettings) -> None:
+    def compare(self, comparison: ComparisonFrame, index: int, settings: FaithfulnessSettings) -> None:
         """Compute the maps of all methods and their curves, and do not wait."""
-        settings = _for(look, settings)
+        settings = _for(comparison, settings)
         settings.checked()
         self.results = ()
         self.methods.layout.display = self.methods.said.value = ""
-        question = replace(look.questions[0], target=settings.target)
-        self.methods.begin("All methods", compare_methods(question, look.picture, settings, index))
+        request = replace(comparison.requests[0], target=settings.target)
+        self.methods.begin("All methods", compare_methods(request, comparison.picture, settings, index))
 
     def wait(self, run: SideRun) -> None:
         """Wait until a run has ended.
@@ -193,7 +193,7 @@ class MapCheck(widgets.VBox):
 
 
 class _RemovalRun(SideRun):
-    """The picture whose pixels vanish, and the curve beside it."""
+    """The picture whose pixels vanish, and the curve next to it."""
 
     def __init__(self, on_change: Callable[[], object], on_frame: Callable[[Any, bool], object]) -> None:
         super().__init__(on_change, "Pixels removed", EMPTY, check_captions.progress, width=300)
@@ -256,10 +256,10 @@ def _method_step(frame: MethodsFrame) -> str:
     return f"step {frame.step} of {frame.steps} · {what}"
 
 
-def _for(look: Look, settings: FaithfulnessSettings) -> FaithfulnessSettings:
-    """The settings for what a look explains: the class that is the top one stays the same without some pixels."""
-    first = look.questions[0]
-    target = look.predictions[0].index if first.target is None and look.predictions else first.target
+def _for(comparison: ComparisonFrame, settings: FaithfulnessSettings) -> FaithfulnessSettings:
+    """The settings for what a comparison explains: the class that is the top one stays the same without some pixels."""
+    first = comparison.requests[0]
+    target = comparison.predictions[0].index if first.target is None and comparison.predictions else first.target
     return replace(settings, target=target, output=first.output, size=first.size, seed=first.seed)
 
 
@@ -269,13 +269,13 @@ def _button(label: str, icon: str, hint: str, on_press: Callable[[], object]) ->
     return made
 
 
-def checked_index(look: Look, index: int) -> int:
-    """The index of one of the maps of a look.
+def checked_index(comparison: ComparisonFrame, index: int) -> int:
+    """The index of one of the maps of a comparison.
 
     Raises:
         BadTarget: for one that does not exist.
     """
-    count = len(look.columns[0])
+    count = len(comparison.columns[0])
     if not 0 <= index < count:
         raise BadTarget(f"There is no map {index}. Give 0 to {count - 1}.")
     return index

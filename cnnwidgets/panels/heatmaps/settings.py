@@ -12,7 +12,7 @@ from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain import reachability, targets
 from cnnwidgets.explain.class_activation_map import MapSettings
 from cnnwidgets.explain.overlays import method_guide
-from cnnwidgets.explain.overlays.comparison import Question
+from cnnwidgets.explain.overlays.comparison import MapRequest
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.model.arguments import flag
 from cnnwidgets.model.geometry.locations import has_rows
@@ -75,14 +75,14 @@ class HeatmapSettings(MapSettings):
             return None
         return reachability.default_layer(net, targets.named(net, self.target, self.output, self.of, self.against))
 
-    def questions(self, net: Network, second_net: Network | None = None) -> tuple[Question, ...]:
+    def requests(self, net: Network, second_net: Network | None = None) -> tuple[MapRequest, ...]:
         """The map that the panel shows, and those next to it.
 
         Args:
             net: the network.
             second_net: a network to compare it with, at its own last layer.
         """
-        first = Question(net=net, **MapSettings.set_on(self).recorded())
+        first = MapRequest(net=net, **MapSettings.set_on(self).recorded())
         found = [first]
         target = self.target if self.second_target is None else self.second_target
         method = self.second_method or self.method

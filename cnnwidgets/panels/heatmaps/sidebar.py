@@ -43,7 +43,7 @@ class HeatmapSidebar(widgets.HBox):
 
     def show(self, tiles: HeatTiles, captions: list[tuple[str, str, str]]) -> None:
         """Show the predictions, and offer regions of these tiles, which have these captions."""
-        self.bars.value = captions_.bars(tiles.look)
+        self.bars.value = captions_.bars(tiles.comparison)
         names = [" ".join(captions[tile.cell][:2]) for tile in tiles.tiles]
         height_and_width = [(tile.photo.shape[0], tile.photo.shape[1]) for tile in tiles.tiles]
         self._region.offer(names, height_and_width)

@@ -309,7 +309,7 @@ class UnitAttributionPanel(PhotographPanel):
         elif self.state in BUSY or self._last is not None:
             self._begin_again()
         else:
-            self._begin_anew()
+            self._show_photograph()
 
     def _begin(self) -> None:
         super()._begin()
@@ -362,9 +362,6 @@ class UnitAttributionPanel(PhotographPanel):
             self.numbers.offer([("the largest", None), *((line.name, line.index) for line in lines)], chosen)
 
     # What is taken away.
-
-    def _asked(self) -> dict[str, Any]:
-        return UnitAttributionSettings.set_on(self).recorded()
 
     def _settings(self) -> tuple[str, dict[str, Any]]:
         look = self._last
