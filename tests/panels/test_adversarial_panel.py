@@ -142,7 +142,7 @@ def test_the_class_of_the_photograph_stays_among_the_bars(net, opened):
     layers = keras.layers.Conv2D(3, 3, name="conv"), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(40)
     panel = opened(AdversarialPanel(keras.Sequential([keras.Input((16, 16, 3)), *layers]), PICTURE, 7, 64 / 255))
     panel.run()
-    believed = panel._believed[0].name
+    believed = panel._before[0].name
     assert f">{believed}<" in panel._bars.value or f" {believed}<" in panel._bars.value
 
 

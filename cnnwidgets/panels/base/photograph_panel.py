@@ -23,7 +23,7 @@ LONGEST_SHOWN = 1024  # pixels: twice what the page has room for
 class PhotographPanel(Panel[F]):
     """A panel of a verb that takes a picture and gives pictures.
 
-    A subclass provides `controls` and `_plan_again _verb_settings _photograph _side`, as well as every panel's methods.
+    Besides the methods of every panel, a subclass provides `controls` and `_plan_again _photograph _side`.
 
     Attributes:
         picture: as given.
@@ -67,10 +67,6 @@ class PhotographPanel(Panel[F]):
 
     def _plan_again(self) -> None:
         """Raise what the verb would raise for the settings as they are."""
-        raise NotImplementedError
-
-    def _verb_settings(self) -> dict[str, Any]:
-        """The settings for the recipe, as they are now."""
         raise NotImplementedError
 
     # The run and what is shown of it.
