@@ -118,6 +118,12 @@ def test_numbers_hide_no_pixel(spoil):
     assert (field.size, field.stride) == ((12, 12), (2, 2))
 
 
+@pytest.mark.parametrize("function", [tf.cos, tf.sin, lambda x: tf.tan(x) * tf.math.erfc(x)], ids=["cos", "sin", "tan"])
+def test_functions_whose_slope_may_be_zero_hide_no_pixel(function):
+    net = stack(conv(kernel=5, use_bias=False), L.Lambda(function), conv(kernel=3), size=(20, 20))
+    assert receptive_field(net, last(net)).size == (7, 7)
+
+
 def test_a_branch_counts_by_its_widest_way():
     picture = keras.Input((None, None, 3))
     x = L.Conv2D(4, 5, padding="same", name="wide")(picture)

@@ -19,6 +19,7 @@ import numpy as np
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
+from cnnwidgets.model.geometry.operation_kinds import ALONG_LAST, CURVES, PRODUCTS, is_channels_first, spatial
 from cnnwidgets.model.keras_internals import gradients_by_name, has_own_gradient, register_gradients, set_gradient
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.tracing.compiled import compiled
@@ -161,20 +162,20 @@ def _extreme(op: Any, seen: Any) -> Any:
 
 def _convolution(op: Any, seen: Any) -> Any:
     rows, columns = op.inputs[1].shape[:2]
-    vertical, horizontal = _spatial(op, "dilations")
+    vertical, horizontal = spatial(op, "dilations")
     kernel = np.zeros([(rows - 1) * vertical + 1, (columns - 1) * horizontal + 1], np.float32)
     kernel[::vertical, ::horizontal] = 1
     return _window(op, seen, kernel), None
 
 
 def _pooling(op: Any, seen: Any) -> Any:
-    return _window(op, seen, np.ones(_spatial(op, "ksize"), np.float32))
+    return _window(op, seen, np.ones(spatial(op, "ksize"), np.float32))
 
 
 def _window(op: Any, seen: Any, kernel: Array) -> Any:
     """A window that slides: channels are folded into one, so that the widest layer costs little."""
     values = op.inputs[0]
-    first = _is_channels_first(op)
+    first = is_channels_first(op)
     order = [0, 2, 3, 1] if first else [0, 1, 2, 3]
     seen = tf.cast(tf.reduce_any(tf.not_equal(tf.transpose(seen, order), 0), -1, keepdims=True), tf.float32)
     shape = tf.gather(tf.shape(values), order)  # [n, H, W, C]
@@ -182,7 +183,7 @@ def _window(op: Any, seen: Any, kernel: Array) -> Any:
         input_sizes=tf.concat([shape[:3], [1]], 0),
         filter=tf.constant(kernel[..., None, None]),
         out_backprop=seen,
-        strides=[1, *_spatial(op, "strides"), 1],
+        strides=[1, *spatial(op, "strides"), 1],
         padding=op.get_attr("padding"),
         explicit_paddings=_explicit_paddings(op),
     )
@@ -190,33 +191,16 @@ def _window(op: Any, seen: Any, kernel: Array) -> Any:
     return tf.zeros_like(values) + tf.cast(below, values.dtype)
 
 
-def _is_channels_first(op: Any) -> bool:
-    return bool(op.get_attr("data_format") == b"NCHW")
-
-
-def _spatial(op: Any, name: str) -> tuple[int, int]:
-    """An attribute's numbers for rows and columns."""
-    numbers = op.get_attr(name)
-    return tuple(numbers[2:4] if _is_channels_first(op) else numbers[1:3])
-
-
 def _explicit_paddings(op: Any) -> list[int]:
     given = op.get_attr("explicit_paddings")
-    return [0, 0, *given[4:8], 0, 0] if given and _is_channels_first(op) else list(given)
+    return [0, 0, *given[4:8], 0, 0] if given and is_channels_first(op) else list(given)
 
 
 RULES: dict[str, Callable[[Any, Any], Any]] = {
-    **dict.fromkeys(
-        ("Abs", "Ceil", "ClipByValue", "Elu", "Erf", "Exp", "Expm1", "Floor", "LeakyRelu", "Log", "Log1p", "Neg",
-         "Reciprocal", "Relu", "Relu6", "Rint", "Round", "Rsqrt", "Selu", "Sigmoid", "Sign", "Softplus", "Softsign",
-         "Sqrt", "Square", "StopGradient", "Tanh"),
-        _each,
-    ),
-    **dict.fromkeys(
-        ("DivNoNan", "Maximum", "Minimum", "Mul", "MulNoNan", "Pow", "RealDiv", "SquaredDifference", "Sub"), _pairs
-    ),
+    **dict.fromkeys(CURVES, _each),
+    **dict.fromkeys(PRODUCTS, _pairs),
     **dict.fromkeys(("Select", "SelectV2"), _chosen),
-    **dict.fromkeys(("LogSoftmax", "Softmax"), _along_last),
+    **dict.fromkeys(ALONG_LAST, _along_last),
     **dict.fromkeys(("Max", "Min"), _extreme),
     **dict.fromkeys(("Conv2D", "DepthwiseConv2dNative"), _convolution),
     "MaxPool": _pooling,

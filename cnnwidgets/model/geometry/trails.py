@@ -15,6 +15,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnwidgets.model.backend import tf
+from cnnwidgets.model.geometry.operation_kinds import (
+    ALONG_LAST,
+    CURVES,
+    MOVES,
+    OTHER_PAIRS,
+    PASSING,
+    PRODUCTS,
+    RESIZES,
+    is_channels_first,
+    spatial,
+)
 from cnnwidgets.model.keras_internals import add_function, function_in
 from cnnwidgets.model.tracing.operations import SHAPES, ancestors
 
@@ -297,10 +308,10 @@ def _resized(op: Any, given: Given, kind: str) -> Sequence[Trail]:
 
 def _window(op: Any, given: Given, kind: str) -> Sequence[Trail]:
     """A sliding window of a convolution or pooling."""
-    first = _is_channels_first(op)
+    first = is_channels_first(op)
     trail = _thin(op, given[0], op.inputs[0])
     high, wide = window_size(op)
-    strides, padding = _spatial(op, "strides"), _padding(op)
+    strides, padding = spatial(op, "strides"), _padding(op)
     value = trail
     if isinstance(padding, list):
         value, padding = tf.pad(value, padding), "VALID"
@@ -317,7 +328,7 @@ def _window(op: Any, given: Given, kind: str) -> Sequence[Trail]:
 
 
 def _thin(op: Any, trail: Trail, tensor: Any) -> Any:  # [4, h, w, 1]
-    channel = 1 if _is_channels_first(op) else 3
+    channel = 1 if is_channels_first(op) else 3
     full = _full(trail, tensor, frozenset({channel}))
     value = full.value if channel in full.flat else None
     if value is None:
@@ -344,19 +355,10 @@ def _middle(size: int, stride: int, length: int | Any, padding: str) -> Any:  # 
 def window_size(op: Any) -> tuple[int, int]:
     """How many (rows, columns) a window spans, holes included."""
     if op.type in ("MaxPool", "AvgPool"):
-        return _spatial(op, "ksize")
+        return spatial(op, "ksize")
     filters = op.inputs[1]
-    down, across = _spatial(op, "dilations")
+    down, across = spatial(op, "dilations")
     return (filters.shape[0] - 1) * down + 1, (filters.shape[1] - 1) * across + 1
-
-
-def _is_channels_first(op: Any) -> bool:
-    return bool(op.get_attr("data_format") == b"NCHW")
-
-
-def _spatial(op: Any, name: str) -> tuple[int, int]:
-    numbers = op.get_attr(name)
-    return tuple(numbers[2:4] if _is_channels_first(op) else numbers[1:3])
 
 
 def _padding(op: Any) -> Any:
@@ -365,7 +367,7 @@ def _padding(op: Any) -> Any:
     if padding != "EXPLICIT":
         return padding
     given = op.get_attr("explicit_paddings")
-    top, bottom, left, right = given[4:8] if _is_channels_first(op) else given[2:6]
+    top, bottom, left, right = given[4:8] if is_channels_first(op) else given[2:6]
     return [[0, 0], [top, bottom], [left, right], [0, 0]]
 
 
@@ -373,11 +375,11 @@ def _window_back(op: Any, given: Given, kind: str) -> Sequence[Trail]:
     """A transposed convolution: each number comes from all windows that hold it."""
     if given[2] is None:
         return _everywhere(op, given, kind)
-    value, first = _thin(op, given[2], op.inputs[2]), _is_channels_first(op)
+    value, first = _thin(op, given[2], op.inputs[2]), is_channels_first(op)
     sizes = op.inputs[0][2:4] if first else op.inputs[0][1:3]
     filters = op.inputs[1]
     high, wide = filters.shape[:2]
-    down, across = _spatial(op, "dilations")
+    down, across = spatial(op, "dilations")
     holes = np.zeros([(high - 1) * down + 1, (wide - 1) * across + 1], np.float32)
     holes[::down, ::across] = 1
     explicit = op.get_attr("explicit_paddings")
@@ -387,7 +389,7 @@ def _window_back(op: Any, given: Given, kind: str) -> Sequence[Trail]:
             input_sizes=tf.concat([[KINDS], sizes, [1]], 0),
             filter=tf.constant(kernel[..., None, None]),
             out_backprop=value,
-            strides=[1, *_spatial(op, "strides"), 1],
+            strides=[1, *spatial(op, "strides"), 1],
             padding=op.get_attr("padding"),
             explicit_paddings=[0, 0, *explicit[4:8], 0, 0] if explicit and first else list(explicit),
         )
@@ -527,33 +529,10 @@ def _guess(op: Any, given: Given, kind: str) -> Sequence[Trail]:
 
 
 RULES: dict[str, Callable[[Any, Sequence[Any], str], Sequence[Trail]]] = {
-    **dict.fromkeys(
-        ("Abs", "BiasAdd", "Cast", "Ceil", "CheckNumerics", "ClipByValue", "Cos", "Elu", "EnsureShape", "Erf",
-         "Erfc", "Exp", "Expm1", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars",
-         "FakeQuantWithMinMaxVarsPerChannel", "Floor", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3",
-         "Identity", "IdentityN", "Inv", "IsFinite", "IsInf", "IsNan", "LRN", "LeakyRelu", "Log", "Log1p",
-         "LogSoftmax", "LogicalNot", "Neg", "PlaceholderWithDefault", "PreventGradient", "Reciprocal", "Relu",
-         "Relu6", "Rint", "Round", "Rsqrt", "Selu", "Sigmoid", "Sign", "Sin", "Softmax", "Softplus", "Softsign",
-         "Sqrt", "Square", "StopGradient", "Tan", "Tanh"),
-        _each,
-    ),
-    **dict.fromkeys(
-        ("Add", "AddN", "AddV2", "Atan2", "Div", "DivNoNan", "Equal", "FloorDiv", "FloorMod", "Greater", "GreaterEqual",
-         "Less", "LessEqual", "LogicalAnd", "LogicalOr", "Maximum", "Minimum", "Mod", "Mul", "MulNoNan", "NotEqual",
-         "Pow", "RealDiv", "Select", "SelectV2", "SquaredDifference", "Sub", "Xdivy", "Xlogy"),
-        _pairs,
-    ),
-    **dict.fromkeys(
-        ("BatchToSpaceND", "BroadcastTo", "DepthToSpace", "ExpandDims", "Gather", "GatherNd", "GatherV2", "MirrorPad",
-         "Pack", "Pad", "PadV2", "Reshape", "ReverseV2", "Roll", "Slice", "SpaceToBatchND", "SpaceToDepth", "Split",
-         "SplitV", "Squeeze", "StridedSlice", "Tile", "Unpack"),
-        _moved,
-    ),
-    **dict.fromkeys(
-        ("CropAndResize", "ImageProjectiveTransformV3", "ResizeArea", "ResizeBicubic", "ResizeBilinear",
-         "ResizeNearestNeighbor", "ScaleAndTranslate"),
-        _resized,
-    ),
+    **dict.fromkeys((*CURVES, *PASSING, *ALONG_LAST), _each),
+    **dict.fromkeys((*PRODUCTS, *OTHER_PAIRS), _pairs),
+    **dict.fromkeys(MOVES, _moved),
+    **dict.fromkeys(RESIZES, _resized),
     **dict.fromkeys(("AvgPool", "Conv2D", "DepthwiseConv2dNative", "MaxPool"), _window),
     **dict.fromkeys(("All", "Any", "EuclideanNorm", "Max", "Mean", "Min", "Prod", "Sum"), _reduction),
     **dict.fromkeys(("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "MatMul"), _product),
