@@ -38,7 +38,7 @@ class LayerChoice(widgets.VBox):
         self._view = widgets.ToggleButtons(options=[MAP, LIST], tooltips=["The network as a drawing", "All its layers"])
         self._view.style.button_width = "64px"
         self._view.observe(lambda _: self._show_view(), "value")
-        super().__init__([self._view, self.map, self.list], layout=widgets.Layout(flex="1 1 290px", min_width="0"))
+        super().__init__([self._view, self.map, self.list], layout=widgets.Layout(width="100%"))
         for part in (self.map, self.list):
             part.observe(lambda change: self._chosen(change["new"]), "layer")
         self._show_view()

@@ -95,14 +95,14 @@ class NetworkMap(widgets.VBox):
         self._all.layout.display = "" if any(step.has_inside for step in self._graph.steps.values()) else "none"
         self._all.observe(self._open_all, "value")
         self._keys = Keys(self._prefix, f"Layers of {self.net.name}. {HOW}", self._arrow, self._enter)
-        self._drawing = markup.markup("", "cnnw-map-scroll", max_height="520px")
+        self._drawing = markup.markup("", "cnnw-map-scroll", max_height="520px", flex="0 0 auto")
         self._marks = markup.markup("", display="none")
         self._line = markup.markup(markup.status(""))
         self._clicks = Event(source=self._drawing, watched_events=["click", "dblclick"])
         self._clicks.on_dom_event(self._clicked)
         self._moves = Event(source=self._drawing, watched_events=["mousemove"], wait=POINTING)
         self._moves.on_dom_event(self._moved)
-        row = widgets.HBox([self._search, self._all], layout=widgets.Layout(flex_flow="row wrap"))
+        row = widgets.HBox([self._search, self._all], layout=widgets.Layout(flex_flow="row wrap", flex="0 0 auto"))
         style = markup.markup(markup.STYLE + STYLE, display="none")
         self.children = [style, self._marks, row, self._keys.widget, self._drawing, self._line]
 
@@ -140,7 +140,9 @@ class NetworkMap(widgets.VBox):
         if item is not None:
             accent = "var(--jp-brand-color1,#1976d2)"
             rules += [f"#{self._prefix}-{item.index}{{stroke:{accent} !important;stroke-width:3 !important;"
-                      f"outline:2px solid {accent};outline-offset:1px;opacity:1 !important}}"]  # fmt: skip
+                      f"outline:2px solid {accent};outline-offset:1px;opacity:1 !important}}",
+                      f".cnnw-map-part:has(#{self._prefix}-{item.index}){{scroll-initial-target:nearest;"
+                      "scroll-snap-align:center}"]  # fmt: skip
         self.add_class(self._prefix)
         self._marks.value = f"<style>{''.join(rules)}</style>"
         self._tell(item)
