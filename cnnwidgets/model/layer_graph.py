@@ -265,13 +265,16 @@ def flow_shapes(net: Network, side: int) -> dict[str, tuple[int | None, ...]]:
     if all(None not in info.output_shape for info in net.layers if info.calls):
         found = {info.path: info.output_shape for info in net.layers}
     else:
-        found = from_shapes(lambda: _traced_shapes(net, side))
+        found = net.traces.get(functools.partial(_traced_shapes, net, side))
     first = {info.path for info in net.layers if info.channel_axis == 1}
     return {path: (*s[1:], s[0]) if path in first and len(s) == 3 else s for path, s in found.items()}
 
 
 def _traced_shapes(net: Network, side: int) -> dict[str, tuple[int | None, ...]]:
-    with net.record(net.layers_by_path) as recording:
-        net.call(sample_feed(net, side))
-    known = {info.path: info.output_shape for info in net.layers}
-    return known | {path: tuple(made[0].shape)[1:] for path, made in recording.calls.items() if made[0] is not None}
+    def run() -> dict[str, tuple[int | None, ...]]:
+        with net.record(net.layers_by_path) as recording:
+            net.call(sample_feed(net, side))
+        known = {info.path: info.output_shape for info in net.layers}
+        return known | {path: tuple(made[0].shape)[1:] for path, made in recording.calls.items() if made[0] is not None}
+
+    return from_shapes(run)
