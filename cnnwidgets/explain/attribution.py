@@ -133,7 +133,7 @@ class AttributionSettings(Settings):
     seed: int = setting(0, SEED)
 
     def check(self, probe: Probe) -> AttributionPlan:
-        """Check an attribution to the pictures of a Probe, which was made with this `size` and may be asked again.
+        """Check an attribution to the pictures of a Probe, which was made with this `size` and can be used again.
 
         Raises:
             BadTarget, BadModel, JobFailed: what `attribution` raises.

@@ -104,7 +104,7 @@ class MapSettings(Settings):
     seed: int = setting(0, SEED)
 
     def check(self, probe: Probe) -> MapPlan:
-        """Check a map of a Probe, which was made with this `size` and may be asked again.
+        """Check a map of a Probe, which was made with this `size` and can be used again.
 
         Raises:
             BadTarget, BadModel, JobFailed: what `class_activation_map` raises.
@@ -163,7 +163,7 @@ def source_of(probe: Probe, path: str, call: int, target: targets.Target) -> Map
 
 
 def noted(found: Sequence[Any], probe: Probe) -> list[Any]:
-    """Heatmaps, or anything with a `note` and an `input`, with what is to be said of their pictures ("dark: ...")."""
+    """Heatmaps, or anything with a `note` and an `input`, with the notes of their pictures ("dark: ...")."""
     notes = {probe.net.inputs[i].name: note for i, note in probe.notes.items()}
     return [
         replace(one, note="; ".join(filter(None, [one.note, *(notes[n] for n in notes if one.input in (n, None))])))

@@ -143,7 +143,7 @@ class FaithfulnessSettings(Settings):
     seed: int = setting(0, SEED)
 
     def check(self, probe: Probe, maps: Mapping[Any, Heatmap | Array]) -> FaithfulnessPlan:
-        """Check the settings and maps for a Probe, which was made with this `size` and may be asked again.
+        """Check the settings and maps for a Probe, which was made with this `size` and can be used again.
 
         Raises:
             BadTarget, BadModel: the errors of `faithfulness`.

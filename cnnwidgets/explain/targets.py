@@ -266,10 +266,10 @@ def _log_odds(logits: Any, units: Any, squashed_by: str) -> Any:  # [N, K], [N, 
 
 
 def settled(target: Target, reading: Reading) -> Target:
-    """The target with its class and positions fixed as they were read: copies of a picture are asked for the same.
+    """The target with its class and positions fixed as they were read: copies of a picture are read for the same.
 
     Raises:
-        BadTarget: where that class is among those it is compared with.
+        BadTarget: if that class is among those it is compared with.
     """
     unit, where = int(np.asarray(reading.unit)[0]), np.asarray(reading.where)[0]
     return _not_against_itself(replace(target, unit=unit, where=where if where.size > 1 else EVERYWHERE))
@@ -281,7 +281,7 @@ def of_class(target: Target, unit: int) -> Target:
 
 
 def notes(net: Network, target: Target, reading: Reading) -> tuple[str, ...]:
-    """What is to be known about a number: that it is random, or that its softmax or sigmoid is saturated."""
+    """Remarks about a number: that it is random, or that its softmax or sigmoid is saturated."""
     random = net.random_note() if target.takes_all else net.random_note(output=target.output)
     return (*filter(None, [random]), *_absence(net, target, reading), *_certainty(reading, target))
 

@@ -31,12 +31,12 @@ from cnnwidgets.model.settings import SEED, Settings, setting
 from cnnwidgets.model.sizes.picture_size import Size
 
 SCORES = "scores: this layer's units are the class scores after the softmax or sigmoid; choose an earlier layer"
-MOST_ALIKE = 0.98  # correlation of the shares of two classes from which on they hardly tell them apart
+MOST_ALIKE = 0.98  # correlation of the shares of two classes from which on they hardly differ
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class UnitAttribution:
-    """How much each unit of a layer speaks for a target.
+    """The part of each unit of a layer in a decision.
 
     Attributes:
         path: of the layer.
@@ -47,7 +47,7 @@ class UnitAttribution:
         shares: [k] float32, signed: the sum over positions of activation * gradient.
         total: the sum of the shares. Where only linear layers follow, total plus their bias is `value`.
         value: the target, such as the class's logit.
-        note: "" or what to know about these shares, beginning with a keyword: "dead: ...".
+        note: "" or a remark about these shares, beginning with a keyword: "dead: ...".
         parts: [h, w, k] float32, each position's activation * gradient; h = w = 1 for a layer without positions.
     """
 
@@ -80,7 +80,7 @@ class UnitAttribution:
         return np.zeros_like(self.shares) if cell is None else self.parts[cell]
 
     def map(self, unit: int) -> Heatmap:
-        """Where a unit speaks for the target: a Heatmap whose `raw` is its activation * gradient, [h, w].
+        """The evidence of a unit for the target: a Heatmap whose `raw` is its activation * gradient, [h, w].
 
         Raises:
             BadTarget: for a unit that does not exist, or a layer without rows and columns.
@@ -160,7 +160,7 @@ class UnitAttributionSettings(Settings):
     seed: int = setting(0, SEED)
 
     def check(self, probe: Probe) -> UnitAttributionPlan:
-        """Check the settings for a Probe, which was made with this `size` and may be asked again.
+        """Check the settings for a Probe, which was made with this `size` and can be used again.
 
         Raises:
             BadTarget, BadModel, JobFailed: the errors of `unit_attribution`.
@@ -292,6 +292,6 @@ def default_layer(net: Network, target: Target) -> str:
 
 
 def _is_the_scores(net: Network, target: Target, path: str) -> bool:
-    """Whether a dense layer's output is the logits; one with a softmax of its own is not on the way to its logits."""
+    """Whether a dense layer's output is the logits; one with its own softmax comes after its logits."""
     is_linear = getattr(net.layers_by_path[path], "activation", None) is keras.activations.linear
     return is_linear and net.layer(path).units == (net.outputs[target.output].shape[-1:] or (1,))[0]

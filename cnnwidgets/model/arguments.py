@@ -99,7 +99,7 @@ def checked_steps(steps: object) -> int:
     """The number of steps.
 
     Raises:
-        BadTarget: for what is no whole number from 1 to 2048.
+        BadTarget: for anything but an integer from 1 to 2048.
     """
     return whole_number("steps", steps, 1, MOST_STEPS)
 
@@ -108,7 +108,7 @@ def checked_seed(seed: object) -> int:
     """The seed.
 
     Raises:
-        BadTarget: for what is no whole number.
+        BadTarget: for anything but an integer.
     """
     if is_whole(seed):
         return int(seed)
@@ -119,7 +119,7 @@ def check_unit(info: LayerInfo, one: object) -> int:
     """The unit as an int.
 
     Raises:
-        BadTarget: for what is no unit of this layer.
+        BadTarget: for a unit that this layer does not have.
     """
     if is_whole(one) and 0 <= one < info.units:
         return int(one)

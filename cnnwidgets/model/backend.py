@@ -97,7 +97,7 @@ def limit_gpu(megabytes: int | None = None) -> None:
         megabytes: a hard limit for this kernel; `None` lets its memory grow as needed instead of taking all at once.
 
     Raises:
-        BadTarget: for a limit that is no positive number.
+        BadTarget: for a limit that is not a positive number.
         JobFailed: when the device is already in use, so that nothing can be changed any more.
     """
     if megabytes is not None and (isinstance(megabytes, bool) or not isinstance(megabytes, int) or megabytes <= 0):

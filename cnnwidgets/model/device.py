@@ -29,7 +29,7 @@ def device_name() -> str:
 def memory_in_use() -> int | None:
     """Bytes: what the pictures and networks take of the card, or the most that this process has had of the machine.
 
-    `None` where the system does not tell.
+    `None` if the system does not report it.
     """
     if graphics_cards():
         return int(tf.config.experimental.get_memory_info("GPU:0")["current"])

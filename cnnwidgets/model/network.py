@@ -52,7 +52,7 @@ class Network(PreparedModel):
         size_note: which size that is, and how it is known.
 
     Raises:
-        BadModel: for what is no built Keras model, or takes no picture.
+        BadModel: for anything but a built Keras model that takes a picture.
         BadTarget: for an unknown preprocessing, a size that does not exist, or a number of class names or a
             shape that does not fit.
 
@@ -102,8 +102,8 @@ class Network(PreparedModel):
     ) -> Network:
         """The network in a `.keras` or `.h5` file; nothing in it is executed, and what it declares is checked first.
 
-        The content counts, whatever the file is called. Files of Keras 2 are translated; `file_note` says what was
-        changed for that. What only training needs (losses, metrics, optimizers) is left out.
+        The content decides, not the name of the file. Files of Keras 2 are translated; `file_note` lists the changes.
+        Losses, metrics and optimizers, which only training needs, are left out.
 
         Args:
             path: the file.
@@ -113,7 +113,7 @@ class Network(PreparedModel):
             size: the one that it was trained at, as for a Network.
 
         Raises:
-            BadModel: why the file cannot be read, or must not be.
+            BadModel: for a file that cannot be read, or that contains code.
             BadTarget: for an unknown preprocessing, a size that does not exist, or a number of class names that does
                 not fit.
 
@@ -180,35 +180,35 @@ class Network(PreparedModel):
         """A picture, or one for each input, as the batches of one that `call` takes.
 
         A network of one fixed size gets a picture stretched to that size; any other gets it at the network's `size`,
-        the aspect kept, enlarged where it is smaller.
+        the aspect kept, enlarged if it is smaller.
 
         Args:
             pictures: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict
-                by input name. Inputs that are no pictures are given as arrays; they are zero where they are left out.
+                by input name. Inputs other than pictures are given as arrays; they are zero if left out.
             size: another size than the network's: pixels of the longer side, (height, width) into which the picture
                 fits, or "picture" for the picture's own, up to 1,024 px.
 
         Raises:
-            BadPicture: for what is no picture.
+            BadPicture: for anything but a picture.
             BadModel: for too many or too few inputs, or pictures of channels that the network does not take.
             BadTarget: for a size that does not exist, or that the network does not take.
         """
         return self.fitted(self.opened(pictures), size)
 
     def opened(self, pictures: object) -> dict[int, Array]:
-        """What was given, by the index of its input: pictures [H, W, C] in 0..1 at their own size, and tables."""
+        """The given pictures [H, W, C] in 0..1 at their own size, and tables, by the index of their input."""
         return self.opened_with_notes(pictures)[0]
 
     def opened_with_notes(self, pictures: object) -> tuple[dict[int, Array], dict[int, str]]:
-        """As `opened`, and what is to be said of each picture, such as "dark: ...", where there is something to say."""
+        """As `opened`, with a note for each picture that needs one, such as "dark: ..."."""
         return given.opened_by_input(pictures, self.inputs)
 
     def fitted(self, opened: Mapping[int, Array], size: Size | None = None) -> list[Array]:
-        """What `opened` gave, as the batches of one that `call` takes, pictures at a size or the network's."""
+        """Opened pictures as the batches of one that `call` takes, at a size or the network's own."""
         return given.fitted(opened, self.inputs, self.checked_size(size))
 
     def at_own_size(self, opened: Mapping[int, Array]) -> list[Array]:
-        """As `fitted`, but each picture at its own size, up to 1,024 px, where the network takes it."""
+        """As `fitted`, but each picture at its own size, up to 1,024 px, if the network takes it."""
         return given.fitted(opened, self.inputs, PICTURE)
 
     def array(self, value: object, which: int) -> Array:
@@ -216,7 +216,7 @@ class Network(PreparedModel):
         return given.one(value, self.inputs[which])
 
     def checked_size(self, size: object) -> Size | None:
-        """The size at which pictures are looked at: the one that is asked for, or the network's.
+        """The size at which pictures are given to the model: the requested one, or the network's own.
 
         Raises:
             BadTarget: for a size that does not exist, or that the network does not take.
@@ -256,7 +256,7 @@ class Network(PreparedModel):
             without: {path: units}: layers whose units are set to zero, in every call of the layer.
 
         Raises:
-            BadPicture: for what is no picture.
+            BadPicture: for anything but a picture.
             BadTarget: for an output, size, layer or unit that does not exist, or a `top` below 1.
             BadModel: for a network whose output is not finite.
         """

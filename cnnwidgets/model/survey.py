@@ -39,7 +39,7 @@ class Survey(NamedTuple):
 def check_names(model: Any, every: Iterable[Any]) -> None:
     """Refuse a model that cannot be run because of the names of its layers.
 
-    Before anything is traced: Keras never leaves the name scope that TensorFlow refuses to enter, and whatever the user
+    Before anything is traced: Keras never leaves the name scope that TensorFlow refuses to enter, and all that the user
     builds afterwards would carry that name.
 
     Raises:

@@ -17,14 +17,14 @@ LAYERS, OUTPUT = "positions", "output_position"
 def with_positions(settings: Mapping[str, Any], net: Network) -> dict[str, Any]:
     """Settings with the place in `net.layers` of each layer that they name, and that of an output given by name."""
     paths = list(net.layers_by_path)
-    told = dict(settings)
+    found = dict(settings)
     if named := [path for path in _named(settings) if path in net.layers_by_path]:
-        told[LAYERS] = {path: paths.index(path) for path in named}
+        found[LAYERS] = {path: paths.index(path) for path in named}
     names = [info.name for info in net.outputs]
     output = settings.get("output")
     if isinstance(output, str) and names.count(output) == 1:
-        told[OUTPUT] = names.index(output)
-    return told
+        found[OUTPUT] = names.index(output)
+    return found
 
 
 def renamed(settings: Mapping[str, Any], net: Network) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from cnnwidgets.pictures import read_png_metadata
 from cnnwidgets.provenance.snippets import write
 from cnnwidgets.provenance.verbs import VERBS
 
-# What changes a picture, or is needed to make its file again, but is no keyword of a verb.
+# What changes a picture, or is needed to make its file again, but is not a keyword of a verb.
 FACTS = (
     "batch", "beside", "check", "columns", "colormap", "how", "jit", "onednn", "opacity", "output_position", "picture",
     "positions", "rescued", "shown", "steered", "threads", "threshold", "until", "without",
@@ -126,7 +126,7 @@ class Recipe:
         return cls.from_dict(read_png_metadata(source))
 
     def key(self) -> str:
-        """The sha256 of the recipe, 64 digits: another one for whatever changes a pixel."""
+        """The sha256 of the recipe, 64 digits: another one for each change of a pixel."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def snippet(self, picture: str | Path | None = None) -> str:

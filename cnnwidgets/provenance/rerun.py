@@ -47,7 +47,7 @@ def rerun(png: bytes | str | Path, net: Network | Any = None, picture: object = 
         picture: the photograph, or one for each input, where it began with one.
 
     Raises:
-        BadPicture: for what is no PNG with a recipe, and for another photograph or none where one is needed.
+        BadPicture: for anything but a PNG with a recipe, and for another photograph, or none if one is needed.
         BadModel: for a network with other weights.
         BadTarget: for a recipe that cannot be run again.
 

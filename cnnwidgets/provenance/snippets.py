@@ -1,6 +1,6 @@
 """The Python source of a run: how each verb is written, and what it leaves.
 
-Names of layers and classes may come out of a downloaded model, so whatever is foreign is written by `repr` alone.
+Names of layers and classes may come out of a downloaded model, so foreign text is written by `repr` alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def write(verb: str, network: str, settings: Mapping[str, Any], picture: str | N
     Args:
         verb: one of `VERBS`.
         network: its name; one of `BUNDLED` is loaded, any other is the reader's `net`.
-        settings: the verb's settings; what is no setting of it is left out.
+        settings: the verb's settings; others are left out.
         picture: the path of the picture; None where the reader has it as `picture`.
     """
     how = VERBS[verb]

@@ -26,7 +26,7 @@ class HeldPicture:
         note: "" or what the reader of the files has to say: "Animated: this is its first frame."
 
     Raises:
-        BadPicture: for what is no picture, or too small for this network.
+        BadPicture: for anything but a picture, or one too small for this network.
         BadModel: for inputs that the model does not have.
     """
 
@@ -63,7 +63,7 @@ def as_sentence(note: str) -> str:
 
 
 def _held(value: object, notes: list[str], alone: bool = True) -> Any:
-    """The value, where nobody else changes it; what is to be said of its files goes to `notes`."""
+    """A copy that nobody else changes; remarks about its files are added to `notes`."""
     if isinstance(value, Mapping):
         return {name: _held(one, notes) for name, one in value.items()}
     if isinstance(value, (list, tuple)) and not alone:

@@ -41,7 +41,7 @@ class Identity(NamedTuple):
 def identity(model: Any, preprocess: Callable[[Any], Any]) -> Identity:
     """The identity of weights, architecture and preprocessing as they are now; names of layers are no part of it.
 
-    A model that was saved and loaded again has the same, as far as its layers tell their settings by `get_config`.
+    A model that was saved and loaded again has the same, as far as `get_config` returns the settings of its layers.
     Nothing is refused: of a value that cannot be read, such as an open file, only the type is included.
     """
     digest = hashlib.sha256()
@@ -50,9 +50,9 @@ def identity(model: Any, preprocess: Callable[[Any], Any]) -> Identity:
         digest.update(f"{value.shape}{value.dtype}".encode())
         digest.update(value.tobytes())
     configuration = _configuration(model)
-    told = [configuration, list(_untold(model, configuration is None)), preprocess]
+    parts = [configuration, list(_without_config(model, configuration is None)), preprocess]
     reader = LastingReader()
-    digest.update(repr(reader.read(told)).encode())
+    digest.update(repr(reader.read(parts)).encode())
     return Identity(digest.hexdigest(), not reader.left_out)
 
 
@@ -61,7 +61,7 @@ def fingerprint(model: Any, preprocess: Callable[[Any], Any]) -> str:
     return identity(model, preprocess).digest
 
 
-def _untold(model: Any, everything: bool) -> Iterator[Any]:
+def _without_config(model: Any, everything: bool) -> Iterator[Any]:
     """What the model's configuration keeps to itself: functions, and the insides and code of what is not Keras' own."""
     for place, part in enumerate([model, *dict(layers_.walk(model)).values()]):
         functions = [getattr(part, name, None) for name in ("function", "activation")]

@@ -40,7 +40,7 @@ def with_pictures(inputs: Sequence[InputInfo], model: Any, shape: object) -> tup
 
 
 def why_not(inputs: Sequence[InputInfo], model: Any) -> str:
-    """What to say of a model without a picture input: how to make one of what it takes, where that can be."""
+    """The message for a model without a picture input, with how to give it one if that is possible."""
     shapes = ", ".join(str(info.shape) for info in inputs)
     said = f"The model {quoted(model.name)} takes no picture, only {shapes}."
     if instead := _instead(inputs, model):

@@ -100,7 +100,7 @@ def of_model(model: Any, shape: object = None) -> tuple[tuple[InputInfo, ...], A
         shape: of the picture, for an input without a channel axis.
 
     Raises:
-        BadModel: for what is no Keras model, is not built, or takes no picture.
+        BadModel: for anything but a built Keras model that takes a picture.
     """
     check_is_model(model)
     known = getattr(model, "inputs", None)
@@ -199,7 +199,7 @@ def blank(info: InputInfo) -> Array:
 
 
 def _table(value: object, info: InputInfo) -> Array:
-    """What an input that is no picture gets, without the batch."""
+    """The array for an input other than a picture, without the batch."""
     try:
         array = np.asarray(value, np.float32)
     except (TypeError, ValueError):

@@ -38,7 +38,7 @@ _OTHERS: tuple[tuple[tuple[str, ...], str], ...] = (
 
 
 def check_is_model(model: Any) -> None:
-    """Refuse whatever is not a Keras 3 model.
+    """Refuse anything but a Keras 3 model.
 
     Raises:
         BadModel: what it is instead, and what to do.
@@ -101,7 +101,7 @@ def _is_from(cls: type, modules: tuple[str, ...]) -> bool:
 
 
 def why_not_built(model: Any) -> str:
-    """What to say of a Keras model whose input is unknown."""
+    """The message for a Keras model whose input is unknown."""
     called = f"The model {quoted(model.name)} "
     if isinstance(model, keras.Sequential):
         return (

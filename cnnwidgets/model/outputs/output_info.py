@@ -23,12 +23,13 @@ class OutputInfo:
 
     Attributes:
         name: as the model calls it; where several have one name, with a number: "distances_0", "distances_1".
-        shape: without the batch; of rows and columns as [H, W, C], whatever the order inside.
+        shape: without the batch; with rows and columns as [H, W, C], also if the model returns [C, H, W].
         squashed_by: "softmax", "sigmoid" or "log_softmax" where its last step is one; else "".
         dtype: of its numbers.
         shared_name: the name that the model gives to several outputs, this one among them; else "".
-        kind: "classes" for class scores, "decision" for one sigmoid, which tells two classes; else "value" (one number
-            or a few), "embedding" or "map" ([H, W, C], such as edges or a picture): there nothing is called a class.
+        kind: "classes" for class scores, "decision" for one sigmoid, which separates two classes; else "value" (one
+            number or a few), "embedding" or "map" ([H, W, C], such as edges or a picture), whose numbers are not
+            called classes.
         is_sure: False for two linear numbers of which nothing says whether they are class scores.
         channels_first: whether the model gives [C, H, W].
     """
@@ -44,12 +45,12 @@ class OutputInfo:
 
     @property
     def has_gradient(self) -> bool:
-        """Whether it is no whole number, such as the index that an argmax gives."""
+        """Whether its numbers are floats: an index, such as argmax returns, has no gradient."""
         return "float" in self.dtype
 
     @property
     def is_decision(self) -> bool:
-        """Whether it is one sigmoid: two classes told apart by one number."""
+        """Whether it is one sigmoid: one number that separates two classes."""
         return self.kind == "decision"
 
     @property
@@ -72,7 +73,7 @@ class OutputInfo:
 
     @property
     def classes(self) -> int:
-        """How many classes it tells apart; where it tells none, how many numbers it has; 0 where that is not fixed."""
+        """The number of its classes, or of its numbers if they are not classes; 0 if that is not fixed."""
         return 2 if self.is_decision else (self.shape[-1:] or (1,))[0] or 0
 
 
@@ -87,7 +88,7 @@ def describe(model: Any, outputs: Any, layers: Mapping[str, Any], recording: Rec
                 "Give a model with an output for each picture."
             )
     found = []
-    each = zip(_told_apart(names), names, tensors, losses_of(model, names), strict=True)
+    each = zip(_made_unique(names), names, tensors, losses_of(model, names), strict=True)
     for own, name, tensor, loss in each:
         squashed_by = behind(tensor, recording)[1]
         last = model.layers[-1].name if isinstance(model, keras.Sequential) else name
@@ -133,7 +134,7 @@ _KINDS = {"value": "plain values", "map": "a map", "embedding": "an embedding"}
 
 
 def _names(model: Any, outputs: Any) -> list[str]:
-    """What the model calls its outputs; the keys where it gives a dict."""
+    """The names of the outputs in the model; the keys of a dict."""
     paths = [path for path, _ in keras.tree.flatten_with_path(outputs)]
     names = list(getattr(model, "output_names", None) or [])
     if isinstance(outputs, dict):
@@ -141,22 +142,21 @@ def _names(model: Any, outputs: Any) -> list[str]:
     return [str(n) for n in names] if len(names) == len(paths) else [f"output_{i}" for i in range(len(paths))]
 
 
-def _told_apart(names: Sequence[str]) -> list[str]:
+def _made_unique(names: Sequence[str]) -> list[str]:
     """The names, those that occur more than once with a number: one name must never lead to another's output."""
-    taken, told = set(names), []
+    taken, unique = set(names), []
     for name in names:
         candidates = (f"{name}_{i}" for i in itertools.count()) if names.count(name) > 1 else iter([name])
         own = next(c for c in candidates if c == name or c not in taken)
         taken.add(own)
-        told.append(own)
-    return told
+        unique.append(own)
+    return unique
 
 
 def behind(tensor: Any, recording: Recording) -> tuple[Any, str]:
-    """The logits [N, ..., K] behind an output and what squashed them; the output itself and "" where nothing did.
+    """The logits [N, ..., K] behind an output and the function after them; the output itself and "" without one.
 
-    A layer's own activation is seen by the recording. A bare `ops.softmax` is no layer, but its operation stands in
-    the graph.
+    The recording holds a layer's own activation. A bare `ops.softmax` is not a layer; it is found in the graph.
     """
     function = recording.activation_of(tensor)
     if function in SQUASHING:

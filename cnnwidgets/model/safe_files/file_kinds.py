@@ -1,4 +1,4 @@
-"""Kinds of model files, told apart by their content, and what can be done with those that are not opened here."""
+"""Kinds of model files by their content, and what to do with those that are not opened here."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _BEGINNINGS = (  # what a file begins with, what it is, what to do
     (b"model_checkpoint_path:", "the list of a folder's checkpoints, which hold weights and no model",
      _load("")),
 )  # fmt: skip
-_ENDINGS = (  # how a file is called where its content does not tell, what it is, what to do
+_ENDINGS = (  # the ending of a name if the content does not decide, what the file is, what to do
     (r"\.onnx$", "an ONNX model", _CONVERT),
     (r"\.mlmodel$", "a Core ML model", _CONVERT),
     (r"\.tflite$", "a TensorFlow Lite model", _CONVERT),
@@ -197,7 +197,7 @@ def _prefix(name: str) -> str:
 
 
 def about_missing(file: Path) -> str:
-    """What to say of a path where there is no file; a checkpoint is often called by what its files have in common."""
+    """The message for a path without a file; a checkpoint is often named by the common part of its files."""
     folder = quoted(str(file.parent.absolute()))
     if file.with_name(file.name + ".index").exists():
         return f"{quoted(file.name)} is a checkpoint, which holds weights and no model. {_load(file.name)}."

@@ -19,7 +19,7 @@ Name = Callable[[str], str]
 
 
 class Leaf(NamedTuple):
-    """A layer that a configuration names and that is no model, by its name in the file."""
+    """A layer of a configuration, other than a model, by its name in the file."""
 
     name: str
     layer: Any

@@ -119,7 +119,7 @@ def _functional(entry: Json, notes: Notes) -> Json:
 
 
 def _called(layer: Json, calls: Calls, notes: Notes) -> list[Json]:
-    """A layer with its calls; where two take its place, the second is called on what the first puts out."""
+    """A layer with its calls; if two replace it, the second is called on the output of the first."""
     if layer["class_name"] in ("TFOpLambda", "SlicingOpLambda"):
         made = operation(layer, calls)
     else:

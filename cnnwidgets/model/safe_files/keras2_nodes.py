@@ -1,7 +1,7 @@
 """Calls of layers as Keras 2 wrote them, and the functions of TensorFlow among its layers.
 
 A call was a list of `[layer, call of it, output of that, settings]`. Of a nested model the call that made it counted as
-number 0, so that its first use was number 1; that is told here from what the file refers to, not from its version.
+number 0, so that its first use was number 1; the references in the file decide that, not its version.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The contents of a model file, read without building or executing any of it.
 
 A `.keras` file is a zip archive of a configuration (JSON) and weights (HDF5); a `.h5` file has both in one HDF5 file.
-Which of them a file is, its first bytes say, whatever it is called.
+The first bytes of a file decide which of them it is, not its name.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _of_hdf5(file: Path) -> tuple[bytes | str, str]:
 
 
 def _about_arrays(file: Path, hdf5: h5py.File) -> str:
-    """What to say of an HDF5 file without a model: weights alone, or something else."""
+    """The message for an HDF5 file without a model: weights alone, or something else."""
     of_keras = any(name in hdf5.attrs for name in ("layer_names", "layer_names0", "keras_version"))
     if of_keras or any(name in hdf5 for name in ("layers", "_layer_checkpoint_dependencies", "vars", "model_weights")):
         return f"{quoted(file.name)} holds weights and no model. {rebuild(file)}."

@@ -87,7 +87,7 @@ def picture_shape(
 
 
 def checked_sides(size: object) -> tuple[int, int] | None:
-    """(height, width), or `None` where none was asked for."""
+    """(height, width), or `None` if none was requested."""
     if size is None:
         return None
     sides = tuple(size) if isinstance(size, (tuple, list)) and len(size) == 2 else (size, size)

@@ -20,7 +20,7 @@ Size = int | tuple[int, int] | Literal["picture"]
 
 PICTURE: Literal["picture"] = "picture"  # as a size: the picture's own
 LONGEST_SIDE = 1024  # pixels: of a picture at its own size, in a network that takes any
-LARGEST = 4096  # pixels: of a size that is asked for
+LARGEST = 4096  # pixels: of a requested size
 
 
 class NetworkSize(NamedTuple):
@@ -68,10 +68,10 @@ def network_size(
 
 
 def checked_size(size: object, own: Size | None, inputs: Sequence[InputInfo]) -> Size | None:
-    """The size at which a network looks: the one that is asked for, or its own.
+    """The size at which a network looks: the requested one, or its own.
 
     Args:
-        size: what was asked for; `None` for the network's own.
+        size: the requested one; `None` for the network's own.
         own: the network's own.
         inputs: its picture inputs.
 

@@ -37,7 +37,7 @@ def called(name: str, function: Callable[[Any], Any], given: Any, advice: str) -
 
 
 def failed(name: str, error: Exception, given: Any = None) -> BadTarget:
-    """What to say of a function that raised an error."""
+    """The message for a function that raised an error."""
     line = _first_line(error)
     text = f"{type(error).__name__}: {line}" if line else type(error).__name__
     got = "" if given is None else f" It was given {_described(given)}, as symbolic tensors: use TensorFlow operations."
