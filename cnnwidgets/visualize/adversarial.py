@@ -35,7 +35,7 @@ SHARE = 0.5  # of the budget, that one step goes: a quarter leaves some targets 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class AdversarialFrame(Frame):
-    """A Frame of a nudge: an 8-bit picture inside the budget, and what the network says to it.
+    """A Frame of an adversarial example: an 8-bit picture inside the budget, and its predictions.
 
     `values` are the log-odds, before this step, of what is climbed.
 
@@ -91,7 +91,7 @@ def adversarial(
     Args:
         net: a Network or a bare Keras model.
         picture: a path, bytes, a PIL image or an array; for a model of several inputs a list or dict of them: the first
-            picture is nudged.
+            picture is perturbed.
         target: a class index or name; `None` pushes away from the top class.
         epsilon: the budget, in units of 0..1, rounded to whole gray levels of 255, at least one.
         steps: 1 to 2048; a run never ends early.
@@ -174,12 +174,12 @@ class AdversarialSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class AdversarialPlan:
-    """A checked nudge: what will be done, known before it starts.
+    """A checked request for an adversarial example.
 
     Attributes:
         settings: as given, each in its range.
         net: the network.
-        canvas: the input that is nudged, and what the others get.
+        canvas: the input that is perturbed, and what the others get.
         original: [1, H, W, C] float32, the picture in 8 bits and at the network's size.
         objective: what is climbed.
         class_index: the target; where there is none, the top class.

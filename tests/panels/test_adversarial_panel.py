@@ -1,4 +1,4 @@
-"""The nudge: the verb's own bytes, what the network says at each step, and what is left of it elsewhere."""
+"""Adversarial examples: the verb's own bytes, the predictions at each step, and whether they survive."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_without_a_target_it_leads_away_from_the_top_class(net, opened):
     assert made.class_index == net.predict(PICTURE, 1)[0].index and not made.is_targeted
 
 
-def test_a_bare_model_of_one_small_grey_size_is_nudged(opened):
+def test_a_picture_for_a_bare_model_of_one_small_gray_size_is_perturbed(opened):
     layers = keras.layers.Conv2D(3, 3, name="conv"), keras.layers.Flatten(), keras.layers.Dense(3)
     panel = opened(AdversarialPanel(keras.Sequential([keras.Input((12, 12, 1)), *layers]), PICTURE, 1, steps=2))
     assert panel.run().pictures.shape == (1, 12, 12, 1)
@@ -109,7 +109,7 @@ def test_what_is_no_picture_is_refused(net, panel):
     assert panel.picture is PICTURE
 
 
-def test_another_photograph_takes_the_place_of_the_nudged_one(panel):
+def test_another_photograph_replaces_the_perturbed_one(panel):
     panel.run()
     panel.picture = PICTURE[::-1]
     assert panel.state == "idle" and panel.result is None and np.array_equal(on_screen(panel), PICTURE[::-1])
@@ -142,8 +142,8 @@ def test_the_class_of_the_photograph_stays_among_the_bars(net, opened):
     layers = keras.layers.Conv2D(3, 3, name="conv"), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(40)
     panel = opened(AdversarialPanel(keras.Sequential([keras.Input((16, 16, 3)), *layers]), PICTURE, 7, 64 / 255))
     panel.run()
-    believed = panel._before[0].name
-    assert f">{believed}<" in panel._bars.value or f" {believed}<" in panel._bars.value
+    before = panel._before[0].name
+    assert f">{before}<" in panel._bars.value or f" {before}<" in panel._bars.value
 
 
 def test_the_end_says_whether_the_network_was_fooled(net, opened):
@@ -234,7 +234,7 @@ def test_a_network_of_ones_own_has_no_other_and_says_so(panel):
         panel.ask_other()
 
 
-def test_nothing_is_asked_before_anything_was_nudged(panel):
+def test_nothing_is_predicted_before_the_first_run(panel):
     assert all(button.disabled for button in panel.opinion._buttons)
     for ask in (panel.ask_jpeg, panel.ask_other):
         with pytest.raises(BadTarget, match="no perturbed picture yet"):
@@ -264,10 +264,10 @@ def test_the_code_makes_the_same_bytes(panel, net):
     assert names["frame"].pictures.tobytes() == made.pictures.tobytes()
 
 
-def test_a_png_tells_its_recipe_and_holds_the_nudged_picture_whatever_is_shown(panel, tmp_path):
+def test_a_png_holds_its_recipe_and_the_perturbed_picture_in_every_view(panel, tmp_path):
     made = panel.run()
     looking_at(panel, DIFFERENCE)
-    path = panel.save(tmp_path / "nudged.png")
+    path = panel.save(tmp_path / "perturbed.png")
     recipe = Recipe.from_png(path)
     expected = {**SETTINGS, "method": "momentum_sign", "output": None, "seed": 0, "picture": panel._held.digest}
     expected["size"] = "picture"  # nothing in the network shows another one

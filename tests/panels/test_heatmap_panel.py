@@ -72,7 +72,7 @@ def settled(waiting):
 
 @pytest.fixture
 def requests(monkeypatch):
-    """Every request that a network is asked in this test."""
+    """Every map that is requested in this test."""
     asked = []
     frames = comparison.MapRequest.frames
 
@@ -179,7 +179,7 @@ def test_a_picture_with_a_text_equivalent(make, texts):
 # Asked again.
 
 
-def test_before_the_first_start_nothing_is_asked(make, requests):
+def test_before_the_first_start_nothing_is_computed(make, requests):
     panel = make()
     panel.target, panel.layer = "bee", "conv1"
     assert requests == [] and panel.state == "idle" and panel.screen.is_empty
@@ -433,7 +433,7 @@ def test_a_model_that_cannot_be_copied_is_said_to_be_so(photo, opened, settled):
     assert panel.state == "done"
 
 
-# A place.
+# A hidden region.
 
 
 def click(panel, x, y, width=512, height=408):
@@ -457,7 +457,7 @@ def test_a_click_tells_the_evidence_and_what_changes(make, named, photo, settled
     assert f"{after:.1%}" in panel.region.line and after != before
 
 
-def test_a_hidden_place_is_marked_until_something_else_is_asked(make, settled):
+def test_a_hidden_region_is_marked_until_the_next_run(make, settled):
     panel = make()
     panel.run()
     settled(panel)
@@ -471,7 +471,7 @@ def test_a_hidden_place_is_marked_until_something_else_is_asked(make, settled):
     assert panel.hidden is None and np.array_equal(shown(panel), plain)
 
 
-def test_the_keyboard_reaches_every_place(make, settled):
+def test_the_keyboard_reaches_every_position(make, settled):
     panel = make()
     panel.run()
     panel.region._x.value, panel.region._y.value = 31, 23
@@ -490,14 +490,14 @@ def test_a_click_on_an_empty_panel_does_nothing(make):
     assert "no map yet" in panel.status and panel.state == "idle"
 
 
-@pytest.mark.parametrize("place", [(-1, 0), (32, 0), (0, 24)])
-def test_a_place_outside_is_refused(make, place):
+@pytest.mark.parametrize("position", [(-1, 0), (32, 0), (0, 24)])
+def test_a_position_outside_is_refused(make, position):
     panel = make()
     with pytest.raises(BadTarget, match="no map yet"):
         panel.hide(0, 0)
     panel.run()
     with pytest.raises(BadTarget, match="outside the picture"):
-        panel.hide(*place)
+        panel.hide(*position)
     with pytest.raises(BadTarget, match="no map 1"):
         panel.hide(0, 0, tile=1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,11 @@ from cnnwidgets import pictures
 from cnnwidgets.frame import Frame
 from cnnwidgets.panels.base import history, markup
 from cnnwidgets.panels.base.history import Record, Stopwatch
+from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.base.screen import Screen
+from cnnwidgets.panels.base.speed import Speed
+from cnnwidgets.panels.controls.class_field import ClassField
+from cnnwidgets.panels.controls.menu import Menu
 
 
 class Clock:
@@ -160,3 +166,58 @@ def test_only_clicks_are_watched(opened):
 
 def test_a_picture_shrinks_with_the_page_and_does_not_grow(screen):
     assert (screen.layout.width, screen.layout.max_width) == ("300px", "100%")
+
+
+def test_the_constructor_of_a_panel_calls_no_method_that_a_subclass_may_override(net, opened):
+    def refusing(name):
+        def refuse(*_arguments):
+            raise AssertionError(f"{name} was called before the subclass has set its own")
+
+        return refuse
+
+    methods = {name for name, value in vars(Panel).items() if inspect.isfunction(value) and not name.startswith("__")}
+    assert {"_frames", "_body", "_rest", "_fill_controls", "_show_state"} <= methods
+    toy = type("Toy", (Panel,), {name: refusing(name) for name in methods})(net)
+    toy.screen.close()
+
+
+def test_a_menu_offers_none_and_any_other_choice():
+    menu = Menu([("none", None), ("one", 1), ("a pair", (2, 3))])
+    seen = []
+    menu.observe(lambda change: seen.append(change["new"]), "choice")
+    assert menu.choice is None and menu.index == 0
+    menu.index = 2
+    menu.choice = 1
+    assert (menu.choice, menu.index, seen) == (1, 1, [(2, 3), 1])
+    menu.offer([("one", 1), ("none", None)], 1)
+    assert (menu.choice, menu.index, menu.label) == (1, 0, "one")
+    menu.offer([("two", 2), ("none", None)], 2)
+    assert (menu.choice, menu.label) == (2, "two")
+    menu.offer([("none", None), ("two", 2)], 2)
+    assert (menu.choice, menu.index) == (2, 1)
+    menu.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [("", None), ("cat", "cat"), (" 7 ", 7), ("cat; 7", ["cat", 7]), ("Egyptian cat;", "Egyptian cat"), (";", None)],
+)
+def test_a_class_field_reads_names_indices_and_lists(net, text, choice):
+    field = ClassField(net, "Class", "A class")
+    field.value = text
+    assert field.choice == choice
+    field.choice = [1, "bee"]
+    assert field.value == "1; bee"
+    field.choice = None
+    assert field.value == ""
+    field.close()
+
+
+def test_the_speed_of_a_machine_is_assumed_until_a_run_has_shown_it():
+    speed = Speed(first=2.0, overhead=0.5, least=100)
+    assert speed.seconds(3e10, 4) == 2 + 4 * 1.5
+    speed.learn(99, 1.0)
+    speed.learn(1e9, None)
+    assert speed.seconds(3e10, 4) == 8
+    speed.learn(1e9, 0.5)
+    assert speed.seconds(2e9, 4) == 2 + 4 * 1.5

@@ -271,7 +271,7 @@ class HeatmapPanel(Panel[ComparisonFrame]):
         where = f"at {self.layer}" if self.layer and method_guide.is_map(self.method) else "pixel by pixel"
         return (
             f"Start shows what {self.net.name} predicts, and where it looks, {where}: warm regions are evidence "
-            "for the class. A moment for most methods. Then choose another class and see the warm regions move."
+            "for the class. Most methods take a moment. Then choose another class and see the warm regions move."
         )
 
     def _note(self) -> str:
