@@ -94,7 +94,10 @@ LIVING = {
     "UnitAttributionPanel": lambda net: cw.UnitAttributionPanel(net, PICTURE),
     "DeepDreamPanel": lambda net: cw.DeepDreamPanel(net, PICTURE, ["conv"], octaves=1),
     "AdversarialPanel": lambda net: cw.AdversarialPanel(net, PICTURE),
+    "UnitPanel": lambda net: cw.UnitPanel(net, "conv", 0, PICTURE),
+    "ComparePanel": lambda net: cw.ComparePanel(net, net, "conv", PICTURE),
     "LayerPicker": lambda net: cw.LayerPicker(net),
+    "NetworkMap": lambda net: cw.NetworkMap(net, PICTURE),
     "Explorer": lambda net: cw.Explorer(net, PICTURE),
 }
 
@@ -103,7 +106,7 @@ LIVING = {
 def test_a_trait_of_a_living_panel_takes_a_value_or_refuses_it_in_a_sentence_in_the_panel_too(small, name, texts):
     panel = LIVING[name](small)
     settings = [name for name, trait in panel.traits().items() if isinstance(trait, Setting)]
-    assert len(settings) >= (1 if name == "LayerPicker" else 5)
+    assert len(settings) >= (1 if name in ("LayerPicker", "NetworkMap") else 5)
     for setting in settings:
         for value in VALUES:
             before = getattr(panel, setting)

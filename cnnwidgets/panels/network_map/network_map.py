@@ -180,7 +180,8 @@ class NetworkMap(widgets.VBox):
 
     @traitlets.validate("layer")
     def _known(self, proposal: Any) -> str:
-        return self.net.layer(proposal["value"]).path if proposal["value"] else ""
+        layer = proposal["value"]
+        return "" if isinstance(layer, str) and not layer else self.net.layer(layer).path
 
     @traitlets.validate("opened")
     def _known_models(self, proposal: Any) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from cnnwidgets.activations.unit_links import UnitLinks, unit_links
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.frame import Frame
 from cnnwidgets.jobs import Job
-from cnnwidgets.model.arguments import check_unit, pictures_in
+from cnnwidgets.model.arguments import check_call, check_unit, pictures_in
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.binding import Setting
@@ -366,7 +366,7 @@ _PLANNED = ("layer", "unit", "size", "steps", "seed", "recipe", "call")
 
 
 def _plan(net: Network, *, unit: int, size: Any, call: int, layer: str, **rest: Any) -> UnitsPlan:
-    seen = (net.sees(layer, call) or net.picture_inputs)[0]
+    seen = (net.sees(layer, check_call(net.layer(layer), call)) or net.picture_inputs)[0]
     size = SIDE if size is None and not net.inputs[seen].is_fixed else size
     return UnitsSettings(layer=layer, units=[unit], size=size, call=call, **rest).check(net)
 
