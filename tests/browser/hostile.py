@@ -25,6 +25,7 @@ panels = [
     cw.FilterGallery(hostile, "conv", range(4), steps=2), cw.ClassGallery(hostile, range(9), steps=2),
     cw.FeatureMapPanel(hostile, photographs), cw.HeatmapPanel(hostile, photographs, second_target=0, sanity_check=True),
     cw.DeepDreamPanel(hostile, photographs, "conv", octaves=1, steps=2), cw.AdversarialPanel(hostile, photographs),
+    cw.UnitAttributionPanel(hostile, photographs),
 ]
 
 def broken():

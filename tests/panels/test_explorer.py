@@ -107,6 +107,28 @@ def test_a_unit_chosen_in_a_panel_is_found_in_the_gallery_on_its_page(explorer):
     assert explorer.unit is None, "another layer has other units"
 
 
+def test_which_units_shares_layer_unit_class_and_picture(explorer):
+    explorer.layer, explorer.target = "conv1", 2
+    explorer.tab = "Which units"
+    panel = explorer.panel
+    assert (panel.layer, panel.target) == ("conv1", 2)
+    explorer.run()
+    panel.unit = panel.units[1]
+    assert explorer.unit == panel.units[1]
+    explorer.tab = "Filters"
+    assert explorer.panel.layer == "conv1" and explorer.panel.unit == panel.unit
+    explorer.layer = "conv2"
+    explorer.tab = "Feature maps"
+    explorer.run()
+    explorer.panel.unit = 7
+    explorer.picture = other = PICTURE[:, ::-1].copy()
+    explorer.tab = "Which units"
+    assert (panel.layer, panel.unit) == ("conv2", 7) and panel.picture is other
+    panel.target = 1
+    assert explorer.target == 1
+    panel.stop()
+
+
 def test_a_class_chosen_in_one_place_is_chosen_everywhere(explorer):
     explorer.tab = "Where it looks"
     explorer.panel.target = 2

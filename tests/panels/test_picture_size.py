@@ -14,6 +14,7 @@ PICTURE = np.random.default_rng(0).random((40, 60, 3), np.float32)
 PANELS = {
     "heatmap": lambda net, **more: cw.HeatmapPanel(net, PICTURE, **more),
     "attribution": lambda net, **more: cw.HeatmapPanel(net, PICTURE, method="gradient", **more),
+    "units": lambda net, **more: cw.UnitAttributionPanel(net, PICTURE, "conv1", **more),
     "maps": lambda net, **more: cw.FeatureMapPanel(net, PICTURE, "conv1", **more),
     "adversarial": lambda net, **more: cw.AdversarialPanel(net, PICTURE, steps=2, **more),
 }

@@ -131,7 +131,7 @@ def test_the_rows_are_the_strongest_units_for_and_against(make):
     assert speaks_for and against
     for unit in panel.units:
         row = row_of(panel, unit)
-        assert f"{found.shares[unit]:+.3g}" in row.bar.value and "<img" in row.map.value
+        assert f"{found.shares[unit]:+.3g}" in row.bar.value and "background-image" in row.map.value
         assert f"unit {unit}" in row.bar.value and f"where unit {unit} is evidence" in row.map.value
 
 
@@ -493,7 +493,7 @@ def test_a_layer_without_positions_says_so(kinds, opened):
     panel = opened(cw.UnitAttributionPanel(net, pictures))
     panel.run()
     assert panel.layer == "hidden" and "no rows and columns" in panel._caption.value
-    assert "<img" not in row_of(panel, panel.units[0]).map.value and panel.position.here.disabled
+    assert "background-image" not in row_of(panel, panel.units[0]).map.value and panel.position.here.disabled
     panel._clicked(0.5, 0.5)
     assert panel.place is None and "no rows and columns" in panel.status
 

@@ -25,6 +25,7 @@ PANELS: dict[str, Callable[[Any, Any], Any]] = {
     "ClassGallery": lambda n, p: cw.ClassGallery(n, [0, 1], size=16, steps=2),
     "FeatureMapPanel": lambda n, p: cw.FeatureMapPanel(n, p),
     "HeatmapPanel": lambda n, p: cw.HeatmapPanel(n, p, sanity_check=True),
+    "UnitAttributionPanel": lambda n, p: cw.UnitAttributionPanel(n, p),
     "DeepDreamPanel": lambda n, p: cw.DeepDreamPanel(n, p, octaves=1, steps=2),
     "AdversarialPanel": lambda n, p: cw.AdversarialPanel(n, p, steps=2),
 }

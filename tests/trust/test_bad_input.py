@@ -40,10 +40,11 @@ BY_LAYER = {
     "FilterGallery": lambda net, photo, layer: cw.FilterGallery(net, layer, [0], 16, 1),
     "FeatureMapPanel": lambda net, photo, layer: cw.FeatureMapPanel(net, photo, layer),
     "HeatmapPanel": lambda net, photo, layer: cw.HeatmapPanel(net, photo, layer),
+    "UnitAttributionPanel": lambda net, photo, layer: cw.UnitAttributionPanel(net, photo, layer),
     "DeepDreamPanel": lambda net, photo, layer: cw.DeepDreamPanel(net, photo, [layer]),
     "LayerPicker": lambda net, photo, layer: cw.LayerPicker(net, layer),
 }
-PANELS_THAT_CHOOSE = ("FilterGallery", "FeatureMapPanel", "HeatmapPanel", "LayerPicker")
+PANELS_THAT_CHOOSE = ("FilterGallery", "FeatureMapPanel", "HeatmapPanel", "UnitAttributionPanel", "LayerPicker")
 BY_UNIT = {
     "visualize_units": lambda net, photo, unit: cw.visualize_units(net, "conv2", [unit], 16, 1),
     "ascend": lambda net, photo, unit: cw.ascend(net, cw.objectives.channel("conv2", unit), 16, 1),
@@ -58,6 +59,7 @@ BY_CLASS = {
     "adversarial": lambda net, photo, one: cw.adversarial(net, photo, one, steps=1),
     "ClassGallery": lambda net, photo, one: cw.ClassGallery(net, [one], 16, 1),
     "HeatmapPanel": lambda net, photo, one: cw.HeatmapPanel(net, photo, target=one),
+    "UnitAttributionPanel": lambda net, photo, one: cw.UnitAttributionPanel(net, photo, target=one),
     "AdversarialPanel": lambda net, photo, one: cw.AdversarialPanel(net, photo, one),
 }
 BY_STEPS = {
@@ -169,5 +171,5 @@ def test_a_thousand_random_filters_give_no_nan():
 def test_what_is_no_built_model_is_refused_by_every_panel(what, photo):
     for panel in (cw.FilterGallery, cw.LayerPicker, lambda net: cw.ClassGallery(net, [0])):
         assert told(lambda panel=panel: panel(what))
-    for panel in (cw.FeatureMapPanel, cw.HeatmapPanel, cw.DeepDreamPanel, cw.AdversarialPanel):
+    for panel in (cw.FeatureMapPanel, cw.HeatmapPanel, cw.UnitAttributionPanel, cw.DeepDreamPanel, cw.AdversarialPanel):
         assert told(lambda panel=panel: panel(what, photo))

@@ -37,6 +37,7 @@ CALLS = {  # what is called, and what it needs besides the network
     "FilterGallery": {"layer": "conv", "units": [0]},
     "FeatureMapPanel": {"picture": PICTURE},
     "HeatmapPanel": {"picture": PICTURE},
+    "UnitAttributionPanel": {"picture": PICTURE},
     "DeepDreamPanel": {"picture": PICTURE, "layers": ["conv"]},
     "AdversarialPanel": {"picture": PICTURE},
     "ClassGallery": {"classes": [0]},

@@ -104,7 +104,9 @@ def test_of_an_animation_the_first_frame_is_opened_and_that_is_said(explorer, ki
     assert "Animated: this is its first frame." in said(explorer)
 
 
-@pytest.mark.parametrize("panel", ["FeatureMapPanel", "HeatmapPanel", "DeepDreamPanel", "AdversarialPanel"])
+@pytest.mark.parametrize(
+    "panel", ["FeatureMapPanel", "HeatmapPanel", "UnitAttributionPanel", "DeepDreamPanel", "AdversarialPanel"]
+)
 def test_every_panel_says_that_it_shows_the_first_frame_of_an_animation(net, opened, panel):
     panel = opened(PANELS[panel](net, animation("GIF")))
     assert panel.status.startswith("Animated: this is its first frame.")

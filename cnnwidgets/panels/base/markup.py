@@ -245,8 +245,8 @@ def still(data: bytes, kind: str, words: str) -> str:
         kind: "png" or "jpeg".
         words: for screen readers.
     """
-    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    return f'<img class="cnnw-still" decoding="sync" src="{source}" alt="{escape(words)}" title="{escape(words)}">'
+    source = f"background-image:url(data:image/{kind};base64,{base64.b64encode(data).decode()})"
+    return f'<div class="cnnw-still" role="img" style="{source}" aria-label="{escape(words)}" title="{escape(words)}"></div>'
 
 
 def missing(words: str) -> str:

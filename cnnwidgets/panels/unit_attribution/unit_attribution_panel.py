@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as widgets
@@ -115,7 +116,10 @@ class UnitAttributionPanel(PhotographPanel):
         self._assign(without={} if without is None else without, atlas=atlas)
         self._plan_again()
         self._painter = UnitPainter(network, atlas)
-        self._painted_for: dict[int, np.ndarray] = {}
+        self._painted: tuple[tuple[Any, ...], np.ndarray] = (
+            (),
+            np.zeros(0),
+        )  # what it was painted from, and the picture
         every = [info.path for info in layers_with_units(network)]
         self.layers = every
         self.controls = UnitControls(self._set, network, every)
@@ -187,6 +191,13 @@ class UnitAttributionPanel(PhotographPanel):
         return unit_tiles.photo_of(self.net, found, self._held.photos)
 
     def _paint(self, look: UnitsLook) -> np.ndarray:
+        """The photograph with the evidence; while units are rendered, it stays what it is."""
+        key = look.maps, self.unit, look.request.place
+        if self._painted[0] != key:
+            self._painted = key, self._over_photograph(look)
+        return self._painted[1]
+
+    def _over_photograph(self, look: UnitsLook) -> np.ndarray:
         photo = cells.fit(unit_tiles.photo_of(self.net, look.shown, look.request.picture.photos), WIDTH)
         painted = photo if look.maps.why_none else look.maps.over(photo, self.unit)
         if look.request.place is None:
@@ -241,7 +252,8 @@ class UnitAttributionPanel(PhotographPanel):
         )
 
     def _conclusion(self) -> str:
-        return captions.conclusion(self._last)
+        asked = self._last.request
+        return f"{captions.conclusion(self._last)} {asked.picture.looked_at(self.net, asked.settings.size)}"
 
     def _ended(self, look: UnitsLook) -> None:
         self._fill_controls()  # the classes with their probabilities
@@ -333,6 +345,12 @@ class UnitAttributionPanel(PhotographPanel):
         off = set(self.without.get(self.layer, ())) ^ {unit}
         off = off - {unit} if is_on else off | {unit}
         self._set("without", {**self.without, self.layer: sorted(off)})
+
+    def _set(self, name: str, value: Any) -> None:
+        """Take a control's value; another class is explained in the same region."""
+        if name == "target" and isinstance(self.target, Region):
+            value = replace(self.target, target=value)
+        super()._set(name, value)
 
     def _clicked(self, x: float, y: float) -> None:
         self._guarded(self._place_clicked, x, y)
