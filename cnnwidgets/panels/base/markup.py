@@ -246,7 +246,8 @@ def still(data: bytes, kind: str, words: str) -> str:
         words: for screen readers.
     """
     source = f"background-image:url(data:image/{kind};base64,{base64.b64encode(data).decode()})"
-    return f'<div class="cnnw-still" role="img" style="{source}" aria-label="{escape(words)}" title="{escape(words)}"></div>'
+    said = f'role="img" aria-label="{escape(words)}" title="{escape(words)}"'
+    return f'<div class="cnnw-still" {said} style="{source}"></div>'
 
 
 def missing(words: str) -> str:
