@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cnnwidgets.model.network import Network
     from cnnwidgets.model.outputs.predictions import Prediction
     from cnnwidgets.panels.adversarial.adversarial_panel import AdversarialPanel
+    from cnnwidgets.panels.concepts.concept_panel import ConceptPanel
     from cnnwidgets.panels.deepdream.deepdream_panel import DeepDreamPanel
     from cnnwidgets.panels.explorer.explorer import Explorer
     from cnnwidgets.panels.feature_maps.feature_map_panel import FeatureMapPanel
@@ -69,6 +70,7 @@ _HOMES = {
     "ClassGallery": "panels.galleries.class_gallery",
     "CnnWidgetsError": "errors",
     "ComparePanel": "panels.training.compare_panel",
+    "ConceptPanel": "panels.concepts.concept_panel",
     "Concepts": "explain.concept_search.found_concepts",
     "Convolution": "activations.convolution",
     "Curve": "explain.faithfulness",
@@ -135,6 +137,7 @@ __all__ = [
     "ClassGallery",
     "CnnWidgetsError",
     "ComparePanel",
+    "ConceptPanel",
     "Concepts",
     "Convolution",
     "Curve",

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +26,7 @@ from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.model.tracing.cost import STEP_FLOPS, forward_flops
 from cnnwidgets.pictures import displayable, to_uint8
-from cnnwidgets.pictures.reading.folders import many_pictures
+from cnnwidgets.pictures.reading.folders import digest_of, many_pictures, name_of
 
 PART = 16  # pictures that are read before they go through the network, grouped by size
 LARGEST_BATCH = 8
@@ -74,10 +71,7 @@ class ExampleSearch:
             BadPicture: for a folder or list without any.
         """
         every = many_pictures(pictures)
-        digest = hashlib.sha256()
-        for index, one in enumerate(every):
-            digest.update(f"{index} {_identity(one)}\n".encode())
-        return cls(net, every, digest.hexdigest())
+        return cls(net, every, digest_of(every))
 
     def frames(self, group: Any, layers: dict[str, StoredLayer], where: str) -> Iterator[Looked]:
         """Look at all pictures that the last, interrupted call did not; yields where it can be stopped.
@@ -137,7 +131,7 @@ class ExampleSearch:
             try:
                 fitted[index] = self.net.fitted(self.net.opened(self.pictures[index]))
             except BadPicture as error:
-                skipped.append(f"{_name(self.pictures[index], index)}: {error}"[: example_store.LONGEST])
+                skipped.append(f"{name_of(self.pictures[index], index)}: {error}"[: example_store.LONGEST])
         by_size: dict[Any, list[int]] = {}
         for index, arrays in fitted.items():
             by_size.setdefault(tuple(array.shape for array in arrays), []).append(index)
@@ -200,22 +194,6 @@ def _by_picture(pictures: NDArray[np.int32]) -> dict[int, NDArray[Any]]:
     numbers, starts = np.unique(pictures.ravel()[order], return_index=True)
     pairs = np.split(np.stack(np.unravel_index(order, pictures.shape), 1), starts[1:])
     return {int(number): own for number, own in zip(numbers, pairs, strict=True) if number != NOBODY}
-
-
-def _identity(picture: object) -> str:
-    """What tells a picture from another one: of a file its path and size, of an array its content."""
-    if isinstance(picture, (str, PathLike)):
-        try:
-            return f"{picture} {Path(picture).expanduser().stat().st_size}"
-        except (OSError, ValueError, RuntimeError):
-            return str(picture)
-    data = np.asarray(picture) if hasattr(picture, "__array__") or hasattr(picture, "__array_interface__") else None
-    content = data.tobytes() if data is not None and data.dtype != object else repr(picture).encode()
-    return hashlib.sha256(content).hexdigest()
-
-
-def _name(picture: object, index: int) -> str:
-    return Path(picture).name if isinstance(picture, (str, PathLike)) else f"picture {index}"
 
 
 def _graph(net: Network, paths: tuple[str, ...]) -> Any:

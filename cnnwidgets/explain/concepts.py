@@ -23,7 +23,7 @@ from cnnwidgets.explain.concept_search.factorization import (
     explained,
     factorized,
 )
-from cnnwidgets.explain.concept_search.found_concepts import Concepts, notes_on
+from cnnwidgets.explain.concept_search.found_concepts import PATCH, Concepts, notes_on
 from cnnwidgets.explain.concept_search.importance import METHODS
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.targets import Target
@@ -37,7 +37,6 @@ from cnnwidgets.pictures.reading.folders import many_pictures
 
 HELD = 0.2  # of the pictures: they take no part in the factorization, and show what it explains
 DECISIONS = 32  # pictures for which the importance is computed, at most
-PATCH = 96  # pixels: the side of a patch
 NEGATIVE = 1e-6  # of the largest activation: smaller negative ones are rounding
 FROM_ONE = 3  # patches of a concept from one picture, where there are enough pictures
 SHOWN = 3  # files that are skipped, in the note

@@ -13,6 +13,8 @@ from cnnwidgets.activations.feature_maps import display_maps, feature_maps
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget, quoted
 from cnnwidgets.explain.attribution import attribution
 from cnnwidgets.explain.class_activation_map import Heatmap, class_activation_map
+from cnnwidgets.explain.concept_search.found_concepts import tiles_of
+from cnnwidgets.explain.concepts import concepts
 from cnnwidgets.explain.faithfulness import FaithfulnessSettings
 from cnnwidgets.explain.overlays import unit_tiles
 from cnnwidgets.explain.overlays.comparison import MapRequest, compare
@@ -24,6 +26,7 @@ from cnnwidgets.explain.sanity_check import randomized
 from cnnwidgets.explain.unit_attribution import unit_attribution
 from cnnwidgets.frame import last_of
 from cnnwidgets.model.network import Network, as_network
+from cnnwidgets.pictures.reading.folders import digest_of, many_pictures
 from cnnwidgets.provenance.positions import renamed
 from cnnwidgets.provenance.recipe import Recipe
 from cnnwidgets.provenance.snippets import BUNDLED
@@ -77,6 +80,8 @@ def _held(recipe: Recipe, net: Network, picture: object) -> Any:
     """The photograph that it began with; `None` where it began with none."""
     if "picture" not in VERBS[recipe.verb].first:
         return None
+    if recipe.verb == "concepts":
+        return _held_pictures(recipe, picture)
     if picture is None:
         raise BadPicture(f"A picture made by {recipe.verb} needs the photograph it began with. Give it as picture=....")
     held = HeldPicture(net, picture, recipe.settings.get("size"))
@@ -86,6 +91,18 @@ def _held(recipe: Recipe, net: Network, picture: object) -> Any:
             "Give the original file or array, unchanged, as picture=...."
         )
     return held
+
+
+def _held_pictures(recipe: Recipe, pictures: object) -> Any:
+    """The pictures in which concepts were searched."""
+    if pictures is None:
+        raise BadPicture("Concepts need the pictures in which they were found. Give folder or list as picture=....")
+    if digest_of(many_pictures(pictures)) != recipe.settings.get("picture"):
+        raise BadPicture(
+            "These are other pictures than those in which the concepts were found. Give the same folder or list, "
+            "unchanged, as picture=...."
+        )
+    return pictures
 
 
 def _tiles(verb: Callable[..., Any], first: str) -> Callable[[Network, Mapping[str, Any], Any], Any]:
@@ -125,6 +142,15 @@ def _from_photograph(
         return _at(frames, settings).pictures[0]
 
     return make
+
+
+def _concepts(net: Network, settings: Mapping[str, Any], held: Any) -> Any:
+    if settings.get("steered"):
+        raise BadTarget(
+            "Its concepts were named or merged, so its settings do not show how it was made. "
+            "Run its snippet() for the concepts as they were found."
+        )
+    return tiles_of(concepts(net, held, **_keywords("concepts", settings)))
 
 
 def _heat(net: Network, settings: Mapping[str, Any], held: HeldPicture) -> Any:
@@ -203,5 +229,6 @@ _MAKERS: dict[str, Callable[[Network, Mapping[str, Any], Any], Any]] = {
     "deepdream": _from_photograph(deepdream),
     "adversarial": _from_photograph(adversarial),
     "accentuate": _from_photograph(accentuate, lambda known: (objectives.unit(known["layer"], known["unit"]),)),
+    "concepts": _concepts,
     "caricature": _from_photograph(caricature, lambda known: (known["layer"],)),
 }

@@ -22,13 +22,16 @@ def write(verb: str, network: str, settings: Mapping[str, Any], picture: str | N
         verb: one of `VERBS`.
         network: its name; one of `BUNDLED` is loaded, any other is the reader's `net`.
         settings: the verb's settings; others are left out.
-        picture: the path of the picture; None where the reader has it as `picture`.
+        picture: the path of the picture, or of the folder of pictures; None where the reader has it as `picture`, or
+            `pictures`.
     """
     how = VERBS[verb]
     lines = ["import cnnwidgets as cw", ""]
     if network in BUNDLED:
         lines.append(f"net = cw.load_network({_text(network)})")
-    if picture is not None and "picture" in how.first:
+    if picture is not None and "pictures" in how.first:
+        lines.append(f"pictures = {_text(picture)}")
+    elif picture is not None and "picture" in how.first:
         lines.append(f"picture = cw.load_picture({_text(picture)})")
     if "heat" in how.required:
         lines += _heat_lines(settings["heat"])

@@ -55,5 +55,6 @@ VERBS: Mapping[str, Verb] = {
     "accentuate": Verb(
         "net, picture, cw.objectives.unit({layer}, {unit})", "visualize.accentuation.AccentuationSettings", "frame"
     ),
+    "concepts": Verb("net, pictures", "explain.concepts.ConceptsSettings", "found"),
     "caricature": Verb("net, picture, {layer}", "visualize.accentuation.CaricatureSettings", "frame"),
 }

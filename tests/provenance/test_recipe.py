@@ -34,6 +34,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "deepdream": {"layers": {"m/5": 0.5, "m3": 1.0}, "octaves": 4, "octave_scale": 1.4, "steps": 10, "step_size": 0.02},
     "adversarial": {"target": None, "method": "gradient", "epsilon": 2 / 255, "steps": 10, "picture": 64 * "a"},
     "accentuate": {"layer": "conv1", "unit": 3, "strength": 1.0, "steps": 32, "seed": 0, "picture": 64 * "a"},
+    "concepts": {"layer": "conv1", "target": "tabby", "count": 8, "importance": "sobol", "picture": 64 * "a"},
     "caricature": {"layer": "conv1", "steps": 64, "power": 2.0, "call": 0, "seed": 0, "picture": 64 * "a"},
 }
 HOSTILE = [
@@ -327,7 +328,7 @@ class Recorder:
 @pytest.mark.parametrize(("verb", "leaves"), [(verb, how.leaves) for verb, how in VERBS.items()])
 def test_running_the_snippet_calls_the_verb_with_every_setting(verb: str, leaves: str) -> None:
     package = Recorder()
-    names: dict[str, Any] = {"cw": package, "picture": "mine"}
+    names: dict[str, Any] = {"cw": package, "picture": "mine", "pictures": "ours"}
     source = made(verb).snippet()
     assert source.startswith("import cnnwidgets as cw\n")
     exec(compile(source.removeprefix("import cnnwidgets as cw\n"), "snippet", "exec"), names)

@@ -50,6 +50,7 @@ PANELS = {
     cw.HeatmapPanel: MapSettings,
     cw.DeepDreamPanel: DreamSettings,
     cw.AdversarialPanel: AdversarialSettings,
+    cw.ConceptPanel: ConceptsSettings,
 }
 CHOSEN = {"layer", "units", "layers"}  # the panel chooses them where the verb must be given them
 

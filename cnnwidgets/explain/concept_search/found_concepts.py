@@ -18,9 +18,11 @@ from cnnwidgets.frame import Array
 from cnnwidgets.model.arguments import is_whole
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.sizes.picture_size import Size
+from cnnwidgets.pictures import mosaic, to_uint8
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.objectives import Objective
 
+PATCH = 96  # pixels: the side of a patch
 ALIKE = 0.95  # the cosine of two directions from which on one is a duplicate
 LONGEST_NAME = 100  # characters
 
@@ -207,6 +209,16 @@ def _in_turns(first: Array, second: Array) -> Array:
     mixed = np.stack([first[:shared], second[:shared]], 1).reshape(-1, *first.shape[1:])
     rest = np.concatenate([first[shared:], second[shared:]])
     return np.concatenate([mixed, rest])[: max(len(first), len(second))]
+
+
+def tiles_of(concepts: Concepts) -> Array:
+    """The patches as one picture [H, W, 3] uint8: a row for each concept, gray where there are fewer patches."""
+    longest = max(1, max(len(one) for one in concepts.patches))
+    rows = []
+    for one in concepts.patches:
+        missing = np.full((longest - len(one), PATCH, PATCH, 3), 0.5, np.float32)
+        rows.append(np.concatenate([one, missing]))
+    return mosaic(to_uint8(np.concatenate(rows)), longest)
 
 
 def notes_on(directions: Array, strengths: Array) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from cnnwidgets.errors import BadPicture, quoted
@@ -57,3 +59,27 @@ def _files_in(folder: str | PathLike[str]) -> list[Path]:
     if not files:
         raise BadPicture(f"The folder {quoted(str(root))} holds no files. Give one with pictures ({READABLE}).")
     return sorted(files)
+
+
+def name_of(picture: object, index: int) -> str:
+    """What a picture is called: the name of its file, or its number."""
+    return Path(picture).name if isinstance(picture, (str, PathLike)) else f"picture {index}"
+
+
+def digest_of(pictures: Sequence[Any]) -> str:
+    """64 digits that tell lists of pictures apart: by path and size of files, by the content of arrays."""
+    digest = hashlib.sha256()
+    for index, picture in enumerate(pictures):
+        digest.update(f"{index} {_identity(picture)}\n".encode())
+    return digest.hexdigest()
+
+
+def _identity(picture: object) -> str:
+    if isinstance(picture, (str, PathLike)):
+        try:
+            return f"{picture} {Path(picture).expanduser().stat().st_size}"
+        except (OSError, ValueError, RuntimeError):
+            return str(picture)
+    data = np.asarray(picture) if hasattr(picture, "__array__") or hasattr(picture, "__array_interface__") else None
+    content = data.tobytes() if data is not None and data.dtype != object else repr(picture).encode()
+    return hashlib.sha256(content).hexdigest()

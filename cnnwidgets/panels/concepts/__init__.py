@@ -1,0 +1,1 @@
+"""What recurs in my own pictures? The panel for concepts."""

@@ -1,0 +1,125 @@
+"""The run of a ConceptPanel: the search, the maps on one photograph, then a picture along each direction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from cnnwidgets.errors import BadTarget, CnnWidgetsError
+from cnnwidgets.explain.concept_search.found_concepts import Concepts
+from cnnwidgets.explain.concepts import ConceptsPlan
+from cnnwidgets.explain.heatmap import Heatmap
+from cnnwidgets.model.network import Network
+from cnnwidgets.visualize.ascent import ascend
+
+SIZE, STEPS = 96, 32  # of a picture along a direction
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The picture along a concept's direction.
+
+    Attributes:
+        pixels: [H, W, C], 0..1; `None` where there is none.
+        note: "" or why there is none.
+    """
+
+    pixels: np.ndarray | None
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ConceptsLook:
+    """What is known so far: a frame of a ConceptPanel.
+
+    Attributes:
+        photo: [H, W, C], 0..1, the photograph that the maps are of.
+        step: 1, 2, ... `steps`.
+        steps: how many there will be.
+        phase: what is done.
+        found: the concepts; `None` before they are found.
+        maps: a Heatmap for each concept; none for a layer without rows and columns.
+        why_no_maps: "" or the reason.
+        drawn: the pictures so far, by the index of the concept.
+    """
+
+    photo: np.ndarray
+    step: int
+    steps: int
+    phase: str
+    found: Concepts | None = None
+    maps: tuple[Heatmap, ...] = ()
+    why_no_maps: str = ""
+    drawn: Mapping[int, Drawn] = field(default_factory=dict)
+
+    notes: tuple[str, ...] = ()
+    is_step = False  # there is no curve
+
+    @property
+    def values(self) -> np.ndarray:
+        """No objective that all concepts share."""
+        return np.zeros(0, np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class ConceptsRequest:
+    """What is asked.
+
+    Attributes:
+        net: the network.
+        plan: of the search; `None` where the concepts are known.
+        known: the concepts, where they are known already.
+        drawn: the pictures that are there already.
+        given: the photograph, as the verbs take it.
+        photo: the same, [H, W, C], 0..1.
+        seed: of the pictures.
+    """
+
+    net: Network
+    plan: ConceptsPlan | None
+    known: Concepts | None
+    drawn: Mapping[int, Drawn]
+    given: object
+    photo: np.ndarray
+    seed: int
+
+    def frames(self) -> Iterator[ConceptsLook]:
+        """The unstarted run."""
+        look, found = ConceptsLook(self.photo, 0, 1, "", self.known), self.known
+        if self.plan is not None:
+            to_draw = self.plan.settings.count * STEPS
+            for frame in self.plan.frames():
+                found = frame.found
+                look = ConceptsLook(self.photo, frame.step, frame.steps + 1 + to_draw, frame.phase, found)
+                yield look
+        assert found is not None
+        missing = [index for index in range(len(found)) if index not in self.drawn]
+        look = replace(look, step=look.step + 1, steps=look.step + 1 + len(missing) * STEPS, found=found)
+        maps, why_none = _maps(found, self.given)
+        look = replace(look, phase="maps", drawn=dict(self.drawn), maps=maps, why_no_maps=why_none)
+        yield look
+        for index in missing:
+            for later in self._drawn(look, found, index):
+                yield later
+                look = later
+
+    def _drawn(self, look: ConceptsLook, found: Concepts, index: int) -> Iterator[ConceptsLook]:
+        """The looks while one concept is visualized."""
+        size = None if self.net.inputs[self.net.picture_inputs[0]].is_fixed else SIZE
+        before, drawn = look.step, look.drawn
+        try:
+            for frame in ascend(self.net, found.objective(index), size, STEPS, seed=self.seed):
+                now = {**drawn, index: Drawn(frame.pictures[0])}
+                yield replace(look, step=before + frame.step, phase=f"drawing {found.title(index)}", drawn=now)
+        except CnnWidgetsError as error:  # the other concepts are right all the same
+            yield replace(look, step=before + STEPS, drawn={**drawn, index: Drawn(None, str(error))})
+
+
+def _maps(found: Concepts, picture: object) -> tuple[tuple[Heatmap, ...], str]:
+    """The maps on a picture, or none and the reason."""
+    try:
+        return tuple(found.maps(picture)), ""
+    except BadTarget as error:
+        return (), str(error)
