@@ -25,10 +25,12 @@ from cnnwidgets.panels.explorer.choice import Choice
 from cnnwidgets.panels.explorer.layer_choice import LayerChoice
 from cnnwidgets.panels.explorer.networks import NetworkMenu
 from cnnwidgets.panels.explorer.photographs import OTHER, PhotographMenu
+from cnnwidgets.panels.explorer.recorded import checked_recorder, record_chosen
 from cnnwidgets.panels.explorer.stage import Stage
 from cnnwidgets.panels.explorer.status_bar import StatusBar
 from cnnwidgets.panels.explorer.tabs import KINDS
 from cnnwidgets.panels.galleries.ready_tiles import checked_atlas
+from cnnwidgets.training.recorder import TrainingRecorder
 
 CHOSEN = ("picture", "layer", "unit", "target")
 MIRRORED = ("state", "progress", "status", "frames_shown", "result")  # of the panel in front
@@ -46,6 +48,8 @@ class Explorer(Choice, widgets.VBox):
         files: whether the user may open and save files on the machine where Python runs. Set it to False where
             strangers can reach the page.
         atlas: from `open_atlas`: pictures of units that it holds are shown at once.
+        recorder: a TrainingRecorder of this network: photograph, layer, unit and class that are chosen here are what
+            it records next. What it records now is chosen at first.
 
     Attributes:
         net, picture, layer, unit, target: what is chosen, for all panels; set one to choose otherwise.
@@ -77,8 +81,13 @@ class Explorer(Choice, widgets.VBox):
         target: int | str | None = None,
         files: bool = True,
         atlas: Atlas | None = None,
+        recorder: TrainingRecorder | None = None,
     ) -> None:
         network, self.atlas = as_network(net), checked_atlas(atlas)
+        self._recorder = checked_recorder(recorder)
+        if self._recorder is not None:
+            picture = self._recorder.picture if picture is None else picture
+            layer = self._recorder.layer if layer is None else layer
         sample = OTHER if picture is not None else samples.sample_names()[0]
         chosen = {"net": network, "picture": samples.sample(sample) if picture is None else picture}
         chosen |= {
@@ -105,6 +114,8 @@ class Explorer(Choice, widgets.VBox):
         self._is_built = True
         self._photographs.show(self.net, self.held)
         self._stage.show()
+        if self._recorder is not None and self._recorder.picture is not self.picture:
+            record_chosen(self._recorder, self, "picture")
         lifecycle.replace_in_cell(self)
 
     def __repr__(self) -> str:
@@ -148,6 +159,8 @@ class Explorer(Choice, widgets.VBox):
         elif change["name"] == "picture":
             self._photographs.show(self.net, self.held)
             self._choice_of_layer.show_picture(self.held.given)
+        if self._recorder is not None:
+            record_chosen(self._recorder, self, change["name"])
         self._stage.follow()
 
     def _picked(self, name: str, value: Any) -> None:

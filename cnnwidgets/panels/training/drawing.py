@@ -15,13 +15,13 @@ PROBE = 224  # pixels of the probe under its heatmap
 BAND = 0.17  # of a tile's height, for its caption
 
 
-def unit_tiles(snapshot: Snapshot) -> np.ndarray:
-    """The pictures of the units with an empty band under each, uint8 [H, W, C]."""
+def unit_tiles(snapshot: Snapshot, share: float = BAND) -> np.ndarray:
+    """The pictures of the units, an empty band of this share of their height under each, uint8 [H, W, 3]."""
     pixels = displayable(pictures.to_uint8(snapshot.pictures))  # [n, h, w, C]
     scale = max(1, round(LEAST / pixels.shape[1]))
     pixels = pixels.repeat(scale, 1).repeat(scale, 2)
-    band = round(pixels.shape[1] * BAND)
-    return pictures.mosaic(np.pad(pixels, ((0, 0), (0, band), (0, 0), (0, 0))), columns(snapshot), gap=0)
+    band = round(pixels.shape[1] * share)
+    return pictures.mosaic(np.pad(pixels, ((0, 0), (0, band), (0, 0), (0, 0))), columns(snapshot), gap=0 if band else 2)
 
 
 def columns(snapshot: Snapshot) -> int:

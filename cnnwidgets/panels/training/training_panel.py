@@ -183,6 +183,11 @@ class TrainingPanel(widgets.VBox):
             raise JobFailed(self.status)
         return self.result
 
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait for the end of a training that `fit` began, at most so many seconds."""
+        if self._run is not None:
+            self._run.wait(timeout)
+
     def pause(self) -> None:
         """Hold after the present batch; "paused" once no batch is running any more."""
         if self._run is not None and self._run.is_busy:
@@ -198,8 +203,7 @@ class TrainingPanel(widgets.VBox):
     def stop(self, timeout: float = 30.0) -> None:
         """End after the present batch and keep its weights; harmless where nothing runs."""
         self._stop_soon()
-        if self._run is not None:
-            self._run.wait(timeout)
+        self.wait(timeout)
 
     def _stop_soon(self) -> None:
         """As `stop`, without waiting: a callback must not wait."""
@@ -511,7 +515,7 @@ class TrainingPanel(widgets.VBox):
         """The widget, and the pictures that are shown, for where no kernel is."""
         bundle: Bundle = super()._repr_mimebundle_(**options)
         if self._shown is not None and len(self._shown.pictures):
-            bundle["image/png"] = base64.b64encode(pictures.to_still(drawing.unit_tiles(self._shown))).decode()
+            bundle["image/png"] = base64.b64encode(pictures.to_still(drawing.unit_tiles(self._shown, 0.0))).decode()
         return bundle
 
     def _ipython_display_(self) -> None:
