@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cnnwidgets.model.network import Network
+from cnnwidgets.panels.explorer.explorer import Explorer
 from cnnwidgets.panels.explorer.layer_choice import LIST, MAP, LayerChoice
 
 
@@ -48,3 +50,18 @@ def test_the_map_carries_the_picture_and_keeps_it_where_another_cannot_be(choice
 
 def test_its_small_pictures_come_after_what_is_in_front(choice):
     assert not choice.map.is_visible
+
+
+def test_another_network_takes_the_old_map_away_without_a_word_from_the_page(net, build, page):
+    explorer = Explorer(net, np.zeros((24, 32, 3), np.float32))
+    old = explorer._choice_of_layer.map
+    old._run.wait()
+    old._drawing._view_count, drawing = 1, old._drawing.model_id
+    page.sent.clear()
+    explorer.net = Network(build("first"))
+    sent = [(comm_id, data.get("state", {})) for comm_id, data in page.sent]
+    told = next(i for i, (one, state) in enumerate(sent) if one == drawing and state.get("_view_count", 0) is None)
+    taken = next(i for i, (one, state) in enumerate(sent) if one == explorer._layers.model_id and "children" in state)
+    assert told < taken
+    explorer._choice_of_layer.map._run.wait()
+    explorer.close()

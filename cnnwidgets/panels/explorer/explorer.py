@@ -179,6 +179,7 @@ class Explorer(Choice, widgets.VBox):
     def _change_network(self, net: Network) -> None:
         self.choose_network(net)
         old = self._choice_of_layer
+        lifecycle.stop_counting(old)  # before the page takes it away and would tell that
         self._layers.children = [self._layer_choice()]
         old.close()
         self._networks.show(net)
