@@ -7,7 +7,7 @@ import pytest
 
 import cnnwidgets as cw
 from cnnwidgets import pictures
-from cnnwidgets.errors import BadTarget
+from cnnwidgets.errors import BadPicture, BadTarget
 from cnnwidgets.jobs import worker
 from cnnwidgets.panels.galleries import filter_gallery
 from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
@@ -193,3 +193,51 @@ def test_an_error_of_the_large_picture_is_said_beside_it(gallery, waiting, monke
     rested(gallery, waiting)
     assert "ValueError: no paint. The details are in panel.traceback." in gallery.enlarged._line.value
     assert "no paint" in gallery.traceback and gallery.state == "idle"
+
+
+# In a photograph instead of from noise.
+
+
+@pytest.fixture
+def photo():
+    return np.random.default_rng(1).random((24, 40, 3)).astype(np.float32)
+
+
+def test_a_chosen_unit_is_brought_out_in_the_photograph(gallery, net, waiting, photo):
+    gallery.unit = 11
+    rested(gallery, waiting)
+    gallery.photograph = photo
+    rested(gallery, waiting)
+    objective = cw.objectives.unit("conv2", 11)
+    *_, frame = cw.accentuate(net, photo, objective)
+    shown = pictures.to_uint8(pictures.load_picture(gallery.enlarged.screen.data))
+    assert np.array_equal(shown, pictures.to_uint8(frame.pictures[0]))
+    assert "conv2 · 11 in the photograph" in gallery.enlarged._title.value
+    assert gallery.enlarged_from.value == "in your photograph"
+    gallery.photograph = None
+    rested(gallery, waiting)
+    assert "photograph" not in gallery.enlarged._title.value
+    assert gallery.enlarged_from.value == "from noise"
+
+
+def test_the_menu_offers_samples_and_the_own_photograph(net, opened, waiting, photo):
+    gallery = opened(FilterGallery(net, "conv2", size=16, steps=2, photograph=photo))
+    assert gallery.enlarged_from.value == "in your photograph"
+    name = cw.samples.sample_names()[0]
+    gallery.enlarged_from.value = f"in the sample {name}"
+    assert np.array_equal(gallery.photograph, cw.samples.sample(name))
+    assert gallery.enlarged_from.value == f"in the sample {name}"
+    gallery.enlarged_from.value = "from noise"
+    assert gallery.photograph is None
+    gallery.enlarged_from.value = "in your photograph"
+    assert gallery.photograph is photo
+
+
+def test_what_is_no_photograph_is_refused_and_the_old_one_stays(gallery, net, photo):
+    gallery.photograph = photo
+    with pytest.raises(BadPicture, match="no-such.jpg"):
+        gallery.photograph = "no-such.jpg"
+    assert gallery.photograph is photo
+    assert "no-such.jpg" in gallery.status
+    with pytest.raises(BadPicture):
+        FilterGallery(net, "conv2", photograph=3)

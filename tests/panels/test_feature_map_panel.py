@@ -126,6 +126,17 @@ def test_stop_ends_what_runs_beside_the_maps_too(panel, waiting):
     waiting(lambda: not panel.unit_view.is_busy)
 
 
+def test_the_caricature_of_the_layer_is_what_the_verb_makes(panel, model, picture, waiting):
+    panel._draw_layer()
+    assert panel._is_busy_beside()
+    waiting(lambda: not panel.unit_view.is_busy, 60)
+    panel.unit_view.optimized.current.wait()
+    *_, frame = cw.caricature(model, picture, panel.layer)
+    shown = cw.pictures.to_uint8(cw.load_picture(panel.unit_view.optimized.screen.data))
+    np.testing.assert_array_equal(shown, cw.pictures.to_uint8(frame.pictures[0]))
+    assert f"What {panel.layer} keeps" in panel.unit_view.optimized._title.value
+
+
 def test_a_unit_that_no_photograph_excites_is_said_to_be_one(panel, waiting, texts, monkeypatch):
     panel.run()
     panel._choose(0)

@@ -96,6 +96,12 @@ class FeatureMapPanel(Panel[MapsFrame]):
             self._visualize_unit,
             "Optimize a picture for it, next to its top patches",
         )
+        self._caricature = self._button(
+            "Caricature of this layer",
+            "paint-brush",
+            self._draw_layer,
+            "Optimize a picture from noise for what the layer keeps of the photograph",
+        )
         self.one_map = OneMap(self._map_clicked, self._pointed, self._pointer_left)
         self._sums = Arithmetic(self._show_sum, lambda place: self._set("place", place))
         self._sums.layout.display = "none"
@@ -110,7 +116,8 @@ class FeatureMapPanel(Panel[MapsFrame]):
         self._assemble()
 
     def _body(self) -> Sequence[widgets.Widget]:
-        pages = row(self._previous, self._page_line, self._next, self._choice, self._visualize, self._arithmetic_button)
+        chosen = self._choice, self._visualize, self._arithmetic_button
+        pages = row(self._previous, self._page_line, self._next, *chosen, self._caricature)
         gap = widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="8px 16px")
         maps = widgets.HBox([self.screen, self.one_map], layout=gap)
         return [self.controls, pages, maps, self._sums, self.unit_view]
@@ -261,6 +268,9 @@ class FeatureMapPanel(Panel[MapsFrame]):
         if self.unit is None:
             raise BadTarget("No unit is chosen yet. Click a map, or give a unit's number, first.")
         self.unit_view.begin(self.net, self.layer, self.unit, self.call, self._held)
+
+    def _draw_layer(self) -> None:
+        self.unit_view.draw_layer(self.net, self.layer, self.call, self._held, self.size)
 
     def _unit_view_changed(self) -> None:
         self._show_state()

@@ -11,8 +11,10 @@ from cnnwidgets import samples
 from cnnwidgets.activations.patches_run import PatchesFrame, search_photographs
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base.side_run import SIZE, STEPS, SideRun
 from cnnwidgets.visualize import objectives
+from cnnwidgets.visualize.accentuation import caricature
 from cnnwidgets.visualize.ascent import ascend
 
 
@@ -58,6 +60,10 @@ class UnitView(widgets.HBox):
         search = search_photographs(net, layer, unit, call, names, photographs)
         self.optimized.begin(f"What {layer} · {unit} responds to", frames)
         self.patches.begin("Top patches", search)
+
+    def draw_layer(self, net: Network, layer: str, call: int, picture: HeldPicture, size: Size | None) -> None:
+        """Optimize a picture for what the whole layer keeps of the photograph: its caricature."""
+        self.optimized.begin(f"What {layer} keeps", caricature(net, picture.given, layer, call=call, size=size))
 
     def stop(self) -> None:
         """End both after the step under way, and keep what they show."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import ipywidgets as widgets
 import traitlets
 
 from cnnwidgets import pictures
 from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.errors import BadTarget
+from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.frame import Frame
 from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.layer_choices import last_convolution
@@ -20,9 +22,11 @@ from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.side_run import SIZE, STEPS
 from cnnwidgets.panels.galleries.controls import GalleryControls
+from cnnwidgets.panels.galleries.photograph_menu import PhotographMenu
 from cnnwidgets.panels.galleries.ready_tiles import PartialFrame, ReadyTiles, checked_atlas, part_of, ready_in
 from cnnwidgets.panels.galleries.tile_gallery import TileGallery
 from cnnwidgets.visualize import objectives
+from cnnwidgets.visualize.accentuation import accentuate
 from cnnwidgets.visualize.ascent import ascend
 from cnnwidgets.visualize.batches import Tiles, UnitsFrame
 from cnnwidgets.visualize.presets import UNIT_RECIPES
@@ -46,13 +50,16 @@ class FilterGallery(TileGallery):
         atlas: from `open_atlas`: what it holds of this network and these settings is shown at once, and Start renders
             only what is missing.
         call: which call of a shared layer.
+        photograph: a picture in which the enlarged unit is brought out, as by `accentuate`; from noise if not given.
 
     Attributes:
         layer, units, ... call: as given; set one to change it, a run under way begins again.
         unit: the chosen tile's unit, or `None`; choosing one optimizes it at a larger size.
+        photograph: as given; set one, or `None`, to change how the chosen unit is enlarged.
 
     Raises:
         BadTarget, BadModel: what `visualize_units` would raise.
+        BadPicture: for a photograph that is not a picture.
 
     Example:
         >>> FilterGallery(net, "fire5_concat", units=range(16), atlas=open_atlas("atlas.zarr"))
@@ -60,6 +67,7 @@ class FilterGallery(TileGallery):
 
     units: tuple[int, ...]
     atlas = Setting(None)
+    photograph = Setting(None)
 
     _verb = "visualize_units"
     _word = "Unit"
@@ -78,6 +86,7 @@ class FilterGallery(TileGallery):
         recipe: str = "fourier",
         atlas: Atlas | None = None,
         call: int = 0,
+        photograph: object = None,
     ) -> None:
         given = locals()
         network, atlas = as_network(net), checked_atlas(atlas)
@@ -93,11 +102,16 @@ class FilterGallery(TileGallery):
         row = [self._previous, self._page, self._next]
         self.controls = GalleryControls(plan, tuple(UNIT_RECIPES), "Unit", row, self._set)
         self._setting_names = [*self._setting_names, "atlas"]
-        self._assign(atlas=atlas)
+        self._held: HeldPicture | None = None
+        self.enlarged_from = PhotographMenu(network, lambda picture: self._set("photograph", picture))
+        self._assign(atlas=atlas, photograph=photograph)
         self._adopt(plan)
         self._assemble()
         if self._ready.pictures:
             self._recall()
+
+    def _beside(self) -> Sequence[widgets.Widget]:
+        return [self.enlarged_from]
 
     @property
     def _path(self) -> str:
@@ -178,6 +192,9 @@ class FilterGallery(TileGallery):
         plan = self._plan
         size = None if self.net.inputs[plan.canvas.which].is_fixed else SIZE
         objective = objectives.unit(plan.layer.path, unit, call=plan.call)
+        if self._held is not None:
+            frames = accentuate(self.net, self._held.given, objective, seed=plan.settings.seed)
+            return f"{plan.layer.path} · {unit} in the photograph", frames
         return f"{plan.layer.path} · {unit}", ascend(self.net, objective, size, STEPS, seed=plan.settings.seed)
 
     def _name(self) -> str:
@@ -215,6 +232,18 @@ class FilterGallery(TileGallery):
     def _known_unit(self, proposal: Any) -> int | None:
         unit = proposal["value"]
         return None if unit is None else check_unit(self._plan.layer, unit)
+
+    @traitlets.validate("photograph")
+    def _a_picture(self, proposal: Any) -> Any:
+        given = proposal["value"]
+        self._held = None if given is None else HeldPicture(self.net, given)
+        return given
+
+    @traitlets.observe("photograph")
+    def _photograph_changed(self, _change: object) -> None:
+        self.enlarged_from.show(self.photograph)
+        if not self._updating and self.unit is not None:
+            self._guarded(self._enlarge)
 
     @traitlets.validate("atlas")
     def _an_atlas(self, proposal: Any) -> Atlas | None:

@@ -100,6 +100,10 @@ class TileGallery(Panel[UnitsFrame]):
         """What to try next."""
         raise NotImplementedError
 
+    def _beside(self) -> Sequence[widgets.Widget]:
+        """The widgets above the enlarged tile."""
+        return []
+
     # The run.
 
     def _frames(self) -> Iterator[UnitsFrame]:
@@ -129,7 +133,7 @@ class TileGallery(Panel[UnitsFrame]):
     # The pictures.
 
     def _body(self) -> Sequence[widgets.Widget]:
-        side = widgets.VBox([self.enlarged, self._graph], layout=widgets.Layout(**SIDE))
+        side = widgets.VBox([*self._beside(), self.enlarged, self._graph], layout=widgets.Layout(**SIDE))
         stage = widgets.HBox(
             [self.screen, side], layout=widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="8px 16px")
         )
