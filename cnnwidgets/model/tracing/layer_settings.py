@@ -15,7 +15,8 @@ _PLAIN = {type(None), bool, int, float, str, bytes, complex}
 _OF_TENSORFLOW = "_self_"
 _LISTS = (tuple, list)
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
-_OF_KERAS = {*vars(keras.Layer()), *vars(keras.Sequential()), "built", "stop_training"}  # bookkeeping
+# Keras' own bookkeeping, and `call`, which recordings shadow.
+_OF_KERAS = {*vars(keras.Layer()), *vars(keras.Sequential()), "built", "call", "stop_training"}
 
 
 def settings_of(layers: Iterable[Any]) -> tuple[object, ...]:
