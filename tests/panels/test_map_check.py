@@ -107,7 +107,39 @@ def curve_of(values, random, metric="deletion"):
 def test_the_sentence(values, random, metric, words):
     curve = curve_of([*values, 0, 0, 0], [*random, 0, 0, 0], metric)
     words = words.format("the 20 % that this map calls most important", "a random 20 %")
-    assert check_captions.sentence(curve, "tabby") == words
+    assert check_captions.sentence(curve, "tabby", are_shares=max(values) <= 1) == words
+
+
+def test_numbers_that_are_no_probabilities_are_not_called_percent():
+    words = check_captions.sentence(curve_of([0.5, 0.25, 0, 0, 0, 0], [0.5, 0.5, 0, 0, 0, 0]), "the age", False)
+    assert "lowers the age from 0.5 to 0.25; a random 20 % leaves 0.5." in words
+
+
+def test_a_map_of_each_picture_is_checked(opened):
+    i = keras.Input((12, 12, 3), name="i")
+    x = L.GlobalAveragePooling2D()(L.Conv2D(4, 3, activation="relu", name="conv")(i))
+    encoder = keras.Model(i, x, name="encoder")
+    left, right = keras.Input((12, 12, 3), name="left"), keras.Input((12, 12, 3), name="right")
+    both = L.Concatenate()([encoder(left), encoder(right)])
+    net = Network(keras.Model([left, right], L.Dense(1, activation="sigmoid")(both), name="siamese"))
+    pictures = list(np.random.default_rng(0).random((2, 12, 12, 3), dtype=np.float32))
+    panel = opened(cw.HeatmapPanel(net, pictures))
+    panel.run()
+    assert [words for words, _ in panel.trust.which.options] == ["left · call 0", "right · call 1"]
+    assert panel.trust.which.layout.display == ""
+    curve = panel.check(steps=4, index=1)
+    target = net.predict(pictures)[0].index
+    assert same(curve, cw.faithfulness(net, pictures, panel.result[1], target, steps=4))
+
+
+def test_a_regression_is_checked_in_its_own_numbers(opened):
+    layers = [L.Input((8, 8, 3)), L.Conv2D(3, 3), L.GlobalAveragePooling2D(), L.Dense(1, name="age")]
+    panel = opened(cw.HeatmapPanel(keras.Sequential(layers, name="regression"), np.ones((8, 8, 3), np.float32) / 2))
+    panel.run()
+    panel.check(steps=2)
+    words = panel.trust.removal.said.value
+    assert "value of output" in words and "value of output &#x27;age&#x27;:" not in words
+    assert words.count("%") == 2, "only the share of the pixels is a percentage"
 
 
 def test_a_map_no_better_than_chance_is_called_so():

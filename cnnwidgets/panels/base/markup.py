@@ -131,7 +131,9 @@ def curve(values: Sequence[float], steps: int, label: str) -> str:
     )
 
 
-def removal_curve(fractions: Sequence[float], values: Sequence[float], random: Sequence[float], words: str) -> str:
+def removal_curve(
+    fractions: Sequence[float], values: Sequence[float], random: Sequence[float], words: str, are_shares: bool = True
+) -> str:
     """What is predicted while pixels are removed, as a line, and a dashed line for random orders.
 
     Args:
@@ -139,11 +141,11 @@ def removal_curve(fractions: Sequence[float], values: Sequence[float], random: S
         values: of the map's order; NaN where they are still to come.
         random: of random orders; NaN where they are still to come.
         words: what it shows, for screen readers.
+        are_shares: whether the values are 0..1, shown as percent.
     """
     known = [v for v in (*values, *random) if math.isfinite(v)]
     low, high = min([0.0, *known]), max([0.0, *known])
-    are_shares = low == 0 and high <= 1
-    high = next(top for top in TOPS if top >= high) if are_shares else high
+    high = next((top for top in TOPS if top >= high), high) if are_shares else high
     span = (high - low) or 1.0
 
     def line(numbers: Sequence[float], look: str) -> str:

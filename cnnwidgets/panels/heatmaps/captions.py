@@ -25,13 +25,14 @@ def target_name(request: MapRequest, frame: ComparisonFrame) -> str:
     """The name of the class that is explained."""
     if callable(request.target):
         return "your function"
+    which = find_output(request.output, request.net.outputs)
     if request.target is None:
-        return frame.predictions[0].name
+        return request.net.class_name(frame.predictions[0].index, which)
     if isinstance(request.target, Region):
         return f"{target_name(replace(request, target=request.target.target), frame)} in the region"
     if isinstance(request.target, str):
         return request.target
-    return request.net.class_name(int(request.target), find_output(request.output, request.net.outputs))
+    return request.net.class_name(int(request.target), which)
 
 
 def rather_than(request: MapRequest) -> str:

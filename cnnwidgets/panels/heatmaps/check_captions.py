@@ -13,31 +13,39 @@ from cnnwidgets.explain.overlays.method_comparison import MethodResult
 from cnnwidgets.panels.base import markup
 
 PART = 0.2  # of the pixels, for the sentence
-AREA = 1e-3  # areas that differ by less are the same
+SAME = 0.01  # of a random order's area, or of 1 for probabilities: areas that differ by less are the same
 VERBS = {"insertion": "inserting"}
 
 
-def sentence(curve: Curve, name: str) -> str:
-    """What removing a part of the pixels does: in the order of the map, and in random orders."""
+def sentence(curve: Curve, name: str, are_shares: bool = True) -> str:
+    """What removing a part of the pixels does: in the order of the map, and in random orders.
+
+    Args:
+        curve: of the map.
+        name: of what is explained.
+        are_shares: whether its numbers are probabilities.
+    """
+    shown = "{:.0%}".format if are_shares else "{:.3g}".format
     first, then = float(curve.values[0]), float(np.interp(PART, curve.fractions, curve.values))
     chance = float(np.interp(PART, curve.fractions, curve.random_values))
     doing = VERBS.get(curve.metric, "removing")
-    change = f"leaves {name} at {_number(then)}"
-    if _number(first) != _number(then):
+    change = f"leaves {name} at {shown(then)}"
+    if shown(first) != shown(then):
         verb = "lowers" if then < first else "raises"
-        change = f"{verb} {name} from {_number(first)} to {_number(then)}"
+        change = f"{verb} {name} from {shown(first)} to {shown(then)}"
     result = "gives" if curve.metric == "insertion" else "leaves"
-    return (
-        f"{doing[:1].upper()}{doing[1:]} the {PART * 100:.0f} % that this map calls most important {change}; "
-        f"a random {PART * 100:.0f} % {result} {_number(chance)}."
+    words = (
+        f"{doing[:1].upper()}{doing[1:]} the {PART:.0%} that this map calls most important {change}; "
+        f"a random {PART:.0%} {result} {shown(chance)}."
     )
+    return words.replace("%", " %")
 
 
-def areas(curve: Curve) -> str:
+def areas(curve: Curve, are_shares: bool = True) -> str:
     """The areas as numbers, and what they mean."""
     better = "higher" if curve.metric == "insertion" else "lower"
     ahead = curve.area - curve.random_area if better == "higher" else curve.random_area - curve.area
-    result = "no better than" if ahead < AREA else "better than"
+    result = "no better than" if ahead < SAME * (1 if are_shares else abs(curve.random_area)) else "better than"
     return (
         f"Area under the curve: {curve.area:.3f}; of random orders: {curve.random_area:.3f} ({better} is better). "
         f"This map is {result} a random order."
@@ -87,7 +95,3 @@ def best(results: Sequence[MethodResult]) -> str:
         f"{method_guide.label(results[0].method)} has the {order} area, {first.area:.3f}; random orders of the pixels: "
         f"{first.random_area:.3f}."
     )
-
-
-def _number(value: float) -> str:
-    return f"{100 * value:.0f} %" if 0 <= value <= 1 else f"{value:.3g}"

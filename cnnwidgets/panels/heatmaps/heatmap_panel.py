@@ -254,6 +254,7 @@ class HeatmapPanel(Panel[ComparisonFrame]):
         self.screen.over.value = markup.tiles(tiles.columns, tiles.rows, tiles.band, texts, None)
         self._legend.value = captions.legend(tiles, brush)
         self.side.show(tiles, texts)
+        self.trust.offer([texts[tile.cell][0] for tile in tiles.tiles if tile.number == 0])
         self._offer_classes(frame)
 
     def _offer_region(self) -> None:
@@ -410,13 +411,15 @@ class HeatmapPanel(Panel[ComparisonFrame]):
         self.trust.wait(self.trust.methods)
         return list(self.trust.results)
 
-    def _begin_check(self, settings: FaithfulnessSettings | None = None, index: int = 0) -> None:
+    def _begin_check(self, settings: FaithfulnessSettings | None = None, index: int | None = None) -> None:
         comparison = self._shown_tiles.comparison
-        self.trust.begin(comparison, checked_index(comparison, index), settings or self.trust.chosen)
+        which = checked_index(comparison, self.trust.which.value if index is None else index)
+        self.trust.begin(comparison, which, settings or self.trust.chosen)
 
-    def _begin_comparison(self, settings: FaithfulnessSettings | None = None, index: int = 0) -> None:
+    def _begin_comparison(self, settings: FaithfulnessSettings | None = None, index: int | None = None) -> None:
         comparison = self._shown_tiles.comparison
-        self.trust.compare(comparison, checked_index(comparison, index), settings or self.trust.chosen)
+        which = checked_index(comparison, self.trust.which.value if index is None else index)
+        self.trust.compare(comparison, which, settings or self.trust.chosen)
 
     def _trust_changed(self) -> None:
         if self.trust.traceback:

@@ -16,6 +16,7 @@ from cnnwidgets.explain.overlays.method_comparison import BAND, COLUMNS, MethodR
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.recorded_targets import record
 from cnnwidgets.jobs import Job, worker
+from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.side_run import SideRun
 from cnnwidgets.panels.controls.controls import named, row
@@ -49,11 +50,15 @@ class MapCheck(widgets.VBox):
         self.settings: FaithfulnessSettings | None = None
         self._name, self._index = "", 0
         self._comparison: ComparisonFrame | None = None  # whose map was checked
-        self._share = 0.0
+        self._share, self._are_shares = 0.0, True
         self._part: np.ndarray | None = None  # the picture without the part of the sentence
         self.metric = widgets.Dropdown(
             options=METRICS, description="Metric", style=named("48px"), layout=widgets.Layout(width="170px"),
             tooltip="Pixels removed, or inserted, or removed and filled from their neighbors (ROAD)",
+        )  # fmt: skip
+        self.which = widgets.Dropdown(
+            options=[("map 1", 0)], description="Map", style=named("32px"),
+            layout=widgets.Layout(width="200px", display="none"), tooltip="Which of the maps is checked",
         )  # fmt: skip
         self.fill = widgets.Dropdown(
             options=FILLS, description="Fill", style=named("30px"), layout=widgets.Layout(width="120px"),
@@ -66,7 +71,7 @@ class MapCheck(widgets.VBox):
         for part in (self.removal, self.methods):
             part.layout.display = "none"
         title = markup.markup(markup.title("Can this map be trusted?"))
-        super().__init__([title, row(self.metric, self.fill, check, compare), self.removal, self.methods])
+        super().__init__([title, row(self.which, self.metric, self.fill, check, compare), self.removal, self.methods])
 
     def __repr__(self) -> str:
         return f"MapCheck({self.curve!r}, {len(self.results)} methods)"
@@ -85,6 +90,13 @@ class MapCheck(widgets.VBox):
     def chosen(self) -> FaithfulnessSettings:
         """The settings that the menus show."""
         return FaithfulnessSettings(metric=self.metric.value, fill=self.fill.value)
+
+    def offer(self, names: list[str]) -> None:
+        """Let one of these maps be chosen."""
+        options = [(name, index) for index, name in enumerate(names)]
+        if list(self.which.options) != options:
+            self.which.options = options
+        self.which.layout.display = "" if len(names) > 1 else "none"
 
     def recorded(self) -> dict[str, Any]:
         """The settings of the check that is shown, for a recipe."""
@@ -108,6 +120,8 @@ class MapCheck(widgets.VBox):
         settings.checked()
         self.curve, self.settings, self._name = None, settings, captions.target_name(request, comparison)
         self._comparison, self._index, self._part = comparison, index, None
+        info = request.net.outputs[find_output(request.output, request.net.outputs)]
+        self._are_shares = info.is_class_scores and not callable(request.target)
         self.removal.layout.display = self.removal.said.value = ""
 
         def frames() -> Iterator[CurvesFrame]:
@@ -172,11 +186,12 @@ class MapCheck(widgets.VBox):
             self.curve = curve
             self.removal.rest(self._part, check_captions.part(curve, self._share))
             self.removal.said.value = markup.status(
-                f"{check_captions.sentence(curve, self._name)} {check_captions.areas(curve)}"
+                f"{check_captions.sentence(curve, self._name, self._are_shares)} "
+                f"{check_captions.areas(curve, self._are_shares)}"
             )
         words = f"{curve.metric} for {self._name}"
         self.removal.curve.value = markup.removal_curve(
-            curve.fractions.tolist(), curve.values.tolist(), curve.random_values.tolist(), words
+            curve.fractions.tolist(), curve.values.tolist(), curve.random_values.tolist(), words, self._are_shares
         )
 
     def _compared(self, frame: MethodsFrame, is_done: bool) -> None:

@@ -36,6 +36,12 @@ def are_class_scores(request: UnitsRequest) -> bool:
     return outputs[find_output(request.settings.output, outputs)].is_class_scores
 
 
+def _is_dense(request: UnitsRequest) -> bool:
+    """Whether a class is predicted at each position, so that predictions are shares of the pixels."""
+    outputs = request.net.outputs
+    return are_class_scores(request) and len(outputs[find_output(request.settings.output, outputs)].shape) == 3
+
+
 def headings(look: UnitsLook) -> tuple[str, str]:
     """Over the rows for and against, or over the rows at a place and nothing."""
     if look.request.place is None:
@@ -104,6 +110,7 @@ def change(request: UnitsRequest, before: Sequence[Prediction], after: Sequence[
     """What switching units off has changed, in a sentence."""
     lines, at = lines_of(before, after, target)
     name, first, then = lines[at or 0]
+    name = f"the share of pixels of {name}" if _is_dense(request) else name
     is_scores = are_class_scores(request)
     shown = markup.percent if is_scores else "{:.4g}".format
     if shown(first) == shown(then):

@@ -124,7 +124,7 @@ class UnitRows(widgets.HBox):
         for head, words in zip(self._heads, captions.headings(look), strict=True):
             head.value = markup.title(words) if words else ""
         self._arrange([look.request.place is not None or look.shares[unit] >= 0 for unit in look.rows])
-        self.layout.display = ""
+        self.layout.display = "" if look.rows else "none"
 
     def hide(self) -> None:
         """Show no rows."""
