@@ -50,6 +50,7 @@ class Screen(widgets.VBox):
         parts: list[Any] = [self._image, self.over, self._drawn, self._empty, self._sent, self._seen]
         self._events: Event | None = None
         self._pointing: Event | None = None
+        self._doubled: Event | None = None
         self._dragging: Event | None = None
         self._drag_start: tuple[float, float] | None = None
         self._is_drag_over = False  # and the click that follows it is still to come
@@ -75,6 +76,11 @@ class Screen(widgets.VBox):
 
         self._pointing = Event(source=self._image, watched_events=["mousemove", "mouseleave"], wait=POINTING)
         self._pointing.on_dom_event(moved)
+
+    def watch_double_clicks(self, on_double_click: Callable[[float, float], object]) -> None:
+        """Report the place (x, y) of a double click, each 0..1; the two clicks are reported before it."""
+        self._doubled = Event(source=self._image, watched_events=["dblclick"])
+        self._doubled.on_dom_event(lambda event: self._clicked(event, on_double_click))
 
     def watch_drags(self, on_drag: Callable[[tuple[float, float], tuple[float, float]], object]) -> None:
         """Draw a rectangle where the pointer is dragged over the picture, and report its two corners (x, y), 0..1."""
@@ -147,7 +153,7 @@ class Screen(widgets.VBox):
     def close(self) -> None:
         """Take everything off the page."""
         lifecycle.stop_counting(self)  # where clicks are watched, the page counts views
-        for part in (self._events, self._pointing, self._dragging, self._link):
+        for part in (self._events, self._pointing, self._doubled, self._dragging, self._link):
             if part is not None:
                 part.close()
         super().close()

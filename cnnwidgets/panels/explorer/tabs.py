@@ -39,6 +39,7 @@ class Kind:
 
 def _follow_filters(panel: FilterGallery, choice: Choice) -> None:
     _set(panel, "layer", choice.layer)
+    panel.unit_page.picture = choice.held.given
     unit = choice.unit
     if unit is None or unit == panel.unit:
         return

@@ -25,6 +25,7 @@ from cnnwidgets.panels.galleries.controls import GalleryControls
 from cnnwidgets.panels.galleries.photograph_menu import PhotographMenu
 from cnnwidgets.panels.galleries.ready_tiles import PartialFrame, ReadyTiles, checked_atlas, part_of, ready_in
 from cnnwidgets.panels.galleries.tile_gallery import TileGallery
+from cnnwidgets.panels.unit.unit_page import UnitPage
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.accentuation import accentuate
 from cnnwidgets.visualize.ascent import ascend
@@ -99,7 +100,12 @@ class FilterGallery(TileGallery):
         self._next = self._button("Next units", "chevron-right", lambda: self._turn(1), "Units after these")
         self._page = markup.markup("")
         self._page.layout.margin = "0 8px"
-        row = [self._previous, self._page, self._next]
+        self._about = self._button(
+            "About this unit", "info-circle", self._open_chosen, "Everything on the chosen unit; so does a double click"
+        )
+        self.unit_page = UnitPage(self._guarded)
+        self.screen.watch_double_clicks(self._double_clicked)
+        row = [self._previous, self._page, self._next, self._about]
         self.controls = GalleryControls(plan, tuple(UNIT_RECIPES), "Unit", row, self._set)
         self._setting_names = [*self._setting_names, "atlas"]
         self._held: HeldPicture | None = None
@@ -112,6 +118,44 @@ class FilterGallery(TileGallery):
 
     def _beside(self) -> Sequence[widgets.Widget]:
         return [self.enlarged_from]
+
+    def _body(self) -> Sequence[widgets.Widget]:
+        return [*super()._body(), self.unit_page]
+
+    # The page of a unit.
+
+    def open_unit(self, unit: int) -> None:
+        """Show everything on a unit below the tiles, in a UnitPanel (`unit_page.panel`).
+
+        Raises:
+            BadTarget: for a unit that the layer does not have.
+        """
+        unit = check_unit(self._plan.layer, unit)
+        self.unit_page.show(self.net, self._path, unit, self.photograph, self.shown_in, self.may_save)
+
+    def _double_clicked(self, x: float, y: float) -> None:
+        units = self._plan.units
+        index = pictures.tile_at(x, y, len(units), pictures.columns_for(len(units)))
+        if index is not None:
+            self._guarded(self.open_unit, units[index])
+
+    def _open_chosen(self) -> None:
+        if self.unit is None:
+            raise BadTarget("No unit is chosen yet. Click a tile, or choose a unit in the menu, first.")
+        self.open_unit(self.unit)
+
+    def _stop_soon(self) -> None:
+        super()._stop_soon()
+        if self.unit_page.panel is not None:
+            self.unit_page.panel.stop(0)
+
+    def close(self) -> None:
+        """Stop, and free every widget of the panel."""
+        if self.comm is not None:
+            self.unit_page.close()
+        super().close()
+
+    # What is planned.
 
     @property
     def _path(self) -> str:

@@ -1,0 +1,71 @@
+"""A place for the page of one unit, below the panel from which it is opened."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as widgets
+
+from cnnwidgets.model.network import Network
+from cnnwidgets.panels.base import run_buttons
+from cnnwidgets.panels.unit.unit_panel import UnitPanel
+
+
+class UnitPage(widgets.VBox):
+    """Empty, until a unit is opened in it.
+
+    Args:
+        guarded: runs what its button asks for, and shows what goes wrong.
+
+    Attributes:
+        panel: the UnitPanel that is shown; `None` where there is none.
+        picture: the one on which a unit is shown where none is given.
+    """
+
+    def __init__(self, guarded: Callable[..., None]) -> None:
+        self.panel: UnitPanel | None = None
+        self.picture: Any = None
+        close = functools.partial(guarded, self.clear)
+        self._close = run_buttons.button("Close this unit", "times", "Take the page of the unit away", close)
+        self._close.layout.display = "none"
+        super().__init__([self._close], layout=widgets.Layout(width="100%"))
+
+    def __repr__(self) -> str:
+        return f"UnitPage({self.panel!r})"
+
+    def show(self, net: Network, layer: str, unit: int, picture: Any, shown_in: Any, may_save: bool) -> None:
+        """Show everything on a unit, in the panel that is there already where there is one.
+
+        Args:
+            net: the network.
+            layer: a path.
+            unit: its index.
+            picture: as UnitPanel takes it; the page's own where it is `None`, or else a sample photograph.
+            shown_in: the cell output that keeps its last picture.
+            may_save: whether its buttons may write files.
+        """
+        picture = self.picture if picture is None else picture
+        if self.panel is not None and self.panel.net is net and self.panel.picture is picture:
+            self.panel.go_to(layer, unit)
+            return
+        self.clear()
+        self.panel = UnitPanel(net, layer, unit, picture)
+        self.panel.shown_in, self.panel.may_save = shown_in, may_save
+        self._close.layout.display = ""
+        self.children = [self._close, self.panel]
+
+    def clear(self) -> None:
+        """Close the page."""
+        if self.panel is not None:
+            old, self.panel = self.panel, None
+            self.children = [self._close]
+            self._close.layout.display = "none"
+            old.close()
+
+    def close(self) -> None:
+        """Free every widget in it."""
+        if self.panel is not None:
+            self.panel.close()
+        super().close()
