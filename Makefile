@@ -64,9 +64,9 @@ clean:
 	find cnnwidgets scripts tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment: made once, updated when its sources change. The stamp files record what was installed.
-$(IN_LAB): EXTRAS := lab atlas
-$(IN_TEST): EXTRAS := lab test atlas
-$(IN_DOCS): EXTRAS := lab docs atlas
+$(IN_LAB): EXTRAS := lab atlas concepts
+$(IN_TEST): EXTRAS := lab test atlas concepts
+$(IN_DOCS): EXTRAS := lab docs atlas concepts
 
 .venv/made-for-%: pyproject.toml scripts/requirements.py | $(BIN)/python
 	$(BIN)/python scripts/requirements.py --tensorflow '$(TENSORFLOW)' $(EXTRAS) > .venv/requirements.txt

@@ -35,7 +35,7 @@ def installed_tensorflow() -> str | None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("extras", nargs="*", help="extras of pyproject.toml: lab, test, atlas, gpu")
+    parser.add_argument("extras", nargs="*", help="extras of pyproject.toml: lab, test, atlas, concepts, gpu")
     parser.add_argument("--tensorflow", default="tensorflow", help="what to install where there is none yet")
     options = parser.parse_args()
     print("\n".join(requirements(options.extras, installed_tensorflow() or options.tensorflow)))

@@ -22,7 +22,8 @@ OTHER_NAMES = {"tensorflow": "tensorflow-cpu"}  # half the download, and Binder 
 def asked() -> dict[str, Requirement]:
     """What the package and what its lessons need ask for, by the name that Binder installs it under."""
     extras = PYPROJECT["optional-dependencies"]
-    found = [Requirement(line) for line in PYPROJECT["dependencies"] + extras["lab"] + extras["atlas"]]
+    every = [PYPROJECT["dependencies"], *(extras[name] for name in ("lab", "atlas", "concepts"))]
+    found = [Requirement(line) for lines in every for line in lines]
     return {OTHER_NAMES.get(one.name, one.name): one for one in found}
 
 
