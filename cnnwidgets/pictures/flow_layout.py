@@ -16,6 +16,7 @@ Point = tuple[float, float]
 
 GAP = 8.0  # between a box and the next one below it
 NARROW = 10.0  # the width of a lane in which nothing but a connection runs
+MANY = 8  # lanes: from here on a lane that is free is used again, although what comes in it has to wait for its end
 MARGIN = 3.0  # left and right of a box in its lane
 
 
@@ -116,11 +117,13 @@ class _Lanes:
     of_edge: dict[int, int] = field(default_factory=dict)
 
     def beside(self, lane: int | None) -> int:
-        """A lane for something new, next to another where there is one."""
+        """A lane for something new: a new one next to another, or where there are many, the nearest that is free."""
         at = self.line.index(lane) + 1 if lane is not None else len(self.line)
-        if at < len(self.line) and self.line[at] in self.free:
-            self.free.remove(self.line[at])
-            return self.line[at]
+        distance = {one: abs(self.line.index(one) - at) for one in self.free}
+        nearest = min(distance, key=lambda one: (distance[one], one), default=None)
+        if nearest is not None and (distance[nearest] == 0 or len(self.line) >= MANY):
+            self.free.remove(nearest)
+            return nearest
         new = len(self.line)
         self.line.insert(at, new)
         return new

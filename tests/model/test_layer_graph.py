@@ -69,6 +69,62 @@ def passing():
     return keras.Model(picture, L.GlobalAveragePooling2D(name="gap")(x), name="passing")
 
 
+def transformer():
+    picture = keras.Input((16, 16, 3), name="picture")
+    x = L.Reshape((16, 8), name="tokens")(L.Conv2D(8, 4, 4, name="patches")(picture))
+    y = L.LayerNormalization(name="norm")(x)
+    x = x + L.MultiHeadAttention(2, 4, name="attention")(y, y)
+    return keras.Model(picture, L.Dense(3, name="logits")(L.GlobalAveragePooling1D(name="gap")(x)), name="transformer")
+
+
+def frames():
+    picture = keras.Input((16, 16, 3), name="picture")
+    x = L.Reshape((4, 4, 16, 3), name="frames")(picture)
+    x = L.TimeDistributed(L.Conv2D(4, 3, name="conv"), name="each")(x)
+    x = L.Bidirectional(L.LSTM(3, name="lstm"), name="both")(L.TimeDistributed(L.Flatten(name="flat"), name="flats")(x))
+    return keras.Model(picture, L.Dense(2, name="logits")(x), name="frames")
+
+
+class Dictionary(keras.Model):
+    """A subclassed model with a list of layers, one of them twice, one never, and two outputs."""
+
+    def __init__(self):
+        super().__init__(name="dictionary")
+        self.twice, self.never = L.Conv2D(3, 3, name="twice"), L.Dense(3, name="never")
+        self.blocks = [L.Conv2D(3, 1, name=f"block{i}") for i in range(3)]
+        self.head = L.Dense(2, name="head")
+
+    def call(self, x):
+        x = self.twice(self.twice(x))
+        for block in self.blocks:
+            x = x + block(x)
+        x = keras.ops.mean(x, (1, 2))
+        return {"scores": self.head(x), "embedding": x}
+
+
+def dictionary():
+    model = Dictionary()
+    model(keras.ops.zeros((1, 16, 16, 3)))
+    return model
+
+
+@pytest.mark.parametrize("make", [transformer, frames, dictionary])
+def test_every_call_of_an_unusual_model_is_connected(make):
+    net = Network(make())
+    assert from_nodes(net) is None
+    graph = layer_graph(net)
+    assert set(graph.steps) == {(info.path, k) for info in net.layers for k in range(info.calls)}
+    in_a_loop = {call for call in graph.steps if call[0].endswith("lstm_cell") and call[1] > 0}
+    assert all(step.sources for call, step in graph.steps.items() if call not in in_a_loop) and all(graph.outputs)
+    assert {call for call in graph.links().calls if call[0] == "never"} == set()
+
+
+def test_blocks_in_a_list_with_sums_between_them_show_every_skip():
+    steps = layer_graph(Network(dictionary())).steps
+    assert steps["twice", 1].sources == (("twice", 0),)
+    assert set(steps["head", 0].sources) == {("twice", 1), ("block0", 0), ("block1", 0), ("block2", 0)}
+
+
 GRAPHS = {n: m for n, m in MODELS.items() if n != "subclassed"} | {
     make.__name__: make for make in (branching, two_outputs, unused)
 }

@@ -88,5 +88,12 @@ def test_a_skip_takes_a_narrow_lane():
     assert all(box.width > 0.9 * WIDTH - 6 for box in boxes.values())
 
 
+def test_lanes_are_used_again_where_there_are_many_so_that_boxes_stay_wide():
+    nodes = list(range(120))
+    edges = [(i, i + step) for i in nodes for step in (1, 2, 3, 7) if i + step < 120]
+    drawing = place(nodes, edges)
+    assert min(box.width for box in drawing.boxes.values()) > WIDTH / 20
+
+
 def test_connections_that_go_back_are_told_apart():
     assert split_backward([0, 1], [(0, 1), (1, 0), (1, 1)]) == ([(0, 1)], [(1, 0), (1, 1)])

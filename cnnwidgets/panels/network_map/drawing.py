@@ -13,7 +13,7 @@ from cnnwidgets.pictures.flow_layout import GAP, Box, Drawing, Point, cut, draw
 STYLE = f"<style>\n{resources.files(__package__).joinpath('network_map.css').read_text('utf-8')}</style>"
 WIDTH = 272.0  # of a column, in CSS pixels
 TALL = 360.0  # of a column, before another one is begun beside it
-LETTER = 5.6  # the width of one, about
+LETTER = 6.0  # the width of one, about
 MINOR = {"activation", "normalization"}  # drawn thin, close to the layer before
 THIN, THIN_WITH_MAP = 6.0, 12.0
 LOOP = 20.0  # the room beside a box for a connection that goes back up
