@@ -471,12 +471,12 @@ def test_a_hidden_region_is_marked_until_the_next_run(make, settled):
     assert panel.hidden is None and np.array_equal(shown(panel), plain)
 
 
-def test_the_keyboard_reaches_every_position(make, settled):
+def test_the_keyboard_reaches_every_position(make, waiting):
     panel = make()
     panel.run()
     panel.region._x.value, panel.region._y.value = 31, 23
     panel.region._button.click()
-    settled(panel)
+    waiting(lambda: panel.hidden is not None)
     assert panel.hidden.square == pytest.approx((28 / 32, 20 / 24, 1, 1))
     panel.region._x.max = 100
     panel.region._x.value = 99
