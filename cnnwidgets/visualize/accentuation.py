@@ -178,7 +178,7 @@ class AccentuationSettings(Settings):
         ascent = Ascent(transforms=transforms_.checked(self.transforms))
         canvas = canvas_of_photograph(net, objective, picture, self.size)
         check_places(net, objective, canvas)
-        early = early_layer(net, canvas) if self.early_layer is None else net.layer(self.early_layer).path
+        early = early_layer(net, canvas) if self.early_layer is None else _called(net, self.early_layer)
         if canvas.which not in net.sees(early):
             raise BadTarget(f"The early layer {early!r} does not see the picture. Choose one near the input.")
         return AccentuationPlan(found, net, canvas, objective, early, ascent)
@@ -328,6 +328,13 @@ def canvas_of_photograph(net: Network, objective: Objective, picture: object, si
     return replace(
         canvas, shape=shown.shape[1:], fed=fed if is_stretched else None, photograph=tf.constant(shown, tf.float32)
     )
+
+
+def _called(net: Network, layer: object) -> str:
+    """The path of a layer that has an output."""
+    info = net.layer(layer)
+    check_call(info, 0)
+    return info.path
 
 
 def early_layer(net: Network, canvas: Canvas) -> str:

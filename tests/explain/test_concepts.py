@@ -131,7 +131,7 @@ def test_the_factorization_is_as_good_as_scikit_learn_called_directly():
     activations = numbers.random((60, 5)) @ numbers.random((5, 20)) + 0.1 * numbers.random((60, 20))
     directions, has_settled = factorization.factorized(activations, 5, 3)
     ours = np.linalg.norm(activations - factorization.coefficients(activations, directions) @ directions)
-    model = NMF(5, init="nndsvda", max_iter=400, random_state=3)
+    model = NMF(5, init="nndsvda", max_iter=factorization.MOST_ROUNDS, random_state=3)
     direct = model.fit_transform(activations)
     assert has_settled
     assert ours <= np.linalg.norm(activations - direct @ model.components_) * 1.0001

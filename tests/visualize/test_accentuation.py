@@ -206,6 +206,7 @@ def test_a_network_without_a_gradient_says_that_nothing_changed(photo):
         ({"objective": channel("conv2", 99)}, BadTarget, "no unit 99"),
         ({"objective": "conv2"}, BadTarget, "Expected an objective"),
         ({"early_layer": "nope"}, BadTarget, "There is no layer 'nope'"),
+        ({"early_layer": "picture"}, BadTarget, "is never called"),
         ({"transforms": "jitter"}, BadTarget, "transforms must be a list"),
         ({"picture": "no-such-file.jpg"}, BadPicture, "no-such-file.jpg"),
         ({"size": 0}, BadTarget, "size must be"),

@@ -11,7 +11,7 @@ import numpy as np
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.frame import Array
 
-MOST_ROUNDS = 400  # of the factorization, and of coefficients
+MOST_ROUNDS = 1000  # of the factorization, and of coefficients
 SETTLED = 1e-6  # of the largest coefficient: a round that moves none by more is the last
 
 
