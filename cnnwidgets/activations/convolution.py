@@ -127,8 +127,8 @@ def convolution_at(
         size: at which the network looks, as in `feature_maps`.
 
     Raises:
-        BadPicture: for what is no picture, or is too small for the network.
-        BadTarget: for a layer, unit, row, column or call that does not exist, or a layer that is no such convolution.
+        BadPicture: for something that is not a picture, or a picture that is too small for the network.
+        BadTarget: for a layer, unit, row, column or call that does not exist, or a layer of another type.
         BadModel: for values that are not finite.
 
     Example:
@@ -208,7 +208,7 @@ def explainable_layers(net: Network) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class LayerValues:
-    """What one call of a layer took in and put out for one picture.
+    """Input and output of one call of a layer for one picture.
 
     Attributes:
         path: of the layer.

@@ -46,7 +46,7 @@ def unit_responses(
         call: which call of a shared layer.
 
     Raises:
-        BadPicture: for what is no picture, or one picture instead of many.
+        BadPicture: for something that is not a picture, or one picture instead of many.
         BadTarget: for a layer, unit or call that does not exist.
     """
     net = as_network(net)

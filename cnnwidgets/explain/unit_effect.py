@@ -29,7 +29,7 @@ def unit_effect(net: Network, arrays: Sequence[Array], layer: str, unit: int, ou
         output: an index; class scores.
 
     Returns:
-        float32 [classes], in logits: positive for classes that the unit speaks for.
+        float32 [classes], in logits: positive for classes whose logit the unit raises.
 
     Raises:
         BadTarget: for a layer or unit that does not exist, or an output that is not class scores.

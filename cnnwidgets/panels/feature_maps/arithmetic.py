@@ -1,4 +1,4 @@
-"""The arithmetic of the value under the pointer, beside the feature maps."""
+"""The arithmetic of the value under the pointer on a feature map."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOW = "Point at the map, click a position, or change row and column by the arrow
 
 @dataclass(frozen=True, eq=False)
 class ValuesFrame:
-    """The one frame of a run: what a layer took in and put out."""
+    """The one frame of a run: input and output of a layer."""
 
     layer_values: LayerValues
     step: int = 1

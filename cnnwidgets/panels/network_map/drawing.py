@@ -12,11 +12,11 @@ from cnnwidgets.pictures.flow_layout import GAP, Box, Drawing, Point, cut, draw
 
 STYLE = f"<style>\n{resources.files(__package__).joinpath('network_map.css').read_text('utf-8')}</style>"
 WIDTH = 272.0  # of a column, in CSS pixels
-TALL = 360.0  # of a column, before another one is begun beside it
+TALL = 360.0  # of a column, before the next one begins
 LETTER = 6.0  # the width of one, about
 MINOR = {"activation", "normalization"}  # drawn thin, close to the layer before
 THIN, THIN_WITH_MAP = 6.0, 12.0
-LOOP = 20.0  # the room beside a box for a connection that goes back up
+LOOP = 20.0  # the room next to a box for a connection that goes back up
 WITH_NUMBER = 16.0  # between two boxes, where the connection has a number
 HEAD, PADDING = 15.0, 4.0  # of an open model
 
@@ -102,7 +102,7 @@ class Drawer:
         return "".join(lines + boxes), drawing.height
 
     def _level(self, level: Level, width: float) -> tuple[str, float]:
-        """A whole level as SVG, and its height, for a model that is open beside something else."""
+        """A whole level as SVG, and its height, for a model that is open and has neighbors in its part."""
         content, y = [], 0.0
         for before, part in _cut(level):
             inside, high = self._part(level, before, part, width)
@@ -225,7 +225,7 @@ def _label(item: Item, left: float, right: float, y: float, sign: str = "") -> s
     name = f"{sign}{item.name}"
     if room < 4:
         return ""
-    if len(name) + len(used) > room:  # what tells neighbors apart stands at the end: fire4_expand1x1, conv2d_17
+    if len(name) + len(used) > room:  # the end differs between neighbors: fire4_expand1x1, conv2d_17
         name = "…" + name[-max(1, room - len(used) - 1) :]
     text = f'<text x="{left:.1f}" y="{y:.1f}">{escape(name + used)}</text>'
     shape = shape_of(item)

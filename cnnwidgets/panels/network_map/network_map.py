@@ -26,7 +26,7 @@ from cnnwidgets.panels.network_map.thumbnails import ThumbnailFrame, thumbnails
 
 SIDE = 224  # pixels: sizes are shown for pictures of this side, where a network takes any
 POINTING = 100  # milliseconds between two reports of where the pointer is
-HOW = "Click a layer, or use the arrow keys; Shift and an arrow goes to the branch beside; Enter opens a model."
+HOW = "Click a layer, or use the arrow keys; Shift and an arrow goes to the neighboring branch; Enter opens a model."
 
 
 class NetworkMap(widgets.VBox):
@@ -35,7 +35,7 @@ class NetworkMap(widgets.VBox):
     The wider a box, the larger the maps that flow out of it; the higher, the more channels (both on a logarithmic
     scale). A shared layer is drawn once, each use with its number. Pointing shows a layer's name, kind, shape and
     parameters. A click chooses; a double click on a model opens or closes it. By keys: an arrow follows the
-    connections, Shift and an arrow goes to the branch beside, Enter opens or closes a model; a part of a name typed
+    connections, Shift and an arrow goes to the neighboring branch, Enter opens or closes a model; a part of a name typed
     into the search, then Enter, chooses the first layer that has it.
 
     Args:
@@ -51,7 +51,7 @@ class NetworkMap(widgets.VBox):
 
     Raises:
         BadTarget: for an unknown layer.
-        BadPicture: for what is no picture.
+        BadPicture: for something that is not a picture.
 
     Example:
         >>> map_ = NetworkMap(net, "cat.jpg")
@@ -145,7 +145,7 @@ class NetworkMap(widgets.VBox):
                       "scroll-snap-align:center}"]  # fmt: skip
         self.add_class(self._prefix)
         self._marks.value = f"<style>{''.join(rules)}</style>"
-        self._tell(item)
+        self._describe(item)
 
     @property
     def found(self) -> tuple[Item, ...]:
@@ -153,7 +153,7 @@ class NetworkMap(widgets.VBox):
         words = self._search.value.casefold().split()
         return tuple(i for i in self._scene.items if i.path and all(word in i.path.casefold() for word in words))
 
-    def _tell(self, item: Item | None) -> None:
+    def _describe(self, item: Item | None) -> None:
         self._pointed = item
         search = self._search.value.strip()
         matches = f" {len(self.found)} match the search." if search else ""
@@ -218,7 +218,7 @@ class NetworkMap(widgets.VBox):
     def choose(self, item: Item) -> None:
         """Choose the layer of a box; an input or output that is not a layer is only described."""
         if not self._is_layer(item):
-            self._tell(item)
+            self._describe(item)
             return
         with contextlib.suppress(BadTarget):  # shown; what is linked to it may refuse the layer
             self.layer = item.path
@@ -257,10 +257,10 @@ class NetworkMap(widgets.VBox):
     def _moved(self, event: dict[str, Any]) -> None:
         item = self._item_at(event)
         if item is not None and item is not self._pointed:
-            self._tell(item)
+            self._describe(item)
 
     def _arrow(self, step: int, is_beside: bool) -> None:
-        """Follow the connections from the chosen box, or go to the branch beside."""
+        """Follow the connections from the chosen box, or go to the neighboring branch."""
         item = self._scene.of_path(self.layer)
         if item is None:
             return

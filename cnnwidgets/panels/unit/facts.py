@@ -54,7 +54,7 @@ class Facts:
 def measure(
     net: Network, held: HeldPicture, layer: str, unit: int, call: int, count: int, photographs: Iterable[object]
 ) -> Iterator[Facts]:
-    """The unit on one photograph, then the classes it speaks for, then its responses in `count` others."""
+    """The unit on one photograph, then the classes whose logits it changes, then its responses in `count` others."""
     which = (net.sees(layer, call) or net.picture_inputs)[0]
     photo = held.photos[net.picture_inputs.index(which)]
     shown = smaller(photo)

@@ -42,8 +42,8 @@ CHOOSE = "go to a connected unit"
 class UnitPanel(Panel[UnitsFrame]):
     """Everything on one unit: what maximizes and minimizes it, where it responds, what it is connected to.
 
-    On the photograph: its map, the receptive field of its strongest position, and the classes that its activation
-    speaks for and against (their logits with it, minus those without it). In other photographs: its top patches and a
+    On the photograph: its map, the receptive field of its strongest position, and the classes whose logits its
+    activation raises and lowers (logits with it, minus those without it). In other photographs: its top patches and a
     histogram of its responses. By weights: the units that feed it, and those that it feeds. Start optimizes the two
     pictures and searches the patches; the rest is there at once. Up and Down in the field Unit go to its neighbors.
 
@@ -255,7 +255,7 @@ class UnitPanel(Panel[UnitsFrame]):
         if before is None or before.box != facts.box or before.plane is not facts.plane:
             self._show_place(facts)
         self._classes.value = words.signed(
-            facts.classes, "Classes it speaks for and against",
+            facts.classes, "Classes it raises and lowers",
             "Logits with the unit minus those without it, on this photograph." if facts.classes
             else "Without it no class changes here, or the network has no classes.",
         )  # fmt: skip
