@@ -35,7 +35,7 @@ class NetworkMap(widgets.VBox):
     The wider a box, the larger the maps that flow out of it; the higher, the more channels (both on a logarithmic
     scale). A shared layer is drawn once, each use with its number. Pointing shows a layer's name, kind, shape and
     parameters. A click chooses; a double click on a model opens or closes it. By keys: an arrow follows the
-    connections, Shift and an arrow goes to the neighboring branch, Enter opens or closes a model; a part of a name typed
+    connections, Shift and an arrow goes to the neighboring branch, Enter opens or closes a model. Part of a name typed
     into the search, then Enter, chooses the first layer that has it.
 
     Args:
