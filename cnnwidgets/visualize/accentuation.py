@@ -53,9 +53,9 @@ class AccentuationFrame(Frame):
 
     @functools.cached_property
     def distances(self) -> Array:
-        """[N] float32, how far each picture is from the photograph in the early layer: |a - b| / |b|, 0 at the start.
+        """[N] float32, how far each picture is from the photograph in the early layer, relative to its length there.
 
-        Computed when it is first read.
+        0 at the start; computed when it is first read.
         """
         return self.distance_of(self.pictures)
 

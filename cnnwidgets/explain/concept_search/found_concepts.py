@@ -38,8 +38,9 @@ class Concepts:
             negative activations, k is twice its number of channels: positive parts first, then negative parts.
         importance: [count] float32, for the target, as `method` measures it.
         patches: for each concept [n, 96, 96, 3] float32, 0..1: the crops with most of it, strongest first.
-        explained: 0..1, measured on pictures that took no part in the factorization: 1 - |A - U W|^2 / |A - mean|^2,
-            where A are the activations of their crops, averaged over positions, and U W what the concepts make of them.
+        explained: 0..1, measured on pictures that took no part in the factorization: 1 - residual / total. The residual
+            is the sum of squares of what the concepts leave of the activations of their crops (averaged over
+            positions), the total that of the activations less the mean of the other crops.
         strengths: [count] float32, the mean coefficient of each concept in the crops.
         names: for each concept "" or the name that was given to it.
         notes: for each concept "" or what is wrong with it: "dead: ...", "duplicate: ...".
