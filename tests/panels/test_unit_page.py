@@ -74,3 +74,17 @@ def test_in_an_explorer_it_shows_the_picture_there(net, opened):
     explorer = opened(cw.Explorer(net, picture))
     assert explorer.panel.unit_page.picture is explorer.held.given
     explorer._choice_of_layer.map._run.wait()
+
+
+def test_it_is_opened_from_which_units_for_the_chosen_unit_too(net, opened, waiting):
+    picture = np.random.default_rng(0).random((24, 32, 3)).astype(np.float32)
+    panel = opened(cw.UnitAttributionPanel(net, picture, layer="conv2"))
+    assert panel._about.layout.display == "none"
+    panel.run()
+    panel.unit = panel.units[0]
+    assert panel._about.layout.display == ""
+    panel._about.click()
+    page = panel.unit_page.panel
+    assert (page.layer, page.unit) == ("conv2", panel.unit) and page.picture is panel._held.given
+    page._measuring.wait()
+    waiting(lambda: not panel._is_busy_beside())

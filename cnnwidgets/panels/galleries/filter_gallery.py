@@ -146,8 +146,7 @@ class FilterGallery(TileGallery):
 
     def _stop_soon(self) -> None:
         super()._stop_soon()
-        if self.unit_page.panel is not None:
-            self.unit_page.panel.stop(0)
+        self.unit_page.stop()
 
     def close(self) -> None:
         """Stop, and free every widget of the panel."""

@@ -56,6 +56,11 @@ class UnitPage(widgets.VBox):
         self._close.layout.display = ""
         self.children = [self._close, self.panel]
 
+    def stop(self) -> None:
+        """End what runs in it after the step under way."""
+        if self.panel is not None:
+            self.panel.stop(0)
+
     def clear(self) -> None:
         """Close the page."""
         if self.panel is not None:

@@ -31,9 +31,11 @@ from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.panel import BUSY
 from cnnwidgets.panels.base.photograph_panel import PhotographPanel
 from cnnwidgets.panels.controls.class_menu import ClassMenu
+from cnnwidgets.panels.controls.controls import row as controls_row
 from cnnwidgets.panels.controls.menu import Menu
 from cnnwidgets.panels.galleries.ready_tiles import checked_atlas
 from cnnwidgets.panels.heatmaps.captions import all_classes, class_chosen
+from cnnwidgets.panels.unit.unit_page import UnitPage
 from cnnwidgets.panels.unit_attribution import captions
 from cnnwidgets.panels.unit_attribution.controls import UnitControls
 from cnnwidgets.panels.unit_attribution.place import PlaceChoice
@@ -136,7 +138,11 @@ class UnitAttributionPanel(PhotographPanel):
     def _body(self) -> Sequence[widgets.Widget]:
         self._caption, self._legend, self._notes = (markup.markup("") for _ in range(3))
         self._whole = self._button("All units together", "", lambda: self._set("unit", None), "Choose no unit")
-        seen = [self.screen, self._legend, self._caption, self._whole, _group("A position", self.position)]
+        hint = "Everything on the chosen unit: what maximizes it, its patches, and what it is connected to"
+        self._about = self._button("About this unit", "info-circle", self._open_unit, hint)
+        self.unit_page = UnitPage(self._guarded)
+        chosen = controls_row(self._whole, self._about)
+        seen = [self.screen, self._legend, self._caption, chosen, _group("A position", self.position)]
         main = widgets.VBox(seen, layout=widgets.Layout(max_width="100%", align_items="flex-start"))
         row = widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="12px 16px")
         groups = [_group("Predictions", self.bars), _group("What is explained", self.classes, self.numbers)]
@@ -144,7 +150,7 @@ class UnitAttributionPanel(PhotographPanel):
             group.layout.flex = "1 1 270px"
         wrapped = {"flex_flow": "row wrap", "grid_gap": "12px 16px", "align_content": "flex-start"}
         beside = widgets.HBox(groups, layout=widgets.Layout(flex="1 1 280px", **wrapped))
-        return [self.controls, widgets.HBox([main, beside], layout=row), self._notes, self.rows]
+        return [self.controls, widgets.HBox([main, beside], layout=row), self._notes, self.rows, self.unit_page]
 
     # What runs.
 
@@ -164,6 +170,13 @@ class UnitAttributionPanel(PhotographPanel):
     def _stop_soon(self) -> None:
         super()._stop_soon()
         self.bars.drop()
+        self.unit_page.stop()
+
+    def _open_unit(self) -> None:
+        """Show everything on the chosen unit below the rows."""
+        if self.unit is not None:
+            given = self._held.given
+            self.unit_page.show(self.net, self.layer, self.unit, given, self.shown_in, self.may_save)
 
     # What is shown.
 
@@ -229,7 +242,8 @@ class UnitAttributionPanel(PhotographPanel):
 
     def _describe(self, look: UnitsLook | None) -> None:
         self._caption.value = markup.progress_text(captions.caption(look, self.unit))
-        self._whole.layout.display = "none" if self.unit is None or look is None else ""
+        for button in (self._whole, self._about):
+            button.layout.display = "none" if self.unit is None or look is None else ""
         if look is None:
             self._notes.value = self._legend.value = ""
             self.position.show(None, self._held.photos[0].shape[:2], "")
@@ -400,6 +414,7 @@ class UnitAttributionPanel(PhotographPanel):
         """Stop, and free every widget of the panel."""
         if self.comm is not None:
             self.bars.drop()
+            self.unit_page.close()
             lifecycle.stop_counting(self)
         super().close()
 
