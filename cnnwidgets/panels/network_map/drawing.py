@@ -131,8 +131,8 @@ class Drawer:
         if item.path in self.maps:
             side = min(box.height - 2, box.width - 2)
             parts.append(
-                f'<image x="{box.x + 1:.1f}" y="{box.y + 1:.1f}" width="{side:.1f}" height="{side:.1f}" '
-                f'preserveAspectRatio="none" href="{self.maps[item.path]}"/>'
+                f'<foreignObject x="{box.x + 1:.1f}" y="{box.y + 1:.1f}" width="{side:.1f}" height="{side:.1f}">'
+                f'<div style="background-image:url({self.maps[item.path]})"></div></foreignObject>'
             )
             left += side
         if item.has_inside:
