@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cnnwidgets as cw
-from cnnwidgets.explain import passes
+from cnnwidgets.explain import pass_cost
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.sizes.canvas import Canvas
@@ -45,7 +45,7 @@ def net():
 def flops(net, monkeypatch):
     """What a picture costs; three of them with their gradients are as much as a device call may cost."""
     one = forward_flops(net, "", Canvas((*SIZE, 3)))
-    for room in (cost, passes):
+    for room in (cost, pass_cost):
         monkeypatch.setattr(room, "STEP_FLOPS", AFFORDABLE * 2 * one)
     return one
 
