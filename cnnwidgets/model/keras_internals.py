@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import re
+import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -136,9 +136,9 @@ def open_name_scopes() -> list[Any]:
 
 
 def convolving(
-    model: Any, is_meant: Callable[[Any], bool], convolve: Callable[[Any, Any, Any, Any], Any]
+    layers: Iterable[Any], convolve: Callable[[Any, Any, Any, Any], Any]
 ) -> contextlib.AbstractContextManager[None]:
-    """Let `convolve(layer, usual, inputs, kernel)` compute the convolutions of some layers; `usual` is Keras' own."""
+    """Let `convolve(layer, usual, inputs, kernel)` compute the convolutions of layers; `usual` is Keras' own."""
 
     def replaced(layer: Any, usual: Any) -> Any:
         @functools.wraps(usual)
@@ -147,8 +147,7 @@ def convolving(
 
         return wrapped
 
-    meant = filter(is_meant, all_layers(model))
-    return shadowed(changed(layer, "convolution_op", functools.partial(replaced, layer)) for layer in meant)
+    return shadowed(changed(layer, "convolution_op", functools.partial(replaced, layer)) for layer in layers)
 
 
 def floats_stay(model: Any) -> contextlib.AbstractContextManager[None]:
@@ -190,7 +189,12 @@ class _Unassigned(keras.StatelessScope):  # type: ignore[misc]
     What was assigned inside a loop or a branch is not seen outside of it.
     """
 
-    def get_current_value(self, variable: Any) -> Any:
+    def add_update(self, update: tuple[Any, Any]) -> None:
+        """Note an assignment; until the first one there is nothing to look for."""
+        super().add_update(update)
+        self.get_current_value = self._reachable_value
+
+    def _reachable_value(self, variable: Any) -> Any:
         """What this call has assigned so far, where that can be reached from here; else `None`."""
         value = super().get_current_value(variable)
         if value is None or not tf.is_symbolic_tensor(value):
@@ -330,26 +334,6 @@ def set_gradient(operation: Any, name: str) -> None:
     operation._set_attr("_gradient_op_type", tf.compat.v1.AttrValue(s=name.encode()))
 
 
-CALLS = re.compile(r"(Stateless|Stateful)?(PartitionedCall|While|If|Case)|MapDefun|RemoteCall|SymbolicGradient")
-
-
-def called_functions(graph: Any, node: Any) -> list[Any]:
-    """The definitions of the functions that an operation calls; its type is one of CALLS."""
-    names = [one.name for value in node.attr.values() for one in (value.func, *value.list.func) if one.name]
-    found = []
-    for name in names:
-        around = graph
-        while around is not None and (function := function_in(around, name)) is None:
-            around = getattr(around, "outer_graph", None)
-        found += [] if around is None else [function.cached_definition]
-    return found
-
-
-def function_in(graph: Any, name: str) -> Any:
-    """The function that operations of a graph call by this name; `None` where there is none."""
-    return graph._get_function(name)
-
-
 def add_function(graph: Any, function: Any) -> None:
     """Let operations of a graph call a function of another one, and what it calls."""
     graph._add_function_recursive(function)
@@ -364,3 +348,5 @@ def dtype_behind(handle: Any) -> Any:
 tapes_are_open: Callable[[], bool] = taping.could_possibly_record  # whether the user has a `tf.GradientTape` open
 # Keeps open tapes from recording a verb: they would ask for gradients of gradients, which may not exist.
 stopped_tapes: Callable[[], contextlib.AbstractContextManager[None]] = taping.stop_recording
+# Of a graph: the look-up of the function that its operations call by a name; it returns `None` where there is none.
+functions_of: Callable[[Any], Callable[[str], Any]] = operator.attrgetter("_get_function")

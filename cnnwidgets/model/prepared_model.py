@@ -104,8 +104,12 @@ class PreparedModel:
         Raises:
             BadTarget: where there is none, with the nearest paths.
         """
-        full = layers_.find(path, self.layers_by_path)
-        return next(info for info in self.layers if info.path == full)
+        known = self._layer_infos
+        return known[path if isinstance(path, str) and path in known else layers_.find(path, known)]
+
+    @functools.cached_property
+    def _layer_infos(self) -> dict[str, LayerInfo]:
+        return {info.path: info for info in self.layers}
 
     @property
     def returns_one_tensor(self) -> bool:
@@ -154,7 +158,7 @@ class PreparedModel:
         with contextlib.ExitStack() as stack:
             for staying in keras_internals.STAYING:
                 stack.enter_context(staying(self.model))
-            stack.enter_context(dense_gradients(self.model))
+            stack.enter_context(dense_gradients(self.layers_by_path.values()))
             return self.model(self._nest(flat), training=False)
 
     def record(
@@ -185,7 +189,10 @@ class PreparedModel:
         if not info.is_picture:
             return tf.cast(tensor, info.dtype)
         x = preprocess_of(self.preprocess, which)(tensor * 255.0)  # [N, H, W, C] 0..1 -> what the network expects
-        x = tf.transpose(x, [0, 3, 1, 2]) if info.channels_first else info.without_channels(x)
+        if info.channels_first:
+            x = tf.transpose(x, [0, 3, 1, 2])
+        elif info.inner_shape is not None:
+            x = info.without_channels(x)
         return x if info.is_whole_numbers else tf.cast(x, info.dtype)
 
     def feed(self, pictures: Any, which: int, held: Mapping[int, Any] | None = None) -> list[Any]:

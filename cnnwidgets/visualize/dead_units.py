@@ -85,7 +85,8 @@ def with_dead_units_retried(plan: UnitsPlan, frames: Iterator[UnitsFrame]) -> It
                 f"no gradient from this starting noise with recipe={plan.settings.recipe!r}; "
                 "recipe='fourier' does activate the unit"
             )
-    noted = tuple(both(note, plan.random_note) for note in notes)
+    random = plan.random_note
+    noted = tuple([both(note, random) for note in notes])
     yield UnitsFrame(pictures, total, total, _values(plan, activities), noted, plan.units, is_step=False)
 
 
@@ -94,7 +95,8 @@ def measured_once(plan: UnitsPlan, frame: UnitsFrame) -> UnitPictures:
     activities = _measuring(plan)(frame.pictures, plan.units)
     inactive = f"inactive: no positive activation after {frame.steps} steps from this noise"
     is_off = [not (a.highest > 0 or a.is_linear) for a in activities]
-    notes = tuple(both(inactive if off else "", plan.random_note) for off in is_off)
+    random = plan.random_note
+    notes = tuple([both(inactive if off else "", random) for off in is_off])
     return UnitPictures(frame.pictures, plan.units, _values(plan, activities), notes)
 
 

@@ -85,7 +85,7 @@ class UnitsSettings(Settings):
         call = check_call(info, self.call)
         if not is_list(self.units):
             raise BadTarget(f"units must be a list of indices, such as [3, 14] or range(16), got {quoted(self.units)}.")
-        units = tuple(check_unit(info, unit) for unit in self.units)
+        units = tuple([check_unit(info, unit) for unit in self.units])
         if not units:
             raise BadTarget("units must name at least one unit, such as range(16), got none.")
         ascent = named(self.recipe)

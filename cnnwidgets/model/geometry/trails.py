@@ -26,7 +26,7 @@ from cnnwidgets.model.geometry.operation_kinds import (
     is_channels_first,
     spatial,
 )
-from cnnwidgets.model.keras_internals import add_function, function_in
+from cnnwidgets.model.keras_internals import add_function, functions_of
 from cnnwidgets.model.tracing.operations import SHAPES, ancestors
 
 KINDS = 4  # coordinates that are carried side by side on the batch axis
@@ -463,7 +463,7 @@ def _inlined(op: Any, given: Given, kind: str) -> Sequence[Trail]:
 
 def _through(op: Any, function: str, inputs: Sequence[Any], given: Given, kind: str) -> list[Trail]:
     """The trails of what a function returns: its operations are repeated here, on what it is called with."""
-    body = function_in(op.graph, op.get_attr(function).name).graph
+    body = functions_of(op.graph)(op.get_attr(function).name).graph
     here: dict[Any, Any] = {inner.ref(): outer for inner, outer in zip(body.inputs, inputs, strict=True)}
     trails = {inner.ref(): t for inner, t in zip(body.inputs, given, strict=True) if t is not None}
     graph = tf.compat.v1.get_default_graph()
@@ -474,7 +474,7 @@ def _through(op: Any, function: str, inputs: Sequence[Any], given: Given, kind: 
         attributes = {name: value for name, value in inner_op.node_def.attr.items() if not name.startswith("_")}
         for value in attributes.values():
             if value.func.name:
-                add_function(graph, function_in(body, value.func.name))
+                add_function(graph, functions_of(body)(value.func.name))
         types = [tensor.dtype for tensor in inner_op.outputs]
         copy = graph.create_op(inner_op.type, copies, types, attrs=attributes, name="inside")
         for inner, outer in zip(inner_op.outputs, copy.outputs, strict=True):

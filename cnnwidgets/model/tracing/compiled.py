@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from cnnwidgets.errors import OutOfMemory, short_of_memory
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.keras_internals import CALLS, called_functions, dtype_behind, stopped_tapes, tapes_are_open
+from cnnwidgets.model.keras_internals import dtype_behind, functions_of, stopped_tapes, tapes_are_open
 from cnnwidgets.model.moving_weights import TURNS
 
 T = TypeVar("T")
@@ -18,6 +18,7 @@ T = TypeVar("T")
 _ASSIGNS = re.compile(
     r"Assign|Rng|Resource(Apply|Scatter|SparseApply|StridedSliceAssign)|Stateful(Standard|Uniform|Truncated|Random)"
 )
+CALLS = re.compile(r"(Stateless|Stateful)?(PartitionedCall|While|If|Case)|MapDefun|RemoteCall|SymbolicGradient")
 _BRANCHES = {"If", "StatelessIf", "Case", "StatelessCase"}  # their first input chooses; the others go to the branches
 
 
@@ -167,3 +168,15 @@ def _assigns_argument(graph: Any, definition: Any, index: int) -> bool:
         for i, given in enumerate(one for one in node.input if not one.startswith("^"))
         if given.partition(":")[0] == name
     )
+
+
+def called_functions(graph: Any, node: Any) -> list[Any]:
+    """The definitions of the functions that an operation calls."""
+    found = []
+    for name in (one.name for value in node.attr.values() for one in (value.func, *value.list.func) if one.name):
+        around = graph
+        while around is not None and (function := functions_of(around)(name)) is None:
+            around = getattr(around, "outer_graph", None)
+        if around is not None:
+            found.append(function.cached_definition)
+    return found

@@ -8,6 +8,7 @@ the way back. Written by blocks of stride x stride pixels, its input gradient is
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from typing import Any
 
 from cnnwidgets.model.backend import keras, tf
@@ -16,9 +17,10 @@ from cnnwidgets.model.keras_internals import convolving
 MOST_CHANNELS = 4
 
 
-def dense_gradients(model: Any) -> contextlib.AbstractContextManager[None]:
-    """Let a model's strided convolutions of few channels give their input gradient as a dense convolution."""
-    return convolving(model, _gains, _convolved)
+def dense_gradients(layers: Iterable[Any]) -> contextlib.AbstractContextManager[None]:
+    """Let strided convolutions of few channels compute their input gradient as a dense convolution."""
+    gaining = [layer for layer in layers if _gains(layer)]
+    return convolving(gaining, _convolved) if gaining else contextlib.nullcontext()
 
 
 def _gains(layer: Any) -> bool:

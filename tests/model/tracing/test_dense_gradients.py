@@ -27,14 +27,14 @@ def test_the_gradient_is_the_same_for_any_size(cells, stride, padding):
     layer = keras.layers.Conv2D(4, cells, stride, padding, activation="relu")
     model = keras.Sequential([keras.Input((None, None, 3)), layer])
     any_size = compiled(lambda pictures: gradients(model, pictures))
-    with dense_gradients(model):
+    with dense_gradients(model.layers):
         any_size.get_concrete_function(tf.TensorSpec([2, None, None, 3]))
         assert "convolution_op" in vars(layer)
     assert "convolution_op" not in vars(layer)
     for size in SIZES:
         pictures = tf.random.stateless_normal((2, *size, 3), (0, 1))
         expected = gradients(model, pictures)
-        with dense_gradients(model):
+        with dense_gradients(model.layers):
             eager = gradients(model, pictures)
         for found in (eager, any_size(pictures)):
             for one, other in zip(found, expected, strict=True):
@@ -47,6 +47,6 @@ def test_only_strided_convolutions_of_a_picture_get_it():
     first = keras.layers.Conv2D(8, 3, 2)
     picture = keras.Input((64, 64, 3))
     model = keras.Model(picture, [many(first(picture)), slow(picture), dilated(picture)])
-    with dense_gradients(model):
+    with dense_gradients(model.layers):
         changed = [layer for layer in model.layers if "convolution_op" in vars(layer)]
     assert changed == [first]
