@@ -15,6 +15,7 @@ from cnnwidgets.model.moving_weights import TURNS
 
 T = TypeVar("T")
 
+_NO_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
 _ASSIGNS = re.compile(
     r"Assign|Rng|Resource(Apply|Scatter|SparseApply|StridedSliceAssign)|Stateful(Standard|Uniform|Truncated|Random)"
 )
@@ -57,29 +58,29 @@ class Graph:
         self._function, self._assigned = function, assigned
 
     def __call__(self, *arguments: Any) -> Any:
-        """Run it."""
-        with TURNS.reading():
-            before = [(handle, _value(handle)) for handle in self._assigned.handles.values()]
-            try:
-                return _with_memory(self._run, arguments)
-            finally:
-                before += self._assigned.values_at_tracing
-                self._assigned.values_at_tracing = []
-                for handle, value in before:
-                    tf.raw_ops.AssignVariableOp(resource=handle, value=value)
-
-    def _run(self, *arguments: Any) -> Any:
-        """Run the graph, also while `tf.config.run_functions_eagerly(True)` makes functions run their Python code.
-
-        A tape that the user has open does not record it; tapes inside the graph do, so it is traced first.
-        """
-        trace = getattr(self._function, "get_concrete_function", None)  # a function that is traced already has none
+        """Run it; a tape that the user has open does not record it."""
         is_recorded = tf.executing_eagerly() and tapes_are_open()
-        graph = self._function
-        if trace is not None and (is_recorded or tf.config.functions_run_eagerly()):
-            graph = trace(*arguments)
-        with stopped_tapes() if is_recorded else contextlib.nullcontext():
-            return graph(*arguments)
+        with TURNS.reading():
+            before = self._assigned.values() if self._assigned.handles else []
+            try:
+                # Tapes inside the graph do record, so it is traced before the others are stopped.
+                graph = self._traced(arguments) if is_recorded or tf.config.functions_run_eagerly() else self._function
+                with stopped_tapes() if is_recorded else contextlib.nullcontext():
+                    return graph(*arguments)
+            except OutOfMemory:  # a graph inside this one has reported it
+                raise
+            except _NO_MEMORY as error:
+                words = short_of_memory(str(error))
+            finally:
+                for handle, value in before + self._assigned.values_at_tracing:
+                    tf.raw_ops.AssignVariableOp(resource=handle, value=value)
+                self._assigned.values_at_tracing = []
+        raise OutOfMemory(words)  # here, where the error and all that it holds is gone
+
+    def _traced(self, arguments: tuple[Any, ...]) -> Any:
+        """The graph for these arguments, also while `tf.config.run_functions_eagerly(True)` runs Python code."""
+        trace = getattr(self._function, "get_concrete_function", None)  # a function that is traced already has none
+        return self._function if trace is None else trace(*arguments)
 
     def __getattr__(self, name: str) -> Any:
         """Forward everything else to the wrapped `tf.function`."""
@@ -87,9 +88,16 @@ class Graph:
 
     def get_concrete_function(self, *arguments: Any) -> Graph:
         """Trace it for these arguments, and return that one graph."""
-        graph = _with_memory(self._function.get_concrete_function, arguments)
-        self._assigned.values_at_tracing.clear()  # nothing ran, so nothing was assigned
-        return Graph(graph, self._assigned)
+        try:
+            graph = self._function.get_concrete_function(*arguments)
+        except OutOfMemory:
+            raise
+        except _NO_MEMORY as error:
+            words = short_of_memory(str(error))
+        else:
+            self._assigned.values_at_tracing.clear()  # nothing ran, so nothing was assigned
+            return Graph(graph, self._assigned)
+        raise OutOfMemory(words)
 
 
 class _Assigned:
@@ -98,6 +106,10 @@ class _Assigned:
     def __init__(self) -> None:
         self.handles: dict[int, Any] = {}
         self.values_at_tracing: list[tuple[Any, Any]] = []
+
+    def values(self) -> list[tuple[Any, Any]]:
+        """Their values now."""
+        return [(handle, _value(handle)) for handle in self.handles.values()]
 
     def note(self, graph: Any) -> None:
         """Find what a graph assigns, when it has just been traced."""
@@ -111,16 +123,6 @@ class _Assigned:
 def _value(handle: Any) -> Any:
     """A copy of a variable's value."""
     return tf.identity(tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype_behind(handle)))
-
-
-def _with_memory(call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    try:
-        return call(*arguments)
-    except OutOfMemory:  # a graph inside this one has said it
-        raise
-    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        words = short_of_memory(str(error))
-    raise OutOfMemory(words)  # here, where the error and all that it holds is gone
 
 
 def assigned_in(graph: Any) -> list[Any]:
