@@ -76,7 +76,7 @@ class PreparedModel:
         self._state, self.version = state, self.version + 1
         self.layers_by_path = dict(layers_.walk(self.model))
         self._sees.clear()
-        for found in ("_survey", "layers", "outputs"):
+        for found in ("_survey", "layers", "outputs", "_layer_infos"):
             vars(self).pop(found, None)
 
     def _layers_and_settings(self) -> tuple[object, ...]:
