@@ -63,6 +63,12 @@ def quoted(value: object, length: int = 80) -> str:
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
+def quoted_path(path: object, length: int = 80) -> str:
+    """A path as it is shown in a message; a long one loses its first folders and keeps the file's name."""
+    text = quoted(str(path), 100_000)
+    return text if len(text) <= length else f"'...{text[4 - length :]}"
+
+
 def nearest(name: object, choices: Iterable[str], most: int = 10) -> str:
     """`"nearest: conv1, conv10"` where something is alike, else `"there are: ..."` with the first few choices."""
     every = [str(c) for c in choices]

@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.errors import BadTarget, quoted, quoted_path
 from cnnwidgets.paths import checked_path
 
 LONGEST = 64  # characters of a slug
@@ -36,7 +36,7 @@ def write_file(path: str | Path, data: bytes) -> Path:
     except (OSError, ValueError) as error:  # ValueError: NUL in the name
         why = getattr(error, "strerror", None) or error
         raise BadTarget(
-            f"{quoted(str(path))} cannot be written: {why}. Choose a folder that exists and can be written to."
+            f"{quoted_path(path)} cannot be written: {why}. Choose a folder that exists and can be written to."
         ) from error
     finally:
         with suppress(OSError, ValueError):

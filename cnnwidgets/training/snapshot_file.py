@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cnnwidgets.errors import BadPicture, CnnWidgetsError, quoted
+from cnnwidgets.errors import BadPicture, CnnWidgetsError, quoted, quoted_path
 from cnnwidgets.explain.heatmap import Heatmap
 from cnnwidgets.frame import Array
 from cnnwidgets.model.geometry.placement import Placement
@@ -143,7 +143,7 @@ def read(path: str | PathLike[str]) -> Saved:
         BadTarget: for what is not a path.
     """
     file = checked_path("path", path)
-    name = quoted(str(file))
+    name = quoted_path(file)
     try:
         with zipfile.ZipFile(file) as archive:
             return _Reader(archive).saved()

@@ -79,9 +79,9 @@ def test_code_is_there_before_anything_runs(gallery, net):
 
 def test_the_code_that_is_shown_follows_the_settings(gallery):
     gallery._buttons["code"].click()
-    assert gallery._code.layout.display == "" and "steps=5" in gallery._code.value
+    assert gallery._code.layout.display == "" and "steps=5" in gallery._code.children[0].value
     gallery.steps = 6
-    assert "steps=6" in gallery._code.value
+    assert "steps=6" in gallery._code.children[0].value
     gallery._buttons["code"].click()
     assert gallery._code.layout.display == "none"
 

@@ -25,7 +25,11 @@ GLOBAL_RANDOM = {
     "numpy.random.normal", "numpy.random.uniform", "random.random", "random.choice", "random.shuffle",
 }  # fmt: skip
 NEVER = THE_USERS | WRONG_TOOL | GLOBAL_RANDOM
-ALLOWED = {("pictures/files.py", "warnings.filterwarnings")}  # inside `catch_warnings`, for Pillow's own
+ALLOWED = {  # inside `catch_warnings`, for Pillow's and scikit-learn's own
+    ("pictures/reading/files.py", "warnings.filterwarnings"),
+    ("explain/concept_search/factorization.py", "warnings.simplefilter"),
+}
+TRAINS = "panels/training/training_run.py"  # `TrainingPanel.fit` is the user's own `fit`, on another thread
 MARKUP = {"ipywidgets.HTML", "ipywidgets.HTMLMath", "IPython.display.HTML", "IPython.display.Markdown",
           "IPython.display.Javascript", "IPython.core.display.HTML", "ipywidgets.Output"}  # fmt: skip
 
@@ -59,7 +63,7 @@ def test_no_keras_model_is_asked_by_predict():
     found = [
         f"{path}:{node.lineno}"
         for path, _, tree in sources()
-        for node in ast.walk(tree)
+        for node in ast.walk(tree) if path != TRAINS
         if isinstance(node, ast.Attribute) and node.attr in ("predict", "fit", "evaluate", "predict_on_batch")
         and isinstance(node.value, ast.Attribute | ast.Name)
         and (node.value.attr if isinstance(node.value, ast.Attribute) else node.value.id).endswith("model")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnwidgets.errors import BadPicture, quoted
+from cnnwidgets.errors import BadPicture, quoted_path
 from cnnwidgets.frame import Array
 from cnnwidgets.paths import checked_path
 from cnnwidgets.pictures import to_uint8, write_file
@@ -50,7 +50,7 @@ def read(path: str | PathLike[str]) -> dict[str, Any]:
         BadTarget: for what is not a path.
     """
     file = checked_path("path", path)
-    name = quoted(str(file))
+    name = quoted_path(file)
     try:
         if file.stat().st_size > MOST_BYTES:
             raise ValueError("too large")

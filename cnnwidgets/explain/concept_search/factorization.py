@@ -26,11 +26,11 @@ def factorized(activations: Array, count: int, seed: int) -> tuple[Array, bool]:
         seed: of the starting values.
     """
     decomposition = _scikit_learn()
-    model = decomposition.NMF(count, init="nndsvda", max_iter=MOST_ROUNDS, random_state=seed & 0x7FFFFFFF)
+    factors = decomposition.NMF(count, init="nndsvda", max_iter=MOST_ROUNDS, random_state=seed & 0x7FFFFFFF)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model.fit(np.asarray(activations, np.float64))
-    directions = model.components_
+        factors.fit(np.asarray(activations, np.float64))
+    directions = factors.components_
     lengths = np.linalg.norm(directions, axis=1, keepdims=True)
     return np.divide(directions, lengths, out=np.zeros_like(directions), where=lengths > 0), not caught
 

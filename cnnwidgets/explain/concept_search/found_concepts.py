@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnwidgets.errors import BadModel, BadPicture, BadTarget, quoted
+from cnnwidgets.errors import BadModel, BadPicture, BadTarget, quoted, quoted_path
 from cnnwidgets.explain.concept_search import concept_file, factorization
 from cnnwidgets.explain.concept_search import importance as importance_
 from cnnwidgets.explain.heatmap import Heatmap, MapNotes, MapSource, finish
@@ -194,13 +194,13 @@ class Concepts:
         net, given = as_network(net), concept_file.read(path)
         if given.pop("fingerprint") != net.fingerprint():
             raise BadModel(
-                f"The concepts in {quoted(str(path))} were found in another network than {quoted(net.name)}: weights, "
+                f"The concepts in {quoted_path(path)} were found in another network than {quoted(net.name)}: weights, "
                 "layers or preprocessing differ. Give the same network."
             )
         own = {name: given.pop(name) for name in ("size", "held", "mean")}
         info = net.layer(given["path"])
         if given["directions"].shape[1] not in (info.units, 2 * info.units):
-            raise BadPicture(f"{quoted(str(path))} is damaged: its directions are not of {quoted(info.path)}.")
+            raise BadPicture(f"{quoted_path(path)} is damaged: its directions are not of {quoted(info.path)}.")
         return cls(**given, _net=net, **{f"_{name}": value for name, value in own.items()})
 
 

@@ -57,7 +57,7 @@ class Export:
         return None if picture is None else base64.b64encode(pictures.to_still(picture)).decode()
 
 
-class CodeBox(widgets.HTML):
+class CodeBox(widgets.VBox):
     """The code under a panel, hidden at first.
 
     Args:
@@ -65,8 +65,8 @@ class CodeBox(widgets.HTML):
     """
 
     def __init__(self, snippet: Callable[[], str]) -> None:
-        self._snippet = snippet
-        super().__init__("", layout=widgets.Layout(margin="0", width="100%", display="none"))
+        self._snippet, self._text = snippet, markup.markup(width="100%")
+        super().__init__([self._text], layout=widgets.Layout(margin="0", width="100%", display="none"))
 
     def __repr__(self) -> str:
         return f"CodeBox({'hidden' if self.is_hidden else 'shown'})"
@@ -89,4 +89,4 @@ class CodeBox(widgets.HTML):
 
     def _write(self) -> None:
         hint = markup.status("Click the code to select it, then copy it.")
-        self.value = hint + markup.code(self._snippet())
+        self._text.value = hint + markup.code(self._snippet())

@@ -16,7 +16,7 @@ from typing import BinaryIO, TypeVar
 
 from PIL import Image
 
-from cnnwidgets.errors import BadPicture, CnnWidgetsError, quoted
+from cnnwidgets.errors import BadPicture, CnnWidgetsError, quoted, quoted_path
 from cnnwidgets.pictures.reading.file_kinds import kind_of
 from cnnwidgets.pictures.reading.large_jpeg import open_jpeg
 
@@ -47,7 +47,7 @@ def read_safely(
     Raises:
         BadPicture: no such file, empty, not one of the formats, damaged, or far too large.
     """
-    name = "These bytes" if isinstance(source, bytes) else quoted(str(source))
+    name = "These bytes" if isinstance(source, bytes) else quoted_path(source)
     with _stream(source, name) as file, quiet_pillow():
         try:
             return use(*_opened(file, formats, verify))

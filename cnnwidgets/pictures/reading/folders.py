@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cnnwidgets.errors import BadPicture, quoted
+from cnnwidgets.errors import BadPicture, quoted, quoted_path
 from cnnwidgets.paths import expanded
 
 READABLE = "PNG, JPEG, WEBP, GIF or BMP"
@@ -51,13 +51,13 @@ def _files_in(folder: str | PathLike[str]) -> list[Path]:
         is_folder = is_file = False
     if not is_folder:
         what = "is a file; give its folder, or a list: [path]" if is_file else "does not exist. Give a folder"
-        raise BadPicture(f"The folder of pictures {quoted(str(root))} {what}.")
+        raise BadPicture(f"The folder of pictures {quoted_path(root)} {what}.")
     files = []
     for path, folders, names in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
         files += [Path(path, name) for name in names if not name.startswith(".")]
     if not files:
-        raise BadPicture(f"The folder {quoted(str(root))} holds no files. Give one with pictures ({READABLE}).")
+        raise BadPicture(f"The folder {quoted_path(root)} holds no files. Give one with pictures ({READABLE}).")
     return sorted(files)
 
 
