@@ -55,7 +55,7 @@ def feature_maps(
     Raises:
         BadPicture: for what is no picture, or is too small for the network.
         BadTarget: for a layer or call that does not exist.
-        BadModel: for a layer that puts out NaN or infinity.
+        BadModel: for a layer whose output holds NaN or infinity.
 
     Example:
         >>> feature_maps(net, "cat.jpg", ["conv1"])["conv1"].shape

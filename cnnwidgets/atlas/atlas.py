@@ -196,7 +196,7 @@ class Atlas:
     def _stored_layer(self, path: str) -> StoredLayer:
         if path not in self._stored_layers:
             raise BadTarget(
-                f"The atlas has no layer {quoted(path)}. Choose one of its own ({nearest(path, self.layers)})."
+                f"The atlas has no layer {quoted(path)}. Choose one that it has ({nearest(path, self.layers)})."
             )
         return self._stored_layers[path]
 

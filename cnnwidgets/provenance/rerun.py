@@ -116,7 +116,7 @@ def _tiles(verb: Callable[..., Any], first: str) -> Callable[[Network, Mapping[s
     return make
 
 
-def _climbed(net: Network, settings: Mapping[str, Any], _: Any) -> Any:
+def _ascended(net: Network, settings: Mapping[str, Any], _: Any) -> Any:
     objective = objectives.channel(settings["layer"], settings["unit"])
     last = last_of(ascend(net, objective, settings.get("size"), settings["steps"], seed=settings["seed"]))
     return pictures.to_uint8(np.asarray(last.pictures[0]))
@@ -220,7 +220,7 @@ _MAPS: dict[str, Callable[..., list[Heatmap]]] = {
 _MAKERS: dict[str, Callable[[Network, Mapping[str, Any], Any], Any]] = {
     "visualize_units": _tiles(visualize_units, "layer"),
     "visualize_classes": _tiles(visualize_classes, "classes"),
-    "ascend": _climbed,
+    "ascend": _ascended,
     "feature_maps": _maps,
     "class_activation_map": _heat,
     "attribution": _heat,

@@ -67,7 +67,7 @@ def _check_call(check: Mapping[str, Any]) -> str:
 
 
 def write_comparison(verb: str, settings: Mapping[str, Any], layer_after: str, has_pictures: bool) -> str:
-    """Source that paints the same units of two networks, `before` and `after`, ending in a newline."""
+    """Source that visualizes the same units of two networks, `before` and `after`, ending in a newline."""
     keywords = [f"{name}={_source(name, settings[name])}" for name in VERBS[verb].keywords if name in settings]
     lines = ["import cnnwidgets as cw", ""]
     for net, layer, pics in (("before", settings["layer"], "pics_before"), ("after", layer_after, "pics")):

@@ -21,7 +21,7 @@ from cnnwidgets.visualize.batches import UnitPictures
 from cnnwidgets.visualize.units import UnitsPlan, UnitsSettings
 
 COUNT = 8  # units that are shown where none are named
-PAPER = 0.5  # brightness of what is not painted yet
+PAPER = 0.5  # brightness of what is not rendered yet
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +165,7 @@ class ComparisonPlan:
         return len(self.pictures) + 2 * self.settings.steps + 1
 
     def frames(self) -> Iterator[ComparisonFrame]:
-        """Compare responses, then paint the units that moved most, then look at the picture."""
+        """Compare responses, then visualize the units that moved most, then look at the picture."""
         known, step = self.start, 0
         moments = Moments()
         blank = np.full((2 * len(known.units), *self.plans[0].canvas.shape), PAPER, np.float32)

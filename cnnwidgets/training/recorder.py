@@ -29,7 +29,7 @@ BUILT_BY_A_BATCH = "the first batch built the model, so this is its first snapsh
 class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
     """Keep snapshots of a network while it trains: give it to `fit` as one of its callbacks.
 
-    Once before the first batch, and after each epoch or every so many batches, it paints the chosen units from the
+    Once before the first batch, and after each epoch or every so many batches, it visualizes the chosen units from the
     same noise, and notes the feature maps and the heatmap of a probe picture. It reads the weights between two
     batches and changes nothing: the weights, the optimizer, the metrics and all random generators end up bit for bit
     as without it, and nothing is retraced. A snapshot that fails says so in its note; the training goes on.

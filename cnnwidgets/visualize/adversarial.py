@@ -37,7 +37,7 @@ SHARE = 0.5  # of the budget, that one step goes: a quarter leaves some targets 
 class AdversarialFrame(Frame):
     """A Frame of an adversarial example: an 8-bit picture inside the budget, and its predictions.
 
-    `values` are the log-odds, before this step, of what is climbed.
+    `values` are the log-odds, before this step, of what is maximized.
 
     Attributes:
         original: [1, H, W, C] float32, the picture before any step, in 8 bits and at the network's size.
@@ -84,9 +84,9 @@ def adversarial(
     size: Size | None = None,
     seed: int = 0,
 ) -> Iterator[AdversarialFrame]:
-    """Nudge a picture, by at most `epsilon` in any pixel, until the network sees something else.
+    """Perturb a picture, by at most `epsilon` in any pixel, until the network sees something else.
 
-    What is climbed is the log-odds of the target against all other classes.
+    What is maximized is the log-odds of the target against all other classes.
 
     Args:
         net: a Network or a bare Keras model.
@@ -95,7 +95,7 @@ def adversarial(
         target: a class index or name; `None` pushes away from the top class.
         epsilon: the budget, in units of 0..1, rounded to whole gray levels of 255, at least one.
         steps: 1 to 2048; a run never ends early.
-        method: "momentum_sign" climbs the gradient (Dong et al., arXiv:1710.06081; with one step that of Goodfellow et
+        method: "momentum_sign" follows the gradient (Dong et al., arXiv:1710.06081; with one step that of Goodfellow et
             al., arXiv:1412.6572); "random_search" draws noise of the same size and keeps the best, for comparison.
         output: of a model with several, its index or name.
         size: at which the network looks, if not its own: pixels of the longer side, (height, width) into which the
@@ -167,9 +167,9 @@ class AdversarialSettings(Settings):
         original = _in_eight_bits(inputs[canvas.which]).numpy()
         predict = functools.partial(_predictions, net, inputs, canvas.which, index)
         chosen = predict(original)[0].index if wanted is None else wanted
-        climbed = checked(net, _log_odds(net, chosen, index))
-        climbed = -climbed if wanted is None else climbed
-        return AdversarialPlan(found, net, canvas, original, climbed, chosen, wanted is not None, predict)
+        objective = checked(net, _log_odds(net, chosen, index))
+        objective = -objective if wanted is None else objective
+        return AdversarialPlan(found, net, canvas, original, objective, chosen, wanted is not None, predict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +181,7 @@ class AdversarialPlan:
         net: the network.
         canvas: the input that is perturbed, and what the others get.
         original: [1, H, W, C] float32, the picture in 8 bits and at the network's size.
-        objective: what is climbed.
+        objective: what is maximized.
         class_index: the target; where there is none, the top class.
         is_targeted: whether there is a target.
         predict: what the network says to pictures [1, H, W, C], every class, best first.
@@ -202,7 +202,7 @@ class AdversarialPlan:
         return round(self.settings.epsilon * 255)
 
     def frames(self) -> Iterator[AdversarialFrame]:
-        """Nudge."""
+        """Perturb the picture, a frame for each step."""
         for frame in METHODS[self.settings.method](self):
             yield AdversarialFrame(
                 frame.picture_source,

@@ -27,7 +27,7 @@ def canvas_for(
 
     Args:
         net: the network.
-        objective: what is climbed.
+        objective: what is maximized.
         size: what the user asked for.
         default: the side where neither user nor network says one.
         held: what other inputs get, by name.
@@ -70,8 +70,8 @@ def canvas_around(net: Network, objective: Objective, arrays: Sequence[Array]) -
 
     Args:
         net: the network.
-        objective: what is climbed, checked.
-        arrays: what the inputs get, as `net.call` takes it; all but the one that is painted on hold still.
+        objective: what is maximized, checked.
+        arrays: what the inputs get, as `net.call` takes it; all but the one that is optimized are held fixed.
 
     Raises:
         BadTarget: where there is no such input.

@@ -39,10 +39,10 @@ def visualize_classes(
     resize: bool = False,
     seed: int = 0,
 ) -> UnitPictures:
-    """Paint a picture that maximizes each class (Simonyan et al., arXiv:1312.6034; Olah et al., Distill 2017).
+    """Render a picture that maximizes each class (Simonyan et al., arXiv:1312.6034; Olah et al., Distill 2017).
 
-    The logit is climbed, wherever the softmax hides, less half the logsumexp of the other logits: the picture becomes
-    more of this class rather than less of the others.
+    The logit is maximized, also where a softmax hides it, less half the logsumexp of the other logits: the picture
+    becomes more of this class rather than less of the others.
 
     Args:
         net: a Network or a bare Keras model.
@@ -52,7 +52,7 @@ def visualize_classes(
         recipe: "fourier", "natural" or "textbook".
         output: of a model with several, its index or name.
         held: for a model of several inputs, what the others get, by name.
-        resize: paint at `size` although the network takes one other size only; the picture is resized on its way in.
+        resize: optimize at `size` although the network takes one other size only; the picture is resized on its way in.
         seed: the same seed, machine, versions and settings give the same bytes.
 
     Returns:

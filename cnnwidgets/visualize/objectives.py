@@ -4,9 +4,9 @@
     2 * channel("conv5", 12) - neuron("conv3", 7)
     channel("conv5", range(16))             sixteen pictures at once, each with its own channel
 
-By default a unit is climbed by what stands BEFORE its activation function: a unit whose ReLU is off passes no gradient
+By default a unit is maximized by its value BEFORE the activation function: a unit whose ReLU is off passes no gradient
 at all, and its picture would stay gray. Each factory gives one term; a sum keeps its terms apart, so that the layer
-structure decides what is traced and the numbers (units, weights, places) stay tensors.
+structure decides what is traced and the numbers (units, weights, positions) stay tensors.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def channel(layer: str, unit: int | Iterable[int], *, call: int = 0, before_acti
         layer: a path.
         unit: the channel's index, or one for each picture.
         call: which call of a shared layer.
-        before_activation: climb what stands before the activation function, so that a silent channel has a gradient.
+        before_activation: maximize the value before the activation function, so that a dead unit has a gradient.
     """
     return _of_layer(Channel, layer, unit, call, before_activation)
 
@@ -121,7 +121,7 @@ def class_logit(target: int | Iterable[int], *, output: int | str | None = None)
 
 
 def rival_logits(target: int | Iterable[int], *, output: int | str | None = None) -> Objective:
-    """The logsumexp of all OTHER logits: subtract it to climb a class by its margin; `target` as for `class_logit`."""
+    """The logsumexp of all OTHER logits: subtract it to maximize a margin; `target` as for `class_logit`."""
     return _of_output(RivalLogits, target, output)
 
 
@@ -168,7 +168,7 @@ def custom(layer: str, function: Callable[[Any], Any], *, call: int = 0, before_
         call: which call of a shared layer.
         before_activation: read what stands before the layer's activation function instead of what the layer gives.
 
-    A recipe holds settings, not code: keep the function yourself to paint the picture again.
+    A recipe holds settings, not code: keep the function yourself to make the picture again.
 
     Raises:
         BadTarget: for what is no function; in a run for one that fails, returns anything but finite numbers [N], or has

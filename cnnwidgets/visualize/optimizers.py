@@ -104,7 +104,7 @@ class NormalizedGradient:
 class BlurredGradient:
     """DeepDream's step: `rate * g / rms(g)`, with g the mean of Gaussian blurs of the gradient; pixels stay in 0..1.
 
-    The blurs keep what an octave paints as large as the octave's own details; without them the picture fills with
+    The blurs keep new details at the scale of the octave; without them the picture fills with
     grain (Mordvintsev, Olah & Tyka, "Inceptionism", 2015). Where others divide by the standard deviation, a network
     that just likes brightness would burn the picture in one step.
 

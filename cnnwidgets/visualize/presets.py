@@ -43,12 +43,12 @@ CLASS_RECIPES: dict[str, Callable[[], Ascent]] = {
     "textbook": lambda: _TEXTBOOK,
 }
 
-# Whether a recipe climbs what stands before the activation; the books climb the activation itself.
+# Whether a recipe maximizes the values before the activation; the books maximize the activation itself.
 BEFORE_ACTIVATION = {"fourier": True, "natural": True, "textbook": False}
 
 
 def named(recipe: object, recipes: Mapping[str, Callable[[], Ascent]] = UNIT_RECIPES) -> Ascent:
-    """The way of climbing that a name stands for.
+    """The gradient ascent that a name stands for.
 
     Raises:
         BadTarget: for an unknown name.

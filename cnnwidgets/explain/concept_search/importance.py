@@ -40,8 +40,8 @@ def by_gradient(probe: Probe, target: Target, path: str, call: int, directions: 
     activation = np.asarray(probe.unit_activations(path)[call][0], np.float64)
     units = activation.shape[-1]
     there = coefficients(split(activation, directions).reshape(-1, directions.shape[1]), directions)  # [h * w, count]
-    slopes = gradient[0].reshape(-1, units) @ signed(directions, units).T  # [h * w, count]
-    return np.asarray((there * slopes).sum(0))
+    gradients = gradient[0].reshape(-1, units) @ signed(directions, units).T  # [h * w, count]
+    return np.asarray((there * gradients).sum(0))
 
 
 def by_sobol(probe: Probe, target: Target, path: str, call: int, directions: Array) -> Array:

@@ -67,7 +67,7 @@ def _named(thing: Any) -> str:
     if isinstance(thing, keras.KerasTensor):
         return "A KerasTensor is what a layer returns. Make a model that ends there: keras.Model(inputs, outputs)."
     if isinstance(thing, keras.layers.TFSMLayer):
-        return f"A TFSMLayer is a layer, without an input of its own. Wrap it: {WRAPPED}."
+        return f"A TFSMLayer is a layer and has no input. Wrap it: {WRAPPED}."
     if isinstance(thing, keras.Layer):
         return f"{kind} {quoted(thing.name)} is a layer. Give a model, such as {WRAPPED}."
     if isinstance(thing, (list, tuple, dict, set)):

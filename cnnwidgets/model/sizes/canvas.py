@@ -23,7 +23,7 @@ class Windows(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
-    """Where a run paints.
+    """Where a run optimizes pictures.
 
     Attributes:
         shape: of the pictures, (height, width, channels); height and width are `None` where the picture to start from
@@ -67,7 +67,7 @@ class Canvas:
 def picture_shape(
     net: Network, size: object, default: int, which: int = 0, resize: bool = False
 ) -> tuple[int, int, int]:
-    """(height, width, channels) of the pictures to climb.
+    """(height, width, channels) of the pictures to optimize.
 
     Raises:
         BadTarget: for a size that cannot be, or that a fixed network does not take.

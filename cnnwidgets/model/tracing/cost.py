@@ -38,7 +38,7 @@ def forward_flops(net: Network, path: str, canvas: Canvas) -> float:
     Args:
         net: the network.
         path: the layer; "" for the output.
-        canvas: where pictures are painted.
+        canvas: where pictures are optimized.
     """
     spent: dict[str, float] = net.traces.get(functools.partial(_spent, net, canvas.structure))
     return spent[path]

@@ -24,7 +24,7 @@ class Choice(traitlets.HasTraits):
         unit: of that layer, or `None`.
         target: the index of a class, or `None` for the top class; may be set by name.
         held: the picture as it was when it was chosen.
-        atlas: pictures of units that need not be painted, or `None`.
+        atlas: pictures of units that need not be rendered, or `None`.
     """
 
     net = Setting()

@@ -129,7 +129,7 @@ def _read(atlas: Atlas, plan: UnitsPlan) -> ReadyTiles:
     if not units:
         return ReadyTiles()
     pixels = atlas[path][units]
-    # A batch whose file is lost reads as black, which no painted picture is: it is painted again.
+    # A batch whose file is lost reads as black, which no rendered picture is: it is rendered again.
     rows = {unit: row for row, unit in enumerate(units) if pixels[row].any()}
     values, notes = atlas.values(path), atlas.notes(path)
     return ReadyTiles(

@@ -204,7 +204,7 @@ class ComparePanel(Panel[ComparisonFrame]):
         known = self._plan.start
         what = f"{len(known.units)} units" if self._plan.settings.units is not None else "the units that moved most"
         return (
-            f"Start paints {what} of {known.layer}, for both networks from the same noise, so that only the weights "
+            f"Start renders {what} of {known.layer}, for both networks from the same noise, so that only the weights "
             "differ. Look for tiles whose lower picture is another one."
         )
 

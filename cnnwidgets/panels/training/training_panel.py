@@ -131,7 +131,7 @@ class TrainingPanel(widgets.VBox):
     # The run, from any thread of the user's.
 
     def fit(self, *arguments: Any, **keywords: Any) -> None:
-        """Train on a thread of its own, with what `model.fit` takes; returns at once, and the kernel stays free.
+        """Train on a separate thread, with what `model.fit` takes; returns at once, and the kernel stays free.
 
         Pause holds between two batches. Stop ends with the weights of the last batch. An error of the training is shown
         in `status`; `traceback` has it all. Afterwards, `history` has what `model.fit` returns. Without `verbose`

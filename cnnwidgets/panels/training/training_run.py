@@ -1,4 +1,4 @@
-"""`fit` on a thread of its own, which pauses and stops between two batches."""
+"""`fit` on a separate thread, which pauses and stops between two batches."""
 
 from __future__ import annotations
 

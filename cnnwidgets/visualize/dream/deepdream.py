@@ -56,15 +56,15 @@ def deepdream(
     tile: int | None = None,
     seed: int = 0,
 ) -> Iterator[DreamFrame]:
-    """Let a network paint what it sees into a photograph (Mordvintsev, Olah & Tyka, "Inceptionism", 2015).
+    """Amplify what a network sees in a photograph (Mordvintsev, Olah & Tyka, "Inceptionism", 2015).
 
     Each octave starts from the one before, enlarged, with the photograph's own detail put back.
 
     Args:
         net: a Network or a bare Keras model.
         picture: a path, bytes, a PIL image or an array; for a model of several inputs a list or dict of them: the first
-            one that the layers see is painted on.
-        layers: what to climb, by its mean square: a path, several, or {path: weight}, where a weight may be a function
+            one that the layers see is changed.
+        layers: what to maximize, by mean square: a path, several, or {path: weight}, where a weight may be a function
             that is asked before each step; or a preset: "edges" "brush" "ripples" "eyes" "animals" "fur". The preset
             "animals" if not given.
         octaves: how many sizes, 1 to 16; those that are too small for the network are dropped, with a note.
@@ -143,7 +143,7 @@ class DreamPlan:
         picture: the photograph, [1, H, W, C] float32, 0..1.
         layers: the weight of each layer's mean square, by full path.
         step_size: how far a step goes.
-        canvas: the input that is painted on, and the values of the others.
+        canvas: the input that is changed, and the values of the others.
         octaves: the sizes, smallest first.
         notes: what the reader should know: which octaves were dropped, how the picture reaches the network.
     """
@@ -166,11 +166,11 @@ class DreamPlan:
         """Dream."""
         dream: Any = self.picture
         for index, octave in enumerate(self.octaves):
-            for frame in self._climb(octave, self._start(dream, index), self.settings.seed + index):
+            for frame in self._dream(octave, self._start(dream, index), self.settings.seed + index):
                 yield self._frame(frame, index)
             dream = frame.pictures
 
-    def _climb(self, octave: Octave, start: Any, seed: int) -> Iterator[Frame]:
+    def _dream(self, octave: Octave, start: Any, seed: int) -> Iterator[Frame]:
         # A roll by up to half a window either way brings a window's border everywhere in turn.
         roll = max(octave.windows.height, octave.windows.width) // 2 if octave.windows else 0
         ascent = Ascent(Pixels(), (Jitter(max(self.settings.jitter, roll)),), BlurredGradient(self.step_size))

@@ -43,8 +43,8 @@ def octaves_of(
 
     Args:
         net: the network.
-        paths: the layers that are climbed.
-        canvas: the input that is painted on, and what the others get.
+        paths: the layers that are maximized.
+        canvas: the input that is changed, and what the others get.
         whole: the picture's own size.
         many: how many octaves are wanted.
         scale: how many times larger each is than the one before.

@@ -26,7 +26,7 @@ class Custom(LayerTerm):
     function: Callable[[Any], Any]
 
     def value(self, activation: Activation, numbers: Numbers) -> Any:
-        """Call the function, and refuse what cannot be climbed."""
+        """Call the function, and refuse what cannot be maximized."""
         seen = activation.map
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(seen)

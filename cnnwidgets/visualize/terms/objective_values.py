@@ -37,7 +37,7 @@ def checked(net: Network, objective: Objective) -> Objective:
 
 
 def random_note(net: Network, objective: Objective) -> str:
-    """What is to be said where the network draws random numbers on the way to what is climbed; "" where it does not."""
+    """The note for a network that draws random numbers on the way to the objective; "" where it does not."""
     return next(filter(None, (term.random_note(net) for term in objective.terms)), "")
 
 
