@@ -20,7 +20,7 @@ class Optimizer(Protocol):
     """Gradient ascent on variables [N, ...]; each picture by itself.
 
     Attributes:
-        rate: how far a step goes: a number, or a function that is asked before each step. It reaches the graph as a
+        rate: how far a step goes: a number, or a function that is called before each step. It reaches the graph as a
             tensor, so another rate needs no other graph.
     """
 

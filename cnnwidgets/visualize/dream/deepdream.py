@@ -65,12 +65,12 @@ def deepdream(
         picture: a path, bytes, a PIL image or an array; for a model of several inputs a list or dict of them: the first
             one that the layers see is changed.
         layers: what to maximize, by mean square: a path, several, or {path: weight}, where a weight may be a function
-            that is asked before each step; or a preset: "edges" "brush" "ripples" "eyes" "animals" "fur". The preset
+            that is called before each step; or a preset: "edges" "brush" "ripples" "eyes" "animals" "fur". The preset
             "animals" if not given.
         octaves: how many sizes, 1 to 16; those that are too small for the network are dropped, with a note.
         octave_scale: how many times larger each is than the one before, above 1 and up to 4.
         steps: for each octave, 1 to 2048.
-        step_size: how far a step goes, in units of 0..1, or a function that is asked before each step; .02, or what
+        step_size: how far a step goes, in units of 0..1, or a function that is called before each step; .02, or what
             suits the preset, if not given.
         jitter: how far the picture is rolled at random before each step, in pixels, 0 to 512.
         tile: the side of the tiles by which the picture is read, 32 to 2048 pixels; if not given, 512 for a picture of

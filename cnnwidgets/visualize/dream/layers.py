@@ -54,7 +54,7 @@ def dream_layers(net: Network, layers: Layers) -> DreamLayers:
     Args:
         net: the network.
         layers: a path, several, or {path: weight}; a preset's name; the preset "animals" for `None`. A weight is a
-            number or a function that is asked before each step.
+            number or a function that is called before each step.
 
     Raises:
         BadTarget: for an unknown layer or preset, a weight that is no number, or no layer at all.

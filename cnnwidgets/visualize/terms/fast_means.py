@@ -1,6 +1,6 @@
 """The mean of each channel over a map, without computing the map if the layer is linear.
 
-A mean may change places with anything linear: the mean of a convolution over all its places is its kernel applied once,
+Averaging commutes with linear operations: the mean of a convolution over all its positions is its kernel applied once,
 to the means of what each of the kernel's cells sees. So the layer that is maximized costs next to nothing, there and
 back; TensorFlow drops the map itself from the graph, since nothing reads it.
 

@@ -35,7 +35,7 @@ class RivalLogits(OutputTerm):
 
 
 class Decision(OutputTerm):
-    """One of two classes that a single logit tells apart: it speaks for class 1, its opposite for class 0."""
+    """One of the two classes of a single logit: the logit is evidence for class 1, its opposite for class 0."""
 
     def value(self, activation: Activation, numbers: Numbers) -> Any:
         """See the class."""
