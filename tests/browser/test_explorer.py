@@ -199,6 +199,8 @@ def test_another_network_is_chosen_from_the_menu(notebook, page):
     time.sleep(3)  # a network is looked at before it is changed again
     page.get_by_label("Network", exact=True).select_option("squeezenet")
     wait(notebook, "explorer.net.name", "squeezenet")
+    page.get_by_text("0 to 15 of 512 in").wait_for()
+    time.sleep(3)
 
 
 def test_a_saved_notebook_holds_the_last_picture(notebook, page, server):

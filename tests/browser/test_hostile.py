@@ -51,7 +51,7 @@ def test_a_shared_notebook_that_nobody_trusts_runs_nothing_and_shows_its_picture
     shared = nbformat.read(server.root / notebook.path, 4)
     shared.cells[HOSTILE].source += "\n# changed by a stranger"
     shown = [output for output in shared.cells[HOSTILE].outputs if "image/png" in output.get("data", {})]
-    assert len(shown) == 7, "each panel but the LayerPicker keeps its picture"
+    assert len(shown) == 8, "each panel but the LayerPicker keeps its picture"
     attack = nbformat.v4.new_output(
         "display_data", {"text/html": "<img src=x onerror=fired()><script>fired()</script>"}
     )
@@ -61,7 +61,7 @@ def test_a_shared_notebook_that_nobody_trusts_runs_nothing_and_shows_its_picture
     other = lab.visit("shared.ipynb")
     assert other.kernel_eval("'explorer' in globals()") is False
     seen = f"[...document.querySelectorAll({PICTURE!r})].filter(e => e.naturalWidth).length"
-    other.wait_for(f"() => {seen} === 7", "the pictures of seven panels")
+    other.wait_for(f"() => {seen} === 8", "the pictures of eight panels")
     time.sleep(1)
     assert other.page.evaluate("window.shots") == 0
     other.page.close()

@@ -110,15 +110,15 @@
     const total = counts.reduce((sum, count) => sum + count, 0);
     at("examplesof").textContent = `Strongest patches of ${total} pictures, and their responses, ${low} to ${high}`;
     at("bars").setAttribute("aria-label", `responses from ${low} to ${high}: ${counts.join(", ")} pictures`);
-    const wide = 160 / counts.length;
-    at("bars").replaceChildren(...counts.map((count, index) => {
-      const bar = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-      const high = count ? Math.max(1, (48 * count) / Math.max(...counts)) : 0;
-      Object.entries({ x: index * wide, y: 48 - high, width: wide - 1, height: high }).forEach(([name, value]) => {
-        bar.setAttribute(name, value);
-      });
-      return bar;
-    }));
+    const bars = at("bars");
+    [bars.width, bars.height] = [640, 112];
+    const wide = bars.width / counts.length;
+    const pen = bars.getContext("2d");
+    pen.fillStyle = getComputedStyle(bars).color;
+    counts.forEach((count, index) => {
+      const tall = count ? Math.max(2, (bars.height * count) / Math.max(...counts)) : 0;
+      pen.fillRect(index * wide, bars.height - tall, wide - 4, tall);
+    });
   }
 
   function fill() {
