@@ -20,6 +20,7 @@ from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.settings import Settings
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.model.tracing.compiled import compiled
+from cnnwidgets.model.unlocked_property import unlocked_property
 
 WORKS = "Conv2D, DepthwiseConv2D, SeparableConv2D, and the 2D layers of max, average and global pooling"
 EXPLAINABLE = (*CONVOLUTIONS, *POOLINGS)
@@ -245,7 +246,7 @@ class LayerValues:
             return self._pooled(place, window)
         return self._convolved(place, window, self._weights)
 
-    @functools.cached_property
+    @unlocked_property
     def _weights(self) -> Weights:
         return weights_of(self.layer)
 

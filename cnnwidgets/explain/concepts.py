@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from cnnwidgets.model.arguments import check_call, choice
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.settings import SEED, Settings, Whole, setting
 from cnnwidgets.model.sizes.picture_size import Size
+from cnnwidgets.model.unlocked_property import unlocked_property
 from cnnwidgets.pictures.reading.folders import many_pictures
 
 HELD = 0.2  # of the pictures: they take no part in the factorization, and show what it explains
@@ -195,7 +195,7 @@ class ConceptsPlan:
     pictures: Sequence[Any]
     is_folder: bool
 
-    @functools.cached_property
+    @unlocked_property
     def used(self) -> list[int]:
         """The indices of the pictures that are read: all, or as many as crops are wanted."""
         total, most = len(self.pictures), self.settings.crops

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from cnnwidgets.model.tracing.content import Held
 from cnnwidgets.model.tracing.dense_gradients import dense_gradients
 from cnnwidgets.model.tracing.graph_cache import Traces
 from cnnwidgets.model.tracing.layer_settings import settings_of
+from cnnwidgets.model.unlocked_property import unlocked_property
 
 
 class PreparedModel:
@@ -83,16 +83,16 @@ class PreparedModel:
         found = [self.model, *(layer for _, layer in layers_.walk(self.model))]
         return *settings_of(found), *map(Held, found)
 
-    @functools.cached_property
+    @unlocked_property
     def _survey(self) -> Survey:
         return survey_of(self)
 
-    @functools.cached_property
+    @unlocked_property
     def layers(self) -> tuple[LayerInfo, ...]:
         """Every layer as a LayerInfo, outer before inner, in the model's own order."""
         return self._survey.layers
 
-    @functools.cached_property
+    @unlocked_property
     def outputs(self) -> tuple[OutputInfo, ...]:
         """The outputs in the model's own order; those of a dict by name, sorted."""
         first, *others = self._survey.outputs
@@ -107,7 +107,7 @@ class PreparedModel:
         known = self._layer_infos
         return known[path if isinstance(path, str) and path in known else layers_.find(path, known)]
 
-    @functools.cached_property
+    @unlocked_property
     def _layer_infos(self) -> dict[str, LayerInfo]:
         return {info.path: info for info in self.layers}
 

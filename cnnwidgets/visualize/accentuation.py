@@ -22,6 +22,7 @@ from cnnwidgets.model.settings import SEED, STEPS, Number, Settings, setting
 from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.model.tracing.compiled import compiled, from_shapes
+from cnnwidgets.model.unlocked_property import unlocked_property
 from cnnwidgets.pictures import resize
 from cnnwidgets.visualize import transforms as transforms_
 from cnnwidgets.visualize.ascent import maximize
@@ -51,7 +52,7 @@ class AccentuationFrame(Frame):
     early_layer: str
     distance_of: Callable[[Array], Array]
 
-    @functools.cached_property
+    @unlocked_property
     def distances(self) -> Array:
         """[N] float32, how far each picture is from the photograph in the early layer, relative to its length there.
 

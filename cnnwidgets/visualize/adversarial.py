@@ -21,6 +21,7 @@ from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
 from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.model.tracing.compiled import compiled
+from cnnwidgets.model.unlocked_property import unlocked_property
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.ascent import maximize
 from cnnwidgets.visualize.canvas_choice import canvas_around
@@ -51,7 +52,7 @@ class AdversarialFrame(Frame):
     is_targeted: bool
     predict: Callable[[Array], list[Prediction]]
 
-    @functools.cached_property
+    @unlocked_property
     def predictions(self) -> tuple[Prediction, ...]:
         """Every class, best first, for this very picture; the network runs when this is first read."""
         return tuple(self.predict(self.pictures))
@@ -223,7 +224,7 @@ class AdversarialPlan:
         still = "No gradient reaches the picture, so it did not move: the network is saturated or inactive here."
         return both(still, self.random_note)
 
-    @functools.cached_property
+    @unlocked_property
     def random_note(self) -> str:
         """What is to be said of a network that draws random numbers: its predictions differ too."""
         return random_note(self.net, self.objective)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +14,7 @@ from cnnwidgets.model.backend import tf
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.tracing.cost import SIDE_BY_SIDE
+from cnnwidgets.model.unlocked_property import unlocked_property
 from cnnwidgets.visualize.ascent import maximize
 from cnnwidgets.visualize.gradient_step import Ascent
 from cnnwidgets.visualize.objectives import Objective
@@ -96,7 +96,7 @@ class Tiles(abc.ABC):
     def objective(self, units: Sequence[int]) -> Objective:
         """What pictures of these units maximize."""
 
-    @functools.cached_property
+    @unlocked_property
     def random_note(self) -> str:
         """A note on a network that draws random numbers on the way to the units; "" for any other."""
         return random_note(self.net, self.objective(self.units[:1]))

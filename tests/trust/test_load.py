@@ -164,7 +164,7 @@ def test_panels_that_are_opened_and_closed_leave_no_widget_no_thread_and_no_memo
         panel.close()
         page.sent.clear()  # a page keeps what it was sent, and is not measured here
 
-    for _ in range(4):
+    for _ in range(12):
         cycle(0)  # what the first runs take is kept for the next ones
     bytes_, system, python = grown(cycle, 20)
     assert living() == [] and (system, python) == (0, 0) and bytes_ < 10e6

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from cnnwidgets import pictures as pictures_
 from cnnwidgets.frame import Array
+from cnnwidgets.model.unlocked_property import unlocked_property
 
 Edges = tuple[int, int, int, int]  # top, left, bottom, right: bottom and right are the first pixels outside
 ALIGNED = 0.02  # pixels: cells that are off by less lie where plain stretching puts them
@@ -81,7 +81,7 @@ class Placement:
         rows, columns = ((middles + 0.5) * length / own - 0.5 for middles, own, length in pairs)
         return Placement(size, rows, columns, scaled(self.seen, self.size, size), self.is_transposed)
 
-    @functools.cached_property
+    @unlocked_property
     def is_even(self) -> bool:
         """Whether plain stretching puts each cell where it belongs."""
         return all(
@@ -89,7 +89,7 @@ class Placement:
             for middles, length in zip((self.rows, self.columns), self.size, strict=True)
         )
 
-    @functools.cached_property
+    @unlocked_property
     def is_seen(self) -> Array:
         """[H, W] bool: the pixels that any cell sees."""
         mask = np.zeros(self.size, bool)
@@ -102,7 +102,7 @@ class Placement:
         """A word where the cells see only a part of the picture; "" where they see nearly all of it."""
         return part_note(self.seen, self.size)
 
-    @functools.cached_property
+    @unlocked_property
     def _weights(self) -> tuple[Array, Array]:
         pairs = zip((self.rows, self.columns), self.size, strict=True)
         return tuple(_interpolation(middles, length) for middles, length in pairs)  # type: ignore[return-value]
