@@ -115,7 +115,7 @@ def convolution_at(
     """The numbers behind one output value of a layer: the patch it saw, its kernel, their products, bias and sum.
 
     Works for Conv2D with strides, dilation, groups and both paddings, for DepthwiseConv2D and SeparableConv2D, and for
-    pooling, where it shows which value won. Batch normalization is a layer of its own and is not folded in.
+    pooling, where it shows which value won. Batch normalization is a separate layer and is not folded in.
 
     Args:
         net: a Network or a bare Keras model.

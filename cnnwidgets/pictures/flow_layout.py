@@ -1,6 +1,6 @@
 """Positions for a drawing of what flows where: boxes in lanes from top to bottom, branches side by side.
 
-Networks are nearly series of branches that split and join. So each branch gets a lane of its own, in which its boxes
+Networks are nearly series of branches that split and join. So each branch gets a separate lane, in which its boxes
 stand straight under each other, and a connection that skips boxes gets a narrow one. A drawing is cut where a single
 box carries everything, so that a page can break it into columns there.
 """

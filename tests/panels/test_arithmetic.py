@@ -72,7 +72,7 @@ def test_the_strongest_channels_come_first_and_the_others_are_one_sum(panel, wai
     assert order == list(np.argsort(-abs(sums), kind="stable")[:4]) and "5 other channels" in panel._sums._table.value
     *terms, before = numbers(panel)
     assert len(terms) == 6 and sum(terms) == pytest.approx(before, abs=1e-9)
-    assert "before the activation" not in panel._sums._table.value, "its ReLU is a layer of its own"
+    assert "before the activation" not in panel._sums._table.value, "its ReLU is a separate layer"
 
 
 def test_pointing_shows_another_value_and_outlines_it_without_choosing(panel):

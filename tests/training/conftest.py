@@ -18,7 +18,7 @@ CROSSENTROPY = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 class OwnStep(Subclassed):
-    """A subclassed model with a train step of its own, which counts how often it is traced."""
+    """A subclassed model with a custom train step, which counts how often it is traced."""
 
     traced = 0
 

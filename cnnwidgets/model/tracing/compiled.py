@@ -27,7 +27,7 @@ def compiled(function: Callable[..., Any]) -> Graph:
     """The function as a graph, traced at its first call.
 
     TensorFlow counts the tracings of all graphs that share one piece of code, and warns in the reader's notebook when
-    the same step is traced for five layers; a partial has no code of its own, so that each graph is counted by itself.
+    the same step is traced for five layers; a partial has no code, so that each graph is counted separately.
     """
     assigned = _Assigned()
 

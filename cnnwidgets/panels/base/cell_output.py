@@ -29,7 +29,7 @@ class CellOutput:
 
     def __init__(self, panel: widgets.DOMWidget) -> None:
         self._panel = panel
-        self._boxes: dict[str, widgets.VBox] = {}  # by display id: a box of its own around the panel
+        self._boxes: dict[str, widgets.VBox] = {}  # by display id: a separate box around the panel
         self._redraws = 0
 
     def display(self) -> None:

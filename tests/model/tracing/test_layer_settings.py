@@ -24,7 +24,7 @@ def test_a_replaced_activation_is_another_graph():
 
 
 class Own(L.Layer):
-    """Adds a number of its own, scaled by arrays, a list and a function, which are plain Python attributes."""
+    """Adds a number, scaled by arrays, a list and a function, which are plain Python attributes."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
