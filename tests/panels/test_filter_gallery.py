@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import traitlets
@@ -324,6 +326,17 @@ def test_without_a_cache_everything_else_works(gallery, monkeypatch):
     gallery._next.click()
     gallery._previous.click()
     assert gallery.screen.is_empty and gallery.state == "idle"
+
+
+def test_weights_are_read_for_the_cache_alone_and_not_while_the_user_waits(gallery, net, monkeypatch):
+    read, identity = [], type(net).identity
+    monkeypatch.setattr(type(net), "identity", lambda net: read.append(threading.current_thread()) or identity(net))
+    gallery.run()
+    assert len(read) == 2 and threading.main_thread() not in read, "when the run begins to compute, and at its end"
+    monkeypatch.setenv("CNNWIDGETS_CACHE_DIR", "")
+    gallery.run()
+    gallery._next.click()
+    assert len(read) == 2
 
 
 # What it says.

@@ -5,16 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Generic
 
 import numpy as np
 
+from cnnwidgets import pictures
 from cnnwidgets.jobs import Job, Publisher, worker
 from cnnwidgets.panels.base.screen import WINDOW
 from cnnwidgets.panels.protocols import F
 
 
-def _nothing(_job: Job[Any]) -> None:
+def _nothing(*_arguments: object) -> None:
     """The default of callbacks."""
 
 
@@ -25,18 +26,18 @@ class Listener(Generic[F]):
     All but `paint` are called with the run's lock held, and only while the run is the current one.
 
     Attributes:
+        show: on the publisher's thread, with the frame, its picture as JPEG, and its number.
+        finished: on the publisher's thread, after the last frame.
+        paint: on the publisher's thread: a frame as a picture [H, W, C]; `None` where frames are no pictures.
         begun: on the thread that begins it, before the first step.
         running: on the worker's thread, when it computes, at first or after a pause.
-        paint: on the publisher's thread: a frame as a picture [H, W, C].
-        show: on the publisher's thread, with the frame, its picture and its number.
         paused: on the publisher's thread, once nothing is computed any more.
-        finished: on the publisher's thread, after the last frame.
     """
 
-    begun: Callable[[], object]
-    paint: Callable[[F], np.ndarray]
-    show: Callable[[F, np.ndarray, int], object]
+    show: Callable[[F, bytes, int], object]
     finished: Callable[[Job[F]], object]
+    paint: Callable[[F], np.ndarray] | None = None
+    begun: Callable[[], object] = _nothing
     running: Callable[[Job[F]], object] = _nothing
     paused: Callable[[Job[F]], object] = _nothing
 
@@ -85,8 +86,11 @@ class CurrentRun(Generic[F]):
             self._report(job, listener.paused, "paused")
 
         def show(frame: F, number: int) -> None:
-            picture = listener.paint(frame)  # without the lock: it takes a while
-            self._report(job, lambda _: listener.show(frame, picture, number))
+            # Without the lock, since it takes a while: buttons and sliders wait for the lock.
+            jpeg = b"" if listener.paint is None else pictures.to_jpeg(listener.paint(frame))
+            with self.lock:
+                if job is self.job:
+                    listener.show(frame, jpeg, number)
 
         def finished(job: Job[F]) -> None:
             self._report(job, listener.finished)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic
@@ -40,6 +41,7 @@ from cnnwidgets.provenance.recipe import Recipe, installed_versions
 
 SIDE = {"flex": "1 1 280px", "min_width": "0", "max_width": "320px"}  # of a column next to the picture
 BUSY = ("running", "paused")
+MOVING = "The weights are moving: the network is being trained."
 
 
 class Panel(widgets.VBox, Generic[F]):
@@ -210,7 +212,7 @@ class Panel(widgets.VBox, Generic[F]):
         self._buttons.forget_focus()
         record = Record()
         begun = functools.partial(self._begun, record)
-        listener = Listener(begun, self._paint, self._show, self._finished, self._running, self._paused)
+        listener = Listener(self._show, self._finished, self._paint, begun, self._running, self._paused)
         self._run.begin(record.watched(self._frames(), self._pixels), listener)
 
     def _begun(self, record: Record) -> None:
@@ -273,18 +275,19 @@ class Panel(widgets.VBox, Generic[F]):
 
     # and on the publisher's.
 
-    def _show(self, frame: F, picture: np.ndarray, number: int) -> None:
+    def _show(self, frame: F, jpeg: bytes, number: int) -> None:
         """Put a frame on the page."""
-        self.screen.show(picture, number)
+        self.screen.put(jpeg, number)
         self._last = frame
         self.frames_shown += 1
         self.progress = max(self.progress, frame.step / frame.steps)  # a run may turn out longer than it began
         self.result = self._result(frame)
-        if self._report.is_due():
-            self._report.step(frame, self._record, self.progress, self._phase(frame))
+        if time.monotonic() >= self._report.due_at:
             self._describe(frame)
+            moving, doing = self.net.weights_are_moving, self._doing(frame)
+            self._report.step(frame, self._record, self.progress, self._phase(frame))
             if self.state == "running":
-                self._say(self._with_moving(self._doing(frame)))
+                self.status = self._report.say(f"{MOVING} {doing}" if moving else doing)
 
     def _paused(self, job: Job[F]) -> None:
         self._record.watch.hold()
@@ -307,7 +310,6 @@ class Panel(widgets.VBox, Generic[F]):
         frame = job.frame
         if frame is not None:
             self._keep(frame)
-            self._report.draw(self._record)
             self._offer_to_look_back(frame)
             self._keep_in_output()
         if job.state == "done":
@@ -364,20 +366,16 @@ class Panel(widgets.VBox, Generic[F]):
         self._code.refresh()
 
     def _say(self, text: str, is_error: bool = False) -> None:
-        self.status = markup.one_line(text)
-        self._report.say(self.status, is_error)
+        self.status = self._report.say(text, is_error)
 
     def _complain(self, failure: Failure) -> None:
         self.traceback = failure.traceback
         self._say(markup.complaint(failure), is_error=True)
 
     def _noted(self, text: str) -> str:
-        """A sentence for the status line, after the remark about the photograph."""
-        return self._with_moving(f"{self._note()} {text}".strip())
-
-    def _with_moving(self, text: str) -> str:
-        """A sentence, after another one while the network is trained."""
-        return f"The weights are moving: the network is being trained. {text}" if self.net.weights_are_moving else text
+        """A sentence for the status line, after remarks about the network and the photograph."""
+        moving = MOVING if self.net.weights_are_moving else ""
+        return " ".join(filter(None, [moving, self._note(), text]))
 
     # Looking back at a run that has ended.
 
@@ -450,8 +448,11 @@ class Panel(widgets.VBox, Generic[F]):
 
     def recipe_of(self) -> Recipe:
         """The recipe of the picture that is shown: everything that changes a pixel."""
+        return self._recipe(self.net.fingerprint())
+
+    def _recipe(self, fingerprint: str) -> Recipe:
         verb, settings = self._settings()
-        located, fingerprint = with_positions(settings, self.net), self.net.fingerprint()
+        located = with_positions(settings, self.net)
         return Recipe(verb, self.net.name, fingerprint, located, installed_versions(), device_kind())
 
     def snippet(self) -> str:

@@ -19,6 +19,7 @@ class Report:
         curve_name: the label of the curve; `None` where nothing is optimized, so that there is none.
 
     Attributes:
+        due_at: when the lines are to be written again during a run, by `time.monotonic()`.
         progress_line: the bar, and the step or the time under it.
         curve: the objective at each step.
         status_line: one sentence, which screen readers speak.
@@ -26,7 +27,7 @@ class Report:
 
     def __init__(self, curve_name: str | None) -> None:
         self._curve_name = curve_name
-        self._written_at = float("-inf")
+        self.due_at = float("-inf")
         self.progress_line = markup.markup("", width="100%")
         self.curve = markup.markup("")
         self.status_line = markup.markup(markup.status(""), width="100%")
@@ -41,41 +42,32 @@ class Report:
 
     def begin(self) -> None:
         """Show the progress of a new run; the curve stays until there is another one."""
-        self._written_at = float("-inf")
-        self.show(0.0, "")
-
-    def is_due(self) -> bool:
-        """Whether it is time for another update."""
-        now = time.monotonic()
-        if now - self._written_at < INTERVAL:
-            return False
-        self._written_at = now
-        return True
+        self.due_at = float("-inf")
+        self.progress_line.value = markup.progress(0.0, "")
 
     def step(self, frame: Frame, record: Record, share: float, phase: str | None) -> None:
         """Show how far the run is, 0 to 1, and how long it will take; steps of a phase are not those of the curve."""
+        self.due_at = time.monotonic() + INTERVAL
         if phase:
             left, words = record.phase_left(phase, frame.step, frame.steps), "at most "
             text = f"{phase} · {spoken(record.watch.seconds, tenths=True)} so far"
         else:
             left, words = record.seconds_left, ""
             text = f"step {frame.step} of {frame.steps}"
-        self.show(share, text if left is None else f"{text} · {words}{spoken(left, tenths=True)} left")
-        self.draw(record)
-
-    def end(self, record: Record, share: float, text: str) -> None:
-        """Show how the run has ended, and after how long."""
-        self.show(share, f"{text} {spoken(record.watch.seconds, tenths=True)}")
-
-    def draw(self, record: Record) -> None:
-        """Draw the curve."""
+        text += "" if left is None else f" · {words}{spoken(left, tenths=True)} left"
+        self.progress_line.value = markup.progress(share, text)
         if self._curve_name is not None:
             self.curve.value = markup.curve(record.objective, record.steps, self._curve_name)
 
-    def show(self, share: float, text: str) -> None:
-        """Show the progress, 0 to 1, with a text."""
+    def end(self, record: Record, share: float, text: str) -> None:
+        """Show how the run has ended, after how long, and the whole curve: an earlier one where it has no step."""
+        text = f"{text} {spoken(record.watch.seconds, tenths=True)}"
         self.progress_line.value = markup.progress(share, text)
+        if self._curve_name is not None and record.objective:
+            self.curve.value = markup.curve(record.objective, record.steps, self._curve_name)
 
-    def say(self, line: str, is_error: bool = False) -> None:
-        """Show a sentence in the status line."""
+    def say(self, text: str, is_error: bool = False) -> str:
+        """Show a sentence in the status line, and return it as it is shown."""
+        line = markup.one_line(text)
         self.status_line.value = markup.status(line, is_error)
+        return line

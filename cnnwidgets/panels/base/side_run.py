@@ -55,10 +55,8 @@ class SideRun(widgets.VBox):
 
     def begin(self, title: str, frames: Iterator[Any]) -> None:
         """Begin a run whose frames have one picture; an earlier one is dropped."""
-        listener = Listener(
-            begun=functools.partial(self._begun, title), paint=_picture, show=self._show, finished=self._finished
-        )
-        self.current.begin(frames, listener)
+        begun = functools.partial(self._begun, title)
+        self.current.begin(frames, Listener(self._show, self._finished, _picture, begun))
         self._on_change()
 
     def forget(self) -> None:
@@ -73,8 +71,8 @@ class SideRun(widgets.VBox):
         self._line.value = markup.progress_text("preparing")
         self.traceback = ""
 
-    def _show(self, frame: PictureFrame, picture: np.ndarray, number: int) -> None:
-        self.screen.show(picture, number)
+    def _show(self, frame: PictureFrame, jpeg: bytes, number: int) -> None:
+        self.screen.put(jpeg, number)
         self._line.value = markup.progress_text(self._text(frame))
 
     def _finished(self, job: Job[PictureFrame]) -> None:

@@ -78,12 +78,9 @@ class Arithmetic(widgets.VBox):
             self._line.value = markup.status(str(error))
             return
         self._line.value = markup.status("Preparing: reading what this layer takes in.")
-        listener = Listener(
-            begun=lambda: None, paint=lambda one: one.values, show=self._arrived, finished=self._finished
-        )
-        self._run.begin(_values(frame.run), listener)
+        self._run.begin(_values(frame.run), Listener(self._arrived, self._finished))
 
-    def _arrived(self, frame: ValuesFrame, _painted: object, number: int) -> None:
+    def _arrived(self, frame: ValuesFrame, _jpeg: bytes, number: int) -> None:
         self._run.acknowledge(number)
         if self._values is not frame.layer_values:
             self._values = frame.layer_values

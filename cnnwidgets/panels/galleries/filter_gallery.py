@@ -183,8 +183,8 @@ class FilterGallery(TileGallery):
         ready, units = self._ready, self._plan.units
         return (ready.combined(frame, units) for frame in frames) if self._is_mixed else frames
 
-    def _key(self) -> str:
-        recipe, units = self.recipe_of(), self._rendered.units
+    def _key(self, fingerprint: str) -> str:
+        recipe, units = self._recipe(fingerprint), self._rendered.units
         own = {"units": list(units), "columns": pictures.columns_for(len(units))}
         return replace(recipe, settings={**recipe.settings, **own}).key()
 

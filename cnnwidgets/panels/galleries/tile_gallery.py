@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -53,6 +54,7 @@ class TileGallery(Panel[UnitsFrame]):
         super().__init__(network)
         self._plan = plan
         self._flops: dict[Any, float] = {}
+        self._fingerprint_before = ""  # of the network, when the run began to compute
         self.enlarged = SideRun(self._enlarged_changed)
         self.controls: GalleryControls
         traits = plan.settings.recorded()
@@ -108,7 +110,13 @@ class TileGallery(Panel[UnitsFrame]):
 
     def _frames(self) -> Iterator[UnitsFrame]:
         self._adopt(self._planned())
-        return self._rendered.frames()
+        return itertools.chain(self._note_fingerprint(), self._rendered.frames())
+
+    def _note_fingerprint(self) -> Iterator[UnitsFrame]:
+        """Make no frame: on the worker's thread, note the weights from which the first one is made."""
+        if Cache.default().folder is not None:
+            self._fingerprint_before = self.net.fingerprint()
+        yield from ()
 
     def _result(self, frame: UnitsFrame) -> UnitPictures:
         return frame.result()
@@ -140,7 +148,7 @@ class TileGallery(Panel[UnitsFrame]):
         return [self.controls, stage]
 
     def _paint(self, frame: UnitsFrame) -> np.ndarray:
-        return with_bands(pictures.to_uint8(frame.pictures))
+        return with_bands(frame.pictures)
 
     def _picture(self, frame: UnitsFrame) -> np.ndarray:
         return self._picture_of_pixels(pictures.to_uint8(frame.pictures))
@@ -227,7 +235,6 @@ class TileGallery(Panel[UnitsFrame]):
         return self.enlarged.current.is_busy
 
     def _begin(self) -> None:
-        self._fingerprint_before = self.net.fingerprint()
         super()._begin()
         self.enlarged.current.resume()
 
@@ -292,21 +299,24 @@ class TileGallery(Panel[UnitsFrame]):
 
     # Finished pages are kept on disk, so that turning back shows them at once.
 
-    def _key(self) -> str:
-        """The key of the pictures that Start renders."""
-        return self.recipe_of().key()
+    def _key(self, fingerprint: str) -> str:
+        """The key of the pictures that Start renders, for a network with this fingerprint."""
+        return self._recipe(fingerprint).key()
 
     def _remember(self, frame: UnitsFrame) -> None:
+        cache = Cache.default()
+        if cache.folder is None:
+            return
         identity = self.net.identity()
         if not identity.is_complete or identity.digest != self._fingerprint_before:
             return  # tomorrow the same key may be of another network, or the weights were changed during the run
-        Cache.default().put(
-            self._key(), {"pictures": frame.pictures, "values": frame.values}, {"notes": list(frame.notes)}
-        )
+        arrays = {"pictures": frame.pictures, "values": frame.values}
+        cache.put(self._key(identity.digest), arrays, {"notes": list(frame.notes)})
 
     def _found(self) -> tuple[UnitsFrame | None, str]:
         """What need not be rendered again, and where it comes from."""
-        entry = Cache.default().get(self._key())
+        cache = Cache.default()
+        entry = None if cache.folder is None else cache.get(self._key(self.net.fingerprint()))
         if entry is None:
             return None, ""
         plan = self._rendered

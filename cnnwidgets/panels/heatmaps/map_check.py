@@ -220,8 +220,8 @@ class _RemovalRun(SideRun):
         stage.children = [self.screen, beside]
         self.children = [self._title, stage, self._line]
 
-    def _show(self, frame: Any, picture: np.ndarray, number: int) -> None:
-        super()._show(frame, picture, number)
+    def _show(self, frame: Any, jpeg: bytes, number: int) -> None:
+        super()._show(frame, jpeg, number)
         self._on_frame(frame, False)
 
     def _finished(self, job: Job[Any]) -> None:
@@ -250,8 +250,8 @@ class _MethodsRun(SideRun):
         self.table, self.said = markup.markup("", width="100%"), markup.markup("")
         self.children = [self._title, self.screen, self._line, self.said, self.table]
 
-    def _show(self, frame: Any, picture: np.ndarray, number: int) -> None:
-        super()._show(frame, picture, number)
+    def _show(self, frame: Any, jpeg: bytes, number: int) -> None:
+        super()._show(frame, jpeg, number)
         self._on_frame(frame, False)
 
     def _finished(self, job: Job[Any]) -> None:

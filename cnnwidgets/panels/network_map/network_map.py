@@ -324,12 +324,9 @@ class NetworkMap(widgets.VBox):
                 self._maps = {}
                 self._draw()
             return
-        listener = Listener(
-            begun=lambda: None, paint=lambda frame: frame.values, show=self._show, finished=self._finished
-        )
-        self._run.begin(thumbnails(self.net, self._held), listener)
+        self._run.begin(thumbnails(self.net, self._held), Listener(self._show, self._finished))
 
-    def _show(self, frame: ThumbnailFrame, _painted: object, number: int) -> None:
+    def _show(self, frame: ThumbnailFrame, _jpeg: bytes, number: int) -> None:
         self._run.acknowledge(number)
         if frame.addresses != self._maps:
             self._maps = frame.addresses

@@ -201,10 +201,7 @@ class UnitPanel(Panel[UnitsFrame]):
         count = len(self._searched.names) if len(self.net.inputs) == 1 else 0
         photographs = map(smaller, self._searched)
         frames = measure(self.net, self._held, self.layer, self.unit, self.call, count, photographs)
-        listener = Listener(
-            begun=lambda: None, paint=lambda facts: facts.values, show=self._measured, finished=self._has_measured
-        )
-        self._measuring.begin(frames, listener)
+        self._measuring.begin(frames, Listener(self._measured, self._has_measured))
 
     def _is_busy_beside(self) -> bool:
         return any(part.current.is_busy for part in (self._minimum, self._patches))
@@ -249,7 +246,7 @@ class UnitPanel(Panel[UnitsFrame]):
         self._map.explain("Preparing its map.")
         self._seen.value = self._classes.value = self._histogram.value = ""
 
-    def _measured(self, facts: Facts, _painted: object, number: int) -> None:
+    def _measured(self, facts: Facts, _jpeg: bytes, number: int) -> None:
         self._measuring.acknowledge(number)
         before, self.facts = self.facts, facts
         if before is None or before.box != facts.box or before.plane is not facts.plane:
