@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.activations.feature_maps import shapes
-from cnnwidgets.activations.windows import CONVOLUTIONS, POOLINGS, Weights, Window, pooled_shares, weights_of, window_of
+from cnnwidgets.activations.windows import (
+    CONVOLUTIONS,
+    POOLINGS,
+    TRANSPOSED,
+    Weights,
+    Window,
+    pooled_shares,
+    weights_of,
+    window_of,
+)
 from cnnwidgets.errors import BadModel, BadTarget, quoted
 from cnnwidgets.frame import Array
 from cnnwidgets.model.arguments import check_call, check_unit, whole_number
@@ -22,7 +31,9 @@ from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.model.unlocked_property import unlocked_property
 
-WORKS = "Conv2D, DepthwiseConv2D, SeparableConv2D, and the 2D layers of max, average and global pooling"
+WORKS = (
+    "Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D, and the 2D layers of max, average and global pooling"
+)
 EXPLAINABLE = (*CONVOLUTIONS, *POOLINGS)
 AGREES = 1e-3  # of the size of the products: rounding in half precision is taken out before
 HALF_AGREES = 2e-2
@@ -35,8 +46,9 @@ class _Value:
     Attributes:
         path, call, unit, row, column: which value; row and column are those of the layer's map.
         patch: the inputs that it was made from, 0 where the window reaches beyond the input.
-        outside: [kh, kw] bool, where the window lies outside the input: padding.
-        rows: the row of the input for each row of the patch; below 0 or beyond the last row for padding.
+        outside: [kh, kw] bool, where the window lies outside the input: padding, or in a transposed convolution the
+            zeros between its inputs.
+        rows: the row of the input for each row of the patch; below 0 or beyond the last row where there is none.
         columns: the same for columns.
         input_size: (rows, columns) of the input.
         after: the output of the layer, after its activation function if it has one.
@@ -56,11 +68,11 @@ class _Value:
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """(top, left, bottom, right) of the window in the input, cut at its borders."""
+        """(top, left, bottom, right) of the part of the input that it sees; all 0 where it sees none of it."""
         height, width = self.input_size
-        top, bottom = (min(max(edge, 0), height) for edge in (self.rows[0], self.rows[-1] + 1))
-        left, right = (min(max(edge, 0), width) for edge in (self.columns[0], self.columns[-1] + 1))
-        return top, left, bottom, right
+        rows = [row for row in self.rows if 0 <= row < height]
+        columns = [column for column in self.columns if 0 <= column < width]
+        return (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1) if rows and columns else (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +82,14 @@ class Convolution(_Value):
     Attributes:
         patch: [kh, kw, C] float32: the inputs under the kernel, 0 where there is padding. C counts the channels that
             this unit sees: all of them, those of its group, or one in a depthwise convolution.
-        kernel: [kh, kw, C] float32: the unit's weights. For a separable convolution both steps in one.
+        kernel: [kh, kw, C] float32: the unit's weights. For a separable convolution both steps in one; for a transposed
+            one turned by 180 degrees, as they meet the input.
         products: [kh, kw, C] float32, patch * kernel.
         bias: 0 where the layer has none.
         before: the output of the convolution, before the activation function.
         activation: the name of the activation function that the layer itself applies; "" where it has none.
         channels: the index of each of the C channels among those of the input.
+        is_transposed: whether the layer is a transposed convolution, which has zeros between its inputs.
     """
 
     kernel: Array = field(repr=False)
@@ -84,6 +98,7 @@ class Convolution(_Value):
     bias: float
     before: float
     activation: str
+    is_transposed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +129,9 @@ def convolution_at(
 ) -> Convolution | Pooling:
     """The numbers behind one output value of a layer: the patch it saw, its kernel, their products, bias and sum.
 
-    Works for Conv2D with strides, dilation, groups and both paddings, for DepthwiseConv2D and SeparableConv2D, and for
-    pooling, where it shows which value won. Batch normalization is a separate layer and is not folded in.
+    Works for Conv2D with strides, dilation, groups and both paddings, for DepthwiseConv2D and SeparableConv2D, for
+    Conv2DTranspose, and for pooling, where it shows which value won. Batch normalization is a separate layer and is not
+    folded in.
 
     Args:
         net: a Network or a bare Keras model.
@@ -240,7 +256,7 @@ class LayerValues:
         rows, columns, units = self.after.shape
         unit = whole_number("unit", unit, 0, units - 1)
         row, column = whole_number("row", row, 0, rows - 1), whole_number("column", column, 0, columns - 1)
-        window = window_of(self.layer, self.given.shape[:2], row, column)
+        window = window_of(self.layer, self.given.shape[:2], (rows, columns), row, column)
         place = self.path, self.call, unit, row, column
         if isinstance(self.layer, POOLINGS):
             return self._pooled(place, window)
@@ -259,7 +275,7 @@ class LayerValues:
         self._check(place, before, float(np.abs(products).sum() + abs(bias)))
         return Convolution(
             *place, patch, window.outside, window.rows, window.columns, self.given.shape[:2], self._after(place),
-            kernel, products, channels, bias, before, self.activation,
+            kernel, products, channels, bias, before, self.activation, isinstance(self.layer, TRANSPOSED),
         )  # fmt: skip
 
     def _pooled(self, place: tuple[str, int, int, int, int], window: Window) -> Pooling:

@@ -15,7 +15,9 @@ MAXIMA = (_L.MaxPooling2D, _L.GlobalMaxPooling2D)
 AVERAGES = (_L.AveragePooling2D, _L.GlobalAveragePooling2D)
 GLOBAL = (_L.GlobalMaxPooling2D, _L.GlobalAveragePooling2D)
 POOLINGS = (*MAXIMA, *AVERAGES)
-CONVOLUTIONS = (_L.Conv2D, _L.DepthwiseConv2D, _L.SeparableConv2D)
+CONVOLUTIONS = (_L.Conv2D, _L.DepthwiseConv2D, _L.SeparableConv2D, _L.Conv2DTranspose)
+TRANSPOSED = _L.Conv2DTranspose
+HOLE = -1  # instead of a row or column: a zero that a transposed convolution puts between two of its input
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +25,8 @@ class Window:
     """Where one output value looks at the input.
 
     Attributes:
-        rows, columns: of the input, one for each row and column of the window; padding lies outside of 0 to size - 1.
+        rows, columns: of the input, one for each row and column of the window; padding lies outside of 0 to size - 1,
+            and so does HOLE.
         outside: [kh, kw] bool.
     """
 
@@ -39,16 +42,23 @@ class Window:
         return np.where(self.outside[..., None], np.float32(0), given[rows[:, None], columns[None, :]])
 
 
-def window_of(layer: Any, size: tuple[int, ...], row: int, column: int) -> Window:
+def window_of(layer: Any, size: tuple[int, ...], made: tuple[int, ...], row: int, column: int) -> Window:
     """The window of a layer for the output value at (row, column).
 
     Args:
         layer: of Keras.
         size: (rows, columns) of the input.
+        made: (rows, columns) of the output.
         row: of the output.
         column: of the output.
     """
-    if isinstance(layer, GLOBAL):
+    if isinstance(layer, TRANSPOSED):
+        pairs = (_pair(one) for one in (layer.kernel_size, layer.strides, layer.dilation_rate))
+        lines = [
+            _spread_line(at, length, after, k, stride, apart, layer.padding == "same")
+            for at, length, after, k, stride, apart in zip((row, column), size, made, *pairs, strict=True)
+        ]
+    elif isinstance(layer, GLOBAL):
         lines = [tuple(range(length)) for length in size]
     else:
         kernel = getattr(layer, "kernel_size", None) or layer.pool_size
@@ -69,9 +79,23 @@ def _pair(value: Any) -> tuple[int, int]:
 def _line(at: int, length: int, kernel: int, stride: int, dilation: int, is_same: bool) -> tuple[int, ...]:
     """The positions of the input along one axis; what TensorFlow pads is split evenly, the odd one at the end."""
     reach = (kernel - 1) * dilation + 1
-    padding = max((-(-length // stride) - 1) * stride + reach - length, 0) if is_same else 0
-    first = at * stride - padding // 2
+    first = at * stride - (_padded(length, reach, stride) if is_same else 0)
     return tuple(range(first, first + reach, dilation))
+
+
+def _padded(length: int, reach: int, stride: int) -> int:
+    """How far "same" padding reaches before the first row or column."""
+    return max((-(-length // stride) - 1) * stride + reach - length, 0) // 2
+
+
+def _spread_line(
+    at: int, length: int, made: int, kernel: int, stride: int, dilation: int, is_same: bool
+) -> tuple[int, ...]:
+    """The same for a transposed convolution, which has `stride - 1` zeros between two rows or columns of its input."""
+    reach = (kernel - 1) * dilation + 1
+    last = at + (_padded(made, reach, stride) if is_same else 0)
+    spread = range(last - reach + 1, last + 1, dilation)  # positions among the zeros
+    return tuple(i // stride if i % stride == 0 and 0 <= i // stride < length else HOLE for i in spread)
 
 
 def pooled_shares(layer: Any, patch: Array, outside: Array) -> tuple[Array, tuple[int, int] | None]:
@@ -122,6 +146,8 @@ def weights_of(layer: Any) -> Weights:
         channels, multiplier = depthwise.shape[2:]
         mixing = pointwise[0, 0].reshape(channels, multiplier, -1)
         return Weights(layer, np.einsum("ijcm,cmu->ijcu", depthwise, mixing), False)
+    if isinstance(layer, TRANSPOSED):  # over its spread input it is a convolution with the kernel turned round
+        return Weights(layer, _as_computed(layer, layer.kernel)[::-1, ::-1].swapaxes(2, 3), False)
     return Weights(layer, _as_computed(layer, layer.kernel), isinstance(layer, _L.DepthwiseConv2D))
 
 

@@ -74,6 +74,36 @@ def test_the_numbers_add_up_to_the_real_output_for_every_geometry(kind):
     assert checked > 200
 
 
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_a_transposed_convolution_adds_up_at_every_position(padding):
+    for kernel, stride, dilation, output_padding in [
+        (3, 1, 1, None), ((3, 5), (2, 3), 1, None), (4, 2, 1, None), (2, 3, 1, None), (1, 2, 1, None),
+        (3, 1, 2, None), ((2, 3), 1, (3, 1), None), (3, 2, 1, 0), (3, 2, 1, 1), ((3, 5), 3, 1, (2, 1)),
+    ]:  # fmt: skip
+        layer = L.Conv2DTranspose(
+            5, kernel, stride, padding, output_padding=output_padding, dilation_rate=dilation, activation="tanh"
+        )
+        picture, values, _ = every_place(layer, (4, 5))
+        for row, column in np.ndindex(values.after.shape[:2]):
+            c = values.at(3, row, column)
+            assert c.before == c.products.sum() + c.bias == pytest.approx(values.before[row, column, 3], abs=2e-6)
+            assert c.patch.shape == c.kernel.shape == (*layer.kernel_size, 4)
+            np.testing.assert_array_equal(c.kernel, layer.kernel.numpy()[::-1, ::-1, 3])
+            assert not c.patch[c.outside].any()
+            inside = [[i for i in line if 0 <= i < n] for line, n in zip((c.rows, c.columns), (4, 5), strict=True)]
+            seen = picture[np.ix_(*inside, c.channels)]
+            assert sorted(c.patch[~c.outside].ravel()) == sorted(seen.ravel())
+            top, left, bottom, right = c.box
+            assert set(picture[top:bottom, left:right].ravel()) >= set(seen.ravel())
+
+
+def test_between_the_inputs_of_a_transposed_convolution_only_the_bias_counts():
+    net, picture = of_one(L.Conv2DTranspose(2, 1, 2, bias_initializer="ones", name="it"))
+    seen, nothing = (cw.convolution_at(net, picture, "it", 1, row, 0) for row in (2, 3))
+    assert seen.is_transposed and seen.box == (1, 0, 2, 1) and (seen.patch[0, 0] == picture[1, 0]).all()
+    assert nothing.box == (0, 0, 0, 0) and nothing.outside.all() and nothing.before == nothing.bias
+
+
 def test_a_grouped_unit_sees_the_channels_of_its_group():
     layer = L.Conv2D(6, 3, groups=2, name="it")
     net, picture = of_one(layer)
@@ -247,7 +277,7 @@ def test_a_call_that_does_not_exist_is_refused(net, noise):
         cw.convolution_at(net("twice"), noise(20, 20, 3), "conv", 0, 0, 0, call=2)
 
 
-@pytest.mark.parametrize("layer", [L.Conv2DTranspose(2, 3, name="it"), L.BatchNormalization(name="it")])
+@pytest.mark.parametrize("layer", [L.UpSampling2D(2, name="it"), L.BatchNormalization(name="it")])
 def test_a_layer_of_another_type_is_refused_and_where_nothing_works_that_is_said(layer):
     net, picture = of_one(layer)
     with pytest.raises(BadTarget, match=f"is a {type(layer).__name__}.*this network has none"):

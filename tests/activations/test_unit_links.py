@@ -84,6 +84,19 @@ def test_groups_and_depthwise_lead_to_their_own_channels():
     assert len(unit_links(net, "separable", 1, count=20).incoming) == 12
 
 
+def test_a_transposed_convolution_is_followed_both_ways():
+    net = network(
+        L.Conv2D(4, 3, name="a"), L.Conv2DTranspose(5, 3, 2, "same", name="up"), L.ReLU(name="relu"),
+        L.Conv2DTranspose(2, 2, name="last"),
+    )  # fmt: skip
+    up, last = (strengths(net.model.get_layer(name).kernel.numpy().swapaxes(2, 3)) for name in ("up", "last"))
+    assert of(unit_links(net, "a", 1).outgoing) == pytest.approx({("up", v): up[1, v] for v in range(5)}, rel=1e-5)
+    assert of(unit_links(net, "up", 3).incoming) == pytest.approx({("a", u): up[u, 3] for u in range(4)}, rel=1e-5)
+    assert of(unit_links(net, "relu", 3).outgoing) == pytest.approx(
+        {("last", v): last[3, v] for v in range(2)}, rel=1e-5
+    )
+
+
 def test_a_dense_layer_behind_a_flattening_sees_a_unit_at_every_position():
     net = network(L.Conv2D(4, 3, name="a"), L.Flatten(name="flat"), L.Dense(3, name="dense"), size=(5, 5))
     kernel = net.model.get_layer("dense").kernel.numpy().reshape(9, 4, 3)

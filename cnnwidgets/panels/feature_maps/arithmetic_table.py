@@ -66,11 +66,17 @@ def _pooling(p: Pooling) -> str:
 
 def _padding(found: Convolution | Pooling) -> str:
     count = int(found.outside.sum())
-    lies = (
-        f" {count} of its {found.outside.size} positions lie in the padding (gray), which counts as 0." if count else ""
-    )
+    if count == found.outside.size:
+        return "It looks at none of its input: its kernel is smaller than its stride."
+    where = "between two inputs or in the padding" if _is_transposed(found) else "in the padding"
+    lies = f" {count} of its {found.outside.size} positions lie {where} (gray), which counts as 0." if count else ""
     top, left, bottom, right = found.box
-    return f"It looks at rows {top} to {bottom - 1} and columns {left} to {right - 1} of its input.{lies}"
+    turned = " Its kernel is turned by 180 degrees, as it meets the input." if _is_transposed(found) else ""
+    return f"It looks at rows {top} to {bottom - 1} and columns {left} to {right - 1} of its input.{lies}{turned}"
+
+
+def _is_transposed(found: Convolution | Pooling) -> bool:
+    return isinstance(found, Convolution) and found.is_transposed
 
 
 def _table(rows: list[str], words: str) -> str:
