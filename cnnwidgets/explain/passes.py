@@ -71,6 +71,7 @@ class Probe:
         self.net.check_room(self.feed)
         self.net.check_weights()
         self._seen: dict[str, list[Any]] = {}
+        self._locations: dict[tuple[str, int, int], Location] = {}
 
     def named(self, target: object, output: int | str | None, of: object = "logit", against: object = None) -> Target:
         """As `targets.named`, for the size of this picture.
@@ -87,9 +88,12 @@ class Probe:
 
     def location(self, path: str, call: int) -> Location:
         """The locations of the cells of a layer's call in the first picture that it sees."""
-        which = self.sees(path, call)[0]
-        height, width = self.pictures[which].shape[1:3]
-        return locate(self.net, path, call, which, (height, width))
+        key = path, call, self.net.version
+        if key not in self._locations:
+            which = self.sees(path, call)[0]
+            height, width = self.pictures[which].shape[1:3]
+            self._locations[key] = locate(self.net, path, call, which, (height, width))
+        return self._locations[key]
 
     def seen_by(self, target: Target, which: int) -> Edges:
         """(top, left, bottom, right) of the part of a picture, as given, that can affect the target."""
@@ -224,15 +228,8 @@ class Probe:
 
     def _traced(self, build: Callable[[], Any], *more: Any) -> Any:
         """A pass as a graph for inputs of any size and number, kept by the network."""
-        shapes = [tuple(info.fed_shape) for info in self.net.inputs]
-
-        def trace() -> Any:
-            made = build()
-            run, flags = made if isinstance(made, tuple) else (made, None)
-            graph = compiled(run).get_concrete_function([tf.TensorSpec([None, *shape]) for shape in shapes], *more)
-            return graph if flags is None else (graph, flags)
-
-        return self.net.traces.get(trace)
+        feed = [tf.TensorSpec([None, *info.fed_shape]) for info in self.net.inputs]
+        return self.net.traces.get(functools.partial(_trace, build, (feed, *more)))
 
     def _repeated(self, copies: Mapping[int, Array] | None) -> list[Any]:
         """Inputs for copies of the pictures; tables are the same for each."""
@@ -291,6 +288,14 @@ class Probe:
                 "Look for a logarithm, root or division in it."
             )
         raise BadModel(self.net.why_not_finite())
+
+
+def _trace(build: Callable[[], Any], arguments: Sequence[Any]) -> Any:
+    """The graph of a pass, with the flags that tracing it sets, if there are any."""
+    made = build()
+    run, flags = made if isinstance(made, tuple) else (made, None)
+    graph = compiled(run).get_concrete_function(*arguments)
+    return graph if flags is None else (graph, flags)
 
 
 def _like(activation: Any) -> Any:

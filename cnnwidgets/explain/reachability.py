@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ class _Run(NamedTuple):
     """One run of the model as a graph, never executed."""
 
     pictures: dict[int, Any]  # by the index of their input
+    seeing: dict[int, set[Any]]  # likewise, the operations that depend on each picture
     order: list[tuple[str, Any]]  # (path, first tensor) of every call
     calls: dict[str, list[Any]]
     value: Any  # the target
@@ -81,21 +83,21 @@ def branch_note(net: Network, target: Target) -> str:
 
 def _choice(net: Network, target: Target) -> tuple[str, bool]:
     """The default layer, and whether it is one branch of a sum that is not a layer."""
-    any_unit = target.structure
+    return net.traces.get(functools.partial(_chosen, net, target.structure))  # type: ignore[no-any-return]
 
-    def find() -> tuple[str, bool]:
-        candidates, branches = _look(net, any_unit, lambda run: _candidates(net, any_unit, run))
-        maps = [path for path in candidates if len(net.layer(path).output_shape) == 3]
-        tokens = [path for path in candidates if path not in maps]
-        for kind, paths in ((GRID, candidates), (SPREAD, maps)):
-            for path in paths:
-                if _is_map(net, any_unit, path, kind, path in tokens):
-                    return path, path in branches
-        if not maps:
-            raise BadTarget(_no_map(net))
-        return maps[0], maps[0] in branches
 
-    return net.traces.get(find)  # type: ignore[no-any-return]
+def _chosen(net: Network, any_unit: Target) -> tuple[str, bool]:
+    """The same for any class, by the graph of the model."""
+    candidates, branches = _look(net, any_unit, lambda run: _candidates(net, any_unit, run))
+    maps = [path for path in candidates if len(net.layer(path).output_shape) == 3]
+    tokens = [path for path in candidates if path not in maps]
+    for kind, paths in ((GRID, candidates), (SPREAD, maps)):
+        for path in paths:
+            if _is_map(net, any_unit, path, kind, path in tokens):
+                return path, path in branches
+    if not maps:
+        raise BadTarget(_no_map(net))
+    return maps[0], maps[0] in branches
 
 
 def _is_map(net: Network, target: Target, path: str, kind: str, is_of_tokens: bool) -> bool:
@@ -175,7 +177,8 @@ def _look(net: Network, target: Target, look: Callable[[_Run], Any]) -> Any:
             value = targets.read(net, target, outputs, recording, chosen).value
         last = outputs[target.output] if target.function is None else value
         pictures = {i: feed[i] for i in net.picture_inputs}
-        return look(_Run(pictures, recording.order, recording.calls, value, last))
+        seeing = {i: descendants([picture.op]) for i, picture in pictures.items()}
+        return look(_Run(pictures, seeing, recording.order, recording.calls, value, last))
 
     return from_shapes(run)
 
@@ -251,8 +254,7 @@ def _is_scores(
 
 
 def _pictures_of(tensor: Any, run: _Run) -> list[int]:
-    behind = ancestors(tensor.op)
-    return [i for i, picture in run.pictures.items() if picture.op in behind]
+    return [i for i, operations in run.seeing.items() if tensor.op in operations]
 
 
 def _passes(value: Any, sources: Sequence[Any]) -> bool:

@@ -17,21 +17,24 @@ if TYPE_CHECKING:
 SMALL = 128  # pixels: any network takes pictures of this size
 
 
-def pictures_seen(net: PreparedModel, path: str, call: int = 0) -> tuple[int, ...]:
-    """Which picture inputs a layer's call depends on, found by gradient; () where none can be traced."""
+def pictures_seen(net: PreparedModel, path: str, calls: int) -> list[tuple[int, ...]]:
+    """Which picture inputs each call of a layer depends on, found by gradient; () where none can be traced."""
 
-    def run() -> tuple[int, ...]:
+    def run() -> list[tuple[int, ...]]:
         feed = sample_feed(net)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(feed)
-            with net.record([path], until=[(path, call)]) as recording:
+            with net.record([path], until=[(path, call) for call in range(calls)]) as recording:
                 net.call(feed)
-            output = recording.activation(path, call)
-        try:
-            gradients = tape.gradient(output, feed)
-        except LookupError:  # an operation for which TensorFlow knows no gradient
-            return ()
-        return tuple(i for i in net.picture_inputs if gradients[i] is not None)
+            outputs = [recording.activation(path, call) for call in range(calls)]
+        found: list[tuple[int, ...]] = []
+        for output in outputs:
+            try:
+                gradients = tape.gradient(output, feed)
+            except LookupError:  # an operation for which TensorFlow knows no gradient
+                gradients = [None] * len(feed)
+            found.append(tuple([i for i in net.picture_inputs if gradients[i] is not None]))
+        return found
 
     return from_shapes(run)
 

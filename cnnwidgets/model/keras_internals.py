@@ -27,7 +27,7 @@ Shadow = tuple[Any, str, Any]  # (owner, name of an attribute, what it is for th
 def shadowed(shadows: Iterable[Shadow]) -> Iterator[None]:
     """Shadow attributes on their owners, behind Keras' own bookkeeping, and put back exactly what was there.
 
-    The shadows are made one after the other, so that a later one of the same attribute may call the earlier one.
+    The shadows are made one after the other, under the lock, so that none of them holds another thread's shadow.
     """
     before: list[tuple[Any, str, bool, Any]] = []
     with TRACING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,21 +68,20 @@ def kind_of(layer: Any) -> str:
     return next((kind for kind, types in _KINDS if isinstance(layer, types)), "other")
 
 
-def walk(model: Any) -> Iterator[tuple[str, Any]]:
-    """Every layer of a model with its path, outer before inner, layers inside custom layers too."""
-    prefixes, taken = {id(model): ""}, set[str]()
+def by_path(model: Any) -> dict[str, Any]:
+    """Every layer of a model by its path, outer before inner, layers inside custom layers too."""
+    prefixes, found = {id(model): ""}, dict[str, Any]()
     for parent, layer in layer_tree(model):
-        path = _free_name(prefixes[id(parent)] + layer.name, taken)
+        path = _free_name(prefixes[id(parent)] + layer.name, found)
         prefixes[id(layer)] = path + "/"
-        yield path, layer
+        found[path] = layer
+    return found
 
 
-def _free_name(path: str, taken: set[str]) -> str:
+def _free_name(path: str, taken: Container[str]) -> str:
     """The path itself; `path#2` and so on where a subclassed model gives two layers one name."""
     candidates = itertools.chain([path], (f"{path}#{i}" for i in itertools.count(2)))
-    free = next(c for c in candidates if c not in taken)
-    taken.add(free)
-    return free
+    return next(c for c in candidates if c not in taken)
 
 
 def find(path: object, paths: Iterable[str]) -> str:
@@ -107,7 +106,7 @@ def describe(layers: dict[str, Any], recording: Recording) -> tuple[LayerInfo, .
     """List the layers, with shapes and calls taken from one recorded run.
 
     Args:
-        layers: every layer by path, from `walk`.
+        layers: every layer by path.
         recording: of all of them.
     """
     usual = "channels_first" if any(map(_is_channels_first, layers.values())) else "channels_last"

@@ -15,7 +15,6 @@ from cnnwidgets.model.finite_weights import FiniteWeights
 from cnnwidgets.model.identity.fingerprint import Identity, identity
 from cnnwidgets.model.inputs import given
 from cnnwidgets.model.inputs.input_info import InputInfo
-from cnnwidgets.model.moving_weights import TURNS
 from cnnwidgets.model.outputs import class_names as names_
 from cnnwidgets.model.outputs import predictions as predictions_
 from cnnwidgets.model.outputs.output_info import find as find_output
@@ -27,6 +26,7 @@ from cnnwidgets.model.safe_files.model_file import load_model
 from cnnwidgets.model.sizes import first_call, picture_size
 from cnnwidgets.model.sizes.picture_size import PICTURE, Size
 from cnnwidgets.model.sizes.size_multiples import with_multiples
+from cnnwidgets.model.tracing.compiled import TURNS
 
 
 class Network(PreparedModel):

@@ -14,7 +14,7 @@ from cnnwidgets.model.inputs import input_info
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.outputs.class_names import checked_names
 from cnnwidgets.model.outputs.output_info import OutputInfo, logits_of
-from cnnwidgets.model.preprocessing.modes import Preprocess, preprocess_of
+from cnnwidgets.model.preprocessing.modes import Preprocess, preprocess_of_each
 from cnnwidgets.model.preprocessing.preprocess import resolve
 from cnnwidgets.model.recording import Call, Instead, Recording, record
 from cnnwidgets.model.survey import Survey, check_names, survey_of
@@ -56,11 +56,11 @@ class PreparedModel:
             raise BadTarget(f"name must be text, or None for the model's own, got {quoted(name)}.")
         self.name = name or model.name
         self.picture_inputs = tuple(i for i, info in enumerate(self.inputs) if info.is_picture)
-        self.layers_by_path = dict(layers_.walk(model))
+        self.layers_by_path = layers_.by_path(model)
         check_names(model, self.layers_by_path.values())
         self.preprocess, self.preprocess_note = resolve(preprocess, model, self.layers_by_path, self.inputs, self._nest)
         self.traces = Traces(context=self)
-        self._sees: dict[tuple[str, int], tuple[int, ...]] = {}
+        self._sees: dict[str, list[tuple[int, ...]]] = {}
         self.version = 0
         self._state = self._layers_and_settings()
 
@@ -74,13 +74,13 @@ class PreparedModel:
         if state == self._state:
             return
         self._state, self.version = state, self.version + 1
-        self.layers_by_path = dict(layers_.walk(self.model))
+        self.layers_by_path = layers_.by_path(self.model)
         self._sees.clear()
-        for found in ("_survey", "layers", "outputs", "_layer_infos"):
+        for found in ("_survey", "layers", "outputs", "_layer_infos", "_channels_first"):
             vars(self).pop(found, None)
 
     def _layers_and_settings(self) -> tuple[object, ...]:
-        found = [self.model, *(layer for _, layer in layers_.walk(self.model))]
+        found = [self.model, *layers_.by_path(self.model).values()]
         return *settings_of(found), *map(Held, found)
 
     @unlocked_property
@@ -134,9 +134,9 @@ class PreparedModel:
 
     def sees(self, path: str, call: int = 0) -> tuple[int, ...]:
         """Which picture inputs a layer's call depends on, found by gradient; () if none can be traced."""
-        if (path, call) not in self._sees:  # kept outside the trace cache: so small a result should not evict a graph
-            self._sees[path, call] = graph.pictures_seen(self, path, call)
-        return self._sees[path, call]
+        if path not in self._sees:  # kept outside the trace cache: so small a result should not evict a graph
+            self._sees[path] = graph.pictures_seen(self, path, self.layer(path).calls)
+        return self._sees[path][call]
 
     def call(self, feed: Sequence[Any]) -> list[Any]:
         """Run the model on inputs as users know them, in inference mode.
@@ -148,18 +148,34 @@ class PreparedModel:
         Returns:
             The outputs, flat, in the model's own order.
         """
-        prepared = [self._prepared(i, tensor) for i, tensor in enumerate(feed)]
-        floats_stay = keras_internals.floats_stay(self.model) if self._takes_whole_numbers else contextlib.nullcontext()
-        with floats_stay:
+        expected = list(feed)
+        for i, preprocess in preprocess_of_each(self.preprocess, self.picture_inputs):
+            expected[i] = preprocess(feed[i] * 255.0)  # [N, H, W, C] 0..1 -> what the network expects
+        prepared, takes_whole_numbers = self._prepared(expected)
+        with keras_internals.floats_stay(self.model) if takes_whole_numbers else contextlib.nullcontext():
             return list(keras.tree.flatten(self.run(prepared)))
+
+    def _prepared(self, expected: Sequence[Any]) -> tuple[list[Any], bool]:
+        """Each input in the model's order of axes and type, and whether any picture is taken as whole numbers."""
+        prepared, takes_whole_numbers = [], False
+        for info, x in zip(self.inputs, expected, strict=True):
+            if info.is_picture and info.channels_first:
+                x = tf.transpose(x, [0, 3, 1, 2])
+            elif info.is_picture and info.inner_shape is not None:
+                x = info.without_channels(x)
+            stays = info.is_picture and info.is_whole_numbers  # a cast would block the gradient
+            prepared.append(x if stays else tf.cast(x, info.dtype))
+            takes_whole_numbers |= stays
+        return prepared, takes_whole_numbers
 
     def run(self, flat: Sequence[Any]) -> Any:
         """The output of the model itself for its own inputs, in inference mode, its state unchanged."""
+        nested = self._nest(flat)
         with contextlib.ExitStack() as stack:
             for staying in keras_internals.STAYING:
                 stack.enter_context(staying(self.model))
             stack.enter_context(dense_gradients(self.layers_by_path.values()))
-            return self.model(self._nest(flat), training=False)
+            return self.model(nested, training=False)
 
     def record(
         self,
@@ -169,31 +185,16 @@ class PreparedModel:
         until: Iterable[Call] = (),
     ) -> contextlib.AbstractContextManager[Recording]:
         """Record the outputs of layers while the body calls the network: see `recording.record`."""
-        return record(self.layers_by_path, watch, activations, instead, until, self._is_channels_first)
+        return record(self.layers_by_path, watch, activations, instead, until, self._channels_first)
 
-    def _is_channels_first(self, path: str) -> bool:
-        return self.layer(path).channel_axis == 1
+    @unlocked_property
+    def _channels_first(self) -> frozenset[str]:
+        return frozenset(info.path for info in self.layers if info.channel_axis == 1)
 
     def logits(self, feed: Sequence[Any], output: int = 0) -> Any:
         """The numbers before the softmax or sigmoid of an output, float32 [N, ..., classes], inside a graph."""
         with self.record(activations=True) as recording:
             return tf.cast(logits_of(self.outputs[output], self.call(feed)[output], recording)[0], tf.float32)
-
-    @property
-    def _takes_whole_numbers(self) -> bool:
-        return any(self.inputs[i].is_whole_numbers for i in self.picture_inputs)
-
-    def _prepared(self, which: int, tensor: Any) -> Any:
-        """An input of the model itself: preprocessed, in its order of axes and its type."""
-        info = self.inputs[which]
-        if not info.is_picture:
-            return tf.cast(tensor, info.dtype)
-        x = preprocess_of(self.preprocess, which)(tensor * 255.0)  # [N, H, W, C] 0..1 -> what the network expects
-        if info.channels_first:
-            x = tf.transpose(x, [0, 3, 1, 2])
-        elif info.inner_shape is not None:
-            x = info.without_channels(x)
-        return x if info.is_whole_numbers else tf.cast(x, info.dtype)
 
     def feed(self, pictures: Any, which: int, held: Mapping[int, Any] | None = None) -> list[Any]:
         """Inputs for a batch of pictures at one input; the others are the same for each picture.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from cnnwidgets.errors import quoted
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.recording import Recording
-from cnnwidgets.model.tracing.compiled import CALLS, called_functions
+from cnnwidgets.model.tracing.assignments import CALLS, called_functions
 from cnnwidgets.model.tracing.operations import ancestors, descendants
 
 _DRAWS = re.compile(

@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from cnnwidgets.model.backend import keras, tf
-from cnnwidgets.model.keras_internals import Shadow, shadowed
+from cnnwidgets.model.keras_internals import TRACING, Shadow, shadowed
 
 _L = keras.layers
 _ELEMENTWISE = (_L.ReLU, _L.LeakyReLU, _L.PReLU, _L.ELU, _L.Softmax)
@@ -48,10 +48,10 @@ class Recording:
         self,
         instead: Instead | None = None,
         until: Iterable[Call] = (),
-        is_channels_first: Callable[[str], bool] = lambda _path: False,
+        channels_first: Container[str] = (),
     ) -> None:
         """Start empty; the arguments are those of `record`."""
-        self._instead, self._awaited, self._is_channels_first = instead or {}, set(until), is_channels_first
+        self._instead, self._awaited, self._channels_first = instead or {}, set(until), channels_first
         self.calls: dict[str, list[Any]] = {}
         self.order: list[tuple[str, Any]] = []
         self._given: dict[str, list[Any]] = {}
@@ -73,7 +73,7 @@ class Recording:
         """The same as the layer computed it, in its own precision."""
         found = self.calls[path][call]
         found = self.before_activation(found) if before else found
-        if found.shape.rank == 4 and self._is_channels_first(path):
+        if found.shape.rank == 4 and path in self._channels_first:
             found = tf.transpose(found, [0, 2, 3, 1])
         return found
 
@@ -102,29 +102,34 @@ class Recording:
 
     # What is noted of each call; a note returns the value that the model continues with.
 
-    def shadows(self, layers: Iterable[Any], watched: Mapping[str, Any]) -> Iterator[Shadow]:
+    def shadows(self, layers: Iterable[Any], watched: Mapping[str, Any]) -> list[Shadow]:
         """The methods of layers, each with the notes of this recording.
 
         Args:
             layers: those whose activation functions are noted.
             watched: those whose outputs are recorded, by path.
         """
+        found: dict[tuple[int, str], Shadow] = {}
+
+        def note(layer: Any, name: str, what: Callable[..., Any], *given: Any) -> None:
+            """Add a note; one method may have two, of which the later one gets what the earlier one returns."""
+            function = found.get((id(layer), name), (layer, name, getattr(layer, name)))[2]
+            found[id(layer), name] = layer, name, self._noted(function, functools.partial(what, *given))
+
         for layer in layers:
             if type(layer) in _LINEAR:
-                yield layer, "call", self._noted(layer.call, functools.partial(self._note_maker, layer))
+                note(layer, "call", self._note_maker, layer)
             if isinstance(layer, _MOVERS):
-                yield layer, "call", self._noted(layer.call, functools.partial(self._note_moved, layer, layer.call))
+                note(layer, "call", self._note_moved, layer, layer.call)
             elif isinstance(layer, _ELEMENTWISE):
-                name = type(layer).__name__.lower()  # "softmax", "relu"
-                yield layer, "call", self._noted(layer.call, functools.partial(self._note_activation, name))
+                note(layer, "call", self._note_activation, type(layer).__name__.lower())  # "softmax", "relu"
             elif _has_activation(layer):
-                name = getattr(layer.activation, "__name__", "activation")
-                note = functools.partial(self._note_activation, name)
-                yield layer, "activation", self._noted(layer.activation, note)
+                note(layer, "activation", self._note_activation, getattr(layer.activation, "__name__", "activation"))
         for path, layer in watched.items():
             # Keras runs another method of a quantized layer.
             name = "quantized_call" if getattr(layer, "quantization_mode", None) else "call"
-            yield layer, name, self._noted(getattr(layer, name), functools.partial(self._note_output, path))
+            note(layer, name, self._note_output, path)
+        return list(found.values())
 
     def _noted(self, function: Any, note: Callable[..., Any]) -> Any:
         """The function, and a note of each of its calls; another thread that runs the model meanwhile is not noted."""
@@ -184,7 +189,7 @@ def record(
     activations: bool = False,
     instead: Instead | None = None,
     until: Iterable[Call] = (),
-    is_channels_first: Callable[[str], bool] = lambda _path: False,
+    channels_first: Container[str] = (),
 ) -> Iterator[Recording]:
     """Record the outputs of the watched layers while the body runs the model.
 
@@ -192,16 +197,17 @@ def record(
     these calls are recorded: what follows them need not be traced.
 
     Args:
-        layers: every layer of the model by path, from `walk`.
+        layers: every layer of the model by path.
         watch: the paths to record.
         activations: also note what stands before each activation function, through concatenation and pooling.
         instead: for a (watched path, call) a function of that call's output; the model continues with what it returns.
         until: (watched path, call) of each awaited call; all calls are recorded if there is none.
-        is_channels_first: whether a path's output has its channels before rows and columns.
+        channels_first: paths whose output has its channels before rows and columns.
     """
-    recording = Recording(instead, until, is_channels_first)
-    shadows = recording.shadows(layers.values() if activations else (), {path: layers[path] for path in watch})
-    with shadowed(shadows):
+    recording = Recording(instead, until, channels_first)
+    noted = layers.values() if activations else ()
+    # Under the lock before methods are looked up: those that another thread's recording shadows would be kept.
+    with TRACING, shadowed(recording.shadows(noted, {path: layers[path] for path in watch})):
         token = _active.set(recording)
         try:
             with contextlib.suppress(_AllRecorded):

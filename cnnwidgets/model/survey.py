@@ -12,6 +12,7 @@ from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.outputs.output_info import OutputInfo, describe
 from cnnwidgets.model.random_networks import Randomness, randomness_of
+from cnnwidgets.model.recording import record
 from cnnwidgets.model.tracing.compiled import from_shapes
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _surveyed(model: PreparedModel, side: int | None) -> Survey:
             tf.raw_ops.Placeholder(dtype=info.dtype, shape=shape)
             for info, shape in zip(model.inputs, shapes, strict=True)
         ]
-        with model.record(model.layers_by_path, activations=True) as recording:
+        with record(model.layers_by_path, model.layers_by_path, activations=True) as recording:
             outputs = model.run(feed)
             infos = layers.describe(model.layers_by_path, recording)
             described = describe(model.model, outputs, model.layers_by_path, recording)

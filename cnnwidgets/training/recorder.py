@@ -15,13 +15,13 @@ from cnnwidgets.errors import BadPicture, BadTarget, CnnWidgetsError, quoted
 from cnnwidgets.model.backend import keras, start_device
 from cnnwidgets.model.inputs.input_info import are_known
 from cnnwidgets.model.inputs.model_objects import check_is_model
-from cnnwidgets.model.moving_weights import Batches
 from cnnwidgets.model.network import Network
 from cnnwidgets.pictures import to_gif, write_file
 from cnnwidgets.training import snapshot_file
 from cnnwidgets.training.curves import Curves, Point
 from cnnwidgets.training.request import SIZE, UNITS, RecorderSettings, Request
 from cnnwidgets.training.snapshots import Kept, Snapshot
+from cnnwidgets.training.train_function import TrainFunction
 
 BUILT_BY_A_BATCH = "the first batch built the model, so this is its first snapshot"
 
@@ -263,12 +263,12 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         """Let the batch take turns with panels on the same model; several batches may be one step."""
         self._first_in_step = batch
         function = getattr(self.model, "train_function", None)
-        if function is not None and not isinstance(function, Batches):
-            self.model.train_function = Batches(function, self.model.variables, self._put_back)
+        if function is not None and not isinstance(function, TrainFunction):
+            self.model.train_function = TrainFunction(function, self.model.variables, self._put_back)
 
     def _put_back(self) -> None:
         """Give the model its own train function."""
-        if isinstance(function := getattr(self.model, "train_function", None), Batches):
+        if isinstance(function := getattr(self.model, "train_function", None), TrainFunction):
             self.model.train_function = function.function
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

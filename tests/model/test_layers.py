@@ -44,7 +44,7 @@ def test_two_layers_of_one_name_get_different_paths():
             return self.second(self.first(x))
 
     model = Twins()
-    assert [(path, layer.filters) for path, layer in layers_.walk(model)] == [("conv", 2), ("conv#2", 3)]
+    assert [(path, layer.filters) for path, layer in layers_.by_path(model).items()] == [("conv", 2), ("conv#2", 3)]
 
 
 def test_a_layer_knows_kind_shape_units_parameters_and_calls(net):

@@ -16,7 +16,7 @@ L = keras.layers
 
 
 def recorded(model, feed, watch, activations=False):
-    layers = dict(layers_.walk(model))
+    layers = layers_.by_path(model)
     with record(layers, watch, activations) as recording:
         model(feed)
     return recording
@@ -53,7 +53,7 @@ def test_record_tells_the_calls_of_a_shared_encoder_apart(build, noise):
 def test_record_reaches_inner_layers(build, noise, name, path, inner, traced):
     model = build(name)
     pictures = tf.constant(noise(1, 32, 32, model.inputs[0].shape[-1] if name == "sequential" else 3))
-    layers = dict(layers_.walk(model))
+    layers = layers_.by_path(model)
 
     def see(x):
         with record(layers, [path]) as recording:
@@ -69,7 +69,7 @@ def test_record_restores_each_layer_exactly(build, noise, snapshot_of, name):
     model, pictures = build(name), noise(1, 32, 32, 3)
     model(pictures)
     before = snapshot_of(model)
-    recorded(model, pictures, dict(layers_.walk(model)), activations=True)
+    recorded(model, pictures, layers_.by_path(model), activations=True)
     assert snapshot_of(model) == before
 
 
@@ -79,9 +79,9 @@ def test_record_restores_each_layer_exactly_after_an_error(build, noise, snapsho
     model(noise(1, 32, 32, 3))
     before = snapshot_of(model)
     with pytest.raises(ValueError):
-        recorded(model, noise(1, 32, 32, 5), dict(layers_.walk(model)), activations=True)  # five channels: no conv's
+        recorded(model, noise(1, 32, 32, 5), layers_.by_path(model), activations=True)  # five channels: no conv's
     assert snapshot_of(model) == before
-    with pytest.raises(KeyError), record(dict(layers_.walk(model)), ["conv", "nowhere"], activations=True):
+    with pytest.raises(KeyError), record(layers_.by_path(model), ["conv", "nowhere"], activations=True):
         pass
     assert snapshot_of(model) == before
 
@@ -105,7 +105,7 @@ def test_a_run_in_another_thread_is_not_recorded(build, noise):
     model, mine, theirs = build("plain"), noise(1, 8, 8, 3), noise(1, 8, 8, 3, seed=8)
     expected, answers = model(theirs).numpy(), []
     thread = threading.Thread(target=lambda: answers.append(model(theirs).numpy()))
-    with record(dict(layers_.walk(model)), ["conv1"], activations=True) as recording:
+    with record(layers_.by_path(model), ["conv1"], activations=True) as recording:
         thread.start()
         thread.join()
         assert recording.calls == {}
@@ -116,7 +116,7 @@ def test_a_run_in_another_thread_is_not_recorded(build, noise):
 
 def test_two_recordings_wait_for_each_other(build, noise):
     model, order = build("plain"), []
-    layers, opened = dict(layers_.walk(model)), threading.Event()
+    layers, opened = layers_.by_path(model), threading.Event()
 
     def other():
         opened.set()
@@ -183,7 +183,7 @@ def test_a_sum_has_nothing_before_it(noise):
 
 def test_recording_what_stands_before_leaves_the_output_as_it_is(build, noise):
     model, pictures = build("plain"), noise(1, 8, 8, 3)
-    layers = dict(layers_.walk(model))
+    layers = layers_.by_path(model)
     with record(layers, ["conv2"], activations=True):
         seen = model(pictures).numpy()
     np.testing.assert_array_equal(seen, model(pictures))
@@ -192,7 +192,7 @@ def test_recording_what_stands_before_leaves_the_output_as_it_is(build, noise):
 def test_logits_stand_before_a_softmax_or_sigmoid_however_it_is_written(build, noise):
     for name, head in [("sequential", "predictions"), ("plain", "logits"), ("mixed_float16", "logits")]:
         model = build(name)
-        layers = dict(layers_.walk(model))
+        layers = layers_.by_path(model)
         with record(layers, [head], activations=True) as recording:
             output = model(noise(1, 32, 32, 1 if name == "sequential" else 3))
         logits = recording.before_activation(output)
@@ -227,7 +227,7 @@ def test_an_activation_is_float32_with_its_channels_last_whatever_the_layer_has(
     y = L.Permute((3, 1, 2), name="first", dtype=dtype)(x)
     model = keras.Model(x, L.Flatten()(L.Reshape((3, 6, 5), name="same", dtype=dtype)(y)))
     pictures = noise(2, 6, 5, 3)
-    with record(dict(layers_.walk(model)), ["first", "same"], is_channels_first="same".__eq__) as recording:
+    with record(layers_.by_path(model), ["first", "same"], channels_first={"same"}) as recording:
         model(pictures)
     as_it_is, last = recording.activation("first"), recording.activation("same")
     assert (as_it_is.dtype, last.dtype) == (tf.float32, tf.float32)

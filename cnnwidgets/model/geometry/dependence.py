@@ -19,7 +19,8 @@ import numpy as np
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.geometry.operation_kinds import ALONG_LAST, CURVES, PRODUCTS, is_channels_first, spatial
+from cnnwidgets.model.geometry.operation_kinds import ALONG_LAST, CURVES, PRODUCTS
+from cnnwidgets.model.geometry.window_rules import is_channels_first, spatial
 from cnnwidgets.model.keras_internals import gradients_by_name, has_own_gradient, register_gradients, set_gradient
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.tracing.compiled import compiled

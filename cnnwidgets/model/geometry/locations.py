@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import weakref
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,8 @@ import numpy as np
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.geometry.placement import Edges, Placement, scaled
-from cnnwidgets.model.geometry.trails import EXTENT, KINDS, LOCATION, Trail, Walk, picture_trails
+from cnnwidgets.model.geometry.trail_rules import EXTENT, KINDS, LOCATION, Trail
+from cnnwidgets.model.geometry.trails import Walk, picture_trails
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.tracing.compiled import compiled
 
@@ -203,6 +205,15 @@ def _once(net: Network, key: Any, look: Any) -> Any:
 
 def _followed(net: Network, path: str, number: int, which: int, fed: tuple[int, int]) -> _Found:
     """Carry coordinates to a layer's call, or to an output where there is no path; traced once for all sizes."""
+    follow, unknown = net.traces.get(functools.partial(_way_to, net, path, number, which))
+    feed = [tf.zeros([KINDS, *_fed_shape(net, i, which, fed)]) for i in range(len(net.inputs))]
+    (location, extent), shape = follow(feed)
+    values = [one.numpy() if one.shape.rank else None for one in (location, extent)]
+    return _Found(values[0], values[1], tuple(shape.numpy()), tuple(sorted(unknown)))
+
+
+def _way_to(net: Network, path: str, number: int, which: int) -> tuple[Any, set[str]]:
+    """The graph that carries coordinates, and the operations on its way whose geometry is guessed."""
     guessed: set[str] = set()
 
     def run(feed: Any) -> Any:
@@ -214,15 +225,8 @@ def _followed(net: Network, path: str, number: int, which: int, fed: tuple[int, 
         is_needed = any(not trail.flat and trail.value is not None for trail in trails if trail is not None)
         return [_value(trail) for trail in trails], _shape(tensor, trails, is_needed)
 
-    def build() -> Any:
-        specs = [tf.TensorSpec([None, *info.fed_shape]) for info in net.inputs]
-        return compiled(run).get_concrete_function(specs), guessed
-
-    follow, unknown = net.traces.get(build)
-    feed = [tf.zeros([KINDS, *_fed_shape(net, i, which, fed)]) for i in range(len(net.inputs))]
-    (location, extent), shape = follow(feed)
-    values = [one.numpy() if one.shape.rank else None for one in (location, extent)]
-    return _Found(values[0], values[1], tuple(shape.numpy()), tuple(sorted(unknown)))
+    specs = [tf.TensorSpec([None, *info.fed_shape]) for info in net.inputs]
+    return compiled(run).get_concrete_function(specs), guessed
 
 
 def _tensor(net: Network, path: str, number: int, feed: Any) -> Any:

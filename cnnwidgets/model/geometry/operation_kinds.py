@@ -1,8 +1,6 @@
-"""Operations of TensorFlow by what they do with numbers and their positions, for trails and for dependence."""
+"""Operations of TensorFlow by what they do with numbers, for trails and for dependence."""
 
 from __future__ import annotations
-
-from typing import Any
 
 # On each number by itself: curves, whose derivative may be 0 although the number matters.
 CURVES = (
@@ -39,14 +37,3 @@ RESIZES = (
     "CropAndResize", "ImageProjectiveTransformV3", "ResizeArea", "ResizeBicubic", "ResizeBilinear",
     "ResizeNearestNeighbor", "ScaleAndTranslate",
 )  # fmt: skip
-
-
-def is_channels_first(op: Any) -> bool:
-    """Whether an operation on pictures has channels before rows and columns."""
-    return bool(op.get_attr("data_format") == b"NCHW")
-
-
-def spatial(op: Any, name: str) -> tuple[int, int]:
-    """An attribute's numbers for rows and columns."""
-    numbers = op.get_attr(name)
-    return tuple(numbers[2:4] if is_channels_first(op) else numbers[1:3])

@@ -5,7 +5,7 @@ The named ones are those of `keras.applications`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,9 +61,9 @@ class ByInput:
         return self.parts[0][1](pictures)
 
 
-def preprocess_of(preprocess: Preprocess, which: int) -> Preprocess:
-    """The preprocessing of one input."""
-    return dict(preprocess.parts)[which] if isinstance(preprocess, ByInput) else preprocess
+def preprocess_of_each(preprocess: Preprocess, inputs: Sequence[int]) -> Sequence[tuple[int, Preprocess]]:
+    """(index, its preprocessing) of each of these picture inputs."""
+    return preprocess.parts if isinstance(preprocess, ByInput) else [(i, preprocess) for i in inputs]
 
 
 _TORCH_MEAN, _TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -26,7 +26,7 @@ class TrainedSize(NamedTuple):
 
 def trained_size(model: Any) -> TrainedSize:
     """The size that a model of any size was trained at: by a preprocessor kept with it, a fixed part, or its family."""
-    inside = list(dict(layers_.walk(model)).values())
+    inside = list(layers_.by_path(model).values())
     kept = _of_preprocessor(model)
     if kept is not None:
         return TrainedSize(kept, "that of the preprocessor kept with the model")

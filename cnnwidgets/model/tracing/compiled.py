@@ -1,26 +1,24 @@
-"""Functions as TensorFlow graphs that leave no variable changed and say so in a sentence where memory is short."""
+"""Functions as TensorFlow graphs that take turns with a training, leave no variable changed and report short memory."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import re
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from cnnwidgets.errors import OutOfMemory, short_of_memory
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.keras_internals import dtype_behind, functions_of, stopped_tapes, tapes_are_open
-from cnnwidgets.model.moving_weights import TURNS
+from cnnwidgets.model.keras_internals import dtype_behind, stopped_tapes, tapes_are_open
+from cnnwidgets.model.tracing.assignments import assigned_in
 
 T = TypeVar("T")
 
 _NO_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
-_ASSIGNS = re.compile(
-    r"Assign|Rng|Resource(Apply|Scatter|SparseApply|StridedSliceAssign)|Stateful(Standard|Uniform|Truncated|Random)"
-)
-CALLS = re.compile(r"(Stateless|Stateful)?(PartitionedCall|While|If|Case)|MapDefun|RemoteCall|SymbolicGradient")
-_BRANCHES = {"If", "StatelessIf", "Case", "StatelessCase"}  # their first input chooses; the others go to the branches
+PATIENCE = 2.0  # seconds that a reader lets a batch go first; longer, and the two would be waiting for each other
+RECENT = 3.0  # seconds after a batch for which the weights are said to be moving
 
 
 def compiled(function: Callable[..., Any]) -> Graph:
@@ -34,7 +32,8 @@ def compiled(function: Callable[..., Any]) -> Graph:
     def noted(*arguments: Any) -> Any:
         made = function(*arguments)
         if not tf.executing_eagerly():
-            assigned.note(tf.compat.v1.get_default_graph())
+            for handle in assigned_in(tf.compat.v1.get_default_graph()):
+                assigned.note(handle)
         return made
 
     return Graph(tf.function(functools.partial(noted), autograph=False, reduce_retracing=True), assigned)
@@ -111,13 +110,12 @@ class _Assigned:
         """Their values now."""
         return [(handle, _value(handle)) for handle in self.handles.values()]
 
-    def note(self, graph: Any) -> None:
-        """Find what a graph assigns, when it has just been traced."""
-        for handle in assigned_in(graph):
-            if id(handle) not in self.handles:
-                self.handles[id(handle)] = handle
-                with tf.init_scope():
-                    self.values_at_tracing.append((handle, _value(handle)))
+    def note(self, handle: Any) -> None:
+        """Add a variable that a graph which is being traced assigns."""
+        if id(handle) not in self.handles:
+            self.handles[id(handle)] = handle
+            with tf.init_scope():
+                self.values_at_tracing.append((handle, _value(handle)))
 
 
 def _value(handle: Any) -> Any:
@@ -125,60 +123,78 @@ def _value(handle: Any) -> Any:
     return tf.identity(tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype_behind(handle)))
 
 
-def assigned_in(graph: Any) -> list[Any]:
-    """The handles of variables that a graph assigns, itself or in a function that it calls."""
-    found: dict[int, Any] = {}
-    for operation in graph.get_operations():
-        for index, given in enumerate(operation.inputs):
-            if given.dtype == tf.resource and _may_assign(operation) and _assigns(graph, operation.node_def, index):
-                handle = _outermost(graph, given)
-                if dtype_behind(handle) is not None:
-                    found[id(handle)] = handle
-    return list(found.values())
+class Turns:
+    """Turns of device work, which reads weights, and batches of a training, which change them.
+
+    Any number of readers at a time, or one batch; those that wait go before those that come later. A thread that reads,
+    or changes, may begin to read again inside.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._readers: dict[int, int] = {}  # thread -> how deep it is inside `reading`
+        self._trainer = 0  # the thread that runs a batch
+        self._waiting_readers = self._waiting_batches = self._readers_first = 0
+        self._variables: Sequence[Any] = ()  # those that the last batch changed
+        self._changed_at = float("-inf")
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read weights: no batch changes them meanwhile."""
+        me = threading.get_ident()
+        with self._changed:
+            if me != self._trainer and me not in self._readers:
+                self._wait_to_read()
+            self._readers[me] = self._readers.get(me, 0) + 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._readers[me] -= 1
+                if not self._readers[me]:
+                    del self._readers[me]
+                    self._changed.notify_all()
+
+    def _wait_to_read(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        self._waiting_readers += 1
+        try:
+            while self._trainer or (self._waiting_batches and not self._readers_first and time.monotonic() < deadline):
+                self._changed.wait(PATIENCE)
+        finally:
+            self._waiting_readers -= 1
+            self._readers_first = max(0, self._readers_first - 1)
+            self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def training(self, variables: Sequence[Any]) -> Iterator[None]:
+        """Run a batch that changes variables: nobody reads meanwhile.
+
+        Readers that came before it, or wait since the last batch, go first.
+        """
+        me = threading.get_ident()
+        with self._changed:
+            self._waiting_batches += 1
+            try:
+                while self._trainer or self._readers_first or set(self._readers) - {me}:
+                    self._changed.wait()
+                self._trainer, self._variables = me, variables
+            finally:
+                self._waiting_batches -= 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._trainer, self._readers_first = 0, self._waiting_readers
+                self._variables, self._changed_at = variables, time.monotonic()
+                self._changed.notify_all()
+
+    def are_moving(self, variables: Iterable[Any]) -> bool:
+        """Whether a training is changing any of these variables, as of some seconds ago."""
+        if not self._trainer and time.monotonic() - self._changed_at > RECENT:
+            return False
+        trained = set(map(id, self._variables))
+        return any(id(variable) in trained for variable in variables)
 
 
-def _may_assign(operation: Any) -> bool:  # a node's definition takes long to make
-    return bool(_ASSIGNS.match(operation.type) or CALLS.match(operation.type))
-
-
-def _outermost(graph: Any, tensor: Any) -> Any:
-    """What was captured from outside of all graphs; the tensor itself where nothing was."""
-    while tf.is_symbolic_tensor(tensor):
-        outer = next((given for given, inner in getattr(graph, "captures", ()) if inner is tensor), None)
-        if outer is None:
-            break
-        graph, tensor = getattr(outer, "graph", None), outer
-    return tensor
-
-
-def _assigns(graph: Any, node: Any, index: int) -> bool:
-    """Whether an operation assigns the variable that it gets as this input."""
-    if _ASSIGNS.match(node.op):
-        return True
-    index -= node.op in _BRANCHES
-    return any(_assigns_argument(graph, definition, index) for definition in called_functions(graph, node))
-
-
-def _assigns_argument(graph: Any, definition: Any, index: int) -> bool:
-    arguments = definition.signature.input_arg
-    if not 0 <= index < len(arguments):
-        return False
-    name = arguments[index].name
-    return any(
-        _assigns(graph, node, i)
-        for node in definition.node_def
-        for i, given in enumerate(one for one in node.input if not one.startswith("^"))
-        if given.partition(":")[0] == name
-    )
-
-
-def called_functions(graph: Any, node: Any) -> list[Any]:
-    """The definitions of the functions that an operation calls."""
-    found = []
-    for name in (one.name for value in node.attr.values() for one in (value.func, *value.list.func) if one.name):
-        around = graph
-        while around is not None and (function := functions_of(around)(name)) is None:
-            around = getattr(around, "outer_graph", None)
-        if around is not None:
-            found.append(function.cached_definition)
-    return found
+TURNS = Turns()  # one for all models: there is one device

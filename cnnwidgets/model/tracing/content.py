@@ -172,7 +172,8 @@ class Reader:
 
     def function(self, function: types.FunctionType) -> Hashable:
         """Its code and all that it reads; of a library's function the name, and what it took along."""
-        own = [function.__defaults__, function.__kwdefaults__, taken_along(function)]
+        taken = taken_along(function) if function.__closure__ else {}
+        own = [function.__defaults__, function.__kwdefaults__, taken]
         if is_library(function.__module__):
             return self.named("library", f"{function.__module__}:{function.__qualname__}", function.__code__, *own)
         return self.named("function", function.__code__, *own, vars(function), list(source.read_by(function)))

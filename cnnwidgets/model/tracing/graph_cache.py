@@ -27,7 +27,7 @@ class Traces:
     def __init__(self, limit: int = 32, context: object = None) -> None:
         """Start empty."""
         self._limit, self._context = limit, context
-        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._kept: OrderedDict[Hashable, list[Any]] = OrderedDict()  # [graph]; [] while it is built
         self._lock = threading.RLock()
 
     def get(self, build: Callable[[], Any]) -> Any:
@@ -37,12 +37,17 @@ class Traces:
         except Unreadable:  # it may act differently each time, so it is not kept
             return build()
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = build()
-                while len(self._kept) > self._limit:
-                    self._kept.popitem(last=False)
+            slot: list[Any] = self._kept.setdefault(key, [])
             self._kept.move_to_end(key)
-            return self._kept[key]
+            while len(self._kept) > self._limit:
+                self._kept.popitem(last=False)
+            if not slot:
+                try:
+                    slot.append(build())
+                except BaseException:
+                    self._kept.pop(key, None)
+                    raise
+            return slot[0]
 
     def clear(self) -> None:
         """Forget all of them."""

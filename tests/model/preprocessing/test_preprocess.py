@@ -8,7 +8,7 @@ import pytest
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.inputs.input_info import of_model
-from cnnwidgets.model.layers import walk
+from cnnwidgets.model.layers import by_path
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.preprocessing.modes import MODES, Affine, Scale
 from cnnwidgets.model.preprocessing.preprocess import resolve
@@ -27,9 +27,7 @@ def found():
 
     def find(model):
         inputs, nesting = of_model(model)
-        return resolve(
-            "auto", model, dict(walk(model)), inputs, lambda flat: keras.tree.pack_sequence_as(nesting, flat)
-        )
+        return resolve("auto", model, by_path(model), inputs, lambda flat: keras.tree.pack_sequence_as(nesting, flat))
 
     return find
 

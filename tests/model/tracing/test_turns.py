@@ -5,10 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-import pytest
-
-from cnnwidgets.model import moving_weights
-from cnnwidgets.model.moving_weights import Batches, Turns
+from cnnwidgets.model.tracing import compiled
+from cnnwidgets.model.tracing.compiled import Turns
 
 
 def test_batches_and_readers_exclude_each_other_and_both_come_to_their_turn():
@@ -64,7 +62,7 @@ def test_a_thread_may_read_inside_its_own_reading_and_its_own_batch():
 
 
 def test_a_reader_does_not_wait_for_ever_for_a_batch_that_waits_for_another_reader(monkeypatch):
-    monkeypatch.setattr(moving_weights, "PATIENCE", 0.05)
+    monkeypatch.setattr(compiled, "PATIENCE", 0.05)
     turns = Turns()
     batch = threading.Thread(target=lambda: turns.training(()).__enter__())
     with turns.reading():
@@ -83,22 +81,6 @@ def test_a_reader_does_not_wait_for_ever_for_a_batch_that_waits_for_another_read
     batch.join()
 
 
-def test_an_error_in_a_batch_frees_the_weights_and_puts_the_function_back():
-    put_back = []
-
-    def fail():
-        raise ZeroDivisionError
-
-    fail.other = 3
-    batches = Batches(fail, [], lambda: put_back.append(True))
-    with pytest.raises(ZeroDivisionError):
-        batches()
-    assert put_back == [True]
-    assert batches.other == 3
-    with moving_weights.TURNS.reading():
-        pass
-
-
 def test_only_the_weights_of_the_training_are_moving(monkeypatch):
     turns, mine, others = Turns(), [object(), object()], [object()]
     assert not turns.are_moving(mine)
@@ -106,6 +88,6 @@ def test_only_the_weights_of_the_training_are_moving(monkeypatch):
         assert turns.are_moving(mine[1:])
         assert not turns.are_moving(others)
     assert turns.are_moving(mine)
-    monkeypatch.setattr(moving_weights, "RECENT", 0.0)
+    monkeypatch.setattr(compiled, "RECENT", 0.0)
     time.sleep(0.01)
     assert not turns.are_moving(mine)
