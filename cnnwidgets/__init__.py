@@ -6,6 +6,7 @@ Verbs compute, nouns display. The names load when they are first used, so that i
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -195,14 +196,26 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first used."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = importlib.import_module(f"{__name__}.{_HOMES[name]}")
-    value = home if name in _MODULES else getattr(home, name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # else a checker would believe in any name
+
+    def __getattr__(name: str) -> Any:
+        """Load a public name when it is first used."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home, keywords = (importlib.import_module(f"{__name__}.{one}") for one in (_HOMES[name], "keywords"))
+        if name in _MODULES:
+            keywords.guard_all(home, name, _keywords)
+        else:
+            keywords.guard(home, name, _keywords)
+        value = globals()[name] = home if name in _MODULES else getattr(home, name)
+        return value
+
+
+def _keywords() -> dict[str, tuple[str, ...]]:
+    """The keywords of each public function and constructor."""
+    package = sys.modules[__name__]
+    keywords_of = importlib.import_module(f"{__name__}.keywords").keywords_of
+    return {name: found for name in __all__ if (found := keywords_of(getattr(package, name)))}
 
 
 def __dir__() -> list[str]:

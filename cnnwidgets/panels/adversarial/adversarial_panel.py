@@ -60,6 +60,13 @@ class AdversarialPanel(PhotographPanel[AdversarialFrame]):
         >>> AdversarialPanel(net, "cat.jpg", target="goldfish", epsilon=2 / 255)
     """
 
+    target: int | str | None
+    epsilon: float
+    steps: int
+    method: str
+    output: int | str | None
+    size: Size | None
+    seed: int
     _curve_name = "objective: log-odds of the target"
 
     def __init__(

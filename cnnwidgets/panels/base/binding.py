@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import traitlets
 
@@ -13,8 +13,13 @@ from cnnwidgets.model.settings import Settings
 
 PanelClass = TypeVar("PanelClass", bound=type[Any])
 
+if TYPE_CHECKING:
+    AnyTrait = traitlets.TraitType[Any, Any]  # traitlets.Any would be read as "or None", although it need not be
+else:
+    AnyTrait = traitlets.Any
 
-class Setting(traitlets.Any):
+
+class Setting(AnyTrait):
     """A trait that takes any value, which the panel's checks allow or refuse with one of the package's errors.
 
     A refusal is shown in the status line, and raised.

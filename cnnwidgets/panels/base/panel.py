@@ -62,7 +62,7 @@ class Panel(widgets.VBox, Generic[F]):
     progress = traitlets.Float(0.0, min=0.0, max=1.0)
     status = traitlets.Unicode("")
     frames_shown = traitlets.Int(0)
-    result = traitlets.Any(None, allow_none=True)
+    result: Any = traitlets.Any(None, allow_none=True)
     may_save = True
 
     _curve_name: str | None = "objective"  # None where nothing is optimized

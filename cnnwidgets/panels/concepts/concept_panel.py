@@ -71,6 +71,15 @@ class ConceptPanel(Panel[ConceptsLook]):
         >>> ConceptPanel(net, "photographs", target="tabby")
     """
 
+    target: Any
+    count: int
+    importance: str
+    output: int | str | None
+    call: int
+    size: Size | None
+    crops: int
+    patches: int
+    seed: int
     _curve_name = None
     pictures = Setting()
     layer = Setting("")

@@ -63,6 +63,13 @@ class DeepDreamPanel(PhotographPanel[DreamFrame]):
         >>> DeepDreamPanel(net, "cat.jpg", {"mixed3": 1.0, "mixed5": 0.5})
     """
 
+    layers: Any  # as given
+    octaves: int
+    octave_scale: float
+    steps: int
+    step_size: Rate | None
+    jitter: int
+    seed: int
     octave = Setting(None)
 
     _curve_name = "objective, weighted sum of the layers' mean squares"

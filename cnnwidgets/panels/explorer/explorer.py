@@ -71,7 +71,7 @@ class Explorer(Choice, widgets.VBox):
     progress = traitlets.Float(0.0)
     status = traitlets.Unicode("")
     frames_shown = traitlets.Int(0)
-    result = traitlets.Any(None, allow_none=True)
+    result: Any = traitlets.Any(None, allow_none=True)
 
     def __init__(
         self,

@@ -60,6 +60,11 @@ class FeatureMapPanel(Panel[MapsFrame]):
         >>> FeatureMapPanel(net, "cat.jpg", layer="fire5_concat")
     """
 
+    layer: str
+    call: int
+    order: str
+    how: str
+    size: Size | None
     picture = Setting()
     unit = Setting(None)
     place = Setting((0, 0))

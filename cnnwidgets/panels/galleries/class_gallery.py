@@ -46,6 +46,11 @@ class ClassGallery(TileGallery):
         >>> ClassGallery(net, ["goldfish", "cheeseburger"])
     """
 
+    size: int | tuple[int, int] | None
+    steps: int
+    seed: int
+    recipe: str
+    output: int | str | None
     classes: tuple[int, ...]
 
     _verb = "visualize_classes"

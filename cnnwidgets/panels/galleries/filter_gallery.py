@@ -66,7 +66,13 @@ class FilterGallery(TileGallery):
         >>> FilterGallery(net, "fire5_concat", units=range(16), atlas=open_atlas("atlas.zarr"))
     """
 
-    units: tuple[int, ...]
+    layer: str
+    size: int | tuple[int, int] | None
+    steps: int
+    seed: int
+    recipe: str
+    call: int
+    units: Any  # a tuple of int; any integers may be set
     atlas = Setting(None)
     photograph = Setting(None)
 

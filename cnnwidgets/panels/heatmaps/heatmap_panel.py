@@ -99,6 +99,21 @@ class HeatmapPanel(Panel[ComparisonFrame]):
         >>> HeatmapPanel(net, picture, target="Egyptian cat")
     """
 
+    layer: str | None
+    target: int | str | Callable[[Any], Any] | None
+    method: str
+    of: str
+    against: Any
+    output: int | str | None
+    channels: int
+    seed: int
+    size: Size | None
+    opacity: float
+    threshold: float
+    colormap: str
+    second_method: str | None
+    second_target: int | str | None
+    sanity_check: bool
     picture = Setting()
 
     _curve_name = None

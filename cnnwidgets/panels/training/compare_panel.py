@@ -58,6 +58,13 @@ class ComparePanel(Panel[ComparisonFrame]):
         >>> ComparePanel(base, fine_tuned, layer="conv2", picture="cat.jpg")
     """
 
+    layer: str
+    units: Any
+    size: int | tuple[int, int] | None
+    steps: int
+    recipe: str
+    seed: int
+
     def __init__(
         self,
         before: Network | Any,

@@ -71,7 +71,7 @@ class TrainingPanel(widgets.VBox):
     progress = traitlets.Float(0.0, min=0.0, max=1.0)
     status = traitlets.Unicode("")
     frames_shown = traitlets.Int(0)
-    result = traitlets.Any(None, allow_none=True)
+    result: Any = traitlets.Any(None, allow_none=True)
     moment = traitlets.Int(0)
     follow = traitlets.Bool(True)
     may_save = True

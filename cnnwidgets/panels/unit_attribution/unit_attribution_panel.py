@@ -86,6 +86,13 @@ class UnitAttributionPanel(PhotographPanel):
         >>> UnitAttributionPanel(net, "cat.jpg", target="tabby", against="Egyptian cat")
     """
 
+    target: Any
+    against: Any
+    output: int | str | None
+    call: int | None
+    of: str
+    size: Size | None
+    seed: int
     layer = Setting("")
     without = Setting({})
     place = Setting(None)
