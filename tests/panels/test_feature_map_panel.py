@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import cnnwidgets as cw
+from cnnwidgets.errors import BadTarget
 from cnnwidgets.model.backend import keras
 
 L = keras.layers
@@ -158,3 +159,31 @@ def test_a_network_of_one_size_takes_any_photograph_and_what_a_cell_sees_is_told
     top, left, bottom, right = panel._last.seen_by(8, 8)
     assert (top, left, bottom, right) == (14, 28, 20, 40), "3 x 3 cells around, each 2 x 4 pixels"
     panel.close()
+
+
+def test_an_atlas_shows_picture_and_patches_of_the_chosen_unit_at_once(net, opened, waiting, tmp_path):
+    rng = np.random.default_rng(5)
+    given = [rng.random((30, 30, 3), np.float32) for _ in range(3)]
+    atlas = cw.render_atlas(net, tmp_path / "a", layers=["conv1"], steps=2, pictures=given)
+    panel = opened(cw.FeatureMapPanel(net, given[0], "conv1", atlas=atlas))
+    panel.run()
+    view = panel.unit_view
+    assert view.patches.screen.is_empty
+    panel.unit = 4
+    assert "What conv1 · 4 responds to" in view.optimized._title.value and not view.optimized.screen.is_empty
+    assert not view.patches.screen.is_empty and "of the 3 pictures of the atlas" in view.patches._line.value
+    assert not view.is_busy, "nothing is computed for that"
+    before = view.patches.screen.data
+    panel.unit = 5
+    assert view.patches.screen.data != before
+    panel._visualize_unit()
+    view.optimized.current.wait()
+    assert view.patches.current.job is None, "the atlas has searched already"
+    panel.atlas = None
+    assert view.patches.screen.is_empty and view.optimized.screen.is_empty
+    panel.layer, panel.atlas = "conv2", atlas
+    waiting(lambda: panel.state == "done")
+    panel.unit = 4
+    assert view.patches.screen.is_empty, "this layer is not in it"
+    with pytest.raises(BadTarget, match="open_atlas"):
+        panel.atlas = "atlas.zarr"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import cnnwidgets as cw
+from cnnwidgets.activations.path_similarity import path_similarity
 from cnnwidgets.errors import BadPicture, BadTarget
 from cnnwidgets.explain.unit_effect import unit_effect
 from cnnwidgets.panels.unit.unit_panel import UnitPanel
@@ -88,7 +89,8 @@ def test_its_links_are_those_by_weight(panel, net):
     assert [link.unit for link in panel.links.incoming] == list(np.argsort(-strength))
     assert {link.path for link in panel.links.incoming} == {"conv1"}
     assert {link.path for link in panel.links.outgoing} == {"logits"} and len(panel.links.outgoing) == 4
-    assert "What feeds it" in panel._feeds.value and " · conv1" in panel._feeds.value
+    rows = panel._feeds._rows.value
+    assert 'aria-label="What feeds it"' in rows and " · conv1" in rows and rows.count("listitem") == 6
 
 
 def test_another_layer_keeps_a_unit_that_exists(panel):
@@ -143,3 +145,117 @@ def test_a_sample_is_shown_where_no_picture_is_given(net, pictures, opened):
     panel = opened(UnitPanel(net, "conv2", 7, pictures=pictures))
     panel._measuring.wait()
     assert panel.picture is None and panel.facts is not None
+
+
+def settled(panel):
+    """After what is looked up and measured at once."""
+    panel._measuring.wait()
+    panel._drawing.wait()
+    return panel
+
+
+def test_connected_units_get_pictures_when_that_is_asked_for(panel, net, waiting):
+    settled(panel)
+    assert panel._feeds._rows.value.count("not rendered yet") >= 6 and not panel._draw_linked.disabled
+    panel._draw_linked.click()
+    waiting(lambda: panel._draw_linked.disabled and not panel._drawing.is_busy)
+    panel._drawing.wait()
+    links = panel._every_link()
+    assert set(panel._kept.pictures) == {(link.path, link.unit) for link in links}
+    link = links[0]
+    alone = cw.visualize_units(net, link.path, [one.unit for one in links if one.path == link.path])
+    expected = np.rint(alone.pictures[0] * 255)
+    assert np.abs(panel._kept.pictures[link.path, link.unit].pixels - expected).max() <= 1
+    assert panel._feeds._rows.value.count("data:image/jpeg") == len(panel.links.incoming)
+    assert f"what {link.unit} · {link.path} responds to" in panel._feeds._rows.value
+    assert panel._draw_linked.disabled, "nothing is missing any more"
+
+
+def test_what_was_rendered_once_is_there_at_once(panel, net, pictures, opened, waiting, tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNWIDGETS_CACHE_DIR", str(tmp_path))
+    settled(panel)
+    panel._draw_linked.click()
+    panel._drawing.wait()
+    again = settled(opened(UnitPanel(net, "conv2", 8, pictures[0], pictures[1:], size=24, steps=3)))
+    kept = [one for one in again.links.incoming if again._kept.pictures[one.path, one.unit].pixels is not None]
+    assert len(kept) == 6 and again._feeds._rows.value.count("data:image/jpeg") == 6
+
+
+def test_a_click_on_a_connected_unit_goes_to_it(panel):
+    links = panel.links.incoming
+    panel._feeds._clicked({"relativeY": 52 * 2 + 5, "boundingRectHeight": 52 * len(links)})
+    assert (panel.layer, panel.unit) == (links[2].path, links[2].unit)
+    settled(panel)
+
+
+def test_stop_ends_the_pictures_of_connected_units(panel, waiting):
+    settled(panel)
+    panel._draw_linked.click()
+    assert panel._is_busy_beside() and not panel._buttons["stop"].disabled
+    panel.stop()
+    panel._drawing.wait()
+    assert not panel._is_busy_beside()
+
+
+def test_the_finished_picture_is_compared_with_photographs(panel, net, pictures, waiting):
+    panel.run()
+    panel._comparing.wait()
+    found = panel.path_similarity
+    assert found.layers == ("conv1",) and -1 <= found.similarity <= 1
+    *_, same = path_similarity(net, "conv2", 7, panel.result.pictures[0], pictures[1:])
+    assert found.similarity == pytest.approx(same.similarity) and found.reference == pytest.approx(same.reference)
+    shown = panel._path.value
+    assert f"<b>{found.similarity:.2f}</b>" in shown and f"each other: {found.reference:.2f}" in shown
+    assert '<summary title="Do this picture and the photographs' in shown, "a tooltip, and the same words to open"
+    panel.unit = 8
+    assert panel.path_similarity is None and panel._path.value == ""
+    panel.stop()
+
+
+def test_a_unit_with_no_convolution_before_it_says_so(net, pictures, opened):
+    panel = opened(UnitPanel(net, "conv1", 2, pictures[0], pictures[1:], size=24, steps=2))
+    panel.run()
+    panel._comparing.wait()
+    assert panel.path_similarity is None and "No convolution leads to &#x27;conv1&#x27;" in panel._path.value
+
+
+@pytest.fixture(scope="module")
+def atlas(net, tmp_path_factory):
+    rng = np.random.default_rng(5)
+    given = [rng.random((30, 30, 3), np.float32) for _ in range(4)]
+    folder = tmp_path_factory.mktemp("atlas") / "a"
+    return cw.render_atlas(net, folder, layers=["conv1", "conv2"], steps=3, pictures=given)
+
+
+def test_an_atlas_gives_picture_patches_histogram_and_connected_units(net, pictures, opened, atlas):
+    panel = settled(opened(UnitPanel(net, "conv2", 7, pictures[0], size=24, steps=2, atlas=atlas)))
+    assert panel.state == "idle" and panel.result is None, "nothing was optimized"
+    assert not panel.screen.is_empty and "from the atlas: 64 x 64 px, 3 steps" in panel._caption.value
+    assert not panel._patches.screen.is_empty and "of the 4 pictures of the atlas" in panel._patches._line.value
+    counts, _ = atlas.histogram("conv2", 7)
+    assert counts.sum() == 4 and "each of the 4 pictures of the atlas" in panel._histogram.value
+    before = panel._patches.screen.data
+    panel.start()
+    panel._run.wait()
+    assert panel.result is not None and panel._patches.current.job is None, "the atlas has searched already"
+    panel._minimum.current.wait()
+    panel._comparing.wait()
+    assert panel._patches.screen.data == before
+    panel.atlas = None
+    panel._drawing.wait()
+    assert panel._patches.screen.is_empty and "Responses from" in panel._histogram.value
+
+
+def test_an_atlas_with_default_settings_gives_pictures_of_connected_units(net, pictures, opened, tmp_path):
+    whole = cw.render_atlas(net, tmp_path / "a", layers=["conv1"])
+    panel = settled(opened(UnitPanel(net, "conv2", 7, pictures[0], pictures[1:], atlas=whole)))
+    assert panel._feeds._rows.value.count("data:image/jpeg") == 6
+    assert "it has no layer" in panel.status and panel._patches.screen.is_empty
+
+
+@pytest.mark.parametrize("wrong", ["atlas.zarr", 3])
+def test_an_atlas_is_what_open_atlas_returns(net, panel, wrong):
+    with pytest.raises(BadTarget, match="open_atlas"):
+        panel.atlas = wrong
+    with pytest.raises(BadTarget, match="open_atlas"):
+        UnitPanel(net, "conv2", 7, atlas=wrong)

@@ -59,6 +59,13 @@ class SideRun(widgets.VBox):
         self.current.begin(frames, Listener(self._show, self._finished, _picture, begun))
         self._on_change()
 
+    def present(self, title: str, picture: np.ndarray, words: str) -> None:
+        """Show a picture that is there already."""
+        self.current.drop()
+        self._title.value = markup.title(title)
+        self.screen.show(picture)
+        self._line.value = markup.progress_text(words)
+
     def forget(self) -> None:
         """Show nothing."""
         self.current.drop()

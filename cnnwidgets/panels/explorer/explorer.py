@@ -47,7 +47,7 @@ class Explorer(Choice, widgets.VBox):
         target: a class index or name; the top class if not given.
         files: whether the user may open and save files on the machine where Python runs. Set it to False where
             strangers can reach the page.
-        atlas: from `open_atlas`: pictures of units that it holds are shown at once.
+        atlas: from `open_atlas`: pictures and examples of units that it holds are shown at once.
         recorder: a TrainingRecorder of this network: photograph, layer, unit and class that are chosen here are what
             it records next. What it records now is chosen at first.
 

@@ -13,7 +13,8 @@ from cnnwidgets.panels.deepdream.deepdream_panel import DeepDreamPanel
 from cnnwidgets.panels.explorer.choice import Choice
 from cnnwidgets.panels.feature_maps.feature_map_panel import FeatureMapPanel
 from cnnwidgets.panels.galleries.class_gallery import ClassGallery
-from cnnwidgets.panels.galleries.filter_gallery import PAGE, FilterGallery
+from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
+from cnnwidgets.panels.galleries.ready_tiles import PAGE
 from cnnwidgets.panels.heatmaps.heatmap_panel import HeatmapPanel
 from cnnwidgets.panels.unit_attribution.unit_attribution_panel import UnitAttributionPanel
 
@@ -51,7 +52,8 @@ def _follow_filters(panel: FilterGallery, choice: Choice) -> None:
 
 def _maps(choice: Choice) -> FeatureMapPanel:
     seen = spatial_layers(choice.net)
-    return FeatureMapPanel(choice.net, choice.picture, choice.layer if choice.layer in seen else None)
+    layer = choice.layer if choice.layer in seen else None
+    return FeatureMapPanel(choice.net, choice.picture, layer, atlas=choice.atlas)
 
 
 def _follow_maps(panel: FeatureMapPanel, choice: Choice) -> None:

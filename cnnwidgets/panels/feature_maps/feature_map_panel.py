@@ -13,6 +13,7 @@ from cnnwidgets import pictures
 from cnnwidgets.activations.convolution import Convolution, Pooling
 from cnnwidgets.activations.feature_maps import display_maps, silent_share
 from cnnwidgets.activations.maps_run import MapsFrame
+from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.passes import Probe
@@ -29,6 +30,8 @@ from cnnwidgets.panels.feature_maps.controls import FeatureMapControls
 from cnnwidgets.panels.feature_maps.one_map import OneMap
 from cnnwidgets.panels.feature_maps.settings import FeatureMapSettings
 from cnnwidgets.panels.feature_maps.unit_view import UnitView
+from cnnwidgets.panels.galleries.ready_tiles import checked_atlas
+from cnnwidgets.panels.unit.atlas_unit import AtlasUnit, unit_in
 
 PAGE, COLUMNS = 64, 8
 
@@ -45,9 +48,10 @@ class FeatureMapPanel(Panel[MapsFrame]):
         order: "answer" shows the units with the strongest activation first, "index" keeps the network's own order.
         how: "range" from each map's lowest to its highest value, "books" by its mean and standard deviation.
         size: at which the network looks, as in `feature_maps`; the network's own if not given.
+        atlas: from `open_atlas`: its picture and its top patches of the chosen unit are shown at once.
 
     Attributes:
-        picture, layer, call, order, how, size: as given; set one to change it.
+        picture, layer, call, order, how, size, atlas: as given; set one to change it.
         unit: the unit that is shown large, or `None`.
         place: the (row, column) of its map that was clicked.
         arithmetic: whether the arithmetic of one value is shown: that under the pointer on the large map, else that of
@@ -69,6 +73,7 @@ class FeatureMapPanel(Panel[MapsFrame]):
     unit = Setting(None)
     place = Setting((0, 0))
     arithmetic = Setting(False)
+    atlas = Setting(None)
 
     _curve_name = None
 
@@ -81,9 +86,10 @@ class FeatureMapPanel(Panel[MapsFrame]):
         order: str = "answer",
         how: str = "range",
         size: Size | None = None,
+        atlas: Atlas | None = None,
     ) -> None:
         given = FeatureMapSettings.given(locals())
-        network = as_network(net)
+        network, atlas = as_network(net), checked_atlas(atlas)
         held, settings = HeldPicture(network, picture, size), given.fitted(network)
         super().__init__(network)
         self._held, self._page = held, 0
@@ -116,8 +122,8 @@ class FeatureMapPanel(Panel[MapsFrame]):
         self._arithmetic_button.layout.width = "auto"
         traitlets.link((self._arithmetic_button, "value"), (self, "arithmetic"))
         self.unit_view = UnitView(self._unit_view_changed)
-        self._setting_names = ("picture", *FeatureMapSettings.names())
-        self._assign(picture=picture, **settings.recorded())
+        self._setting_names = ("picture", "atlas", *FeatureMapSettings.names())
+        self._assign(picture=picture, atlas=atlas, **settings.recorded())
         self._assemble()
 
     def _body(self) -> Sequence[widgets.Widget]:
@@ -261,6 +267,21 @@ class FeatureMapPanel(Panel[MapsFrame]):
             raise BadTarget(f"place must be (row, column), integers of at least 0, got {quoted(place)}.")
         return int(place[0]), int(place[1])
 
+    @traitlets.validate("atlas")
+    def _an_atlas(self, proposal: Any) -> Atlas | None:
+        return checked_atlas(proposal["value"])
+
+    @traitlets.observe("unit")
+    def _unit_changed(self, _change: object) -> None:
+        self._show_atlas()
+
+    def _show_atlas(self) -> None:
+        if self.unit is not None:
+            self.unit_view.present(self.layer, self.unit, self._in_atlas())
+
+    def _in_atlas(self) -> AtlasUnit:
+        return AtlasUnit() if self.unit is None else unit_in(self.atlas, self.net, self.layer, self.unit, self.call)
+
     @traitlets.observe("unit", "place")
     def _choice_changed(self, _change: object) -> None:
         if self._last is None or self.unit is None:
@@ -272,7 +293,7 @@ class FeatureMapPanel(Panel[MapsFrame]):
     def _visualize_unit(self) -> None:
         if self.unit is None:
             raise BadTarget("No unit is chosen yet. Click a map, or give a unit's number, first.")
-        self.unit_view.begin(self.net, self.layer, self.unit, self.call, self._held)
+        self.unit_view.begin(self.net, self.layer, self.unit, self.call, self._held, self._in_atlas())
 
     def _draw_layer(self) -> None:
         self.unit_view.draw_layer(self.net, self.layer, self.call, self._held, self.size)
@@ -290,6 +311,8 @@ class FeatureMapPanel(Panel[MapsFrame]):
     # Settings.
 
     def _check(self, name: str) -> None:
+        if name == "atlas":
+            return
         settings = FeatureMapSettings.set_on(self).fitted(self.net)
         if name == "picture":
             self._held = HeldPicture(self.net, self.picture, self.size)
@@ -299,6 +322,10 @@ class FeatureMapPanel(Panel[MapsFrame]):
 
     def _apply(self, name: str) -> None:
         """Show another setting at once where something was shown before."""
+        if name == "atlas":
+            self.unit_view.forget()
+            self._show_atlas()
+            return
         if name == "how":
             if self._last is not None:
                 self._keep(self._last)

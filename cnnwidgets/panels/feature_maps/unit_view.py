@@ -13,9 +13,12 @@ from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base.side_run import SIZE, STEPS, SideRun
+from cnnwidgets.panels.unit.atlas_unit import AtlasUnit
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.accentuation import caricature
 from cnnwidgets.visualize.ascent import ascend
+
+NOTHING = AtlasUnit()
 
 
 class UnitView(widgets.HBox):
@@ -49,8 +52,26 @@ class UnitView(widgets.HBox):
         """Of what went wrong last, in either."""
         return self.optimized.traceback or self.patches.traceback
 
-    def begin(self, net: Network, layer: str, unit: int, call: int, picture: HeldPicture) -> None:
-        """Optimize a picture for a unit, and search this picture and the samples for its top patches."""
+    def present(self, layer: str, unit: int, found: AtlasUnit) -> None:
+        """Show what an atlas has of a unit."""
+        if found.picture is not None:
+            self.optimized.present(f"What {layer} · {unit} responds to", found.picture, found.words)
+        if found.patches is not None:
+            self.patches.present("Top patches", found.patches, found.patch_words)
+
+    def begin(
+        self, net: Network, layer: str, unit: int, call: int, picture: HeldPicture, found: AtlasUnit = NOTHING
+    ) -> None:
+        """Optimize a picture for a unit, and search this picture and the samples for its top patches.
+
+        Args:
+            net: the network.
+            layer: a path.
+            unit: its index.
+            call: which call of the layer.
+            picture: searched first.
+            found: what an atlas has of the unit; its patches are not searched again.
+        """
         which = (net.sees(layer, call) or net.picture_inputs)[0]
         size = None if net.inputs[which].is_fixed else SIZE
         frames = ascend(net, objectives.unit(layer, unit, call=call), size, STEPS)
@@ -59,7 +80,8 @@ class UnitView(widgets.HBox):
         photographs = itertools.chain([own], map(samples.sample, samples.sample_names()))
         search = search_photographs(net, layer, unit, call, names, photographs)
         self.optimized.begin(f"What {layer} · {unit} responds to", frames)
-        self.patches.begin("Top patches", search)
+        if found.patches is None:
+            self.patches.begin("Top patches", search)
 
     def draw_layer(self, net: Network, layer: str, call: int, picture: HeldPicture, size: Size | None) -> None:
         """Optimize a picture for what the whole layer keeps of the photograph: its caricature."""

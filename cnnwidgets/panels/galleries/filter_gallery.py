@@ -23,7 +23,7 @@ from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.side_run import SIZE, STEPS
 from cnnwidgets.panels.galleries.controls import GalleryControls
 from cnnwidgets.panels.galleries.photograph_menu import PhotographMenu
-from cnnwidgets.panels.galleries.ready_tiles import PartialFrame, ReadyTiles, checked_atlas, part_of, ready_in
+from cnnwidgets.panels.galleries.ready_tiles import PAGE, PartialFrame, ReadyTiles, checked_atlas, part_of, ready_in
 from cnnwidgets.panels.galleries.tile_gallery import TileGallery
 from cnnwidgets.panels.unit.unit_page import UnitPage
 from cnnwidgets.visualize import objectives
@@ -32,8 +32,6 @@ from cnnwidgets.visualize.ascent import ascend
 from cnnwidgets.visualize.batches import Tiles, UnitsFrame
 from cnnwidgets.visualize.presets import UNIT_RECIPES
 from cnnwidgets.visualize.units import UnitsPlan, UnitsSettings
-
-PAGE = 16
 
 
 @settings_of(UnitsSettings)
@@ -137,7 +135,7 @@ class FilterGallery(TileGallery):
             BadTarget: for a unit that the layer does not have.
         """
         unit = check_unit(self._plan.layer, unit)
-        self.unit_page.show(self.net, self._path, unit, self.photograph, self.shown_in, self.may_save)
+        self.unit_page.show(self.net, self._path, unit, self.photograph, self.atlas, self.shown_in, self.may_save)
 
     def _double_clicked(self, x: float, y: float) -> None:
         units = self._plan.units

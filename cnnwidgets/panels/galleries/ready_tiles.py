@@ -10,10 +10,12 @@ import numpy as np
 
 from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.model.network import Network
 from cnnwidgets.visualize.batches import UnitsFrame
 from cnnwidgets.visualize.units import UnitsPlan
 
 NOT_YET = "not rendered yet"
+PAGE = 16  # units that a gallery shows together
 
 
 class PartialFrame(UnitsFrame):
@@ -98,16 +100,12 @@ def ready_in(atlas: Atlas | None, plan: UnitsPlan) -> ReadyTiles:
 
 
 def _why_not(atlas: Atlas, plan: UnitsPlan) -> str:
-    settings, path, identity = atlas.settings, _path_in(atlas, plan), plan.net.identity()
-    if settings.fingerprint != identity.digest:
-        return f"its network differs from {quoted(plan.net.name)} in weights, layers or preprocessing"
-    if not identity.is_complete:
-        return f"{quoted(plan.net.name)} reads a file or the clock, so it cannot be known to be the same"
-    if path is None:
-        return f"it has no layer {quoted(plan.layer.path)}"
-    if plan.call:
-        return f"it is of call 0, not {plan.call}"
-    sizes = tuple(" x ".join(map(str, shape[:2])) for shape in (atlas[path].shape[1:], plan.canvas.shape))
+    settings, path = atlas.settings, plan.layer.path
+    if why := why_of_another(atlas, plan.net, path, plan.call):
+        return why
+    its_path = path_in(atlas, plan.net, path)
+    assert its_path is not None  # or there is a reason
+    sizes = tuple(" x ".join(map(str, shape[:2])) for shape in (atlas[its_path].shape[1:], plan.canvas.shape))
     pairs = {
         "size": sizes,
         "steps": (settings.steps, plan.settings.steps),
@@ -117,12 +115,25 @@ def _why_not(atlas: Atlas, plan: UnitsPlan) -> str:
     return "; ".join(f"its {name} is {its}, not {ours}" for name, (its, ours) in pairs.items() if its != ours)
 
 
-def _path_in(atlas: Atlas, plan: UnitsPlan) -> str | None:
-    return atlas.path_of(plan.layer.path, list(plan.net.layers_by_path))
+def why_of_another(atlas: Atlas, net: Network, path: str, call: int) -> str:
+    """Why an atlas says nothing about a layer of a network; "" where it does."""
+    identity = net.identity()
+    if atlas.settings.fingerprint != identity.digest:
+        return f"its network differs from {quoted(net.name)} in weights, layers or preprocessing"
+    if not identity.is_complete:
+        return f"{quoted(net.name)} reads a file or the clock, so it cannot be known to be the same"
+    if path_in(atlas, net, path) is None:
+        return f"it has no layer {quoted(path)}"
+    return f"it is of call 0, not {call}" if call else ""
+
+
+def path_in(atlas: Atlas, net: Network, path: str) -> str | None:
+    """The path in an atlas of a layer of its network."""
+    return atlas.path_of(path, list(net.layers_by_path))
 
 
 def _read(atlas: Atlas, plan: UnitsPlan) -> ReadyTiles:
-    path = _path_in(atlas, plan)
+    path = path_in(atlas, plan.net, plan.layer.path)
     assert path is not None  # or `_why_not` gives the reason
     there = set(atlas.units(path))
     units = [unit for unit in dict.fromkeys(plan.units) if unit in there]

@@ -8,6 +8,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base import run_buttons
 from cnnwidgets.panels.unit.unit_panel import UnitPanel
@@ -35,7 +36,9 @@ class UnitPage(widgets.VBox):
     def __repr__(self) -> str:
         return f"UnitPage({self.panel!r})"
 
-    def show(self, net: Network, layer: str, unit: int, picture: Any, shown_in: Any, may_save: bool) -> None:
+    def show(
+        self, net: Network, layer: str, unit: int, picture: Any, atlas: Atlas | None, shown_in: Any, may_save: bool
+    ) -> None:
         """Show everything on a unit, in the panel that is there already where there is one.
 
         Args:
@@ -43,15 +46,17 @@ class UnitPage(widgets.VBox):
             layer: a path.
             unit: its index.
             picture: as UnitPanel takes it; the page's own where it is `None`, or else a sample photograph.
+            atlas: as UnitPanel takes it.
             shown_in: the cell output that keeps its last picture.
             may_save: whether its buttons may write files.
         """
         picture = self.picture if picture is None else picture
         if self.panel is not None and self.panel.net is net and self.panel.picture is picture:
+            self.panel.atlas = atlas
             self.panel.go_to(layer, unit)
             return
         self.clear()
-        self.panel = UnitPanel(net, layer, unit, picture)
+        self.panel = UnitPanel(net, layer, unit, picture, atlas=atlas)
         self.panel.shown_in, self.panel.may_save = shown_in, may_save
         self._close.layout.display = ""
         self.children = [self._close, self.panel]

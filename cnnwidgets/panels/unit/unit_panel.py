@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
+import traitlets
 
 from cnnwidgets import pictures as pictures_
-from cnnwidgets import samples
 from cnnwidgets.activations.patches_run import PatchesFrame, search_photographs, smaller
-from cnnwidgets.activations.unit_links import UnitLinks, unit_links
+from cnnwidgets.activations.path_similarity import PathSimilarity
+from cnnwidgets.activations.unit_links import Link, UnitLinks, unit_links
+from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.frame import Frame
 from cnnwidgets.jobs import Job
-from cnnwidgets.model.arguments import check_call, check_unit, pictures_in
+from cnnwidgets.model.arguments import check_call, check_unit
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.binding import Setting
@@ -27,8 +28,15 @@ from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.base.side_run import SideRun
 from cnnwidgets.panels.controls.controls import row
 from cnnwidgets.panels.controls.menu import Menu
+from cnnwidgets.panels.galleries.ready_tiles import checked_atlas
 from cnnwidgets.panels.unit import words
+from cnnwidgets.panels.unit.atlas_unit import AtlasUnit
 from cnnwidgets.panels.unit.facts import Facts, measure
+from cnnwidgets.panels.unit.kept import Kept, is_missing, look_up, render
+from cnnwidgets.panels.unit.linked_units import LinkedUnits
+from cnnwidgets.panels.unit.path_run import PathFrame, compare_paths
+from cnnwidgets.panels.unit.photographs import photographs, sample_for
+from cnnwidgets.panels.unit.unit_pictures import UnitPainter
 from cnnwidgets.pictures.marks import with_box
 from cnnwidgets.visualize.ascent import ascend
 from cnnwidgets.visualize.batches import UnitPictures, UnitsFrame
@@ -44,8 +52,10 @@ class UnitPanel(Panel[UnitsFrame]):
 
     On the photograph: its map, the receptive field of its strongest position, and the classes whose logits its
     activation raises and lowers (logits with it, minus those without it). In other photographs: its top patches and a
-    histogram of its responses. By weights: the units that feed it, and those that it feeds. Start optimizes the two
-    pictures and searches the patches; the rest is there at once. Up and Down in the field Unit go to its neighbors.
+    histogram of its responses. By weights: the units that feed it, and those that it feeds, with the pictures of those
+    that an atlas or the cache has. Start optimizes the two pictures and searches the patches; the rest is there at
+    once. Up and Down in the field Unit go to its neighbors. Under the finished picture stands whether it excites the
+    same units on the way as photographs do (arXiv:2306.04719).
 
     Args:
         net: a Network or a bare Keras model.
@@ -58,11 +68,14 @@ class UnitPanel(Panel[UnitsFrame]):
         seed: the same seed gives the same pictures.
         recipe: "fourier", "natural" or "textbook".
         call: which call of a shared layer.
+        atlas: from `open_atlas`: its picture of the unit, its top patches and histogram, and its pictures of connected
+            units are shown at once.
 
     Attributes:
-        layer, unit, picture, pictures, size, steps, seed, recipe, call: as given; set one to change it.
+        layer, unit, picture, pictures, size, steps, seed, recipe, call, atlas: as given; set one to change it.
         facts: what is known of the unit on the photograph and in others.
         links: the units that it is connected to.
+        path_similarity: how much alike the ways of its picture and of photographs to it are; `None` before.
         result: UnitPictures with the picture that maximizes it, as `visualize_units` returns them.
 
     Raises:
@@ -81,6 +94,7 @@ class UnitPanel(Panel[UnitsFrame]):
     seed = Setting(0)
     recipe = Setting("fourier")
     call = Setting(0)
+    atlas = Setting(None)
 
     def __init__(
         self,
@@ -95,23 +109,29 @@ class UnitPanel(Panel[UnitsFrame]):
         seed: int = 0,
         recipe: str = "fourier",
         call: int = 0,
+        atlas: Atlas | None = None,
     ) -> None:
-        network = as_network(net)
+        network, atlas = as_network(net), checked_atlas(atlas)
         info = network.layer(layer)
         given: dict[str, Any] = {"layer": info.path, "unit": check_unit(info, unit), "size": size, "steps": steps}
         given |= {"seed": seed, "recipe": recipe, "call": call}
         plan = _plan(network, **given)
-        held = HeldPicture(network, _sample(network) if picture is None else picture)
-        searched = _photographs(pictures)
+        held = HeldPicture(network, sample_for(network) if picture is None else picture)
+        searched = photographs(pictures)
         super().__init__(network, WIDTH)
         self._plan, self._held, self._searched = plan, held, searched
+        self._is_rendering = False  # whether pictures of connected units are optimized
         self._is_alone = False  # whether only the main run is wanted, in this thread
         self.facts: Facts | None = None
         self.links: UnitLinks = UnitLinks((), ())
+        self.path_similarity: PathSimilarity | None = None
+        self._painter, self._kept, self._in_atlas = UnitPainter(network, atlas), Kept({}), AtlasUnit()
         self._measuring: CurrentRun[Facts] = CurrentRun()
+        self._drawing: CurrentRun[Kept] = CurrentRun()
+        self._comparing: CurrentRun[PathFrame] = CurrentRun()
         self._make_parts(network)
-        self._setting_names = [*given, "picture", "pictures"]
-        self._assign(**given, picture=picture, pictures=pictures)
+        self._setting_names = [*given, "picture", "pictures", "atlas"]
+        self._assign(**given, picture=picture, pictures=pictures, atlas=atlas)
         self._assemble()
         self._measure()
 
@@ -133,22 +153,25 @@ class UnitPanel(Panel[UnitsFrame]):
             self._show_state, "Top patches", "Start searches photographs for its strongest patches.", _progress, WIDTH
         )
         self._photograph, self._map = (Screen(WIDTH, lambda _number: None, empty=empty) for empty in ("", "No map."))
-        self._caption, self._seen, self._classes, self._histogram, self._feeds, self._fed = (
-            markup.markup("") for _ in range(6)
+        self._caption, self._path, self._seen, self._classes, self._histogram = (markup.markup("") for _ in range(5))
+        self._feeds, self._fed = (LinkedUnits(words, self._go) for words in ("What feeds it", "What it feeds"))
+        self._draw_linked = self._button(
+            "Visualize connected units", "paint-brush", self._render_linked, "Optimize a small picture of each of them"
         )
 
     def _body(self) -> Sequence[widgets.Widget]:
         title = markup.markup(markup.title("What maximizes it"))
-        maximum = widgets.VBox([title, self.screen, self._caption])
+        maximum = widgets.VBox([title, self.screen, self._caption, self._path])
         place = widgets.VBox([markup.markup(markup.title("On the photograph")), self._photograph, self._seen])
         one_map = widgets.VBox([markup.markup(markup.title("Its map there")), self._map])
         numbers = widgets.VBox([self._classes, self._histogram])
-        links = [widgets.VBox([part]) for part in (self._feeds, self._fed)]
-        for part in (self._minimum, self._patches, place, one_map, numbers, *links):
+        links = [self._feeds, self._fed]
+        for part in (maximum, self._minimum, self._patches, place, one_map, numbers, *links):
             part.layout.width, part.layout.max_width = f"{WIDTH}px", "100%"
         parts = [maximum, self._minimum, self._patches, place, one_map, numbers, *links]
         page = widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="12px 16px", align_items="flex-start")
-        return [row(self._layers, self._units, self._connected), widgets.HBox(parts, layout=page)]
+        choices = row(self._layers, self._units, self._connected, self._draw_linked)
+        return [choices, widgets.HBox(parts, layout=page)]
 
     # The runs.
 
@@ -175,7 +198,8 @@ class UnitPanel(Panel[UnitsFrame]):
 
     def _begin_beside(self) -> None:
         self._minimum.begin("What minimizes it", self._minimizing())
-        self._patches.begin("Top patches", self._searching())
+        if self._in_atlas.patches is None:
+            self._patches.begin("Top patches", self._searching())
 
     def _minimizing(self) -> Iterator[Frame]:
         """What minimizes the unit; nothing is traced before the worker asks for the first frame."""
@@ -186,30 +210,106 @@ class UnitPanel(Panel[UnitsFrame]):
 
     def _searching(self) -> Iterator[PatchesFrame]:
         """The search for top patches, on the worker too."""
-        net, layer, call = self.net, self.layer, self.call
-        own = self._held.photos[net.picture_inputs.index((net.sees(layer, call) or net.picture_inputs)[0])]
-        names, photographs = self._searched.names, iter(self._searched)
-        if self.pictures is None:
-            names, photographs = ["your picture", *names], itertools.chain([own], photographs)
-        yield from search_photographs(net, layer, self.unit, call, names, photographs)
+        names, every = self._every_photograph()
+        yield from search_photographs(self.net, self.layer, self.unit, self.call, names, every)
+
+    def _every_photograph(self) -> tuple[list[str], Iterable[np.ndarray]]:
+        """Names and photographs: those of the user, or else the one that is shown and the samples."""
+        net, names = self.net, self._searched.names
+        if self.pictures is not None:
+            return names, self._searched
+        own = self._held.photos[net.picture_inputs.index((net.sees(self.layer, self.call) or net.picture_inputs)[0])]
+        return ["your picture", *names], itertools.chain([own], self._searched)
 
     def _measure(self) -> None:
         """Find out at once what takes no optimization, on the worker."""
         self.links = unit_links(self.net, self.layer, self.unit, call=self.call)
         self._show_links()
         self._clear_facts()
+        self._look_up()
         count = len(self._searched.names) if len(self.net.inputs) == 1 else 0
-        photographs = map(smaller, self._searched)
-        frames = measure(self.net, self._held, self.layer, self.unit, self.call, count, photographs)
+        searched = map(smaller, self._searched)
+        frames = measure(self.net, self._held, self.layer, self.unit, self.call, count, searched)
         self._measuring.begin(frames, Listener(self._measured, self._has_measured))
 
     def _is_busy_beside(self) -> bool:
-        return any(part.current.is_busy for part in (self._minimum, self._patches))
+        is_rendering = self._is_rendering and self._drawing.is_busy
+        return is_rendering or any(part.current.is_busy for part in (self._minimum, self._patches))
 
     def _stop_soon(self) -> None:
         super()._stop_soon()
-        for part in (self._minimum, self._patches):
-            part.current.stop()
+        for run in (self._minimum.current, self._patches.current, self._drawing, self._comparing):
+            run.stop()
+
+    # Pictures that are there already, and those of connected units.
+
+    def _every_link(self) -> tuple[Link, ...]:
+        return (*self.links.incoming, *self.links.outgoing)
+
+    def _look_up(self) -> None:
+        """Find out what an atlas or the cache has, on the worker: weights are read for that."""
+        self._kept, self._in_atlas, self._painter.atlas = Kept({}), AtlasUnit(), self.atlas
+        self._draw_linked.disabled, self._is_rendering = True, False
+        found = look_up(self._painter, self._every_link(), self.layer, self.unit, self.call)
+        self._drawing.begin(found, Listener(show=self._drawn, finished=self._has_drawn))
+
+    def _render_linked(self) -> None:
+        self._draw_linked.disabled = self._is_rendering = True
+        run = render(self._painter, self._every_link())
+        self._drawing.begin(run, Listener(show=self._drawn, finished=self._has_drawn))
+        self._show_state()
+
+    def _drawn(self, frame: Kept, _painted: object, number: int) -> None:
+        self._drawing.acknowledge(number)
+        self._kept = frame
+        for part in (self._feeds, self._fed):
+            part.draw(frame.pictures)
+        if frame.atlas is not None:
+            self._in_atlas = frame.atlas
+            self._show_atlas()
+
+    def _has_drawn(self, job: Job[Kept]) -> None:
+        if job.failure is not None:
+            self._complain(job.failure)
+        if job.frame is not None:
+            self._drawn(job.frame, None, 0)
+        self._draw_linked.disabled = not any(
+            is_missing(self._kept.pictures.get((link.path, link.unit))) for link in self._every_link()
+        )
+        self._show_state()
+
+    def _show_atlas(self) -> None:
+        found = self._in_atlas
+        is_empty = self._last is None and self.state not in BUSY
+        if found.why_none and is_empty:
+            self._say(self._noted(found.why_none))
+        if found.picture is not None and is_empty:
+            self.screen.show(found.picture)
+            self._caption.value = markup.progress_text(found.words)
+        if found.patches is not None:
+            self._patches.present("Top patches", found.patches, found.patch_words)
+        self._show_responses()
+
+    # Is its picture honest?
+
+    def _ended(self, frame: UnitsFrame) -> None:
+        names, every = self._every_photograph()
+        made = frame.pictures[0]
+        run = compare_paths(self.net, self.layer, self.unit, self.call, made, every, len(names))
+        self._comparing.begin(run, Listener(show=self._compared, finished=self._has_compared))
+
+    def _compared(self, frame: PathFrame, _painted: object, number: int) -> None:
+        self._comparing.acknowledge(number)
+        self.path_similarity = frame.found
+
+    def _has_compared(self, job: Job[PathFrame]) -> None:
+        if job.frame is not None:
+            self.path_similarity = job.frame.found
+            self._path.value = words.same_path(job.frame.found)
+        elif job.failure is not None:
+            self._path.value = markup.progress_text(f"Not compared with photographs: {job.failure.line}")
+        elif job.state == "done":
+            self._path.value = markup.progress_text("Not compared with photographs: too few activate this unit.")
 
     # What is shown.
 
@@ -256,7 +356,14 @@ class UnitPanel(Panel[UnitsFrame]):
             "Logits with the unit minus those without it, on this photograph." if facts.classes
             else "Without it no class changes here, or the network has no classes.",
         )  # fmt: skip
-        self._histogram.value = "" if facts.responses is None else words.histogram(facts.responses)
+        self._show_responses()
+
+    def _show_responses(self) -> None:
+        responses = None if self.facts is None else self.facts.responses
+        if self._in_atlas.histogram is not None:
+            self._histogram.value = words.strongest_responses(*self._in_atlas.histogram)
+        else:
+            self._histogram.value = "" if responses is None else words.histogram(responses)
 
     def _show_place(self, facts: Facts) -> None:
         self._photograph.show(facts.photograph if facts.box is None else with_box(facts.photograph, facts.box))
@@ -275,8 +382,8 @@ class UnitPanel(Panel[UnitsFrame]):
     def _show_links(self) -> None:
         links = self.links
         none = "No weights of another unit lead here." if self.links.outgoing else "No weights were found."
-        self._feeds.value = words.links(links.incoming, "What feeds it", none)
-        self._fed.value = words.links(links.outgoing, "What it feeds", "No weights follow.")
+        self._feeds.show(links.incoming, none)
+        self._fed.show(links.outgoing, "No weights follow.")
         lines: list[tuple[str, Any]] = [(CHOOSE, None)]
         for found, verb in ((links.incoming, "fed by"), (links.outgoing, "feeds")):
             lines += [
@@ -291,6 +398,9 @@ class UnitPanel(Panel[UnitsFrame]):
         if change["new"] is not None and not self._updating:
             self._guarded(self.go_to, *change["new"])
 
+    def _go(self, link: Link) -> None:
+        self._guarded(self.go_to, link.path, link.unit)
+
     def go_to(self, layer: str, unit: int) -> None:
         """Show another unit.
 
@@ -304,12 +414,18 @@ class UnitPanel(Panel[UnitsFrame]):
         self._apply("unit")
         self._show_settings()
 
+    @traitlets.validate("atlas")
+    def _an_atlas(self, proposal: Any) -> Atlas | None:
+        return checked_atlas(proposal["value"])
+
     def _check(self, name: str) -> None:
+        if name == "atlas":
+            return
         if name == "picture":
-            self._held = HeldPicture(self.net, _sample(self.net) if self.picture is None else self.picture)
+            self._held = HeldPicture(self.net, sample_for(self.net) if self.picture is None else self.picture)
             return
         if name == "pictures":
-            self._searched = _photographs(self.pictures)
+            self._searched = photographs(self.pictures)
             return
         info = self.net.layer(self.layer)
         unit = 0 if name == "layer" and self.unit >= info.units else check_unit(info, self.unit)
@@ -321,13 +437,20 @@ class UnitPanel(Panel[UnitsFrame]):
 
     def _apply(self, name: str) -> None:
         """Measure again where the unit or a photograph is another one; optimize again where that was asked for."""
+        if name == "atlas":
+            if self._in_atlas.patches is not None:
+                self._patches.forget()
+            self._look_up()
+            self._show_responses()
+            return
         again = self.state in BUSY or self._last is not None
         self._run.drop()
-        self.state = "idle"
+        self._comparing.drop()
+        self.state, self.path_similarity = "idle", None
         self._rest()
         for part in (self._minimum, self._patches):
             part.forget()
-        self._caption.value = ""
+        self._caption.value = self._path.value = ""
         if name not in ("size", "steps", "seed", "recipe"):
             self._measure()
         if again:
@@ -353,8 +476,9 @@ class UnitPanel(Panel[UnitsFrame]):
     def close(self) -> None:
         """Stop, and free every widget of the panel."""
         if self.comm is not None:
-            self._measuring.drop()
-            for part in (self._minimum, self._patches, self._photograph, self._map):
+            for run in (self._measuring, self._drawing, self._comparing):
+                run.drop()
+            for part in (self._minimum, self._patches, self._photograph, self._map, self._feeds, self._fed):
                 part.close()
         super().close()
 
@@ -366,37 +490,6 @@ def _plan(net: Network, *, unit: int, size: Any, call: int, layer: str, **rest: 
     seen = (net.sees(layer, check_call(net.layer(layer), call)) or net.picture_inputs)[0]
     size = SIDE if size is None and not net.inputs[seen].is_fixed else size
     return UnitsSettings(layer=layer, units=[unit], size=size, call=call, **rest).check(net)
-
-
-def _sample(net: Network) -> Any:
-    """A sample photograph, for each input that takes one."""
-    photograph = samples.sample(samples.sample_names()[0])
-    if len(net.inputs) == 1:
-        return photograph
-    return {net.inputs[i].name: photograph for i in net.picture_inputs}
-
-
-@dataclass(frozen=True, eq=False)
-class _Photographs:
-    """The photographs to search: samples are read one by one, where they are needed.
-
-    Attributes:
-        names: of all of them.
-        given: those of the user; `None` for the samples.
-    """
-
-    names: list[str]
-    given: list[np.ndarray] | None
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        yield from map(samples.sample, self.names) if self.given is None else self.given
-
-
-def _photographs(given: Iterable[object] | None) -> _Photographs:
-    if given is None:
-        return _Photographs(list(samples.sample_names()), None)
-    loaded = [pictures_.load_picture(one) for one in pictures_in(given)]
-    return _Photographs([f"picture {i}" for i in range(len(loaded))], loaded)
 
 
 def _progress(frame: PatchesFrame) -> str:

@@ -11,8 +11,8 @@ from ipyevents import Event
 from cnnwidgets import pictures
 from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.binding import Updating
+from cnnwidgets.panels.unit.unit_pictures import UnitPicture
 from cnnwidgets.panels.unit_attribution import captions
-from cnnwidgets.panels.unit_attribution.unit_pictures import UnitPicture
 from cnnwidgets.panels.unit_attribution.units_frame import MOST_ROWS, UnitsLook
 from cnnwidgets.pictures import cells
 

@@ -36,11 +36,11 @@ from cnnwidgets.panels.controls.menu import Menu
 from cnnwidgets.panels.galleries.ready_tiles import checked_atlas
 from cnnwidgets.panels.heatmaps.captions import all_classes, class_chosen
 from cnnwidgets.panels.unit.unit_page import UnitPage
+from cnnwidgets.panels.unit.unit_pictures import UnitPainter
 from cnnwidgets.panels.unit_attribution import captions
 from cnnwidgets.panels.unit_attribution.controls import UnitControls
 from cnnwidgets.panels.unit_attribution.place import PlaceChoice
 from cnnwidgets.panels.unit_attribution.rows import UnitRows
-from cnnwidgets.panels.unit_attribution.unit_pictures import UnitPainter
 from cnnwidgets.panels.unit_attribution.units_frame import Place, UnitsLook, UnitsRequest, look_at_units
 from cnnwidgets.panels.unit_attribution.without_units import WithoutUnits
 from cnnwidgets.pictures import cells
@@ -182,8 +182,8 @@ class UnitAttributionPanel(PhotographPanel):
     def _open_unit(self) -> None:
         """Show everything on the chosen unit below the rows."""
         if self.unit is not None:
-            given = self._held.given
-            self.unit_page.show(self.net, self.layer, self.unit, given, self.shown_in, self.may_save)
+            given, atlas = self._held.given, self.atlas
+            self.unit_page.show(self.net, self.layer, self.unit, given, atlas, self.shown_in, self.may_save)
 
     # What is shown.
 

@@ -16,7 +16,7 @@ from cnnwidgets.explain.unit_attribution import UnitAttribution, UnitAttribution
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.model.outputs.predictions import Prediction
-from cnnwidgets.panels.unit_attribution.unit_pictures import UnitPainter, UnitPicture
+from cnnwidgets.panels.unit.unit_pictures import UnitPainter, UnitPicture
 
 MOST_ROWS = 10  # units that are shown together
 Place = tuple[int, int]  # row and column of a pixel of the photograph

@@ -14,8 +14,7 @@ from cnnwidgets.errors import CnnWidgetsError
 from cnnwidgets.jobs import Cache
 from cnnwidgets.model.device import device_kind
 from cnnwidgets.model.network import Network
-from cnnwidgets.panels.galleries.filter_gallery import PAGE
-from cnnwidgets.panels.galleries.ready_tiles import ready_in
+from cnnwidgets.panels.galleries.ready_tiles import PAGE, ready_in
 from cnnwidgets.provenance.positions import with_positions
 from cnnwidgets.provenance.recipe import Recipe, installed_versions
 from cnnwidgets.visualize.batches import UnitsFrame
@@ -68,7 +67,7 @@ class UnitPainter:
         """The pictures that are there at once, then the missing ones with each step: runs on the worker's thread."""
         try:
             plan = UnitsSettings(layer, list(units), call=call).check(self.net)
-        except CnnWidgetsError as error:  # the shares are right all the same
+        except CnnWidgetsError as error:  # what else is known of the units is right all the same
             yield Progress(dict.fromkeys(units, UnitPicture(None, str(error))))
             return
         keys = _Keys(plan)
