@@ -1,4 +1,4 @@
-"""The work shared out to the workers of a Dask cluster: a task for each batch, in bounded numbers.
+"""A Dask cluster: local workers, checks of a client, and the network on the workers.
 
 Whoever reaches a plain TCP scheduler can run code on its workers: https://distributed.dask.org/en/stable/tls.html
 """
@@ -10,19 +10,17 @@ import ipaddress
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing import resource_tracker
 from typing import Any
 from urllib.parse import urlsplit
 
-from distributed import CancelledError, Client, KilledWorker, LocalCluster, WorkerPlugin, as_completed
+from distributed import Client, LocalCluster, WorkerPlugin
 
 from cnnwidgets.atlas.payload import Payload
-from cnnwidgets.atlas.records import BatchResult
-from cnnwidgets.atlas.worker_task import BatchTask, environment, forget_network, keep_network, render_batch
+from cnnwidgets.atlas.worker_task import environment, forget_network, keep_network
 from cnnwidgets.errors import BadTarget, JobFailed, quoted
 
-WAITING = 2  # tasks at the scheduler for each worker thread: one runs while the next one waits
 SAFE_SCHEMES = {"inproc", "tls", "wss"}
 
 
@@ -151,81 +149,3 @@ def _register(client: Client, plugin: NetworkPlugin, attempts: int = 5) -> None:
                     f"The workers cannot be reached: {quoted(str(error), 160)}. Restart the cluster."
                 ) from error
         time.sleep(attempt)
-
-
-def results(
-    client: Client, tasks: Sequence[BatchTask], work: Callable[[BatchTask], BatchResult] = render_batch
-) -> Iterator[tuple[BatchTask, BatchResult]]:
-    """The result of each task, in order of completion.
-
-    A task whose workers were killed repeatedly may be the cause, or may have shared a worker with the cause: it is
-    retried alone at the end.
-
-    Raises:
-        JobFailed: when the cluster is lost.
-    """
-    to_retry: list[BatchTask] = []
-    yield from _run_on_cluster(client, tasks, work, to_retry, _TaskLimit(client))
-    failed: list[BatchTask] = []
-    yield from _run_on_cluster(client, to_retry, work, failed, lambda: 1)
-    for task in failed:
-        yield task, BatchResult.failure(task.units, "the workers that rendered it were killed; is there enough memory?")
-
-
-def _run_on_cluster(
-    client: Client,
-    tasks: Sequence[BatchTask],
-    work: Callable[[BatchTask], BatchResult],
-    killed: list[BatchTask],
-    limit: Callable[[], int],
-) -> Iterator[tuple[BatchTask, BatchResult]]:
-    """Keep the cluster busy with a few tasks at a time; those whose workers are killed go to `killed`."""
-    waiting, running = iter(tasks), {}
-    completed = as_completed()
-
-    def submit(count: int) -> None:
-        for _, task in zip(range(count), waiting, strict=False):
-            future = client.submit(work, task, pure=False)
-            running[future] = task
-            completed.add(future)
-
-    try:
-        submit(limit())
-        while running:
-            future = next(completed)
-            task = running.pop(future)
-            result = _result_of(future, task, killed)
-            submit(limit() - len(running))
-            if result is not None:
-                yield task, result
-    finally:
-        with contextlib.suppress(Exception):  # a cluster that is gone has nothing to cancel
-            client.cancel(list(running))
-
-
-class _TaskLimit:
-    """The number of tasks at the scheduler at once; workers come and go, so it is updated every second."""
-
-    def __init__(self, client: Client) -> None:
-        self._client, self._asked, self._limit = client, float("-inf"), 1
-
-    def __call__(self) -> int:
-        now = time.monotonic()
-        if now - self._asked >= 1:
-            self._asked, self._limit = now, max(1, WAITING * sum(self._client.nthreads().values()))
-        return self._limit
-
-
-def _result_of(future: Any, task: BatchTask, killed: list[BatchTask]) -> BatchResult | None:
-    try:
-        result: BatchResult = future.result()
-        return result
-    except KilledWorker:
-        killed.append(task)
-        return None
-    except CancelledError as error:
-        raise JobFailed(
-            "The cluster was lost. Finished pictures are kept; the same call continues where it stopped."
-        ) from error
-    except Exception as error:  # rendering errors are results; this one comes from sending the task or its result
-        return BatchResult.failure(task.units, quoted(str(error), 200))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -111,13 +112,16 @@ class Rendering:
 
     def _made_there(self, batches: Sequence[Batch]) -> Iterator[tuple[StoredLayer, BatchResult]]:
         """The batches, in the order in which workers finish them."""
-        from cnnwidgets.atlas import cluster
-        from cnnwidgets.atlas.worker_task import BatchTask
+        from cnnwidgets.atlas import cluster, dispatch
+        from cnnwidgets.atlas.worker_task import BatchTask, render_batch
 
         assert self.client is not None and self.payload is not None
         tasks = [BatchTask(self.where, self.request.settings, stored, units) for stored, units in batches]
+        layers = [list(layer) for _, layer in itertools.groupby(tasks, lambda task: task.stored.slug)]
         with cluster.network_on_workers(self.client, self.payload):
-            for task, result in cluster.results(self.client, tasks):
+            for task, result in dispatch.results(self.client, layers, render_batch):
+                if isinstance(result, dispatch.TaskFailed):
+                    result = BatchResult.failure(task.units, str(result))
                 yield task.stored, result
 
 

@@ -7,14 +7,14 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, Future, LocalCluster
 
 import cnnwidgets as cw
-from cnnwidgets.atlas import cluster, worker_task
-from cnnwidgets.atlas.records import BatchResult
+from cnnwidgets.atlas import cluster, dispatch, worker_task
 from cnnwidgets.atlas.render_atlas import AtlasSettings
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed
 from tests.atlas.conftest import SETTINGS
+from tests.atlas.stand_ins import deadly, deadly_twice, nap
 from tests.panels.conftest import small
 
 
@@ -68,33 +68,36 @@ def test_killed_workers_cost_nothing_but_time(net, tmp_path, same, outside):
     same(cw.open_atlas(tmp_path / "a"))
 
 
-def deadly(task):
-    """A stand-in for rendering that kills the process if the task says so."""
-    if task == "deadly":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return BatchResult((), {}, {}, {})
-
-
-class Named(str):
-    """An task that is only a name."""
-
-    units = (0,)
-
-
 def test_what_kills_its_workers_is_marked_and_its_neighbours_finish(outside, monkeypatch):
-    monkeypatch.setattr(outside.cluster.scheduler, "allowed_failures", 0)  # else it takes four deaths each time
-    tasks = [Named("a"), Named("b"), Named("deadly"), Named("c"), Named("d")]
-    made = dict(cluster.results(outside, tasks, deadly))
+    monkeypatch.setattr(dispatch, "LOSSES", 0)  # else it takes four deaths each time
+    tasks = ["a", "b", "deadly", "c", "d"]
+    made = dict(dispatch.results(outside, [tasks], deadly))
     assert set(made) == set(tasks), "each task is answered"
-    assert {task for task, result in made.items() if result.failed} == {"deadly"}
-    assert "killed" in made["deadly"].failed[0]
+    assert [task for task, result in made.items() if result != task] == ["deadly"]
+    assert isinstance(made["deadly"], dispatch.TaskFailed)
+    assert "killed" in str(made["deadly"])
 
 
 def test_tasks_are_submitted_in_bounded_numbers(inside):
-    answers = cluster.results(inside, [Named(number) for number in range(50)], deadly)
+    answers = dispatch.results(inside, [list(range(50))], deadly)
     next(answers)
-    assert 0 < len(inside.futures) <= 2 * cluster.WAITING + 2  # two threads; and two answers not yet forgotten
+    assert 0 < len(inside.futures) <= 2 * dispatch.WAITING + 2  # two threads; and two answers not yet forgotten
     assert len(list(answers)) == 49
+
+
+def test_a_layer_stays_with_its_worker(outside):
+    layers = [[0.02 + layer / 1e6] * 4 for layer in range(8)]
+    made = list(dispatch.results(outside, layers, nap))
+    assert len(made) == 32
+    assert len({process for _, process in made}) == 2
+    assert len(set(made)) <= 8 + 4, "each layer on one worker, but for the few where stretches are cut"
+
+
+def test_when_all_workers_die_those_that_come_after_them_go_on(outside, tmp_path):
+    before = set(outside.run(os.getpid).values())
+    made = dict(dispatch.results(outside, [[f"{tmp_path}/a"], [f"{tmp_path}/b"]], deadly_twice))
+    assert set(made) == {f"{tmp_path}/a", f"{tmp_path}/b"}
+    assert before.isdisjoint(made.values())
 
 
 def test_an_error_on_the_way_is_a_reason_not_an_end(net, tmp_path, inside, monkeypatch):
@@ -174,7 +177,8 @@ def test_a_network_with_code_in_it_is_refused_before_anything_is_written(tmp_pat
 
 
 def test_a_lost_cluster_is_said(inside):
-    future = inside.submit(deadly, "harmless", pure=False)
-    future.cancel()
+    answers = dispatch.results(inside, [[0.01, 1.0, 1.0]], nap)
+    next(answers)
+    inside.cancel([Future(key, inside) for key in list(inside.futures)])
     with pytest.raises(JobFailed, match="Finished pictures are kept"):
-        cluster._result_of(future, "harmless", [])
+        list(answers)

@@ -98,22 +98,19 @@ class Nap:
     """A task for the simulated cluster: sleep as long as a batch takes."""
 
     seconds: float
-    units: tuple[int, ...] = (0,)
 
 
-def sleeping(nap: Nap) -> Any:
+def sleeping(nap: Nap) -> float:
     """A stand-in for rendering."""
-    from cnnwidgets.atlas.records import BatchResult
-
     time.sleep(nap.seconds)
-    return BatchResult(nap.units, {0: 1.0}, {}, {})
+    return nap.seconds
 
 
 def scheduled(path: str, seconds: float, tasks: int) -> process.Numbers:
     """Our own handing out of tasks to a scheduler of many workers, all of it in this one process."""
     from distributed import Client, LocalCluster
 
-    from cnnwidgets.atlas.cluster import results
+    from cnnwidgets.atlas.dispatch import results
 
     with (
         LocalCluster(
@@ -121,9 +118,9 @@ def scheduled(path: str, seconds: float, tasks: int) -> process.Numbers:
         ) as cluster,
         Client(cluster) as client,
     ):
-        list(results(client, [Nap(0.0)] * CLUSTER, sleeping))
+        list(results(client, [[Nap(0.0)] * CLUSTER], sleeping))
         start = time.perf_counter()
-        assert len(list(results(client, [Nap(seconds)] * tasks, sleeping))) == tasks
+        assert len(list(results(client, [[Nap(seconds)] * tasks], sleeping))) == tasks
         spent = time.perf_counter() - start
     return {"rate": tasks / spent, "busy": tasks * seconds / (CLUSTER * spent)}
 
