@@ -6,7 +6,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parent
-sys.path.insert(0, str(PROJECT))
+sys.path[:0] = [str(PROJECT), str(HERE)]
+
+import markdown_pages  # noqa: E402
 
 import cnnwidgets  # noqa: E402
 
@@ -33,3 +35,8 @@ python_maximum_signature_line_length = 100
 html_theme = "furo"
 html_title = "cnnwidgets"
 html_show_copyright = False
+
+
+def setup(app):
+    """Markdown pages and llms.txt beside the web pages."""
+    app.connect("build-finished", markdown_pages.write_markdown_pages)

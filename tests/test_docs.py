@@ -15,7 +15,8 @@ import cnnwidgets
 PROJECT = Path(__file__).parent.parent
 DOCS = PROJECT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "lessons" not in path.relative_to(DOCS).parts)
-MARKDOWN = [*PAGES, PROJECT / "README.md", PROJECT / "CONTRIBUTING.md"]
+READMES = [PROJECT / "README.md", PROJECT / "README.zh-CN.md"]
+MARKDOWN = [*PAGES, *READMES, PROJECT / "CONTRIBUTING.md"]
 LINK = re.compile(r"\]\(([^)\s]+)\)|```\{image\} (\S+)")
 
 
@@ -42,7 +43,8 @@ def test_every_lesson_has_its_line_for_teachers():
 
 def test_the_page_for_visitors_has_a_token_an_end_and_a_share_of_the_card():
     """The options that are named are options that there are."""
-    page = (DOCS / "teachers.md").read_text(encoding="utf-8")
+    pages = [DOCS / "guides" / f"{name}.md" for name in ("class-of-thirty", "jupyterhub")]
+    page = "\n".join(path.read_text(encoding="utf-8") for path in pages)
     options = re.findall(r"--(\w+)\.(\w+)=", page)
     classes = {"MappingKernelManager": AsyncMappingKernelManager, "Voila": Voila}
     assert [name for owner, name in options if name not in classes[owner].class_traits(config=True)] == []
@@ -73,3 +75,15 @@ def test_the_map_of_the_house_has_a_line_for_each_room():
     plain = [path.name for path in (PROJECT / "cnnwidgets").glob("[a-z]*.py")]
     assert [room for room in rooms if f"{room}/" not in page] == []
     assert [file for file in plain if file not in page] == []
+
+
+@pytest.mark.parametrize("same", [r"```.*?```", r"\]\(([^)]*)\)", r"\d+(?:[.,]\d+)*"], ids=["code", "links", "figures"])
+def test_both_readmes_have_the_same(same):
+    english, chinese = (page.read_text(encoding="utf-8") for page in READMES)
+    other = {"README.md", "README.zh-CN.md"}  # each links to the other one
+    kept = [[one for one in re.findall(same, text, re.DOTALL) if one not in other] for text in (english, chinese)]
+    assert sorted(kept[0]) == sorted(kept[1])
+
+
+def test_the_readme_is_short():
+    assert len(READMES[0].read_text(encoding="utf-8").splitlines()) <= 200
