@@ -38,6 +38,7 @@ def page(name: str) -> str:
 
 
 def signature(name: str, thing: Any) -> str:
+    """As a Markdown code block, or nothing for what is not called."""
     if not callable(thing) or (isinstance(thing, type) and issubclass(thing, Exception)):
         return ""
     written = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(thing)))  # annotations are kept as text
@@ -45,6 +46,7 @@ def signature(name: str, thing: Any) -> str:
 
 
 def llms_txt() -> str:
+    """The list of all Markdown pages, a line each."""
     sections = [("Guides", "guides"), ("Explanation", "explanation")]
     lines = ["# cnnwidgets", "", f"> {SUMMARY}", "", "`import cnnwidgets as cw` gives every name of the reference.", ""]
     for title, folder in sections:
@@ -61,4 +63,5 @@ def llms_txt() -> str:
 
 
 def heading(path: Path) -> str:
+    """A page's title."""
     return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")

@@ -19,7 +19,7 @@ CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SAID = {
     "feature-maps": "maps['conv1'].shape == (75, 112, 64)",
     "pictures-of-a-class": "frame.prediction.name == 'goldfish' == net.predict(pics.pictures[0], top=1)[0].name",
-    "where-it-looks": "[(h.input, h.call) for h in maps] == [('left', 0), ('right', 1)] and heat.map.shape == (300, 451)",
+    "where-it-looks": "[h.input for h in maps] == ['left', 'right'] and heat.map.shape == (300, 451)",
     "what-a-filter-looks-for": "pics.pictures.shape == (8, 64, 64, 3)",
     "why-this-class": "abs(found.shares.sum() - found.total) < 1e-3",
 }
@@ -59,9 +59,10 @@ def test_the_code_of_a_guide_runs_and_gives_what_the_page_says(page, tmp_path, m
 @pytest.mark.notebook
 def test_the_code_of_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    # What a reader has: a siamese model, a model, data.
     training = code_of(PROJECT / "docs" / "guides" / "watch-it-train.md")
     looking = code_of(PROJECT / "docs" / "guides" / "where-it-looks.md")
-    readers_own = f"{looking}\n{training.partition('recorder =')[0]}"  # what a reader has: a siamese model, a model, data
+    readers_own = f"{looking}\n{training.partition('recorder =')[0]}"
     run(f"{readers_own}\n{code_of(PROJECT / 'README.md')}", "README.md")
     assert worker().jobs == ()
 
