@@ -13,6 +13,7 @@ from cnnwidgets.model.unlocked_property import unlocked_property
 
 Edges = tuple[int, int, int, int]  # top, left, bottom, right: bottom and right are the first pixels outside
 ALIGNED = 0.02  # pixels: cells that are off by less lie where plain stretching puts them
+ALONE = 2**17  # multiplications: fewer are faster on one thread, since the threads of numpy's BLAS wait by spinning
 PART = 0.97  # of the picture's height or width: less than that is only a part of it
 
 
@@ -52,7 +53,7 @@ class Placement:
             laid = pictures_.resize(raw, self.size) if raw.shape != self.size else raw.copy()
         else:
             down, across = self._weights
-            laid = np.asarray(down @ raw @ across.T, np.float32)
+            laid = _product(_product(down, raw), across.T)
         if self.seen != (0, 0, *self.size):
             laid *= self.is_seen
         return laid
@@ -65,7 +66,7 @@ class Placement:
         down, across = (
             _own_pixels(middles, length) for middles, length in zip((self.rows, self.columns), self.size, strict=True)
         )
-        shares = np.asarray(down @ np.asarray(mask, np.float32) @ across.T, np.float32)
+        shares = _product(_product(down, np.asarray(mask, np.float32)), across.T)
         return shares.T if self.is_transposed else shares
 
     def cell(self, row: int, column: int) -> tuple[int, int] | None:
@@ -131,6 +132,13 @@ def part_note(seen: Edges, size: tuple[int, int]) -> str:
         f"part of the picture: only rows {top} to {bottom - 1} and columns {left} to {right - 1} of "
         f"{height} x {width} pixels are seen here; the map is 0 elsewhere"
     )
+
+
+def _product(left: Array, right: Array) -> Array:  # [..., m, k], [..., k, n] -> [..., m, n]
+    """The matrix product `left @ right`, a few rows at a time, so that one thread computes it."""
+    rows = max(1, ALONE // (right.shape[-2] * right.shape[-1]))
+    parts = [left[..., start : start + rows, :] @ right for start in range(0, left.shape[-2], rows)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, -2)
 
 
 def _even(count: int, length: int) -> Array:

@@ -33,7 +33,7 @@ class Traces:
     def get(self, build: Callable[[], Any]) -> Any:
         """What `build` returns, from the last time that it was asked with the same content; else built now."""
         try:
-            key = live((build, self._context))
+            key = _Key(live((build, self._context)))
         except Unreadable:  # it may act differently each time, so it is not kept
             return build()
         with self._lock:
@@ -57,3 +57,18 @@ class Traces:
     def __len__(self) -> int:
         """How many functions are kept."""
         return len(self._kept)
+
+
+class _Key:
+    """A content with its hash, which is computed once: a network's content has hundreds of parts."""
+
+    __slots__ = "_content", "_hash"
+
+    def __init__(self, content: Hashable) -> None:
+        self._content, self._hash = content, hash(content)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self._hash == other._hash and self._content == other._content
+
+    def __hash__(self) -> int:
+        return self._hash

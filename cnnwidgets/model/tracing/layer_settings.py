@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Iterable
 from typing import Any
@@ -28,9 +29,7 @@ def settings_of(layers: Iterable[Any]) -> tuple[object, ...]:
     functions: list[Held] = []
     for layer in layers:
         every = vars(layer)
-        for name in sorted(every.keys() - _OF_KERAS):
-            if name.startswith(_OF_TENSORFLOW):
-                continue
+        for name in _read(tuple(every)):
             value = every[name]
             if type(value) in _PLAIN:
                 plain.append((name, value))
@@ -42,3 +41,9 @@ def settings_of(layers: Iterable[Any]) -> tuple[object, ...]:
             elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
                 plain.append((name, value.shape, value.dtype.str, digest_of(np.ascontiguousarray(value).tobytes())))
     return repr(plain), *functions
+
+
+@functools.lru_cache(maxsize=4096)  # asked before each verb for each layer; layers of one class have the same names
+def _read(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Which of a layer's attributes are looked at, in alphabetical order."""
+    return tuple(sorted(name for name in names if name not in _OF_KERAS and not name.startswith(_OF_TENSORFLOW)))
