@@ -111,12 +111,15 @@ class Probe:
             BadModel: for a network whose numbers are not finite.
         """
         if path not in self._seen:
-            found = self._traced(functools.partial(traced_passes.activations, self.net, path))(self.feed)
-            seen = [self._on_a_grid(path, call, one) for call, one in enumerate(found)]
-            if not all(np.isfinite(one).all() for one in seen):
-                raise BadModel(self.net.why_not_finite())
-            self._seen[path] = seen
+            self._keep(path, self._traced(functools.partial(traced_passes.activations, self.net, path))(self.feed))
         return self._seen[path]
+
+    def _keep(self, path: str, found: Sequence[Any]) -> None:
+        """Keep the output of each call of a layer, as `activations` returns it."""
+        seen = [self._on_a_grid(path, call, one) for call, one in enumerate(found)]
+        if not all(np.isfinite(one).all() for one in seen):
+            raise BadModel(self.net.why_not_finite())
+        self._seen[path] = seen
 
     def _on_a_grid(self, path: str, call: int, found: Any) -> Any:  # [1, h, w, C] or [1, tokens, C] -> [1, h, w, C]
         location = self.location(path, call)
@@ -141,11 +144,30 @@ class Probe:
 
     def backward_to(self, path: str, call: int, target: Target) -> BackwardPass:
         """The target's gradient by the output of one call of a layer, [1, h, w, C]."""
+        if path not in self._seen:
+            return self._forward_and_backward(path, call, target)
         activation = self.activations(path)[call]
         tokens = self.location(path, call).tokens
         build = functools.partial(traced_passes.backward_to, self.net, path, call, target.structure, tokens)
         traced = self._traced(build, _like(activation), CHOSEN, SCALE)
         return self._scaled(traced, target, self.feed, activation, target.chosen)
+
+    def _forward_and_backward(self, path: str, call: int, target: Target) -> BackwardPass:
+        """`activations`, which are kept, and `backward_to` in one device call: what a new picture needs."""
+        graph, comes_through = self._traced(
+            functools.partial(traced_passes.forward_and_backward, self.net, path, call, target.structure), CHOSEN, SCALE
+        )
+
+        def run(*arguments: Any) -> Any:
+            found, passed = graph(*arguments)
+            self._keep(path, found)
+            return passed
+
+        passed = self._scaled((run, comes_through), target, self.feed, target.chosen)
+        (gradient,) = passed.gradients
+        if gradient is not None and gradient.ndim == 3:  # tokens
+            gradient = np.asarray(self._on_a_grid(path, call, tf.constant(gradient)))
+        return passed._replace(gradients=[gradient])
 
     def has_rows(self, path: str) -> bool:
         """Whether a layer's output has rows and columns on the picture; tokens may have them."""

@@ -28,10 +28,10 @@ class MapRun(NamedTuple):
 
 def _by_rule(method: str, probe: Probe, path: str, call: int, target: Target, _channels: int) -> MapRun | None:
     """A map by a gradient rule; `None` if no gradient reaches this call."""
-    activation = _activation(probe, path, call)  # [h, w, C]
     reading, (gradients,), _ = probe.backward_to(path, call, target)
     if gradients is None:
         return None
+    activation = _activation(probe, path, call)  # [h, w, C]
     gradient = np.asarray(gradients[0], np.float64)
 
     def maps() -> Iterator[Array]:

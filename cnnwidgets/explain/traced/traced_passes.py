@@ -17,6 +17,7 @@ from cnnwidgets.explain.traced import guided_relu as guided_relu_
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.layer_choices import spatial_layers
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.recording import Recording
 
 Pass = Callable[..., Any]
 OTHER_METHODS = "Choose a method without gradients: score_cam, ablation_cam, eigen_cam, or occlusion, rise."
@@ -28,13 +29,18 @@ def activations(net: Network, path: str) -> Pass:
     def run(feed: Any) -> Any:
         with net.record([path]) as recording:
             net.call(feed)
-        found = [recording.activation(path, call) for call in range(len(recording.calls[path]))]
-        for one in found:
-            if one.shape.rank not in (3, 4):
-                raise BadTarget(why_no_map(net, path, tuple(one.shape)[1:]))
-        return found
+        return _maps(net, path, recording)
 
     return run
+
+
+def _maps(net: Network, path: str, recording: Recording) -> list[Any]:
+    """What `activations` returns, of a recorded run."""
+    found = [recording.activation(path, call) for call in range(len(recording.calls[path]))]
+    for one in found:
+        if one.shape.rank not in (3, 4):
+            raise BadTarget(why_no_map(net, path, tuple(one.shape)[1:]))
+    return found
 
 
 def unit_activations(net: Network, path: str) -> Pass:
@@ -100,6 +106,34 @@ def backward_to(
         reading = _from(net, path, call, target, feed, activation, chosen, tokens)
         guidance = tf.constant(guided_relu_.Guidance(), tf.int32)
         return reading, _gradients(reading.value, [activation], scale, comes_through), guidance
+
+    return run, comes_through
+
+
+def forward_and_backward(net: Network, path: str, call: int, target: Target) -> tuple[Pass, list[bool]]:
+    """`f(feed, chosen, scale)`: what `activations` returns, and what `backward_to` returns for one of the calls.
+
+    The gradient of tokens is that of every token, [1, tokens, C].
+    """
+    comes_through: list[bool] = []
+
+    def run(feed: Any, chosen: Any, scale: Any) -> Any:
+        sources: list[Any] = []
+
+        def watched(output: Any) -> Any:
+            leaves = keras.tree.flatten(output)
+            is_first = leaves[0].shape.rank == 4 and net.layer(path).channel_axis == 1
+            cells = tf.cast(leaves[0], tf.float32)
+            sources.append(tf.transpose(cells, [0, 2, 3, 1]) if is_first else cells)
+            cells = tf.cast(sources[0], leaves[0].dtype)
+            leaves[0] = tf.transpose(cells, [0, 3, 1, 2]) if is_first else cells
+            return keras.tree.pack_sequence_as(output, leaves)
+
+        with net.record([path], True, {(path, call): watched}) as recording:
+            reading = targets.read(net, target, net.call(feed), recording, chosen)
+        found = _maps(net, path, recording)
+        guidance = tf.constant(guided_relu_.Guidance(), tf.int32)
+        return found, (reading, _gradients(reading.value, sources, scale, comes_through), guidance)
 
     return run, comes_through
 

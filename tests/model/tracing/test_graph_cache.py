@@ -40,3 +40,9 @@ def test_what_failed_to_build_is_not_kept():
     with pytest.raises(ZeroDivisionError):
         traces.get(lambda: 1 / 0)
     assert len(traces) == 0 and traces.get(lambda: 5) == 5
+
+
+def test_contents_of_one_hash_are_still_told_apart():
+    """-1 and -2 have the same hash in Python."""
+    traces = Traces()
+    assert [traces.get(functools.partial(pow, n, 3)) for n in (-1, -2, -1)] == [-1, -8, -1] and len(traces) == 2
