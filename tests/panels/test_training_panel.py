@@ -81,16 +81,21 @@ def test_one_slider_moves_pictures_maps_heatmap_and_words(recorded, opened):
     assert panel.moment == 3
     with pytest.raises(cw.BadTarget, match="from 0 to 3, got 4"):
         panel.moment = 4
+    for name, wrong in (("moment", "last"), ("moment", 1.5), ("moment", None), ("follow", "yes"), ("follow", 2)):
+        with pytest.raises(cw.BadTarget, match=f"{name} must be .*, got {wrong!r}"):
+            setattr(panel, name, wrong)
+        assert panel.status.startswith(f"{name} must be")
+    assert (panel.moment, panel.follow) == (3, True)
 
 
 def test_curves_have_words_and_the_moment_that_is_shown(recorded, opened):
     panel = opened(cw.TrainingPanel(recorded))
     loss = recorded.snapshots[-1].logs["loss"]
-    assert f"loss {loss:.3g}" in panel._curves.value
-    assert "accuracy" in panel._curves.value
+    assert f"loss {loss:.3g}" in panel.view.curves.value
+    assert "accuracy" in panel.view.curves.value
     panel.moment = 1
-    assert "<line" in panel._curves.value
-    assert f"loss {recorded.snapshots[1].logs['loss']:.3g}" in panel._curves.value
+    assert "<line" in panel.view.curves.value
+    assert f"loss {recorded.snapshots[1].logs['loss']:.3g}" in panel.view.curves.value
 
 
 def test_it_is_live_while_a_fit_runs_in_this_thread(opened):

@@ -21,8 +21,8 @@ from cnnwidgets.panels.adversarial import captions
 from cnnwidgets.panels.adversarial.controls import AFTER, BEFORE, AdversarialControls
 from cnnwidgets.panels.adversarial.second_opinion import QUALITY, OtherNetwork, SecondOpinion, of_jpeg
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.base_panel import BUSY
 from cnnwidgets.panels.base.binding import settings_of
-from cnnwidgets.panels.base.panel import BUSY
 from cnnwidgets.panels.base.photograph_panel import PhotographPanel, as_shown
 from cnnwidgets.panels.controls.class_menu import ClassMenu
 from cnnwidgets.panels.heatmaps.captions import all_classes, class_chosen

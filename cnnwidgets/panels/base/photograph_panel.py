@@ -13,8 +13,9 @@ from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.settings import Settings
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.base_panel import SIDE
 from cnnwidgets.panels.base.binding import Setting
-from cnnwidgets.panels.base.panel import SIDE, Panel
+from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.protocols import F
 
 LONGEST_SHOWN = 1024  # pixels: twice what the page has room for

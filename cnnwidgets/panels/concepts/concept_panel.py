@@ -24,8 +24,9 @@ from cnnwidgets.model.layer_choices import layers_with_units
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.base_panel import BUSY, SIDE
 from cnnwidgets.panels.base.binding import Setting, settings_of
-from cnnwidgets.panels.base.panel import BUSY, SIDE, Panel
+from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.base.photograph_panel import as_shown
 from cnnwidgets.panels.concepts.concept_rows import ConceptRows
 from cnnwidgets.panels.concepts.concepts_look import ConceptsLook, ConceptsRequest, Drawn

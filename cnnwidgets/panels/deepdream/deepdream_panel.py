@@ -17,8 +17,8 @@ from cnnwidgets.model.layer_choices import spatial_layers
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.tracing.cost import forward_flops
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.base_panel import BUSY
 from cnnwidgets.panels.base.binding import Setting, settings_of
-from cnnwidgets.panels.base.panel import BUSY
 from cnnwidgets.panels.base.photograph_panel import PhotographPanel, as_shown
 from cnnwidgets.panels.base.speed import Speed
 from cnnwidgets.panels.deepdream.controls import OWN, DreamControls

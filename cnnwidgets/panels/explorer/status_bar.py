@@ -9,7 +9,8 @@ import ipywidgets as widgets
 
 from cnnwidgets.model.device import device_name, memory_in_use
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.panel import BUSY, Panel
+from cnnwidgets.panels.base.base_panel import BUSY
+from cnnwidgets.panels.base.panel import Panel
 
 INTERVAL = 1.0  # seconds between two updates while something runs
 

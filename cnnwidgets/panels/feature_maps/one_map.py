@@ -11,7 +11,7 @@ from cnnwidgets import pictures
 from cnnwidgets.activations.feature_maps import display_maps
 from cnnwidgets.activations.maps_run import MapsFrame
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.panel import SIDE
+from cnnwidgets.panels.base.base_panel import SIDE
 from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.feature_maps.arithmetic_table import outline
 from cnnwidgets.pictures.marks import with_box

@@ -16,9 +16,10 @@ from cnnwidgets.jobs import Cache
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.tracing.cost import forward_flops
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.base_panel import BUSY, SIDE
 from cnnwidgets.panels.base.binding import Setting
 from cnnwidgets.panels.base.history import Snapshot
-from cnnwidgets.panels.base.panel import BUSY, SIDE, Panel
+from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.base.side_run import SideRun
 from cnnwidgets.panels.base.speed import Speed
 from cnnwidgets.panels.galleries.controls import GalleryControls

@@ -30,8 +30,9 @@ from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.base_panel import BUSY
 from cnnwidgets.panels.base.binding import Setting, settings_of
-from cnnwidgets.panels.base.panel import BUSY, Panel
+from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.heatmaps import captions
 from cnnwidgets.panels.heatmaps.controls import HeatmapControls
 from cnnwidgets.panels.heatmaps.hidden_region import HiddenRegion

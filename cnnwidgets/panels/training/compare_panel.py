@@ -13,8 +13,9 @@ from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.arguments import pictures_in
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.base_panel import SIDE
 from cnnwidgets.panels.base.binding import settings_of
-from cnnwidgets.panels.base.panel import SIDE, Panel
+from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.training import drawing
 from cnnwidgets.pictures import cells

@@ -2,44 +2,38 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import functools
 import sys
 import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets as widgets
+import numpy as np
 import traitlets
 
-from cnnwidgets import pictures
 from cnnwidgets.errors import BadTarget, JobFailed, quoted
 from cnnwidgets.jobs.failure import Failure
-from cnnwidgets.panels.base import lifecycle, markup
-from cnnwidgets.panels.base.binding import Updating
-from cnnwidgets.panels.base.cell_output import Bundle, CellOutput
-from cnnwidgets.panels.base.run_buttons import RunButtons
-from cnnwidgets.panels.base.screen import Screen
+from cnnwidgets.model.arguments import flag, is_whole, whole_number
+from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.base_panel import BUSY, BasePanel
+from cnnwidgets.panels.base.binding import Setting
 from cnnwidgets.panels.training import drawing
 from cnnwidgets.panels.training.moments import Moments
+from cnnwidgets.panels.training.snapshot_view import SnapshotView
 from cnnwidgets.panels.training.training_run import TrainingRun
-from cnnwidgets.paths import checked_path
 from cnnwidgets.provenance import snippets
 from cnnwidgets.provenance.recipe import installed_versions
 from cnnwidgets.training.recorder import TrainingRecorder
 from cnnwidgets.training.snapshots import Snapshot
 
-UNITS, SIDE = 420, 260  # CSS pixels of the units' pictures, and of what stands beside them
 TEXT_INTERVAL = 0.5  # seconds between two updates of progress and curves
 FRAME_INTERVAL = 0.1  # seconds between two live pictures, so that a page that is slow is not flooded
-BUSY = ("running", "paused")
 HELD = "This training runs in a cell, which keeps the kernel busy. Train with panel.fit(...) to pause it."
 
 
-class TrainingPanel(widgets.VBox):
+class TrainingPanel(BasePanel):
     """What a TrainingRecorder records, live while `fit` runs in this cell or another, and afterwards.
 
     Pictures of the units, feature maps and heatmap of the probe, and curves of loss and metrics stand beside each
@@ -67,66 +61,33 @@ class TrainingPanel(widgets.VBox):
         >>> panel.fit(x, y, epochs=5)  # the kernel stays free
     """
 
-    state = traitlets.Enum(["idle", "running", "paused", "stopped", "done", "error"], "idle")
-    progress = traitlets.Float(0.0, min=0.0, max=1.0)
-    status = traitlets.Unicode("")
-    frames_shown = traitlets.Int(0)
-    result: Any = traitlets.Any(None, allow_none=True)
-    moment = traitlets.Int(0)
-    follow = traitlets.Bool(True)
-    may_save = True
+    moment = Setting(0)
+    follow = Setting(True)
+
+    _gif_fps = 4
+    _how_to_begin = "Train first: panel.fit(x, y, epochs=5)."
 
     def __init__(self, recorder: TrainingRecorder) -> None:
         if not isinstance(recorder, TrainingRecorder):
             raise BadTarget(f"recorder must be a cw.TrainingRecorder, got {quoted(recorder)}.")
         self.recorder = recorder
-        self.traceback = ""
         self.history: dict[str, list[float]] = {}
         self._fit: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         self._run: TrainingRun | None = None
         self._shown: Snapshot | None = None
         self._lock = threading.RLock()
-        self._updating = Updating()
         self._texted = self._painted = float("-inf")
         self._stop_asked = self._is_live = False  # live pictures are JPEG, others PNG
-        actions = {"start": self.start, "pause": self._pause_or_resume, "stop": self._stop_soon}
-        actions |= {"save": self._save_png, "gif": self._save_gif, "code": self._toggle_code}
-        self._buttons = RunButtons({name: functools.partial(self._guarded, act) for name, act in actions.items()})
-        self._make_parts()
-        super().__init__(layout=widgets.Layout(width="100%", max_width="850px"))
-        self.add_class("cnnw")
-        self._output = CellOutput(self)
-        self.children = self._assembled()
-        self._unlisten = recorder.listen(self._heard)
-        self._rest()
-        lifecycle.replace_in_cell(self)
-
-    def _make_parts(self) -> None:
-        def unseen(_number: int) -> None:
-            """Snapshots come far apart, so nothing waits for the page."""
-
-        self.screen = Screen(UNITS, unseen)
-        self.maps, self.heat = Screen(SIDE, unseen), Screen(SIDE, unseen)
+        self.view = SnapshotView()
+        self.screen, self.maps, self.heat = self.view.screen, self.view.maps, self.view.heat
+        super().__init__()
         self._moments = Moments(lambda index: self._guarded(self._held_at, index))
         self._moments.follow.observe(lambda change: self._follow_pressed(change["new"]), "value")
-        self._titles = {name: markup.markup("") for name in ("units", "maps", "heat")}
-        self._heat_note = markup.markup("")
-        self._curves = markup.markup("", width="100%")
-        self._progress_line = markup.markup("", width="100%")
-        self._line = markup.markup(markup.status(""), width="100%")
-        self._code = markup.markup("", display="none", width="100%")
+        self._unlisten = recorder.listen(self._heard)
+        self._assemble()
 
-    def _assembled(self) -> list[widgets.Widget]:
-        side = widgets.VBox(
-            [self._titles["maps"], self.maps, self._titles["heat"], self.heat, self._heat_note],
-            layout=widgets.Layout(flex="1 1 260px", min_width="0", max_width="300px"),
-        )
-        main = widgets.VBox([self._titles["units"], self.screen, self._curves], layout=widgets.Layout(max_width="100%"))
-        stage = widgets.HBox(
-            [main, side], layout=widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="8px 16px")
-        )
-        style = markup.markup(markup.STYLE, display="none")
-        return [style, self._buttons, self._moments, stage, self._progress_line, self._line, self._code]
+    def _parts(self) -> Sequence[widgets.Widget]:
+        return [self._moments, self.view, self._report.progress_line]
 
     # The run, from any thread of the user's.
 
@@ -206,17 +167,10 @@ class TrainingPanel(widgets.VBox):
         self.wait(timeout)
 
     def _stop_soon(self) -> None:
-        """As `stop`, without waiting: a callback must not wait."""
         if self._run is not None and self._run.is_busy:
             self._run.stop()
         elif self.state in BUSY:
             self._stop_asked = True
-
-    def _pause_or_resume(self) -> None:
-        if self.state == "paused":
-            self.resume()
-        else:
-            self.pause()
 
     # On the thread that trains.
 
@@ -277,7 +231,7 @@ class TrainingPanel(widgets.VBox):
         self._texted = time.monotonic()
         if self.state in BUSY:
             self.progress = self.recorder.progress
-            self._progress_line.value = markup.progress(self.progress, self._where())
+            self._report.progress_line.value = markup.progress(self.progress, self._where())
             if self.state == "running":
                 self._say(self._doing())
         self._draw_curves()
@@ -291,14 +245,14 @@ class TrainingPanel(widgets.VBox):
         if state == "done":
             self.progress = 1.0
         ends = {"done": "done", "stopped": "stopped", "error": "ended by an error"}
-        self._progress_line.value = markup.progress(self.progress, f"{ends[state]} {self._where()}")
+        self._report.progress_line.value = markup.progress(self.progress, f"{ends[state]} {self._where()}")
         if failure is not None:
             self._complain(failure, where)
         elif state == "stopped":
             self._say(f"Stopped {self._where()}. The model has the weights of its last batch.")
         else:
             self._say(self._noted("Trained. Move the slider back through the training, or play it as a film."))
-        self._output.refresh_later()
+        self.shown_in.refresh_later()
 
     def _where(self) -> str:
         epoch, batch = self.recorder.moment
@@ -318,15 +272,7 @@ class TrainingPanel(widgets.VBox):
 
     def _rest(self) -> None:
         """Show what there is: a finished training, or what will be seen."""
-        units = len(self.recorder.units)
-        self.screen.explain(
-            f"Pictures of {units} units, before the first batch and as they change. Call panel.fit(x, y, epochs=5) "
-            "as you call model.fit, or give the recorder to your own fit as a callback."
-        )
-        for screen, what in ((self.maps, "feature maps"), (self.heat, "heatmap")):
-            screen.explain(f"With picture=, the {what} of a photograph.")
-        for name, text in (("units", "What the units look for"), ("maps", "Feature maps"), ("heat", "Heatmap")):
-            self._titles[name].value = markup.title(text)
+        self.view.explain(len(self.recorder.units))
         self._say("Ready: nothing is recorded yet.")
         self._offer()
         if self._shown is not None:
@@ -360,47 +306,13 @@ class TrainingPanel(widgets.VBox):
             return
         self._painted, self._shown = now, snapshot
         number = self.frames_shown + 1 if self._is_live else None
-        if len(snapshot.pictures):
-            self.screen.show(drawing.unit_tiles(snapshot), number)
-            self.screen.over.value = self._captions(snapshot)
-            self.frames_shown += 1
-        else:
-            self.screen.explain(snapshot.note or "No picture of this moment.")
-        for screen, picture in (
-            (self.maps, drawing.unit_maps(snapshot)),
-            (self.heat, drawing.heat_over_probe(snapshot)),
-        ):
-            if picture is not None:
-                screen.show(picture, number)
-        self._titles["units"].value = markup.title(f"What units of {snapshot.layer} look for")
-        self._heat_note.value = markup.progress_text("; ".join(filter(None, (one.note for one in snapshot.heat))))
+        self.view.show(snapshot, number)
+        self.frames_shown += len(snapshot.pictures) > 0
         self._show_state()
 
-    def _captions(self, snapshot: Snapshot) -> str:
-        across = drawing.columns(snapshot)
-        rows = -(-len(snapshot.units) // across)
-        captions = [
-            (str(unit), f"{value:.2g}", note.partition(":")[0])
-            for unit, value, note in zip(snapshot.units, snapshot.values, snapshot.notes, strict=True)
-        ]
-        return markup.tiles(across, rows, drawing.BAND / (1 + drawing.BAND), captions, None)
-
     def _draw_curves(self) -> None:
-        curves = self.recorder.curves
-        at = None if self._shown is None or self.follow else float(self._shown.batch)
-        end = max([point.batch for point in (*curves.batches, *curves.epochs)], default=0)
-        charts = []
-        for name in [name for name in curves.names() if not name.startswith("val_")][:4]:
-            lines = [
-                (one, [(float(p.batch), p.logs[one]) for p in points if one in p.logs])
-                for one, points in ((name, curves.batches or curves.epochs), (f"val_{name}", curves.epochs))
-            ]
-            charts.append(markup.chart(lines, at, end))
-        self._curves.value = "".join(charts)
-
-    def _say(self, text: str, is_error: bool = False) -> None:
-        self.status = markup.one_line(text)
-        self._line.value = markup.status(self.status, is_error)
+        batch = None if self._shown is None or self.follow else self._shown.batch
+        self.view.draw(self.recorder.curves, batch)
 
     def _complain(self, failure: Failure, where: str = "") -> None:
         self.traceback = failure.traceback
@@ -409,10 +321,6 @@ class TrainingPanel(widgets.VBox):
             hint = "The details are in panel.traceback."
             said = f"{failure.kind}: {failure.line[:120].rstrip('.')}, in {where[:100]}. {hint}"
         self._say(said, is_error=True)
-
-    @traitlets.observe("state")
-    def _state_changed(self, _change: object) -> None:
-        self._show_state()
 
     def _show_state(self) -> None:
         busy = self.state in BUSY
@@ -425,10 +333,14 @@ class TrainingPanel(widgets.VBox):
 
     @traitlets.validate("moment")
     def _known_moment(self, proposal: Any) -> int:
-        count, index = len(self.recorder.snapshots), int(proposal["value"])
-        if not -count <= index < max(count, 1):
-            raise BadTarget(f"moment must be the index of a snapshot, from 0 to {count - 1}, got {index}.")
-        return index % count if count else 0
+        index, count = proposal["value"], len(self.recorder.snapshots)
+        if is_whole(index) and -count <= index < 0:  # counted from the newest
+            index += count
+        return whole_number("moment", index, 0, max(0, count - 1))
+
+    @traitlets.validate("follow")
+    def _known_flag(self, proposal: Any) -> bool:
+        return flag("follow", proposal["value"])
 
     @traitlets.observe("moment")
     def _moment_set(self, change: dict[str, Any]) -> None:
@@ -457,86 +369,45 @@ class TrainingPanel(widgets.VBox):
                 self._offer()
                 self._draw_curves()
 
-    def _guarded(self, action: Callable[..., object], *arguments: Any) -> None:
-        """Run what a control asks for; an error is shown in the status line, not in a hidden console."""
-        try:
-            action(*arguments)
-        except Exception as error:  # nobody would see a callback's traceback
-            self._complain(Failure.of(error))
-
     # Files and code.
 
     def snippet(self) -> str:
         """The Python that records such a training without a widget."""
         return snippets.write_training(self.recorder.settings_now, self.recorder.picture is not None)
 
-    def save(self, path: str | Path) -> Path:
-        """Save the units' pictures of the moment that is shown as PNG, or those of all moments as GIF.
+    def _shown_picture(self) -> np.ndarray | None:
+        shown = self._shown
+        return shown.mosaic() if shown is not None and len(shown.pictures) else None
 
-        Raises:
-            BadTarget: for another suffix, or when there is nothing to save yet.
-        """
-        target, shown = checked_path("path", path), self._shown
-        if target.suffix.lower() not in (".png", ".gif"):
-            raise BadTarget(f"path must end in .png or .gif, got {quoted(target.name)}.")
-        if shown is None or not len(shown.pictures):
-            raise BadTarget("There is no picture to save yet. Train first: panel.fit(x, y, epochs=5).")
-        if target.suffix.lower() == ".gif":
-            return self.recorder.to_gif(target)
-        made = {"verb": "TrainingRecorder", "settings": self.recorder.settings_now, "versions": installed_versions()}
+    def _still(self) -> np.ndarray | None:
+        shown = self._shown
+        return drawing.unit_tiles(shown, 0.0) if shown is not None and len(shown.pictures) else None
+
+    def _film(self) -> Sequence[np.ndarray]:
+        return [snapshot.mosaic() for snapshot in self.recorder.snapshots if len(snapshot.pictures)]
+
+    def _recorded(self) -> dict[str, Any]:
+        shown, settings = self._shown, self.recorder.settings_now
+        assert shown is not None  # or there is no picture to save
         when = {"epoch": shown.epoch, "batch": shown.batch, "layer": shown.layer, "units": list(shown.units)}
-        return pictures.write_file(target, pictures.to_png(shown.mosaic(), {**made, **when}))
+        return {"verb": "TrainingRecorder", "settings": settings, "versions": installed_versions(), **when}
 
-    def _save_png(self) -> None:
-        self._save_here(".png")
-
-    def _save_gif(self) -> None:
-        self._save_here(".gif")
-
-    def _save_here(self, suffix: str) -> None:
-        if not self.may_save:
-            raise BadTarget("Files are not saved from this page. Right-click the picture to save it.")
-        path = self.save(pictures.free_path(Path.cwd(), f"training-{self.recorder.layer}", suffix))
-        self._say(f"Saved as {path.name} in the notebook's folder.")
-
-    def _toggle_code(self) -> None:
-        hidden = self._code.layout.display == "none"
-        if hidden:
-            hint = markup.status("Click the code to select it, then copy it.")
-            self._code.value = hint + markup.code(self.snippet())
-        self._code.layout.display = "" if hidden else "none"
+    def _name(self) -> str:
+        return f"training-{self.recorder.layer}"
 
     # The widget itself.
 
     def __repr__(self) -> str:
         return f"TrainingPanel({self.recorder!r}, {self.state})"
 
-    def _repr_mimebundle_(self, **options: Any) -> Bundle:
-        """The widget, and the pictures that are shown, for where no kernel is."""
-        bundle: Bundle = super()._repr_mimebundle_(**options)
-        if self._shown is not None and len(self._shown.pictures):
-            bundle["image/png"] = base64.b64encode(pictures.to_still(drawing.unit_tiles(self._shown, 0.0))).decode()
-        return bundle
-
-    def _ipython_display_(self) -> None:
-        self._output.display()
-
-    def close(self) -> None:
-        """Stop a training of the panel's own, and free every widget."""
-        if self.comm is None:  # closed already, or refused by its constructor
-            return
+    def _end(self) -> None:
+        """Stop a training of the panel's own, and hear nothing more of others."""
         self._unlisten()
         run, self._run = self._run, None
         if run is not None:
             run.stop()
-        if self.state in BUSY:
-            self.state = "stopped"
-        self._output.forget()
-        for screen in (self.screen, self.maps, self.heat):
-            screen.close()
+        self.view.close()
         self._moments.unlink()
-        lifecycle.close_all(self)
-        super().close()
 
 
 def _moment_text(snapshot: Snapshot) -> str:

@@ -21,9 +21,10 @@ from cnnwidgets.jobs import Job
 from cnnwidgets.model.arguments import check_call, check_unit
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.base_panel import BUSY
 from cnnwidgets.panels.base.binding import Setting
 from cnnwidgets.panels.base.current_run import CurrentRun, Listener
-from cnnwidgets.panels.base.panel import BUSY, Panel
+from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.base.side_run import SideRun
 from cnnwidgets.panels.controls.controls import row

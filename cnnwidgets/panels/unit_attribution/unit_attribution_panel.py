@@ -27,8 +27,8 @@ from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.model.outputs.without_units import Without, kept_units
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import lifecycle, markup
+from cnnwidgets.panels.base.base_panel import BUSY
 from cnnwidgets.panels.base.binding import Setting, settings_of
-from cnnwidgets.panels.base.panel import BUSY
 from cnnwidgets.panels.base.photograph_panel import PhotographPanel
 from cnnwidgets.panels.controls.class_menu import ClassMenu
 from cnnwidgets.panels.controls.controls import row as controls_row
