@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from cnnwidgets.visualize.ascent import maximize
 from cnnwidgets.visualize.gradient_step import Ascent
 from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.terms.objective_values import random_note
+
+if TYPE_CHECKING:
+    from cnnwidgets.visualize.dead_units import LabeledUnits
 
 
 @dataclass(frozen=True)
@@ -142,3 +145,30 @@ def optimize(tiles: Tiles) -> Iterator[UnitsFrame]:
     for step in range(total):
         newest[step % len(runs)] = next(runs[step % len(runs)])
         yield frame(step + 1)
+
+
+def optimize_and_retry(tiles: Tiles, ended: Callable[[UnitsFrame], LabeledUnits]) -> Iterator[UnitsFrame]:
+    """Optimize all batches, then retry some units.
+
+    Args:
+        tiles: the request.
+        ended: takes the last frame of the steps and gives what follows them.
+
+    Yields:
+        UnitsFrame: those of the steps but the last, one for each step of a retry, and the last one of all.
+    """
+    for frame in optimize(tiles):
+        if frame.step < frame.steps:
+            yield frame
+    ending = ended(frame)
+    retries, step, total = ending.retries, frame.step, frame.steps + ending.retries.most_steps
+    for attempt in retries.attempts():
+        for tried in attempt:
+            is_over = tried.step in retries.checks and retries.is_over(tried)
+            yield UnitsFrame(
+                frame.pictures, step, total, frame.values, units=tiles.units, phase=retries.phase, is_step=False
+            )
+            step += 1
+            if is_over:
+                break
+    yield ending.last_frame(total)

@@ -5,7 +5,7 @@ A picture that is not gray proves nothing: the activity of the real network on t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -37,23 +37,26 @@ class Retried:
     note: str = ""
 
 
-def with_dead_units_retried(plan: UnitsPlan, frames: Iterator[UnitsFrame]) -> Iterator[UnitsFrame]:
-    """A run, then retries of its dead units; the last frame has re-measured values and the notes.
+class LabeledUnits:
+    """What follows the steps of a run: retries of its dead units, then its last frame with new values and the notes.
 
     Args:
         plan: the request.
-        frames: the run of all units.
+        frame: the last of the steps.
 
-    Yields:
-        UnitsFrame: those of the run but the last, one for each step of a retry, and the last one of all.
+    Attributes:
+        retries: of the dead units.
     """
-    for frame in frames:
-        if frame.step < frame.steps:
-            yield frame
 
-    measure = _measuring(plan)
+    def __init__(self, plan: UnitsPlan, frame: UnitsFrame) -> None:
+        self._plan, self._pictures, self._measure = plan, frame.pictures.copy(), _measuring(plan)
+        self._activities = self._measure(self._pictures, plan.units)
+        pairs = zip(plan.units, self._activities, strict=True)
+        dead = list(dict.fromkeys(unit for unit, activity in pairs if not activity.highest > 0))
+        self.retries = Retries(dead, self._optimized, self._measure)
 
-    def optimized(units: Sequence[int], extra_seed: int) -> Iterator[Frame]:
+    def _optimized(self, units: Sequence[int], extra_seed: int) -> Iterator[Frame]:
+        plan = self._plan
         objective, ascent = objectives.unit(plan.layer.path, units, call=plan.call), named("fourier")
         if extra_seed:  # one position, no transforms: an edge has no mean, and a dense unit depends on each pixel's row
             ascent = replace(ascent, transforms=())
@@ -61,33 +64,24 @@ def with_dead_units_retried(plan: UnitsPlan, frames: Iterator[UnitsFrame]) -> It
                 objective = objectives.neuron(plan.layer.path, units, call=plan.call)
         return maximize(plan.net, objective, plan.canvas, STEPS, ascent, plan.settings.seed + extra_seed)
 
-    pictures, notes = frame.pictures.copy(), [""] * len(plan.units)
-    activities = measure(pictures, plan.units)
-    dead = list(dict.fromkeys(unit for unit, a in zip(plan.units, activities, strict=True) if not a.highest > 0))
-    outcomes: dict[int, Retried] = {}
-    total = frame.steps
-    if dead:
-        total += SEEDS * STEPS * -(-len(dead) // BATCH) + 1
-        phase = f"retrying {len(dead)} inactive {'unit' if len(dead) == 1 else 'units'}"
-        for step, so_far in enumerate(retry(dead, optimized, measure), frame.step):
-            outcomes = so_far
-            yield UnitsFrame(
-                pictures, min(step, total - 1), total, frame.values, units=plan.units, phase=phase, is_step=False
-            )
-    constant = constant_notes(activities, lambda change: measure(change(pictures), plan.units))
-    for i, unit in enumerate(plan.units):
-        found = outcomes.get(unit, Retried())
-        notes[i] = found.note or ("" if unit in outcomes else constant[i])
-        if found.picture is not None and found.activity is not None and BEFORE_ACTIVATION[plan.settings.recipe]:
-            pictures[i], activities[i] = found.picture, found.activity
-        elif found.picture is not None:
-            notes[i] = (
-                f"no gradient from this starting noise with recipe={plan.settings.recipe!r}; "
-                "recipe='fourier' does activate the unit"
-            )
-    random = plan.random_note
-    noted = tuple([both(note, random) for note in notes])
-    yield UnitsFrame(pictures, total, total, _values(plan, activities), noted, plan.units, is_step=False)
+    def last_frame(self, step: int) -> UnitsFrame:
+        """The frame that ends a run of so many steps."""
+        plan, pictures, activities = self._plan, self._pictures, self._activities
+        notes = constant_notes(activities, lambda change: self._measure(change(pictures), plan.units))
+        for i, unit in enumerate(plan.units):
+            if unit not in self.retries.outcomes:
+                continue
+            found = self.retries.outcomes[unit]
+            notes[i] = found.note
+            if found.picture is not None and found.activity is not None and BEFORE_ACTIVATION[plan.settings.recipe]:
+                pictures[i], activities[i] = found.picture, found.activity
+            elif found.picture is not None:
+                notes[i] = (
+                    f"no gradient from this starting noise with recipe={plan.settings.recipe!r}; "
+                    "recipe='fourier' does activate the unit"
+                )
+        noted = tuple([both(note, plan.random_note) for note in notes])
+        return UnitsFrame(pictures, step, step, _values(plan, activities), noted, plan.units, is_step=False)
 
 
 def measured_once(plan: UnitsPlan, frame: UnitsFrame) -> UnitPictures:
@@ -110,10 +104,8 @@ def _values(plan: UnitsPlan, activities: Sequence[Activity]) -> Array:  # [n] fl
     return np.array([a.mean_before if before else a.mean for a in activities], np.float32)
 
 
-def retry(
-    units: Sequence[int], optimized: Callable[[Sequence[int], int], Iterator[Frame]], measure: Measure
-) -> Iterator[dict[int, Retried]]:
-    """Optimize dead units for more steps, before their activation and from two seeds, until they fire or cannot.
+class Retries:
+    """Dead units, optimized for more steps, before their activation and from two seeds, until they fire or cannot.
 
     Each check gives up, for that seed, a unit that is too far from firing for the steps that remain; by its own levels
     alone, so that its outcome does not depend on the others.
@@ -123,27 +115,55 @@ def retry(
         optimized: runs STEPS steps for exactly BATCH units from seed + (0 or 1).
         measure: the activity of units on pictures.
 
-    Yields:
-        The outcomes so far, after each step of each batch; at the end one for each unit.
+    Attributes:
+        checks: the steps of an attempt after which `is_over` is to be asked.
+        most_steps: of all attempts together.
+        phase: what is done, in words.
+        outcomes: for each unit; all of them once the attempts are over.
     """
-    outcomes: dict[int, Retried] = {}
-    tried: dict[int, list[Activity]] = {unit: [] for unit in units}
-    for extra_seed in range(SEEDS):
-        left = [unit for unit in units if unit not in outcomes]
-        for start in range(0, len(left), BATCH):
-            part = left[start : start + BATCH]
-            progress = {unit: Progress() for unit in part}
-            for frame in optimized(part + part[-1:] * (BATCH - len(part)), extra_seed):
-                if frame.step == 1 or frame.step % CHECK_EVERY == 0:
-                    _check(part, frame, measure, tried, outcomes, progress)
-                yield outcomes
-                if all(unit in outcomes or progress[unit].is_given_up for unit in part):
-                    break
-    for unit in units:
-        if unit not in outcomes:
-            best = max(tried[unit], key=lambda a: a.highest_before)
-            outcomes[unit] = Retried(note=_never_fires(best, best.highest_before))
-    yield outcomes
+
+    checks = frozenset({1, *range(CHECK_EVERY, STEPS + 1, CHECK_EVERY)})
+
+    def __init__(
+        self, units: Sequence[int], optimized: Callable[[Sequence[int], int], Iterator[Frame]], measure: Measure
+    ) -> None:
+        self._units, self._optimized, self._measure = units, optimized, measure
+        self.most_steps = SEEDS * STEPS * -(-len(units) // BATCH)
+        self.phase = f"retrying {len(units)} inactive {'unit' if len(units) == 1 else 'units'}"
+        self.outcomes: dict[int, Retried] = {}
+        self._tried: dict[int, list[Activity]] = {unit: [] for unit in units}
+        self._progress: dict[int, Progress] = {}  # of the units of the attempt that runs now
+
+    def attempts(self) -> Iterator[Iterator[Frame]]:
+        """The steps of one attempt after the other; each may be left as soon as it `is_over`."""
+        for extra_seed in range(SEEDS):
+            left = [unit for unit in self._units if unit not in self.outcomes]
+            for start in range(0, len(left), BATCH):
+                part = left[start : start + BATCH]
+                self._progress = {unit: Progress() for unit in part}
+                yield self._optimized(part + part[-1:] * (BATCH - len(part)), extra_seed)
+        for unit in self._units:
+            if unit not in self.outcomes:
+                best = max(self._tried[unit], key=lambda a: a.highest_before)
+                self.outcomes[unit] = Retried(note=_never_fires(best, best.highest_before))
+
+    def is_over(self, frame: Frame) -> bool:
+        """Measure the pictures of an attempt: whether each unit fires now, never will, or is too far from firing."""
+        units, pictures = list(self._progress), frame.pictures
+        for row, (unit, found) in enumerate(zip(units, self._measure(pictures[: len(units)], units), strict=True)):
+            if unit in self.outcomes or self._progress[unit].is_given_up:
+                continue
+            self._progress[unit].note(frame.step, found.highest_before, frame.steps)
+            self._tried[unit].append(found)
+            levels = [a.highest_before for a in self._tried[unit]]
+            if found.highest > 0:
+                self.outcomes[unit] = Retried(pictures[row], found)
+            elif len(levels) > 1 and max(levels) - min(levels) < FLAT * found.usual:
+                flat = f"never fires: weights ~0, bias {levels[0]:.2g}"
+                self.outcomes[unit] = Retried(
+                    note=f"constant: always {levels[0]:.2g}, weights ~0" if found.is_linear else flat
+                )
+        return all(unit in self.outcomes or one.is_given_up for unit, one in self._progress.items())
 
 
 def _never_fires(best: Activity, level: float) -> str:
@@ -167,26 +187,3 @@ class Progress:
             return
         speed = (level - self._first[1]) / (step - self._first[0])
         self.is_given_up = level + MOST_SPEEDUP * max(speed, 0.0) * (steps - step) <= 0
-
-
-def _check(
-    units: Sequence[int],
-    frame: Frame,
-    measure: Measure,
-    tried: dict[int, list[Activity]],
-    outcomes: dict[int, Retried],
-    progress: Mapping[int, Progress],
-) -> None:
-    """Measure the pictures of units: which fire now, and which do not move at all whatever the picture."""
-    pictures = frame.pictures
-    for row, (unit, found) in enumerate(zip(units, measure(pictures[: len(units)], units), strict=True)):
-        if unit in outcomes or progress[unit].is_given_up:
-            continue
-        progress[unit].note(frame.step, found.highest_before, frame.steps)
-        tried[unit].append(found)
-        levels = [a.highest_before for a in tried[unit]]
-        if found.highest > 0:
-            outcomes[unit] = Retried(pictures[row], found)
-        elif len(levels) > 1 and max(levels) - min(levels) < FLAT * found.usual:
-            flat = f"never fires: weights ~0, bias {levels[0]:.2g}"
-            outcomes[unit] = Retried(note=f"constant: always {levels[0]:.2g}, weights ~0" if found.is_linear else flat)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,9 +15,9 @@ from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
 from cnnwidgets.model.tracing.cost import batch_size
 from cnnwidgets.visualize import objectives
-from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame, optimize
+from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame, optimize, optimize_and_retry
 from cnnwidgets.visualize.canvas_choice import canvas_for
-from cnnwidgets.visualize.dead_units import measured_once, with_dead_units_retried
+from cnnwidgets.visualize.dead_units import LabeledUnits, measured_once
 from cnnwidgets.visualize.presets import BEFORE_ACTIVATION, named
 
 
@@ -123,4 +124,4 @@ class UnitsPlan(Tiles):
 
     def whole_run(self) -> Iterator[UnitsFrame]:
         """Optimize all units, then retry the dead ones."""
-        return with_dead_units_retried(self, optimize(self))
+        return optimize_and_retry(self, functools.partial(LabeledUnits, self))
