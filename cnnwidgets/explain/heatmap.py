@@ -133,9 +133,8 @@ def finish(raw: Array, map_notes: MapNotes, source: MapSource) -> Heatmap:
     """
     if not np.isfinite(raw).all():
         raise JobFailed("The map is not finite, although the network's numbers are. Choose another method or layer.")
-    placement = source.placement
+    placement, shown = source.placement, _shown(raw, map_notes.kind)
     notes = [*_about(raw, map_notes), *map_notes.notes, *source.notes, placement.note]
-    shown = _shown(raw, map_notes.kind)
     laid = np.maximum(placement.lay(shown), 0)
     largest = laid.max()
     if shown.any() and not largest > 0:

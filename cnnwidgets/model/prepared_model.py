@@ -19,7 +19,7 @@ from cnnwidgets.model.preprocessing.preprocess import resolve
 from cnnwidgets.model.recording import Call, Instead, Recording, record
 from cnnwidgets.model.survey import Survey, check_names, survey_of
 from cnnwidgets.model.tracing.content import Held
-from cnnwidgets.model.tracing.dense_gradients import dense_gradients
+from cnnwidgets.model.tracing.dense_gradients import dense_gradients, may_gain
 from cnnwidgets.model.tracing.graph_cache import Traces
 from cnnwidgets.model.tracing.layer_settings import settings_of
 from cnnwidgets.model.unlocked_property import unlocked_property
@@ -76,7 +76,7 @@ class PreparedModel:
         self._state, self.version = state, self.version + 1
         self.layers_by_path = layers_.by_path(self.model)
         self._sees.clear()
-        for found in ("_survey", "layers", "outputs", "_layer_infos", "_channels_first"):
+        for found in ("_survey", "layers", "outputs", "_layer_infos", "_channels_first", "_strided"):
             vars(self).pop(found, None)
 
     def _layers_and_settings(self) -> tuple[object, ...]:
@@ -174,7 +174,8 @@ class PreparedModel:
         with contextlib.ExitStack() as stack:
             for staying in keras_internals.STAYING:
                 stack.enter_context(staying(self.model))
-            stack.enter_context(dense_gradients(self.layers_by_path.values()))
+            if self._strided:
+                stack.enter_context(dense_gradients(self._strided))
             return self.model(nested, training=False)
 
     def record(
@@ -186,6 +187,10 @@ class PreparedModel:
     ) -> contextlib.AbstractContextManager[Recording]:
         """Record the outputs of layers while the body calls the network: see `recording.record`."""
         return record(self.layers_by_path, watch, activations, instead, until, self._channels_first)
+
+    @unlocked_property
+    def _strided(self) -> list[Any]:
+        return [layer for layer in self.layers_by_path.values() if may_gain(layer)]
 
     @unlocked_property
     def _channels_first(self) -> frozenset[str]:

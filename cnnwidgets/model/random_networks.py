@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 from cnnwidgets.errors import quoted
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.recording import Recording
-from cnnwidgets.model.tracing.assignments import CALLS, called_functions
-from cnnwidgets.model.tracing.operations import ancestors, descendants
+from cnnwidgets.model.tracing.operations import CALLS, ancestors, called_functions, descendants
 
 _DRAWS = re.compile(
     r"(Stateless|Stateful)?(Random|Uniform|StandardNormal|TruncatedNormal|ParameterizedTruncated|Multinomial|Shuffle)"

@@ -6,7 +6,7 @@ from cnnwidgets.pictures.grid import columns_for, mosaic, tile_at
 from cnnwidgets.pictures.heat import overlay, paint
 from cnnwidgets.pictures.maps import color_maps, tile_maps
 from cnnwidgets.pictures.pixels import displayable, resize, to_uint8
-from cnnwidgets.pictures.reading.arrays import MAX_PIXELS
+from cnnwidgets.pictures.reading.array_layout import MAX_PIXELS
 from cnnwidgets.pictures.reading.load import load_picture, read_bands, read_picture
 from cnnwidgets.pictures.saving import free_path, slug, write_file
 from cnnwidgets.pictures.still import to_still

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnnwidgets.errors import BadPicture, BadTarget, quoted
-from cnnwidgets.pictures.reading.arrays import MAX_PIXELS
+from cnnwidgets.pictures.reading.array_layout import MAX_PIXELS
 
 
 def resize(picture: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:

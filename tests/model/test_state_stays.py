@@ -8,8 +8,8 @@ import pytest
 import cnnwidgets as cw
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.tracing.assignments import assigned_in
 from cnnwidgets.model.tracing.compiled import compiled
+from cnnwidgets.model.tracing.operations import assigned_in
 
 L = keras.layers
 PICTURE = np.random.default_rng(0).random((16, 16, 3)).astype(np.float32)

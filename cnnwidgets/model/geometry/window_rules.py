@@ -70,9 +70,8 @@ def _window(op: Any, given: Given, kind: str) -> Sequence[Trail]:
 
 def _thin(op: Any, trail: Trail, tensor: Any) -> Any:  # [4, h, w, 1]
     channel = 1 if is_channels_first(op) else 3
-    written_out = full(trail, tensor, frozenset({channel}))
-    value = written_out.value
-    if channel not in written_out.flat:  # the channels of one location rarely differ
+    value = trail.value if trail.flat <= {channel} else full(trail, tensor, frozenset({channel})).value
+    if channel not in trail.flat:  # the channels of one location rarely differ
         value = tf.reduce_max(value, channel, keepdims=True)
     return tf.transpose(value, [0, 2, 3, 1]) if channel == 1 else value
 

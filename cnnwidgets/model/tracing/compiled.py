@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from cnnwidgets.errors import OutOfMemory, short_of_memory
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.keras_internals import dtype_behind, stopped_tapes, tapes_are_open
-from cnnwidgets.model.tracing.assignments import assigned_in
+from cnnwidgets.model.tracing.operations import assigned_in
 
 T = TypeVar("T")
 

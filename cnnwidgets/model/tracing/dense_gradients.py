@@ -19,20 +19,19 @@ MOST_CHANNELS = 4
 
 def dense_gradients(layers: Iterable[Any]) -> contextlib.AbstractContextManager[None]:
     """Let strided convolutions of few channels compute their input gradient as a dense convolution."""
-    gaining = [layer for layer in layers if _gains(layer)]
-    return convolving(gaining, _convolved) if gaining else contextlib.nullcontext()
+    gaining = (one for one in layers if may_gain(one) and one.built and one.kernel.shape[2] <= MOST_CHANNELS)
+    return convolving(gaining, _convolved)
 
 
-def _gains(layer: Any) -> bool:
+def may_gain(layer: Any) -> bool:
+    """Whether a layer is, by its settings, a strided convolution whose input gradient can be a dense one."""
     return (
         type(layer) is keras.layers.Conv2D
-        and layer.built
         and layer.data_format == "channels_last"
         and layer.padding in ("same", "valid")
         and layer.groups == 1
         and layer.dilation_rate == (1, 1)
         and 1 < layer.strides[0] == layer.strides[1]
-        and layer.kernel.shape[2] <= MOST_CHANNELS
     )
 
 

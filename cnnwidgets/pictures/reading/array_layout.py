@@ -1,4 +1,4 @@
-"""The axes of an array: one picture [H, W] or [H, W, C], or the line of code that makes one of it."""
+"""The axes and size of an array: one picture [H, W] or [H, W, C], or the line of code that makes one of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cnnwidgets.errors import BadPicture
 
 COLORS = (1, 3, 4)  # gray, RGB, RGBA
 RANGES = "as uint8 0..255, uint16 0..65535 or float 0..1"
+MAX_PIXELS = 40_000_000
 EXPECTED = f"Expected [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], {RANGES}."
 
 
@@ -70,3 +71,14 @@ def _wrong_channels(shape: tuple[int, ...], name: str, channels: tuple[int, ...]
 
 def _is_channels_first(shape: tuple[int, ...], channels: tuple[int, ...]) -> bool:
     return shape[0] in channels and shape[2] not in channels and shape[0] < min(shape[1:])
+
+
+def check_size(width: int, height: int, remedy: str = "") -> None:
+    """Raise BadPicture for a picture without pixels, or with more than 40 million (before they are decoded)."""
+    if min(width, height) < 1:
+        raise BadPicture(f"A picture of {width} x {height} pixels is empty. Give one of at least 1 x 1.")
+    if width * height > MAX_PIXELS:
+        raise BadPicture(
+            f"A picture of {width} x {height} pixels is too large. "
+            f"Shrink it to at most {MAX_PIXELS // 10**6} million pixels{remedy}."
+        )

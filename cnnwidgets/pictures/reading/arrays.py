@@ -7,22 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnwidgets.errors import BadPicture
-from cnnwidgets.pictures.reading.array_layout import COLORS, one_picture
+from cnnwidgets.pictures.reading.array_layout import COLORS, check_size, one_picture
 from cnnwidgets.pictures.reading.array_range import unit_range
-
-MAX_PIXELS = 40_000_000
-
-
-def check_size(width: int, height: int, remedy: str = "") -> None:
-    """Raise BadPicture for a picture without pixels, or with more than 40 million (before they are decoded)."""
-    if min(width, height) < 1:
-        raise BadPicture(f"A picture of {width} x {height} pixels is empty. Give one of at least 1 x 1.")
-    if width * height > MAX_PIXELS:
-        raise BadPicture(
-            f"A picture of {width} x {height} pixels is too large. "
-            f"Shrink it to at most {MAX_PIXELS // 10**6} million pixels{remedy}."
-        )
 
 
 def from_array(values: NDArray[Any]) -> tuple[NDArray[np.float32], str]:

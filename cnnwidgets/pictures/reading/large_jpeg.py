@@ -7,7 +7,7 @@ from typing import BinaryIO
 from PIL import Image, JpegImagePlugin
 
 from cnnwidgets.errors import BadPicture
-from cnnwidgets.pictures.reading.arrays import MAX_PIXELS
+from cnnwidgets.pictures.reading.array_layout import MAX_PIXELS
 
 MOST_IN_A_JPEG = 300_000_000  # what telephones and panoramas have today; some 3 s to decode
 MOST_PROGRESSIVE = 210_000_000  # these keep every coefficient in memory, up to 6 bytes a pixel
