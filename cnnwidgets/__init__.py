@@ -50,12 +50,13 @@ if TYPE_CHECKING:
     from cnnwidgets.training.recorder import TrainingRecorder
     from cnnwidgets.training.snapshots import Snapshot
     from cnnwidgets.visualize import objectives, optimizers, parametrizations, transforms
-    from cnnwidgets.visualize.accentuation import accentuate, caricature
     from cnnwidgets.visualize.adversarial import adversarial
     from cnnwidgets.visualize.ascent import ascend
     from cnnwidgets.visualize.batches import UnitPictures
     from cnnwidgets.visualize.classes import visualize_classes
-    from cnnwidgets.visualize.dream.deepdream import deepdream
+    from cnnwidgets.visualize.photographs.accentuation import accentuate
+    from cnnwidgets.visualize.photographs.caricature import caricature
+    from cnnwidgets.visualize.photographs.deepdream import deepdream
     from cnnwidgets.visualize.units import visualize_units
     from cnnwidgets.zoo import load_network
 
@@ -96,16 +97,16 @@ _HOMES = {
     "UnitAttributionPanel": "panels.unit_attribution.unit_attribution_panel",
     "UnitPanel": "panels.unit.unit_panel",
     "UnitPictures": "visualize.batches",
-    "accentuate": "visualize.accentuation",
+    "accentuate": "visualize.photographs.accentuation",
     "adversarial": "visualize.adversarial",
     "ascend": "visualize.ascent",
     "attribution": "explain.attribution",
-    "caricature": "visualize.accentuation",
+    "caricature": "visualize.photographs.caricature",
     "class_activation_map": "explain.class_activation_map",
     "compare_units": "activations.compare",
     "concepts": "explain.concepts",
     "convolution_at": "activations.convolution",
-    "deepdream": "visualize.dream.deepdream",
+    "deepdream": "visualize.photographs.deepdream",
     "faithfulness": "explain.faithfulness",
     "feature_maps": "activations.feature_maps",
     "limit_gpu": "model.backend",

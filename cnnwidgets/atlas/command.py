@@ -96,7 +96,7 @@ def _client(options: argparse.Namespace) -> Iterator[Any]:
     if not options.workers and not options.scheduler:
         yield None
         return
-    from cnnwidgets.atlas.optional_imports import needed
+    from cnnwidgets.atlas.store import needed
 
     needed("distributed")
     from distributed import Client

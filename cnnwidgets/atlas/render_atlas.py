@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.atlas.atlas import Atlas, open_atlas
 from cnnwidgets.atlas.examples import ExampleSearch
-from cnnwidgets.atlas.optional_imports import needed
 from cnnwidgets.atlas.payload import pack
 from cnnwidgets.atlas.rendering import Rendering
 from cnnwidgets.atlas.request import checked_request
-from cnnwidgets.atlas.store import address
+from cnnwidgets.atlas.store import address, needed
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
 

@@ -5,12 +5,12 @@ Pictures are not compressed: they are made from noise, and a chunk of known leng
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Mapping
 from typing import Any
 
 from cnnwidgets.atlas.attributes import Settings, StoredLayer, from_attributes, to_attributes
-from cnnwidgets.atlas.optional_imports import needed
 from cnnwidgets.errors import BadTarget, quoted
 
 
@@ -153,3 +153,17 @@ def checked_names(value: object, units: int) -> dict[int, str] | None:
 
 def _line(error: Exception) -> str:
     return quoted(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__, 160).strip("'\"")
+
+
+def needed(module: str) -> Any:
+    """A module that only an atlas needs, of the extra `atlas`, imported now.
+
+    Raises:
+        ImportError: if it is not installed, with the command that installs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f'An atlas needs {module}, which is not installed. Install it with: pip install "cnnwidgets[atlas]"'
+        ) from error

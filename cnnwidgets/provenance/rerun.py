@@ -32,11 +32,12 @@ from cnnwidgets.provenance.recipe import Recipe
 from cnnwidgets.provenance.snippets import BUNDLED
 from cnnwidgets.provenance.verbs import VERBS
 from cnnwidgets.visualize import objectives
-from cnnwidgets.visualize.accentuation import accentuate, caricature
 from cnnwidgets.visualize.adversarial import adversarial
 from cnnwidgets.visualize.ascent import ascend
 from cnnwidgets.visualize.classes import visualize_classes
-from cnnwidgets.visualize.dream.deepdream import deepdream
+from cnnwidgets.visualize.photographs.accentuation import accentuate
+from cnnwidgets.visualize.photographs.caricature import caricature
+from cnnwidgets.visualize.photographs.deepdream import deepdream
 from cnnwidgets.visualize.units import visualize_units
 from cnnwidgets.zoo import load_network
 

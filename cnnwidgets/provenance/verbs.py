@@ -50,11 +50,13 @@ VERBS: Mapping[str, Verb] = {
     "attribution": Verb("net, picture", "explain.attribution.AttributionSettings", "heat"),
     "unit_attribution": Verb("net, picture", "explain.unit_attribution.UnitAttributionSettings", "found"),
     "faithfulness": Verb("net, picture, {heat}", "explain.faithfulness.FaithfulnessSettings", "curve"),
-    "deepdream": Verb("net, picture", "visualize.dream.deepdream.DreamSettings", "frame"),
+    "deepdream": Verb("net, picture", "visualize.photographs.deepdream.DreamSettings", "frame"),
     "adversarial": Verb("net, picture", "visualize.adversarial.AdversarialSettings", "frame"),
     "accentuate": Verb(
-        "net, picture, cw.objectives.unit({layer}, {unit})", "visualize.accentuation.AccentuationSettings", "frame"
+        "net, picture, cw.objectives.unit({layer}, {unit})",
+        "visualize.photographs.accentuation.AccentuationSettings",
+        "frame",
     ),
     "concepts": Verb("net, pictures", "explain.concepts.ConceptsSettings", "found"),
-    "caricature": Verb("net, picture, {layer}", "visualize.accentuation.CaricatureSettings", "frame"),
+    "caricature": Verb("net, picture, {layer}", "visualize.photographs.caricature.CaricatureSettings", "frame"),
 }

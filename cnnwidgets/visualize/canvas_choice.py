@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cnnwidgets.errors import BadModel, BadTarget, quoted
@@ -11,6 +12,8 @@ from cnnwidgets.model.backend import tf
 from cnnwidgets.model.graph import first_cut
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.sizes.canvas import Canvas, checked_sides, picture_shape
+from cnnwidgets.model.sizes.picture_size import Size
+from cnnwidgets.pictures import resize as resized
 from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.terms.term import Term
 
@@ -88,6 +91,27 @@ def canvas_around(net: Network, objective: Objective, arrays: Sequence[Array]) -
     held = {i: tf.constant(array) for i, array in enumerate(arrays) if i != which}
     info = net.inputs[which]
     return Canvas((*info.size, info.channels), which, held)
+
+
+def canvas_of_photograph(net: Network, objective: Objective, picture: object, size: Size | None) -> Canvas:
+    """The canvas with a photograph that pictures are compared with.
+
+    Its aspect is kept also where a network of a fixed size gets it stretched.
+
+    Raises:
+        BadTarget, BadPicture: for what is not a picture, is too small, or is not seen by the objective.
+    """
+    opened, _ = net.opened_with_notes(picture)
+    arrays = net.fitted(opened, size)
+    net.check_room(arrays)
+    canvas = canvas_around(net, objective, arrays)
+    given, fed = opened[canvas.which], arrays[canvas.which].shape[1:3]
+    sides = tuple(max(1, round(side * max(fed) / max(given.shape[:2]))) for side in given.shape[:2])
+    is_stretched = net.inputs[canvas.which].is_fixed and sides != fed
+    shown = resized(given, sides)[None] if is_stretched else arrays[canvas.which]
+    return replace(
+        canvas, shape=shown.shape[1:], fed=fed if is_stretched else None, photograph=tf.constant(shown, tf.float32)
+    )
 
 
 def no_gradient(net: Network, terms: tuple[Term, ...]) -> str:

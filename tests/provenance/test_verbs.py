@@ -18,11 +18,12 @@ from cnnwidgets.explain.concepts import ConceptsSettings
 from cnnwidgets.explain.faithfulness import FaithfulnessSettings
 from cnnwidgets.explain.unit_attribution import UnitAttributionSettings
 from cnnwidgets.provenance.verbs import VERBS
-from cnnwidgets.visualize.accentuation import AccentuationSettings, CaricatureSettings
 from cnnwidgets.visualize.adversarial import AdversarialSettings
 from cnnwidgets.visualize.ascent import AscendSettings
 from cnnwidgets.visualize.classes import ClassesSettings
-from cnnwidgets.visualize.dream.deepdream import DreamSettings
+from cnnwidgets.visualize.photographs.accentuation import AccentuationSettings
+from cnnwidgets.visualize.photographs.caricature import CaricatureSettings
+from cnnwidgets.visualize.photographs.deepdream import DreamSettings
 from cnnwidgets.visualize.units import UnitsSettings
 
 SETTINGS = {

@@ -8,8 +8,8 @@ from typing import Any
 import ipywidgets as widgets
 
 from cnnwidgets.panels.controls.controls import Controls, named, wide
-from cnnwidgets.visualize.dream.deepdream import DreamSettings
-from cnnwidgets.visualize.dream.layers import DEPTHS
+from cnnwidgets.visualize.photographs.deepdream import DreamSettings
+from cnnwidgets.visualize.photographs.dream_layers import DEPTHS
 
 OWN = "own layers"
 STEP = 0.001  # of the slider, in units of 0..1

@@ -24,9 +24,9 @@ from cnnwidgets.panels.base.speed import Speed
 from cnnwidgets.panels.deepdream.controls import OWN, DreamControls
 from cnnwidgets.panels.deepdream.layer_weights import LayerWeights
 from cnnwidgets.panels.deepdream.steering import Steering
-from cnnwidgets.visualize.dream.deepdream import DreamFrame, DreamPlan, DreamSettings
-from cnnwidgets.visualize.dream.layers import DEPTHS, OTHER_NAMES, Layers, preset
 from cnnwidgets.visualize.optimizers import Rate
+from cnnwidgets.visualize.photographs.deepdream import DreamFrame, DreamPlan, DreamSettings
+from cnnwidgets.visualize.photographs.dream_layers import DEPTHS, OTHER_NAMES, Layers, preset
 
 STEERED = ("layers", "step_size")  # these take effect at the next step
 NOTICE = 4.0  # seconds that a remark about a control stands

@@ -15,8 +15,8 @@ from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base.side_run import SIZE, STEPS, SideRun
 from cnnwidgets.panels.unit.atlas_unit import AtlasUnit
 from cnnwidgets.visualize import objectives
-from cnnwidgets.visualize.accentuation import caricature
 from cnnwidgets.visualize.ascent import ascend
+from cnnwidgets.visualize.photographs.caricature import caricature
 
 NOTHING = AtlasUnit()
 

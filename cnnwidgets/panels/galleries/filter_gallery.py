@@ -27,9 +27,9 @@ from cnnwidgets.panels.galleries.ready_tiles import PAGE, PartialFrame, ReadyTil
 from cnnwidgets.panels.galleries.tile_gallery import TileGallery
 from cnnwidgets.panels.unit.unit_page import UnitPage
 from cnnwidgets.visualize import objectives
-from cnnwidgets.visualize.accentuation import accentuate
 from cnnwidgets.visualize.ascent import ascend
 from cnnwidgets.visualize.batches import Tiles, UnitsFrame
+from cnnwidgets.visualize.photographs.accentuation import accentuate
 from cnnwidgets.visualize.presets import UNIT_RECIPES
 from cnnwidgets.visualize.units import UnitsPlan, UnitsSettings
 

@@ -15,7 +15,7 @@ from cnnwidgets.model.inputs.input_info import InputInfo
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.sizes.canvas import SMALLEST_SIDE, Canvas
 from cnnwidgets.model.tracing.compiled import from_shapes
-from cnnwidgets.visualize.dream.tiled_gradient import Windows
+from cnnwidgets.visualize.photographs.tiled_gradient import Windows
 
 TILE = 512
 WHOLE = 2**20  # pixels: a larger picture is read tile by tile

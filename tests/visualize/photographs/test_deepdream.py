@@ -14,8 +14,8 @@ from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
 from cnnwidgets.samples import sample
 from cnnwidgets.visualize import objectives
-from cnnwidgets.visualize.dream.deepdream import DreamSettings, deepdream
-from cnnwidgets.visualize.dream.layers import BUNDLED, PRESETS, dream_layers
+from cnnwidgets.visualize.photographs.deepdream import DreamSettings, deepdream
+from cnnwidgets.visualize.photographs.dream_layers import BUNDLED, PRESETS, dream_layers
 
 L = keras.layers
 

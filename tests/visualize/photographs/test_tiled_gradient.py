@@ -9,7 +9,7 @@ import pytest
 
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.tracing.compiled import compiled
-from cnnwidgets.visualize.dream.tiled_gradient import Windows
+from cnnwidgets.visualize.photographs.tiled_gradient import Windows
 
 NUMBERS = np.random.default_rng(0)
 KERNEL = tf.constant(NUMBERS.normal(size=(3, 3, 2, 4)), tf.float32)

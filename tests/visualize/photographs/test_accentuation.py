@@ -11,8 +11,9 @@ from cnnwidgets.errors import BadPicture, BadTarget
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network
 from cnnwidgets.visualize import objectives, transforms
-from cnnwidgets.visualize.accentuation import accentuate, caricature
 from cnnwidgets.visualize.objectives import channel, class_logit, unit
+from cnnwidgets.visualize.photographs.accentuation import accentuate
+from cnnwidgets.visualize.photographs.caricature import caricature
 from cnnwidgets.visualize.terms.of_photographs import Resemblance
 from cnnwidgets.visualize.terms.term import Activation
 

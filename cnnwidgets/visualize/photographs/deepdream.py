@@ -20,12 +20,12 @@ from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.ascent import maximize
 from cnnwidgets.visualize.canvas_choice import canvas_around
-from cnnwidgets.visualize.dream.layers import Layers, dream_layers
-from cnnwidgets.visualize.dream.octaves import Octave, held_along, octaves_of, resized
 from cnnwidgets.visualize.gradient_step import Ascent
 from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.optimizers import BlurredGradient, Rate
 from cnnwidgets.visualize.parametrizations import Pixels
+from cnnwidgets.visualize.photographs.dream_layers import Layers, dream_layers
+from cnnwidgets.visualize.photographs.octaves import Octave, held_along, octaves_of, resized
 from cnnwidgets.visualize.terms.objective_values import checked, random_note
 from cnnwidgets.visualize.transforms import Jitter
 

@@ -1,1 +1,0 @@
-"""What does it see in this photograph? DeepDream, octave by octave."""

@@ -1,0 +1,1 @@
+"""What does it see in this photograph? DeepDream, accentuations and caricatures."""
