@@ -24,7 +24,7 @@ def requirements(extras: list[str], tensorflow: str) -> list[str]:
     lines = list(project["dependencies"])
     for extra in extras:
         lines += project["optional-dependencies"][extra]
-    return [tensorflow if re.fullmatch(r"tensorflow\b(?!-).*", line) else line for line in lines]
+    return [re.sub(r"^tensorflow\b(?!-)(\[.*\])?", tensorflow, line) for line in lines]  # the versions stay
 
 
 def installed_tensorflow() -> str | None:
