@@ -150,7 +150,7 @@ def convolution_at(
 
     Example:
         >>> c = convolution_at(net, "cat.jpg", "conv1", unit=3, row=10, column=12)
-        >>> c.products.sum() + c.bias == c.before
+        >>> bool(c.products.sum() + c.bias == c.before)
         True
     """
     plan = ConvolutionSettings.given(locals()).check(net, picture)

@@ -59,7 +59,7 @@ def feature_maps(
 
     Example:
         >>> feature_maps(net, "cat.jpg", ["conv1"])["conv1"].shape
-        (74, 112, 64)
+        (75, 112, 64)
     """
     return MapsSettings.given(locals()).check(net, picture).maps()
 

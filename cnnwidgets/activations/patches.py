@@ -75,7 +75,7 @@ def top_patches(
 
     Example:
         >>> top_patches(net, ["cat.jpg", "dog.jpg"], "fire5_concat", 12)[0].pixels.shape
-        (63, 63, 3)
+        (127, 126, 3)
     """
     return last_of(PatchesSettings.given(locals()).check(net).search(pictures))
 

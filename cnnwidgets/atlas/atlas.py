@@ -31,7 +31,7 @@ def open_atlas(path: str | os.PathLike[str]) -> Atlas:
         BadTarget: if there is no atlas, or it is damaged, with the reason.
 
     Example:
-        >>> open_atlas("atlas.zarr")["fire5_concat"][:16].shape
+        >>> open_atlas("atlas.zarr")["conv1"][:16].shape
         (16, 64, 64, 3)
     """
     where = address(path)

@@ -66,7 +66,7 @@ def render_atlas(
         JobFailed: when the cluster is lost, or the disk is full.
 
     Example:
-        >>> atlas = render_atlas(load_network("squeezenet"), "atlas.zarr", layers=["conv1", "fire5_concat"])
+        >>> atlas = render_atlas(load_network("squeezenet"), "atlas.zarr", layers=["conv1"])
     """
     for _ in AtlasSettings.given(locals()).check(net, path, pictures).frames():
         pass

@@ -56,7 +56,7 @@ def rerun(png: bytes | str | Path, net: Network | Any = None, picture: object = 
         BadTarget: for a recipe that cannot be run again.
 
     Example:
-        >>> rerun("dream.png", picture="cat.jpg") == open("dream.png", "rb").read()
+        >>> rerun("dream.png", picture="cat.jpg") == Path("dream.png").read_bytes()
         True
     """
     recipe = Recipe.from_png(png)

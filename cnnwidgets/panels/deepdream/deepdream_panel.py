@@ -60,7 +60,7 @@ class DeepDreamPanel(PhotographPanel[DreamFrame]):
         BadTarget, BadModel, BadPicture: what `deepdream` would raise.
 
     Example:
-        >>> DeepDreamPanel(net, "cat.jpg", {"mixed3": 1.0, "mixed5": 0.5})
+        >>> DeepDreamPanel(net, "cat.jpg", {"fire5_concat": 1.0, "fire8_concat": 0.5})
     """
 
     layers: Any  # as given

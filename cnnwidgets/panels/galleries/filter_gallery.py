@@ -61,7 +61,7 @@ class FilterGallery(TileGallery):
         BadPicture: for a photograph that is not a picture.
 
     Example:
-        >>> FilterGallery(net, "fire5_concat", units=range(16), atlas=open_atlas("atlas.zarr"))
+        >>> FilterGallery(net, "conv1", units=range(16), atlas=open_atlas("atlas.zarr"))
     """
 
     layer: str

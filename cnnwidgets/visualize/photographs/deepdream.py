@@ -86,7 +86,7 @@ def deepdream(
         JobFailed: when the run diverges; the last frame before that was finite.
 
     Example:
-        >>> for frame in deepdream(net, "cat.jpg", {"mixed3": 1.0, "mixed5": 0.5}): ...
+        >>> for frame in deepdream(net, "cat.jpg", {"fire5_concat": 1.0, "fire8_concat": 0.5}): ...
     """
     return DreamSettings.given(locals()).check(net, picture).frames()
 
