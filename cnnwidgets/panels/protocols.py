@@ -1,8 +1,8 @@
-"""What crosses the two walls: a plan goes down to the worker, its frames come up to the page."""
+"""What a panel reads of a frame, whichever verb made it: an unstarted iterator of frames goes down, these come up."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -43,11 +43,3 @@ class PictureFrame(Frame, Protocol):
 
 
 F = TypeVar("F", bound=Frame)
-F_co = TypeVar("F_co", bound=Frame, covariant=True)
-
-
-class Plan(Protocol[F_co]):
-    """A request that was checked: whatever can be refused is refused before it exists."""
-
-    def frames(self) -> Iterator[F_co]:
-        """The unstarted run, handed down to the worker."""

@@ -30,6 +30,12 @@ FACTS = (
 
 MAPS = ("class_activation_map", "attribution")  # the verbs whose heatmaps can be checked
 
+# Pictures that carry their settings, and are of more than one network and a verb: why, and what to do instead.
+NOT_RERUN = {
+    "ComparePanel": ("shows two networks", "Open cw.ComparePanel(before, after) with both."),
+    "TrainingRecorder": ("shows a moment of a training", "Train the model with cw.TrainingRecorder again."),
+}
+
 MAX_TEXT = 2**18  # characters of JSON
 MAX_ITEMS = 10_000  # of one list or dict
 MAX_DEPTH = 4
@@ -95,6 +101,10 @@ class Recipe:
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
         """The recipe that `to_dict` wrote; BadTarget for anything else."""
         known = sorted(field.name for field in fields(cls))
+        verb = values.get("verb") if isinstance(values, Mapping) else None
+        if isinstance(verb, str) and verb in NOT_RERUN:
+            why, instead = NOT_RERUN[verb]
+            raise BadTarget(f"A picture of {verb} {why}, so it cannot be rerun. {instead}")
         if not isinstance(values, Mapping) or sorted(map(str, values)) != known:
             what = (
                 f"A dict of {quoted(list(values))}"

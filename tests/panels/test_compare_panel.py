@@ -135,10 +135,13 @@ def test_another_layer_or_seed_begins_again(panel, waiting):
 
 def test_what_is_saved_says_which_networks_it_is_of(panel, pair, tmp_path):
     panel.run()
-    made = pictures.read_png_metadata(panel.save(tmp_path / "two.png"))
+    png = panel.save(tmp_path / "two.png")
+    made = pictures.read_png_metadata(png)
     assert made["networks"] == [net.name for net in pair]
     assert made["fingerprints"] == [net.fingerprint() for net in pair]
     assert made["settings"]["units"] == list(panel.result.units)
+    with pytest.raises(cw.BadTarget, match=r"ComparePanel shows two networks, so it cannot be rerun\. Open cw\.Comp"):
+        cw.rerun(png, pair[0])
 
 
 def test_the_code_makes_the_same_pictures(panel, pair):

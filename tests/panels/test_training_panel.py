@@ -260,6 +260,8 @@ def test_pictures_are_saved_with_their_settings_and_the_training_as_a_film(recor
     made = pictures.read_png_metadata(png)
     assert (made["epoch"], made["batch"], made["units"]) == (3, 9, [0, 2, 4])
     assert made["settings"]["layer"] == "conv"
+    with pytest.raises(cw.BadTarget, match=r"shows a moment of a training, so it cannot be rerun\. Train the model"):
+        cw.rerun(png)
     assert Image.open(panel.save(tmp_path / "film.gif")).n_frames == 4
     with pytest.raises(cw.BadTarget, match=r"\.png or \.gif"):
         panel.save(tmp_path / "now.jpg")

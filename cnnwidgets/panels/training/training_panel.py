@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -20,6 +18,7 @@ from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.base_panel import BUSY, BasePanel
 from cnnwidgets.panels.base.binding import Setting
 from cnnwidgets.panels.training import drawing
+from cnnwidgets.panels.training.cell_training import CellTraining
 from cnnwidgets.panels.training.moments import Moments
 from cnnwidgets.panels.training.snapshot_view import SnapshotView
 from cnnwidgets.panels.training.training_run import TrainingRun
@@ -30,7 +29,6 @@ from cnnwidgets.training.snapshots import Snapshot
 
 TEXT_INTERVAL = 0.5  # seconds between two updates of progress and curves
 FRAME_INTERVAL = 0.1  # seconds between two live pictures, so that a page that is slow is not flooded
-HELD = "This training runs in a cell, which keeps the kernel busy. Train with panel.fit(...) to pause it."
 
 
 class TrainingPanel(BasePanel):
@@ -73,11 +71,11 @@ class TrainingPanel(BasePanel):
         self.recorder = recorder
         self.history: dict[str, list[float]] = {}
         self._fit: tuple[tuple[Any, ...], dict[str, Any]] | None = None
-        self._run: TrainingRun | None = None
+        self._run: TrainingRun | CellTraining | None = None
         self._shown: Snapshot | None = None
         self._lock = threading.RLock()
         self._texted = self._painted = float("-inf")
-        self._stop_asked = self._is_live = False  # live pictures are JPEG, others PNG
+        self._is_live = False  # live pictures are JPEG, others PNG
         self.view = SnapshotView()
         self.screen, self.maps, self.heat = self.view.screen, self.view.maps, self.view.heat
         super().__init__()
@@ -109,7 +107,7 @@ class TrainingPanel(BasePanel):
             raise BadTarget("These snapshots are from a file, so there is no model to train. Make a new recorder.")
         run = TrainingRun(model, arguments, keywords, self.recorder, self._changed)
         self._fit, self._run, self.traceback = (arguments, keywords), run, ""
-        self._begin("Preparing: the first batch is compiled.")
+        self._begin()
         run.start()
 
     def start(self) -> None:
@@ -150,11 +148,13 @@ class TrainingPanel(BasePanel):
             self._run.wait(timeout)
 
     def pause(self) -> None:
-        """Hold after the present batch; "paused" once no batch is running any more."""
+        """Hold after the present batch; "paused" once no batch is running any more.
+
+        Raises:
+            BadTarget: for a training in a cell, which keeps the kernel busy.
+        """
         if self._run is not None and self._run.is_busy:
             self._run.pause()
-        elif self.state in BUSY:
-            raise BadTarget(HELD)
 
     def resume(self) -> None:
         """Go on after a pause, with the next batch."""
@@ -169,13 +169,11 @@ class TrainingPanel(BasePanel):
     def _stop_soon(self) -> None:
         if self._run is not None and self._run.is_busy:
             self._run.stop()
-        elif self.state in BUSY:
-            self._stop_asked = True
 
     # On the thread that trains.
 
-    def _changed(self, run: TrainingRun) -> None:
-        """Act on a new state of a training of the panel's own."""
+    def _changed(self, run: TrainingRun | CellTraining) -> None:
+        """Act on a new state of a training."""
         if run is not self._run:
             return
         with self._lock:
@@ -186,7 +184,8 @@ class TrainingPanel(BasePanel):
             elif run.state == "running":
                 self._say(self._doing())
             else:
-                self.history = run.history
+                if isinstance(run, TrainingRun):
+                    self.history = run.history
                 self._conclude(run.state, run.failure, run.where)
             self.state = run.state
 
@@ -199,31 +198,23 @@ class TrainingPanel(BasePanel):
             self._complain(Failure.of(error))
 
     def _act(self, event: str) -> None:
-        is_own = self._run is not None and self._run.is_busy
-        if event == "begin" and not is_own:
-            self._stop_asked = False
-            self._begin("Preparing: the first batch is compiled.")
-            _after_this_cell(self._cell_ended)
+        run = self._run
+        if event == "begin" and not (run is not None and run.is_own and run.is_busy):
+            self._run = run = CellTraining(self.recorder, self._changed)
+            self._begin()
+            run.start()
         elif event == "snapshot":
             self._offer()
-        elif event == "batch" and self._stop_asked and self.recorder.model is not None:
-            self.recorder.model.stop_training = True
-        elif event == "end" and not is_own:
-            self._conclude("stopped" if self._stop_asked else "done")
-            self.state = "stopped" if self._stop_asked else "done"
+        elif event == "batch" and isinstance(run, CellTraining):
+            run.batch_ended()
+        elif event == "end" and isinstance(run, CellTraining):
+            run.ended()
         if event in ("epoch", "snapshot") or time.monotonic() - self._texted >= TEXT_INTERVAL:
             self._tell()
 
-    def _cell_ended(self) -> None:
-        """A cell that trained has ended: where its `fit` did not, an error or an interrupt ended it."""
-        with self._lock:
-            if self.state in BUSY and not (self._run is not None and self._run.is_busy):
-                self._conclude("stopped")
-                self.state = "stopped"
-
-    def _begin(self, text: str) -> None:
+    def _begin(self) -> None:
         self.progress, self._is_live = 0.0, True
-        self._say(text)
+        self._say("Preparing: the first batch is compiled.")
         self.state = "running"
 
     def _tell(self) -> None:
@@ -324,7 +315,7 @@ class TrainingPanel(BasePanel):
 
     def _show_state(self) -> None:
         busy = self.state in BUSY
-        is_own = self._run is not None and self._run.is_busy
+        is_own = self._run is not None and self._run.is_own
         can_save = self._shown is not None and len(self._shown.pictures) > 0 and self.may_save
         self._buttons.show(busy and is_own, self.state == "paused", busy, can_save)
         self._buttons["start"].disabled = busy or self._fit is None
@@ -404,7 +395,7 @@ class TrainingPanel(BasePanel):
         """Stop a training of the panel's own, and hear nothing more of others."""
         self._unlisten()
         run, self._run = self._run, None
-        if run is not None:
+        if run is not None and run.is_own:
             run.stop()
         self.view.close()
         self._moments.unlink()
@@ -414,18 +405,3 @@ def _moment_text(snapshot: Snapshot) -> str:
     logs = "".join(f" · {name} {value:.3g}" for name, value in list(snapshot.logs.items())[:2])
     start = "before the first batch" if not snapshot.batch else f"epoch {snapshot.epoch} · batch {snapshot.batch}"
     return start + logs
-
-
-def _after_this_cell(call: Callable[[], object]) -> None:
-    """Call a function once, when the cell that runs in this thread has ended; nothing outside a notebook."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    if shell is None or threading.current_thread() is not threading.main_thread():
-        return
-
-    def ended(_result: object = None) -> None:
-        with contextlib.suppress(ValueError):
-            shell.events.unregister("post_run_cell", ended)
-        call()
-
-    shell.events.register("post_run_cell", ended)

@@ -34,10 +34,13 @@ class TrainingRun:
         failure: of a training that broke, as text.
         where: the line of the user's own code that broke, as text.
         history: of loss and metrics, what `fit` returns.
+        is_own: whether the panel began it.
 
     Raises:
         TypeError: for arguments that `fit` does not take.
     """
+
+    is_own = True
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ class UnitRow(widgets.HBox):
     """
 
     def __init__(self, on_choose: Callable[[int], object], on_switch: Callable[[int, bool], object]) -> None:
-        self.unit = -1
+        self.unit: int | None = None  # the one that is shown
         self._on_choose, self._on_switch = on_choose, on_switch
         self._updating = Updating()
         self._shown: dict[str, object] = {}  # what each part shows, so that it is not made again
@@ -42,10 +42,10 @@ class UnitRow(widgets.HBox):
         super().__init__([left, self.picture, self.bar, self.map], layout=layout)
         self.add_class("cnnw-unit")
         self.is_on.observe(self._switched, "value")
-        self.choose.on_click(lambda _: self._on_choose(self.unit))
+        self.choose.on_click(lambda _: self._pressed())
         self._events = [Event(source=part, watched_events=["click"]) for part in (self.picture, self.map)]
         for event in self._events:
-            event.on_dom_event(lambda _: self._on_choose(self.unit))
+            event.on_dom_event(lambda _: self._pressed())
 
     def __repr__(self) -> str:
         return f"UnitRow({self.unit})"
@@ -80,8 +80,12 @@ class UnitRow(widgets.HBox):
             self._shown[part] = key
             getattr(self, part).value = make()
 
+    def _pressed(self) -> None:
+        if self.unit is not None:
+            self._on_choose(self.unit)
+
     def _switched(self, change: dict[str, bool]) -> None:
-        if not self._updating:
+        if not self._updating and self.unit is not None:
             self._on_switch(self.unit, change["new"])
 
     def close(self) -> None:
