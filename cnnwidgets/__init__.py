@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from cnnwidgets.panels.unit_attribution.unit_attribution_panel import UnitAttributionPanel
     from cnnwidgets.pictures import load_picture
     from cnnwidgets.provenance.rerun import rerun
+    from cnnwidgets.report.explaining import explain
+    from cnnwidgets.report.explanation import Explanation
     from cnnwidgets.training.recorder import TrainingRecorder
     from cnnwidgets.training.snapshots import Snapshot
     from cnnwidgets.visualize import objectives, optimizers, parametrizations, transforms
@@ -77,6 +79,7 @@ _HOMES = {
     "Convolution": "activations.convolution",
     "Curve": "explain.faithfulness",
     "DeepDreamPanel": "panels.deepdream.deepdream_panel",
+    "Explanation": "report.explanation",
     "Explorer": "panels.explorer.explorer",
     "FeatureMapPanel": "panels.feature_maps.feature_map_panel",
     "FilterGallery": "panels.galleries.filter_gallery",
@@ -107,6 +110,7 @@ _HOMES = {
     "concepts": "explain.concepts",
     "convolution_at": "activations.convolution",
     "deepdream": "visualize.photographs.deepdream",
+    "explain": "explain",
     "faithfulness": "explain.faithfulness",
     "feature_maps": "activations.feature_maps",
     "limit_gpu": "model.backend",
@@ -128,7 +132,7 @@ _HOMES = {
     "visualize_classes": "visualize.classes",
     "visualize_units": "visualize.units",
 }
-_MODULES = {"objectives", "optimizers", "parametrizations", "samples", "targets", "transforms"}
+_MODULES = {"explain", "objectives", "optimizers", "parametrizations", "samples", "targets", "transforms"}
 
 __all__ = [
     "AdversarialPanel",
@@ -144,6 +148,7 @@ __all__ = [
     "Convolution",
     "Curve",
     "DeepDreamPanel",
+    "Explanation",
     "Explorer",
     "FeatureMapPanel",
     "FilterGallery",
@@ -174,6 +179,7 @@ __all__ = [
     "concepts",
     "convolution_at",
     "deepdream",
+    "explain",
     "faithfulness",
     "feature_maps",
     "limit_gpu",

@@ -2,6 +2,6 @@
 
 import sys
 
-from cnnwidgets.atlas.command import main
+from cnnwidgets.command_line import main
 
 sys.exit(main())

@@ -1,32 +1,24 @@
-"""`python -m cnnwidgets atlas squeezenet atlas.zarr --workers 2`: the command line for atlases."""
+"""`python -m cnnwidgets atlas squeezenet atlas.zarr --workers 2`: an atlas from the command line."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import logging
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from cnnwidgets import durations
-from cnnwidgets.errors import CnnWidgetsError
-from cnnwidgets.jobs.failure import Failure
+from cnnwidgets.terminal import say
 
 INTERVAL = 0.5  # seconds between two progress lines
-BROKEN, STOPPED = 2, 130  # exit codes; the second is what a shell expects after Ctrl-C
 
 
-def arguments() -> argparse.ArgumentParser:
-    """The parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m cnnwidgets",
-        description="Render what every unit of a network responds to, and store the pictures.",
-    )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="atlas")
-    atlas = verbs.add_parser("atlas", help="render an atlas, or continue one", description=parser.description)
+def add_to(commands: Any) -> None:
+    """Add `atlas` to the commands of a parser."""
+    about = "Render what every unit of a network responds to, and store the pictures."
+    atlas = commands.add_parser("atlas", help="render an atlas, or continue one", description=about)
     atlas.add_argument("network", help="squeezenet, efficientnet_lite0, or a .keras or .h5 file")
     atlas.add_argument("path", help="the folder of the atlas, such as atlas.zarr, or any fsspec address")
     atlas.add_argument("--layers", nargs="+", metavar="PATH", help="layers by path (default: all convolutions)")
@@ -41,31 +33,17 @@ def arguments() -> argparse.ArgumentParser:
     atlas.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler to use instead")
     atlas.add_argument("--pictures", metavar="FOLDER", help="your own pictures: strongest patches for every unit")
     atlas.add_argument("--html", metavar="FILE", help="also write the atlas as one HTML page")
-    return parser
+    stopped = "Stopped. Finished pictures are kept: the same command continues where it stopped."
+    atlas.set_defaults(run=run, stopped=stopped)
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
-    options = arguments().parse_args(words)
-    try:
-        _render(options)
-    except KeyboardInterrupt:
-        _say("\nStopped. Finished pictures are kept: the same command continues where it stopped.\n")
-        return STOPPED
-    except (CnnWidgetsError, ImportError) as error:
-        _say(f"\r{error}\n")
-        return BROKEN
-    except Exception as error:  # a traceback does not help at a terminal
-        _say(f"\r{Failure.of(error).line}\n")
-        return BROKEN
-    return 0
-
-
-def _render(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
+    """Render an atlas, and report the progress."""
     from cnnwidgets.atlas.atlas import open_atlas
     from cnnwidgets.atlas.render_atlas import AtlasSettings
+    from cnnwidgets.zoo.named import network_named
 
-    net = _network(options)
+    net = network_named(options.network, options.preprocess)
     with _client(options) as client:
         rendering = AtlasSettings.given({**vars(options), "client": client}).check(net, options.path, options.pictures)
         shown_at = float("-inf")
@@ -73,21 +51,12 @@ def _render(options: argparse.Namespace) -> None:
             for progress in frames:
                 if time.monotonic() - shown_at >= INTERVAL:
                     shown_at = time.monotonic()
-                    _say(f"\r{_line(progress)}")
+                    say(f"\r{_line(progress)}")
     failed = f", {progress.failed} could not be rendered" if progress.failed else ""
-    _say(f"\r{f'{progress.done} of {progress.total} pictures in {options.path}{failed}.':<70}\n")
+    say(f"\r{f'{progress.done} of {progress.total} pictures in {options.path}{failed}.':<70}\n")
     if options.html:
         file = open_atlas(options.path).to_html(options.html)
-        _say(f"{file} is {file.stat().st_size / 1e6:.1f} MB: open it in a browser, or put it on a web server.\n")
-
-
-def _network(options: argparse.Namespace) -> Any:
-    from cnnwidgets.model.network import Network
-    from cnnwidgets.zoo import NETWORKS, load_network
-
-    if options.network not in NETWORKS and (Path(options.network).suffix or Path(options.network).exists()):
-        return Network.from_file(options.network, options.preprocess)
-    return load_network(options.network)
+        say(f"{file} is {file.stat().st_size / 1e6:.1f} MB: open it in a browser, or put it on a web server.\n")
 
 
 @contextlib.contextmanager
@@ -120,8 +89,3 @@ def _line(progress: Any) -> str:
     left = "" if progress.seconds_left is None else f", about {durations.spoken(progress.seconds_left)} left"
     failed = f", {progress.failed} failed" if progress.failed else ""
     return f"{f'{progress.done} of {progress.total} pictures{left}{failed}':<70}"
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()

@@ -60,6 +60,16 @@ def write_training(settings: Mapping[str, Any], has_picture: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
+def write_explanation(network: str, settings: Mapping[str, Any]) -> str:
+    """Source that explains a prediction with these settings of `explain`, ending in a newline."""
+    lines = ["import cnnwidgets as cw", ""]
+    if network in BUNDLED:
+        lines.append(f"net = cw.load_network({_text(network)})")
+    arguments = ["net", "picture", *(f"{name}={_source(name, value)}" for name, value in settings.items())]
+    lines += [_call("explanation = cw.explain", arguments), 'explanation.save("explanation")']
+    return "\n".join(lines) + "\n"
+
+
 def _check_call(check: Mapping[str, Any]) -> str:
     """The source of the check of one of the maps that the lines before have left in `heat`."""
     arguments = [f"{name}={_source(name, check[name])}" for name in VERBS["faithfulness"].keywords if name in check]

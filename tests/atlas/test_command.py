@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import cnnwidgets as cw
-from cnnwidgets.atlas import command
+from cnnwidgets import command_line
 from tests.panels.conftest import small
 
 COMMAND = [sys.executable, "-m", "cnnwidgets", "atlas"]
@@ -26,7 +26,7 @@ def file(tmp_path):
 def test_a_file_becomes_an_atlas_and_a_page(file, tmp_path, same, capfd):
     where, page = tmp_path / "a.zarr", tmp_path / "a.html"
     words = [str(file), str(where), "--size", "16", "--steps", "4", "--html", str(page)]
-    assert command.main(["atlas", *words]) == 0
+    assert command_line.main(["atlas", *words]) == 0
     same(cw.open_atlas(where))
     said = capfd.readouterr().err
     assert "26 of 26 pictures" in said and "left" in said and "a.html is" in said
@@ -35,7 +35,7 @@ def test_a_file_becomes_an_atlas_and_a_page(file, tmp_path, same, capfd):
 
 def test_every_setting_reaches_the_atlas(file, tmp_path, capfd):
     words = ["--layers", "conv1", "--size", "24", "--steps", "2", "--recipe", "textbook", "--seed", "3"]
-    assert command.main(["atlas", str(file), str(tmp_path / "a"), *words, "--preprocess", "tf"]) == 0
+    assert command_line.main(["atlas", str(file), str(tmp_path / "a"), *words, "--preprocess", "tf"]) == 0
     atlas = cw.open_atlas(tmp_path / "a")
     assert atlas.layers == ("conv1",)
     settings = atlas.settings
@@ -56,7 +56,7 @@ def test_every_setting_reaches_the_atlas(file, tmp_path, capfd):
 )
 def test_an_error_is_one_sentence_and_the_exit_code_two(file, tmp_path, monkeypatch, capfd, words, told):
     monkeypatch.chdir(tmp_path)
-    assert command.main(["atlas", *(str(file) if word == "FILE" else word for word in words)]) == 2
+    assert command_line.main(["atlas", *(str(file) if word == "FILE" else word for word in words)]) == 2
     said = capfd.readouterr().err
     assert told in said and "Traceback" not in said and len(said.strip().splitlines()) == 1
     assert not (tmp_path / "a").exists()
@@ -78,5 +78,5 @@ def test_ctrl_c_says_that_the_same_command_goes_on(file, tmp_path, same):
     assert "Traceback" not in said
     there = cw.open_atlas(tmp_path / "a")
     assert sum(len(there.units(path)) for path in there.layers) >= 6
-    assert command.main(["atlas", *words[4:-2]]) == 0
+    assert command_line.main(["atlas", *words[4:-2]]) == 0
     same(cw.open_atlas(tmp_path / "a"))
