@@ -34,7 +34,7 @@ def write(explanation: Explanation, folder: str | PathLike[str]) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         for name in sorted(old, key=lambda name: name != MANIFEST):  # first: without it a folder is unfinished
             (place / name).unlink(missing_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: NUL in the name
         raise _unwritable(place, error) from error
     # The page goes first: by it an unfinished folder is known to be ours.
     names = {id(drawing): name for name, drawing in named.items()}
@@ -62,7 +62,7 @@ def _opened(folder: str | PathLike[str]) -> tuple[Path, set[str]]:
         there = {path.name for path in place.iterdir()} if os.path.lexists(place) else set()
     except NotADirectoryError as error:
         raise BadTarget(f"{quoted_path(place)} is a file. Give a folder that is new or empty.") from error
-    except (OSError, ValueError) as error:  # ValueError: NUL in the name
+    except OSError as error:
         raise _unwritable(place, error) from error
     temporary = {name for name in there if TEMPORARY.fullmatch(name)}
     old = _earlier(place, there)
