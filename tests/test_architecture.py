@@ -18,7 +18,7 @@ MAY_IMPORT = {  # room -> the rooms (or modules in them) that it may import, bes
     "model": set(),
     "visualize": {"model"},
     # A concept is something to optimize, too; and calling the room calls the verb above it.
-    "explain": {"model", "visualize.objectives", "report.explaining.explain", "report.explanation.Explanation"},
+    "explain": {"model", "visualize.objectives", "report.explaining", "report.explanation.Explanation"},
     "activations": {"model"},
     "training": {"activations", "explain", "model", "visualize"},
     "jobs": set(),

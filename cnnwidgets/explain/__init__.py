@@ -5,11 +5,14 @@ The room can be called: `cw.explain(net, picture)` explains a prediction, to be 
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from cnnwidgets.keywords import guard
 
 if TYPE_CHECKING:
     from cnnwidgets.report.explanation import Explanation
@@ -33,11 +36,13 @@ class _CallableRoom(ModuleType):
         return _verb().__doc__
 
 
+@functools.cache
 def _verb() -> Callable[..., Explanation]:
     # Imported at the call, since that room stands above this one.
-    from cnnwidgets.report.explaining import explain
+    from cnnwidgets.report import explaining
 
-    return explain
+    guard(explaining, "explain", dict)  # as other public functions are
+    return explaining.explain
 
 
 sys.modules[__name__].__class__ = _CallableRoom

@@ -204,6 +204,11 @@ def test_it_can_be_called_whatever_was_imported_before(first):
     subprocess.run([sys.executable, "-c", CALLABLE.format(first=first)], check=True)
 
 
+def test_an_unknown_keyword_names_the_one_that_was_meant(plain, picture):
+    with pytest.raises(TypeError, match="unexpected keyword argument .class_index.. Did you mean .target."):
+        cw.explain(plain, picture, class_index=3)
+
+
 def test_help_shows_the_verb():
     assert "Raises:" in inspect.getdoc(cw.explain) and "class_activation_map" in inspect.getdoc(cw.explain)
 

@@ -5,6 +5,7 @@ It is checked and never executed.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import assert_type
 
 import cnnwidgets as cw
@@ -22,6 +23,7 @@ def verbs() -> None:
     assert_type(cw.visualize_units(net, "fire5_concat", units=range(4), size=64, steps=32), cw.UnitPictures)
     assert_type(cw.visualize_classes(net, ["goldfish", 933], size=128), cw.UnitPictures)
     assert_type(cw.class_activation_map(net, picture, target="tabby", against=[285]), list[cw.Heatmap])
+    assert_type(cw.explain(net, picture, target="tabby").save("why"), Path)
     assert_type(cw.attribution(net, "cat.jpg", method="rise", samples=100), list[cw.Heatmap])
     assert_type(cw.unit_attribution(net, picture, target=281), list[cw.UnitAttribution])
     assert_type(cw.concepts(net, "folder", count=4), cw.Concepts)
@@ -85,6 +87,7 @@ def wrong() -> None:
     cw.visualize_units(net, "fire5_concat", unit=3)  # type: ignore[call-arg]
     cw.visualize_units(net, 5, units=[3])  # type: ignore[arg-type]
     cw.class_activation_map(net, picture, method=3)  # type: ignore[arg-type]
+    cw.explain(net, picture, units="six")  # type: ignore[arg-type]
     cw.attribution(net, picture, sample=3)  # type: ignore[call-arg]
     cw.deepdream(net, picture, layer="conv1")  # type: ignore[call-arg]
     cw.objectives.channel("conv1", 3, layer_name=1)  # type: ignore[call-arg]
