@@ -16,7 +16,7 @@ from cnnwidgets.model.outputs.class_names import checked_names
 from cnnwidgets.model.outputs.output_info import OutputInfo, logits_of
 from cnnwidgets.model.preprocessing.modes import Preprocess, preprocess_of_each
 from cnnwidgets.model.preprocessing.preprocess import resolve
-from cnnwidgets.model.recording import Call, Instead, Recording, record
+from cnnwidgets.model.recording import Call, Instead, Recording, note_inputs, record
 from cnnwidgets.model.survey import Survey, check_names, survey_of
 from cnnwidgets.model.tracing.content import Held
 from cnnwidgets.model.tracing.dense_gradients import dense_gradients, may_gain
@@ -152,6 +152,7 @@ class PreparedModel:
         for i, preprocess in preprocess_of_each(self.preprocess, self.picture_inputs):
             expected[i] = preprocess(feed[i] * 255.0)  # [N, H, W, C] 0..1 -> what the network expects
         prepared, takes_whole_numbers = self._prepared(expected)
+        note_inputs(prepared)
         with keras_internals.floats_stay(self.model) if takes_whole_numbers else contextlib.nullcontext():
             return list(keras.tree.flatten(self.run(prepared)))
 

@@ -22,7 +22,8 @@ _ELEMENTWISE = (_L.ReLU, _L.LeakyReLU, _L.PReLU, _L.ELU, _L.Softmax)
 _MOVERS = (_L.Concatenate, _L.MaxPooling2D, _L.AveragePooling2D, _L.GlobalAveragePooling2D, _L.GlobalMaxPooling2D,
            _L.Flatten, _L.Reshape, _L.Permute, _L.Dropout, _L.SpatialDropout2D, _L.Identity, _L.ZeroPadding2D,
            _L.Cropping2D, _L.UpSampling2D)  # fmt: skip
-_LINEAR = (_L.Conv2D, _L.DepthwiseConv2D, _L.BatchNormalization, _L.Add)  # these exactly: a subclass may do anything
+# These exactly: a subclass may do anything.
+_LINEAR = (_L.Conv2D, _L.DepthwiseConv2D, _L.Dense, _L.BatchNormalization, _L.Add, _L.Rescaling)
 
 Call = tuple[str, int]  # (path, number of the call)
 Instead = Mapping[Call, Callable[[Any], Any]]
@@ -42,6 +43,7 @@ class Recording:
     Attributes:
         calls: for each path the output of each call, in the layer's own type and order of axes.
         order: (path, output) of every recorded call, in the order Keras ran them.
+        inputs: what the model itself was called on, in its own order.
     """
 
     def __init__(
@@ -54,10 +56,12 @@ class Recording:
         self._instead, self._awaited, self._channels_first = instead or {}, set(until), channels_first
         self.calls: dict[str, list[Any]] = {}
         self.order: list[tuple[str, Any]] = []
+        self.inputs: list[Any] = []
         self._given: dict[str, list[Any]] = {}
         # id(after) -> (after, before, function): keeps `after` alive, and with it its id
         self._before: dict[int, tuple[Any, Any, str]] = {}
         self._makers: dict[int, tuple[Any, Any, Any]] = {}  # id(made) -> (made, layer, inputs), likewise
+        self._movers: dict[int, tuple[Any, Any, Any]] = {}  # id(after) -> (after, layer, inputs), likewise
 
     def activation(self, path: str, call: int = 0, before: bool = False) -> Any:
         """The output of one call of a layer: float32 [N, h, w, C], channels last, or [N, ..., C].
@@ -92,6 +96,10 @@ class Recording:
     def maker_of(self, tensor: Any) -> tuple[Any, Any]:
         """The linear or moving layer that made a tensor, and its inputs; `(None, None)` for any other layer."""
         return self._makers.get(id(tensor), (None, None, None))[1:]
+
+    def mover_of(self, tensor: Any) -> tuple[Any, Any]:
+        """The moving layer that made a tensor of parts behind an activation function, and these; as `maker_of`."""
+        return self._movers.get(id(tensor), (None, None, None))[1:]
 
     def _set_before(self, after: Any, before: Any, function: str) -> None:
         self._before[id(after)] = (after, before, function)
@@ -171,10 +179,18 @@ class Recording:
             moved = keras.tree.map_structure(self.before_activation, inputs)
             before = call(moved, *args, **kwargs)
             self._set_before(output, before, max(functions))
+            if output is not inputs:
+                self._movers[id(output)] = (output, layer, inputs)
             self._set_maker(before, layer, moved)
         else:
             self._set_maker(output, layer, inputs)
         return output
+
+
+def note_inputs(tensors: Iterable[Any]) -> None:
+    """Record what the model itself is called on, while a recording is open."""
+    if (recording := _active.get()) is not None:
+        recording.inputs = list(tensors)
 
 
 def _has_activation(layer: Any) -> bool:

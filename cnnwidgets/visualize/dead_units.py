@@ -17,7 +17,7 @@ from cnnwidgets.visualize.ascent import maximize
 from cnnwidgets.visualize.batches import UnitPictures, UnitsFrame
 from cnnwidgets.visualize.presets import BEFORE_ACTIVATION, named
 from cnnwidgets.visualize.terms.objective_values import both
-from cnnwidgets.visualize.unit_activity import Activity, Measure, constant_notes, measuring
+from cnnwidgets.visualize.unit_activity import Activity, Measure, constant_notes, measuring, weights_of
 
 if TYPE_CHECKING:
     from cnnwidgets.visualize.units import UnitsPlan
@@ -53,7 +53,9 @@ class LabeledUnits:
         self._activities = self._measure(self._pictures, plan.units)
         pairs = zip(plan.units, self._activities, strict=True)
         dead = list(dict.fromkeys(unit for unit, activity in pairs if not activity.highest > 0))
-        self.retries = Retries(dead, self._optimized, self._measure)
+        self._decided = _decided(dead, plan, self._activities) if dead else {}
+        left = [unit for unit in dead if unit not in self._decided]
+        self.retries = Retries(left, self._optimized, self._measure)
 
     def _optimized(self, units: Sequence[int], extra_seed: int) -> Iterator[Frame]:
         plan = self._plan
@@ -68,10 +70,11 @@ class LabeledUnits:
         """The frame that ends a run of so many steps."""
         plan, pictures, activities = self._plan, self._pictures, self._activities
         notes = constant_notes(activities, lambda change: self._measure(change(pictures), plan.units))
+        outcomes = self._decided | self.retries.outcomes
         for i, unit in enumerate(plan.units):
-            if unit not in self.retries.outcomes:
+            if unit not in outcomes:
                 continue
-            found = self.retries.outcomes[unit]
+            found = outcomes[unit]
             notes[i] = found.note
             if found.picture is not None and found.activity is not None and BEFORE_ACTIVATION[plan.settings.recipe]:
                 pictures[i], activities[i] = found.picture, found.activity
@@ -82,6 +85,24 @@ class LabeledUnits:
                 )
         noted = tuple([both(note, plan.random_note) for note in notes])
         return UnitsFrame(pictures, step, step, _values(plan, activities), noted, plan.units, is_step=False)
+
+
+def _decided(dead: Sequence[int], plan: UnitsPlan, activities: Sequence[Activity]) -> dict[int, Retried]:
+    """The outcome of those dead units of which the weights alone say that no picture makes them fire."""
+    weights = weights_of(plan.net, plan.layer, plan.call, plan.canvas)
+    if weights is None:
+        return {}
+    own, decided = dict(zip(plan.units, activities, strict=True)), {}
+    for unit in dead:
+        found = own[unit]
+        never, may_move = weights.after.high[unit] <= 0, weights.before.high[unit] - weights.before.low[unit]
+        if weights.shares[unit] < FLAT:
+            decided[unit] = Retried(note=_does_not_move(found, float(weights.biases[unit])))
+        elif never and may_move < FLAT * found.usual:
+            decided[unit] = Retried(note=_does_not_move(found, found.highest_before))
+        elif never:
+            decided[unit] = Retried(note=_never_fires(found, found.highest_before))
+    return decided
 
 
 def measured_once(plan: UnitsPlan, frame: UnitsFrame) -> UnitPictures:
@@ -159,10 +180,7 @@ class Retries:
             if found.highest > 0:
                 self.outcomes[unit] = Retried(pictures[row], found)
             elif len(levels) > 1 and max(levels) - min(levels) < FLAT * found.usual:
-                flat = f"never fires: weights ~0, bias {levels[0]:.2g}"
-                self.outcomes[unit] = Retried(
-                    note=f"constant: always {levels[0]:.2g}, weights ~0" if found.is_linear else flat
-                )
+                self.outcomes[unit] = Retried(note=_does_not_move(self._tried[unit][0], levels[0]))
         return all(unit in self.outcomes or one.is_given_up for unit, one in self._progress.items())
 
 
@@ -171,6 +189,13 @@ def _never_fires(best: Activity, level: float) -> str:
     if best.is_linear:
         return f"negative: at best {level:.2g}; the layer has no activation, so the unit is not off"
     return f"never fires: at best {level:.2g} before its activation"
+
+
+def _does_not_move(found: Activity, bias: float) -> str:
+    """The note on a unit that has nearly the same value whatever the picture."""
+    if found.is_linear:
+        return f"constant: always {found.highest_before:.2g}, weights ~0"
+    return f"never fires: weights ~0, bias {bias:.2g}"
 
 
 class Progress:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,8 +13,11 @@ from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.recording import Recording
 from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.tracing.compiled import compiled
+from cnnwidgets.visualize.activation_bounds import Bounds, bounds_of
+from cnnwidgets.visualize.incoming_weights import Incoming, incoming
 
 ROUNDING = 1e-6  # of a value: smaller differences are none
 
@@ -59,8 +63,7 @@ def measuring(net: Network, layer: LayerInfo, batch: int, call: int, canvas: Can
         call: which call of a shared layer.
         canvas: the input that the pictures go to, and the values of the others.
     """
-    structure = canvas.structure
-    levels = net.traces.get(lambda: compiled(lambda p, held: _levels(net, layer, call, structure.feed(net, p, held))))
+    levels, _ = net.traces.get(functools.partial(_levels_graph, net, layer, call, canvas.structure))
 
     def measure(pictures: Array, units: Sequence[int]) -> list[Activity]:
         eight_bit = np.round(pictures * 255).astype(np.float32) / np.float32(255)
@@ -77,9 +80,46 @@ def measuring(net: Network, layer: LayerInfo, batch: int, call: int, canvas: Can
     return measure
 
 
-def _levels(net: Network, layer: LayerInfo, call: int, feed: Sequence[Any]) -> Any:  # -> [7, N, units]
-    with net.record([layer.path], activations=True) as recording:
+class Weights(NamedTuple):
+    """What the weights alone say of a layer's units, [units] each.
+
+    Attributes:
+        before: the bounds before their activation.
+        after: the bounds after it.
+        shares: how large a unit's weights are, as a share of what the layer's units usually have.
+        biases: their biases.
+    """
+
+    before: Bounds
+    after: Bounds
+    shares: Array
+    biases: Array
+
+
+def weights_of(net: Network, layer: LayerInfo, call: int, canvas: Canvas) -> Weights | None:
+    """What the weights of a layer's units say, once their activity has been measured; `None` for channels first."""
+    if layer.channel_axis == 1:
+        return None
+    _, runs = net.traces.get(functools.partial(_levels_graph, net, layer, call, canvas.structure))
+    recording = runs[-1]
+    after = recording.calls[layer.path][call]
+    before = recording.before_activation(after)
+    made = incoming(recording, before) or Incoming(np.ones(layer.units), np.zeros(layer.units))
+    return Weights(bounds_of(net, recording, before), bounds_of(net, recording, after), made.shares, made.biases)
+
+
+def _levels_graph(net: Network, layer: LayerInfo, call: int, canvas: Canvas) -> tuple[Any, list[Recording]]:
+    """A graph of `_levels` for pictures and the values of the other inputs, and the recordings of its traced runs."""
+    runs: list[Recording] = []
+    return compiled(lambda pictures, held: _levels(net, layer, call, canvas.feed(net, pictures, held), runs)), runs
+
+
+def _levels(
+    net: Network, layer: LayerInfo, call: int, feed: Sequence[Any], runs: list[Recording]
+) -> Any:  # -> [7, N, units]
+    with net.record([layer.path], activations=True, until=[(layer.path, call)]) as recording:
         net.call(feed)
+    runs[:] = [recording]
     after, before = (recording.activation(layer.path, call, before) for before in (False, True))
     is_linear = float(not recording.activation_of(recording.calls[layer.path][call]))
     axes = list(range(1, after.shape.rank - 1))
