@@ -43,11 +43,7 @@ class AdversarialPanel(PhotographPanel[AdversarialFrame]):
         picture: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict.
         target: a class index or name; away from the top class, if not given.
         epsilon: how much any pixel may change, in units of 0..1; the slider counts gray levels of 255.
-        steps: 1 to 2048.
-        method: "momentum_sign", or "random_search", the baseline.
-        output: of a model with several, its index or name.
-        size: at which the network looks, as in `adversarial`; the network's own if not given.
-        seed: of the random search.
+        steps, method, output, size, seed: as in `adversarial`.
 
     Attributes:
         picture, target, ... seed: as given; set one to change it.

@@ -31,6 +31,7 @@ class SideRun(widgets.VBox):
         empty: the text of the empty screen.
         describe: the text for a frame.
         width: of the picture, in CSS pixels.
+        on_frame: called with each frame that is shown, and with the last one and whether the run is done.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class SideRun(widgets.VBox):
         empty: str = "Click a tile, or choose a unit, to optimize it at a larger size.",
         describe: Callable[[Any], str] | None = None,
         width: int = 320,
+        on_frame: Callable[[Any, bool], object] = lambda _frame, _is_done: None,
     ) -> None:
-        self._on_change = on_change
+        self._on_change, self._on_frame = on_change, on_frame
         self._heading, self._invitation, self._text = title, empty, describe or _where
         self.current: CurrentRun[Any] = CurrentRun()
         self.traceback = ""
@@ -81,6 +83,7 @@ class SideRun(widgets.VBox):
     def _show(self, frame: PictureFrame, jpeg: bytes, number: int) -> None:
         self.screen.put(jpeg, number)
         self._line.value = markup.progress_text(self._text(frame))
+        self._on_frame(frame, False)
 
     def _finished(self, job: Job[PictureFrame]) -> None:
         if job.frame is not None:
@@ -91,6 +94,8 @@ class SideRun(widgets.VBox):
         elif job.state == "stopped" and job.frame is not None:
             self._line.value = markup.progress_text(f"stopped at {self._text(job.frame)}")
         self._on_change()
+        if job.frame is not None:
+            self._on_frame(job.frame, job.state == "done")
 
     def close(self) -> None:
         """Stop, and take everything off the page."""

@@ -43,12 +43,7 @@ class DeepDreamPanel(PhotographPanel[DreamFrame]):
         picture: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict.
         layers: a path, several, {path: weight}, or a preset: "edges" "brush" "eyes" "animals" "fur"; "animals" if not
             given.
-        octaves: how many sizes, 1 to 16.
-        octave_scale: how many times larger each is than the one before, above 1 and up to 4.
-        steps: for each octave, 1 to 2048.
-        step_size: how far a step goes, in units of 0..1; what suits the preset, if not given.
-        jitter: how far the picture is rolled before each step, in pixels.
-        seed: the same seed gives the same dream.
+        octaves, octave_scale, steps, step_size, jitter, seed: as in `deepdream`.
 
     Attributes:
         picture, layers, ... seed: as given; set one to change it. Weights and the step size take effect at the

@@ -47,7 +47,7 @@ class FeatureMapPanel(Panel[MapsFrame]):
         call: which call of a shared layer.
         order: "answer" shows the units with the strongest activation first, "index" keeps the network's own order.
         how: "range" from each map's lowest to its highest value, "books" by its mean and standard deviation.
-        size: at which the network looks, as in `feature_maps`; the network's own if not given.
+        size: as in `feature_maps`.
         atlas: from `open_atlas`: its picture and its top patches of the chosen unit are shown at once.
 
     Attributes:

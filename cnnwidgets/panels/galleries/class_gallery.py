@@ -29,11 +29,7 @@ class ClassGallery(TileGallery):
     Args:
         net: a Network or a bare Keras model.
         classes: indices or names.
-        size: of a tile in pixels; 128, or a fixed network's own size, if not given.
-        steps: 1 to 2048.
-        seed: the same seed gives the same pictures.
-        recipe: "fourier", "natural" or "textbook".
-        output: of a model with several, its index or name.
+        size, steps, seed, recipe, output: as in `visualize_classes`.
 
     Attributes:
         classes, size, steps, seed, recipe, output: as given; set one to change it, a run under way begins again.

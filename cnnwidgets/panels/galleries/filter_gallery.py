@@ -42,13 +42,9 @@ class FilterGallery(TileGallery):
         net: a Network or a bare Keras model.
         layer: a path; the last convolution if not given.
         units: indices; the first 16 if not given.
-        size: of a tile in pixels; 64, or a fixed network's own size, if not given.
-        steps: 1 to 2048.
-        seed: the same seed gives the same pictures.
-        recipe: "fourier", "natural" or "textbook".
+        size, steps, seed, recipe, call: as in `visualize_units`.
         atlas: from `open_atlas`: what it holds of this network and these settings is shown at once, and Start renders
             only what is missing.
-        call: which call of a shared layer.
         photograph: a picture in which the enlarged unit is brought out, as by `accentuate`; from noise if not given.
 
     Attributes:

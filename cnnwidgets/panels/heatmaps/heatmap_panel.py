@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
 
-from cnnwidgets import pictures
 from cnnwidgets.errors import BadTarget, JobFailed, quoted
 from cnnwidgets.explain.class_activation_map import Heatmap
 from cnnwidgets.explain.faithfulness import Curve, FaithfulnessSettings
@@ -24,7 +22,6 @@ from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.regions import Box, Region, region
 from cnnwidgets.explain.sanity_check import randomized
-from cnnwidgets.jobs import Job, worker
 from cnnwidgets.model.layer_choices import map_layers
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.outputs.output_info import find as find_output
@@ -36,26 +33,12 @@ from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.heatmaps import captions
 from cnnwidgets.panels.heatmaps.controls import HeatmapControls
 from cnnwidgets.panels.heatmaps.hidden_region import HiddenRegion
-from cnnwidgets.panels.heatmaps.map_check import MapCheck, checked_index
+from cnnwidgets.panels.heatmaps.map_check import MapCheck
+from cnnwidgets.panels.heatmaps.painting import Painter, Painting
 from cnnwidgets.panels.heatmaps.region_choice import RegionChoice
 from cnnwidgets.panels.heatmaps.settings import PAINTING, HeatmapSettings
 from cnnwidgets.panels.heatmaps.sidebar import HeatmapSidebar
-from cnnwidgets.pictures.cells import Square
 from cnnwidgets.provenance.positions import with_positions
-
-PAINT_INTERVAL = 1 / 15  # seconds: dragging a slider sends more than can be painted, and than is seen
-
-
-class Painting(NamedTuple):
-    """Everything that the picture on the page is painted from."""
-
-    tiles: HeatTiles
-    brush: Brush
-    marked: tuple[int, Square] | None
-
-    def pixels(self) -> np.ndarray:
-        """The picture, uint8 [H, W, 3]."""
-        return self.tiles.painted(self.brush, self.marked)
 
 
 @settings_of(HeatmapSettings)
@@ -69,15 +52,8 @@ class HeatmapPanel(Panel[ComparisonFrame]):
     Args:
         net: a Network or a bare Keras model.
         picture: anything that `load_picture` takes; for several inputs a list in the model's own order, or a dict.
-        layer: a path; the last layer before the class scores that still has rows and columns, if not given.
-        target: a class index or name, a region of the picture, or a function of the output; the top class if not given.
         method: of `class_activation_map` or of `attribution`.
-        of: what of the class is explained, "logit" or "log_odds".
-        against: why the target rather than this class, or these; `None` explains the target alone.
-        output: of a model with several, its index or name.
-        channels: how many of the layer's channels "score_cam" tries.
-        seed: of noise and masks.
-        size: at which the network looks, as in `class_activation_map`; the network's own if not given.
+        layer, target, of, against, output, channels, seed, size: as in `class_activation_map`.
         opacity: 0 (only the picture) to 1, of the largest evidence.
         threshold: 0..1, the share of the largest value from which heat is shown.
         colormap: "viridis" "cividis" "magma" "inferno" "gray", or "RdBu_r", which also shows evidence against it.
@@ -154,17 +130,18 @@ class HeatmapPanel(Panel[ComparisonFrame]):
         self._remark = ""  # why the method has changed
         self._copies: dict[tuple[Network, int], Network] = {}
         self._tiles: HeatTiles | None = None  # of the frame that was painted last
-        self._exact: Job[None] | None = None  # paints the PNG that replaces a quick picture
-        self._painted_at = float("-inf")  # when a quick picture was painted last
         self.controls = HeatmapControls(network, self._layers, self._set)
         self.region = HiddenRegion(self._region_typed, self._region_predicted, self._shuffled)
         self.trust = MapCheck(
-            lambda: self._guarded(self._begin_check), lambda: self._guarded(self._begin_comparison), self._trust_changed
+            lambda: self._guarded(lambda: self.trust.begin(self._shown_tiles.comparison)),
+            lambda: self._guarded(lambda: self.trust.compare(self._shown_tiles.comparison)),
+            self._trust_changed,
         )
         self.explained = RegionChoice(lambda box: self._guarded(self._explain_region, box))
         self.side = HeatmapSidebar(self.controls.classes, self.region, self.explained)
         self.screen.watch_drags(lambda start, end: self._guarded(self._region_dragged, start, end))
         self._legend = markup.markup("")
+        self._painter = Painter(self.screen, self._legend, self._run.lock, self._settled)
         self._setting_names = ("picture", *HeatmapSettings.names())
         self._assign(picture=picture, **settings.recorded())
         self._assemble()
@@ -236,30 +213,16 @@ class HeatmapPanel(Panel[ComparisonFrame]):
         return self._painting(self._last).tiles
 
     def _repaint(self) -> None:
-        """Paint again without the network: a quick picture now, the exact one when the worker has time."""
+        """Paint again without the network."""
         with self._run.lock:
-            if self._last is None:
-                return
-            painting = self._painting(self._last)
-            if time.monotonic() - self._painted_at >= PAINT_INTERVAL:
-                self.screen.show(painting.pixels(), 0)
-                self._legend.value = captions.legend(painting.tiles, painting.brush)
-                self._painted_at = time.monotonic()
-            self._scrubber.rest()
-        if self._exact is not None:
-            self._exact.release()
-        self._exact = Job(self._exactly(painting))
-        worker().submit(self._exact)
+            if self._last is not None:
+                self._painter.repaint(self._painting(self._last))
+                self._scrubber.rest()
 
-    def _exactly(self, painting: Painting) -> Iterator[None]:
-        """Replace a quick picture by a PNG, encoded without the lock: sliders that move meanwhile must not wait."""
-        data = pictures.to_png(painting.pixels())
-        with self._run.lock:
-            is_shown = self._last is painting.tiles.comparison and painting == self._painting(self._last)
-            if is_shown and self.comm is not None and self.state not in BUSY:
-                self.screen.put(data)
-                self._legend.value = captions.legend(painting.tiles, painting.brush)
-        yield
+    def _settled(self) -> Painting | None:
+        """What is shown for good; `None` before the first map, during a run, and after the end."""
+        is_settled = self._last is not None and self.comm is not None and self.state not in BUSY
+        return self._painting(self._last) if is_settled else None
 
     # Texts.
 
@@ -403,7 +366,8 @@ class HeatmapPanel(Panel[ComparisonFrame]):
             BadTarget: for other values, or before there is a map.
             JobFailed: when the network cannot predict.
         """
-        self._begin_check(FaithfulnessSettings(metric=metric, fill=fill, steps=steps), index)
+        settings = FaithfulnessSettings(metric=metric, fill=fill, steps=steps)
+        self.trust.begin(self._shown_tiles.comparison, settings, index)
         self.trust.wait(self.trust.removal)
         if self.trust.curve is None:
             raise JobFailed("The check was stopped. Start it again.")
@@ -423,19 +387,10 @@ class HeatmapPanel(Panel[ComparisonFrame]):
         Raises:
             BadTarget, JobFailed: as `check` does.
         """
-        self._begin_comparison(FaithfulnessSettings(metric=metric, fill=fill, steps=steps), index)
+        settings = FaithfulnessSettings(metric=metric, fill=fill, steps=steps)
+        self.trust.compare(self._shown_tiles.comparison, settings, index)
         self.trust.wait(self.trust.methods)
         return list(self.trust.results)
-
-    def _begin_check(self, settings: FaithfulnessSettings | None = None, index: int | None = None) -> None:
-        comparison = self._shown_tiles.comparison
-        which = checked_index(comparison, self.trust.which.value if index is None else index)
-        self.trust.begin(comparison, which, settings or self.trust.chosen)
-
-    def _begin_comparison(self, settings: FaithfulnessSettings | None = None, index: int | None = None) -> None:
-        comparison = self._shown_tiles.comparison
-        which = checked_index(comparison, self.trust.which.value if index is None else index)
-        self.trust.compare(comparison, which, settings or self.trust.chosen)
 
     def _trust_changed(self) -> None:
         if self.trust.traceback:
@@ -494,8 +449,7 @@ class HeatmapPanel(Panel[ComparisonFrame]):
         """Stop, and free every widget of the panel."""
         if self.comm is not None:
             self.region.forget()
-            if self._exact is not None:
-                self._exact.release()
+            self._painter.drop()
         super().close()
 
 

@@ -15,17 +15,17 @@ from cnnwidgets.explain.overlays.comparison import ComparisonFrame
 from cnnwidgets.explain.overlays.method_comparison import BAND, COLUMNS, MethodResult, MethodsFrame, compare_methods
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.recorded_targets import record
-from cnnwidgets.jobs import Job, worker
+from cnnwidgets.jobs import worker
 from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.run_buttons import button
 from cnnwidgets.panels.base.side_run import SideRun
 from cnnwidgets.panels.controls.controls import named, row
 from cnnwidgets.panels.heatmaps import captions, check_captions
+from cnnwidgets.panels.heatmaps.check_runs import MethodsRun, RemovalRun
 
 METRICS = [("deletion", "deletion"), ("insertion", "insertion"), ("ROAD", "road")]
 FILLS = [("blur", "blur"), ("gray", "gray")]
-EMPTY = "Check this map removes the pixels that the map calls most important, and records the prediction."
-EMPTY_GRID = "Compare methods maps this class with every method, and sorts them by what the prediction does."
 
 
 class MapCheck(widgets.VBox):
@@ -64,10 +64,10 @@ class MapCheck(widgets.VBox):
             options=FILLS, description="Fill", style=named("30px"), layout=widgets.Layout(width="120px"),
             tooltip="What replaces removed pixels",
         )  # fmt: skip
-        check = _button("Check this map", "line-chart", "Remove pixels in the order of the map, and predict", on_check)
-        compare = _button("Compare methods", "th", "All methods for this picture and class, the best first", on_compare)
-        self.removal = _RemovalRun(on_change, self._checked)
-        self.methods = _MethodsRun(on_change, self._compared)
+        check = button("Check this map", "line-chart", "Remove pixels in the order of the map, and predict", on_check)
+        compare = button("Compare methods", "th", "All methods for this picture and class, the best first", on_compare)
+        self.removal = RemovalRun(on_change, self._checked)
+        self.methods = MethodsRun(on_change, self._compared)
         for part in (self.removal, self.methods):
             part.layout.display = "none"
         title = markup.markup(markup.title("Can this map be trusted?"))
@@ -85,11 +85,6 @@ class MapCheck(widgets.VBox):
     def traceback(self) -> str:
         """Of the last error."""
         return self.removal.traceback or self.methods.traceback
-
-    @property
-    def chosen(self) -> FaithfulnessSettings:
-        """The settings that the menus show."""
-        return FaithfulnessSettings(metric=self.metric.value, fill=self.fill.value)
 
     def offer(self, names: list[str]) -> None:
         """Let one of these maps be chosen."""
@@ -109,15 +104,21 @@ class MapCheck(widgets.VBox):
             "index": self._index,
         }
 
-    def begin(self, comparison: ComparisonFrame, index: int, settings: FaithfulnessSettings) -> None:
+    def begin(
+        self, comparison: ComparisonFrame, settings: FaithfulnessSettings | None = None, index: int | None = None
+    ) -> None:
         """Remove pixels in the order of one of the maps of a comparison, and do not wait.
+
+        Args:
+            comparison: what the panel shows.
+            settings: how; what the menus show if not given.
+            index: which of the maps; the one that is chosen if not given.
 
         Raises:
             BadTarget: for settings that are not possible.
         """
+        index, settings = self._index_in(comparison, index), self._settings_for(comparison, settings)
         request, heat = comparison.requests[0], comparison.columns[0][index]
-        settings = _for(comparison, settings)
-        settings.checked()
         self.curve, self.settings, self._name = None, settings, captions.target_name(request, comparison)
         self._comparison, self._index, self._part = comparison, index, None
         info = request.net.outputs[find_output(request.output, request.net.outputs)]
@@ -132,10 +133,11 @@ class MapCheck(widgets.VBox):
 
         self.removal.begin("The pixels that the map calls most important are removed", frames())
 
-    def compare(self, comparison: ComparisonFrame, index: int, settings: FaithfulnessSettings) -> None:
-        """Compute the maps of all methods and their curves, and do not wait."""
-        settings = _for(comparison, settings)
-        settings.checked()
+    def compare(
+        self, comparison: ComparisonFrame, settings: FaithfulnessSettings | None = None, index: int | None = None
+    ) -> None:
+        """Compute the maps of all methods and their curves, and do not wait; with the arguments of `begin`."""
+        index, settings = self._index_in(comparison, index), self._settings_for(comparison, settings)
         self.results = ()
         self.methods.layout.display = self.methods.said.value = ""
         request = replace(comparison.requests[0], target=settings.target)
@@ -173,6 +175,19 @@ class MapCheck(widgets.VBox):
             run.close()
         super().close()
 
+    def _settings_for(self, comparison: ComparisonFrame, settings: FaithfulnessSettings | None) -> FaithfulnessSettings:
+        """The settings for what a comparison explains: a class that is the top one stays it without some pixels."""
+        settings = settings or FaithfulnessSettings(metric=self.metric.value, fill=self.fill.value)
+        first = comparison.requests[0]
+        target = comparison.predictions[0].index if first.target is None and comparison.predictions else first.target
+        return replace(settings, target=target, output=first.output, size=first.size, seed=first.seed).checked()
+
+    def _index_in(self, comparison: ComparisonFrame, index: int | None) -> int:
+        index, count = self.which.value if index is None else index, len(comparison.columns[0])
+        if not 0 <= index < count:
+            raise BadTarget(f"There is no map {index}. Give 0 to {count - 1}.")
+        return index
+
     def _keep_part(self, frame: CurvesFrame) -> None:
         """Keep the picture of the sentence, or that of the step after it: on the worker's thread, which sees each."""
         (curve,) = frame.curves.values()
@@ -205,92 +220,3 @@ class MapCheck(widgets.VBox):
         self.methods.table.value = check_captions.table(frame.results)
         if is_done:
             self.methods.said.value = markup.status(check_captions.best(frame.results))
-
-
-class _RemovalRun(SideRun):
-    """The picture whose pixels vanish, and the curve next to it."""
-
-    def __init__(self, on_change: Callable[[], object], on_frame: Callable[[Any, bool], object]) -> None:
-        super().__init__(on_change, "Pixels removed", EMPTY, check_captions.progress, width=300)
-        self._on_frame = on_frame
-        self.curve = markup.markup("")
-        self.said = markup.markup("")
-        stage = widgets.HBox(layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px 16px"))
-        beside = widgets.VBox([self.curve, self.said], layout=widgets.Layout(flex="1 1 280px", min_width="0"))
-        stage.children = [self.screen, beside]
-        self.children = [self._title, stage, self._line]
-
-    def _show(self, frame: Any, jpeg: bytes, number: int) -> None:
-        super()._show(frame, jpeg, number)
-        self._on_frame(frame, False)
-
-    def _finished(self, job: Job[Any]) -> None:
-        super()._finished(job)
-        if job.frame is not None:
-            self._on_frame(job.frame, job.state == "done")
-
-    def rest(self, picture: np.ndarray | None, words: str) -> None:
-        """Show a picture of the run that has ended."""
-        if picture is not None:
-            self.screen.show(picture)
-            self._line.value = markup.progress_text(words)
-
-    def forget(self) -> None:
-        """Show nothing."""
-        self.curve.value = self.said.value = ""
-        super().forget()
-
-
-class _MethodsRun(SideRun):
-    """The grid of methods, and the table under it."""
-
-    def __init__(self, on_change: Callable[[], object], on_frame: Callable[[Any, bool], object]) -> None:
-        super().__init__(on_change, "All methods", EMPTY_GRID, _method_step, width=816)
-        self._on_frame = on_frame
-        self.table, self.said = markup.markup("", width="100%"), markup.markup("")
-        self.children = [self._title, self.screen, self._line, self.said, self.table]
-
-    def _show(self, frame: Any, jpeg: bytes, number: int) -> None:
-        super()._show(frame, jpeg, number)
-        self._on_frame(frame, False)
-
-    def _finished(self, job: Job[Any]) -> None:
-        super()._finished(job)
-        if job.frame is not None:
-            self._on_frame(job.frame, job.state == "done")
-
-    def forget(self) -> None:
-        """Show nothing."""
-        self.table.value = self.said.value = ""
-        super().forget()
-
-
-def _method_step(frame: MethodsFrame) -> str:
-    is_mapping = 2 * frame.step < frame.steps
-    what = f"{len(frame.results)} maps" if is_mapping else "removing pixels in the order of each map"
-    return f"step {frame.step} of {frame.steps} · {what}"
-
-
-def _for(comparison: ComparisonFrame, settings: FaithfulnessSettings) -> FaithfulnessSettings:
-    """The settings for what a comparison explains: the class that is the top one stays the same without some pixels."""
-    first = comparison.requests[0]
-    target = comparison.predictions[0].index if first.target is None and comparison.predictions else first.target
-    return replace(settings, target=target, output=first.output, size=first.size, seed=first.seed)
-
-
-def _button(label: str, icon: str, hint: str, on_press: Callable[[], object]) -> widgets.Button:
-    made = widgets.Button(description=label, icon=icon, tooltip=hint, layout=widgets.Layout(width="auto"))
-    made.on_click(lambda _: on_press())
-    return made
-
-
-def checked_index(comparison: ComparisonFrame, index: int) -> int:
-    """The index of one of the maps of a comparison.
-
-    Raises:
-        BadTarget: for one that does not exist.
-    """
-    count = len(comparison.columns[0])
-    if not 0 <= index < count:
-        raise BadTarget(f"There is no map {index}. Give 0 to {count - 1}.")
-    return index

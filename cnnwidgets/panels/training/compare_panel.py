@@ -43,10 +43,7 @@ class ComparePanel(Panel[ComparisonFrame]):
         picture: for heatmaps and predictions, anything that `load_picture` takes.
         pictures: a list of those, by which units are ranked; `picture` alone if not given.
         units: the units that are shown; the eight that moved most if not given.
-        size: of the pictures in pixels, as in `visualize_units`.
-        steps: of gradient ascent.
-        recipe: as in `visualize_units`.
-        seed: of the noise, the same for both.
+        size, steps, recipe, seed: as in `visualize_units`, the same for both.
 
     Attributes:
         layer, units, size, steps, recipe, seed: as given; set one to change it.
