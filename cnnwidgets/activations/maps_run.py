@@ -75,6 +75,23 @@ class MapsFrame:
         is_empty = box[2] <= box[0] or box[3] <= box[1]  # a cell of padding
         return None if is_empty else scaled(box, self.fed, self.photograph.shape[:2])
 
+    def center_of(self, row: int, column: int) -> tuple[int, int]:
+        """The pixel (row, column) of the photograph in the middle of what a cell sees."""
+        height, width = self.photograph.shape[:2]
+        seen = self.seen_by(row, column)
+        if seen is None:  # not known: the maps lie over the whole photograph
+            rows, columns = self.maps.shape[:2]
+            return int((row + 0.5) * height / rows), int((column + 0.5) * width / columns)
+        top, left, bottom, right = seen
+        return min((top + bottom) // 2, height - 1), min((left + right) // 2, width - 1)
+
+    def cell_at(self, row: int, column: int) -> tuple[int, int]:
+        """The cell (row, column) of the maps whose middle is nearest to a pixel of the photograph."""
+        rows, columns = self.maps.shape[:2]
+        down = [abs(self.center_of(i, columns // 2)[0] - row) for i in range(rows)]
+        across = [abs(self.center_of(rows // 2, i)[1] - column) for i in range(columns)]
+        return int(np.argmin(down)), int(np.argmin(across))
+
 
 @dataclass(frozen=True, eq=False)
 class MapsRun:

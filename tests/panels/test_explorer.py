@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import time
 from datetime import UTC, datetime
 
 import numpy as np
@@ -10,13 +12,15 @@ import PIL.Image
 import pytest
 
 import cnnwidgets as cw
+from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.backend import keras
-from cnnwidgets.panels.explorer import photographs
+from cnnwidgets.panels.explorer import first_picture, photographs, taken_away
 from cnnwidgets.panels.explorer.tabs import KINDS
-from cnnwidgets.samples import sample
+from cnnwidgets.samples import sample, sample_names
 
 L = keras.layers
 TITLES = [kind.title for kind in KINDS]
+COSTS = first_picture.FORWARD, first_picture.GRADIENT, first_picture.SIXTEEN_TILES
 PICTURE = np.random.default_rng(0).random((24, 32, 3), dtype=np.float32)
 
 
@@ -49,7 +53,7 @@ def png(array):
     return out.getvalue()
 
 
-def test_only_the_panel_in_front_is_made(explorer):
+def test_in_a_script_only_the_panel_in_front_is_made(explorer):
     assert list(explorer.panels) == ["Filters"] and explorer.panel.layer == explorer.layer == "conv2"
     explorer.tab = "DeepDream"
     assert list(explorer.panels) == ["Filters", "DeepDream"] and explorer.panel is explorer.panels["DeepDream"]
@@ -295,6 +299,7 @@ def test_it_says_briefly_what_it_is(explorer):
 
 def test_closing_leaves_no_widget_and_no_job(net, page, living):
     explorer = cw.Explorer(net, PICTURE)
+    explorer._view_count = 1
     for title in TITLES:
         explorer.tab = title
     explorer.start()
@@ -314,3 +319,251 @@ def test_a_bare_model_and_the_sample_photograph_are_enough(build, opened):
     explorer = opened(cw.Explorer(build()))
     assert explorer.held.photos[0].shape == sample("chelsea").shape
     assert explorer._photographs._samples.value == "chelsea"
+
+
+# What the page sees without pressing anything.
+
+
+def displayed(explorer):
+    """As if a page had drawn it."""
+    explorer._view_count = 1
+    return explorer
+
+
+@pytest.mark.parametrize("title", TITLES[:4])
+def test_what_takes_under_a_second_starts_by_itself_once_it_is_displayed(explorer, waiting, title):
+    explorer.tab = title
+    assert explorer.state == "idle" and explorer.result is None, "nobody sees it yet"
+    displayed(explorer)
+    assert explorer.state == "running"
+    waiting(lambda: explorer.result is not None)
+    explorer.stop()
+    assert explorer.state in ("stopped", "done")
+
+
+def test_a_tab_that_was_stopped_or_has_a_picture_does_not_start_again(explorer, waiting):
+    displayed(explorer)
+    explorer.panel.steps = 2000
+    explorer.stop()
+    explorer.tab = "Feature maps"
+    waiting(lambda: explorer.state == "done")
+    job = explorer.panel._run.job
+    for title, state in (("Filters", "stopped"), ("Feature maps", "done")):
+        explorer.tab = title
+        assert explorer.state == state
+    assert explorer.panel._run.job is job
+
+
+@pytest.mark.parametrize("title", TITLES[4:])
+def test_long_runs_wait_for_start(explorer, title):
+    explorer.tab = title
+    displayed(explorer)
+    assert explorer.state == "idle"
+
+
+def test_a_network_whose_first_picture_takes_longer_waits_for_start(explorer, monkeypatch):
+    monkeypatch.setattr(first_picture, "SPEED", 1.0)
+    displayed(explorer)
+    assert explorer.state == "idle" and explorer.result is None
+
+
+def test_the_first_picture_of_a_deep_network_is_known_to_take_longer(net, build):
+    held = HeldPicture(net, PICTURE)
+    assert all(first_picture.is_soon(cost, net, held) for cost in COSTS)
+    x = picture = L.Input((None, None, 3))
+    for _ in range(60):
+        x = L.Conv2D(3, 1)(x)
+    deep = cw.Network(keras.Model(picture, L.GlobalAveragePooling2D()(x)))
+    assert [first_picture.is_soon(cost, deep, held) for cost in COSTS] == [True, False, False]
+
+
+def test_the_picture_and_its_predictions_stand_together(explorer, waiting, net):
+    displayed(explorer)
+    predictions = explorer._predictions
+    waiting(lambda: predictions.lines)
+    best = net.predict(PICTURE, top=4)
+    assert predictions.lines == best
+    assert f"\u25b8 {best[0].name}" in predictions._bars.value
+    explorer.target = best[2].index
+    assert f"\u25b8 {best[2].name}" in predictions._bars.value
+    explorer.picture = PICTURE[:, ::-1].copy()
+    waiting(lambda: predictions.lines and predictions.lines != best)
+
+
+def test_where_outputs_are_not_classes_their_numbers_stand_there(opened, waiting):
+    keras.utils.set_random_seed(0)
+    numbers = keras.Sequential([L.Input((12, 12, 3)), L.Conv2D(2, 3), L.GlobalAveragePooling2D(), L.Dense(2)])
+    explorer = displayed(opened(cw.Explorer(cw.Network(numbers), PICTURE)))
+    waiting(lambda: explorer._predictions.lines)
+    assert "%" not in explorer._predictions._bars.value and "value 1" in explorer._predictions._bars.value
+
+
+def test_every_sample_has_a_thumbnail_with_its_name(explorer, waiting):
+    displayed(explorer)
+    menu = explorer._photographs
+    waiting(lambda: all(f'"{name}"' in menu._looks.value for name in sample_names()))
+    assert menu._samples.options == (photographs.OTHER, *sample_names())
+    assert '"your%20own"' in menu._looks.value
+
+
+def test_your_own_picture_is_one_click_away_from_the_samples(explorer):
+    menu = explorer._photographs
+    menu._samples.value = "coffee"
+    menu._samples.value = photographs.OTHER
+    np.testing.assert_array_equal(explorer.picture, PICTURE)
+    menu._samples.value = "coffee"
+    explorer.picture = other = PICTURE[:12]
+    assert menu._samples.value == photographs.OTHER
+    menu._samples.value = "coffee"
+    menu._path.value = "/no/such.png"
+    assert menu._samples.value == "coffee", "that one is still open"
+    menu._samples.value = photographs.OTHER
+    np.testing.assert_array_equal(explorer.picture, other)
+
+
+# Other tabs, while the kernel is idle.
+
+
+def in_a_kernel(work, seconds=20.0):
+    """Run `work(explorer)`, a generator of conditions, on an event loop; each is waited for."""
+
+    async def wait_for_each():
+        deadline = time.monotonic() + seconds
+        for condition in work:
+            while not condition():
+                assert time.monotonic() < deadline, "waited in vain"
+                await asyncio.sleep(0.01)
+
+    asyncio.run(wait_for_each())
+
+
+def test_the_other_tabs_are_made_while_the_kernel_is_idle(net):
+    def work():
+        explorer = cw.Explorer(net, PICTURE)
+        assert list(explorer.panels) == ["Filters"]
+        told = [place.children[0].value for place in explorer._stage._places[1:]]
+        assert all(f"Preparing {title}" in text for title, text in zip(TITLES[1:], told, strict=True))
+        displayed(explorer)
+        yield lambda: set(explorer.panels) == set(TITLES)
+        assert all(
+            place.children == (explorer.panels[title],)
+            for title, place in zip(TITLES, explorer._stage._places, strict=True)
+        )
+        assert explorer.tab == "Filters" and not explorer.panels["DeepDream"].is_visible
+        explorer.close()
+
+    in_a_kernel(work())
+
+
+def test_nothing_is_made_ahead_before_it_is_displayed_or_while_the_front_computes(net):
+    def work():
+        explorer = cw.Explorer(net, PICTURE)
+        began = time.monotonic()
+        yield lambda: time.monotonic() > began + 0.3
+        assert list(explorer.panels) == ["Filters"]
+        explorer.panel.steps = 2000
+        displayed(explorer)
+        began = time.monotonic()
+        yield lambda: time.monotonic() > began + 0.5
+        assert list(explorer.panels) == ["Filters"] and explorer.state == "running"
+        explorer.panel.stop()
+        yield lambda: len(explorer.panels) == len(TITLES)
+        explorer.close()
+
+    in_a_kernel(work())
+
+
+def test_a_tab_that_cannot_be_made_says_so_before_it_is_clicked():
+    keras.utils.set_random_seed(0)
+    flat = keras.Sequential([L.Input((12, 12, 1)), L.Flatten(), L.Dense(3, name="scores")])
+
+    def work():
+        explorer = displayed(cw.Explorer(flat, PICTURE))
+        yield lambda: "cnnw-error" in explorer._stage._places[1].children[0].value
+        yield lambda: "Classes" in explorer.panels
+        explorer.close()
+
+    in_a_kernel(work())
+
+
+def test_panels_of_a_replaced_network_are_stopped_at_once_and_closed_later(net, build, monkeypatch):
+    monkeypatch.setattr(taken_away, "UNDER_WAY", 0.3)
+
+    def work():
+        explorer = cw.Explorer(net, PICTURE)
+        old, layers = explorer.panel, explorer._choice_of_layer
+        old.steps = 2000
+        old.start()
+        explorer.net = cw.Network(build("first"))
+        assert old.state == "stopped" and old.comm is not None and layers.comm is not None
+        assert explorer.panel is not old and old not in explorer._stage._places[0].children
+        yield lambda: old.comm is None and layers.comm is None
+        explorer.net = net
+        again = explorer.panel
+        explorer.close()
+        assert again.comm is None
+
+    in_a_kernel(work())
+
+
+# The same unit, class and position everywhere.
+
+
+def test_a_position_chosen_in_one_panel_is_chosen_in_the_others(explorer):
+    explorer.tab = "Which units"
+    explorer.run()
+    explorer.panel._clicked(0.5, 0.25)
+    assert explorer.position == explorer.panel.place == (6, 16)
+    assert "cnnw-cross" in explorer._photographs._view.over.value
+    explorer.tab = "Feature maps"
+    explorer.run()
+    panel = explorer.panel
+    assert panel.place == panel._last.cell_at(6, 16)
+    panel.unit = 5
+    panel._map_clicked(0.1, 0.9)
+    assert explorer.position == panel._last.center_of(*panel.place) != (6, 16)
+    explorer.tab = "Where it looks"
+    explorer.run()
+    row, column = explorer.position
+    assert explorer.panel.position == (row, column) and f"x {column}, y {row}: evidence" in explorer.panel.region.line
+    assert explorer.panel.hidden is None, "nothing is hidden before it is asked for"
+    explorer.panel.hide(20, 10)
+    assert explorer.position == (10, 20)
+    explorer.tab = "Which units"
+    assert explorer.panel.place == (10, 20)
+
+
+def test_a_click_on_the_photograph_of_the_sidebar_chooses_a_position(explorer):
+    explorer._photographs._view._clicked(
+        {"boundingRectWidth": 200, "boundingRectHeight": 150, "relativeX": 100, "relativeY": 75}, explorer._pointed
+    )
+    assert explorer.position == (12, 16)
+    explorer.picture = PICTURE[:12]
+    assert explorer.position is None and explorer._photographs._view.over.value == ""
+    with pytest.raises(cw.BadTarget, match="position must be"):
+        explorer.position = (12, 0)
+
+
+def test_the_gallery_can_bring_a_unit_out_in_the_photograph(explorer):
+    gallery = explorer.panel
+    assert gallery.photograph is None and gallery.enlarged_from.value == "from noise"
+    gallery.enlarged_from.value = "in your photograph"
+    np.testing.assert_array_equal(gallery.photograph, PICTURE)
+    explorer.picture = other = PICTURE[:, ::-1].copy()
+    np.testing.assert_array_equal(gallery.photograph, other)
+    gallery.enlarged_from.value = "from noise"
+    explorer.picture = PICTURE
+    assert gallery.photograph is None
+
+
+def test_the_page_of_a_unit_follows_the_choice_and_is_followed(explorer):
+    gallery = explorer.panel
+    gallery.open_unit(3)
+    page = gallery.unit_page.panel
+    explorer.unit = 5
+    assert (page.layer, page.unit) == ("conv2", 5)
+    page.unit = 6
+    assert explorer.unit == gallery.unit == 6
+    page.go_to("conv1", 2)
+    assert (explorer.layer, explorer.unit) == (gallery.layer, gallery.unit) == ("conv1", 2)
+    page._measuring.wait()

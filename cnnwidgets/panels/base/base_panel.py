@@ -23,7 +23,7 @@ from cnnwidgets.panels.base.report import Report
 from cnnwidgets.panels.base.run_buttons import RunButtons
 from cnnwidgets.paths import checked_path
 
-SIDE = {"flex": "1 1 280px", "min_width": "0", "max_width": "320px"}  # of a column next to the picture
+SIDE = {"flex": "1 1 280px", "min_width": "0", "max_width": "400px"}  # of a column next to the picture
 BUSY = ("running", "paused")
 
 

@@ -8,8 +8,12 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from cnnwidgets.panels.base.binding import Updating
+
 _by_cell: dict[str, tuple[str, weakref.WeakSet[Any]]] = {}  # cell -> the run that made its panels, and these
 _replaced: list[tuple[str, Any]] = []  # (the run that replaced it, a panel that is still to be closed)
+
+MAKING_PARTS = Updating()  # while panels are made that another panel stops and closes
 
 
 def close_all(box: widgets.Box) -> None:
@@ -48,9 +52,10 @@ def replace_in_cell(panel: Any) -> None:
 
     Its output is gone from the page, and the registry of widgets would keep it, with all its pictures, for good. At
     once would be too early: the page may still have sent something to it, which waits until the cell has ended.
+    A part of another panel is stopped and closed by that one.
     """
     cell, run = _cell_and_run()
-    if not cell:
+    if not cell or MAKING_PARTS:
         return
     _close_replaced_before(run)
     earlier, panels = _by_cell.get(cell, ("", weakref.WeakSet()))

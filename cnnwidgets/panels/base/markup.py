@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
+from urllib.parse import quote
 
 import ipywidgets as widgets
 
@@ -250,6 +251,20 @@ def still(data: bytes, kind: str, words: str) -> str:
     source = f"background-image:url(data:image/{kind};base64,{base64.b64encode(data).decode()})"
     said = f'role="img" aria-label="{escape(words)}" title="{escape(words)}"'
     return f'<div class="cnnw-still" {said} style="{source}"></div>'
+
+
+def thumbnails(addresses: Mapping[str, str]) -> str:
+    """The pictures of a RadioButtons of the class `cnnw-photographs`, by the names of its options."""
+    rules = (
+        f'.cnnw .cnnw-photographs label:has(input[data-value="{quote(name)}"]){{background-image:url({address})}}'
+        for name, address in addresses.items()
+    )
+    return f"<style>{''.join(rules)}</style>"
+
+
+def cross(x: float, y: float) -> str:
+    """A mark at a position, shares 0..1 of what it lies on."""
+    return f'<div class="cnnw-cross" style="left:{100 * x:.2f}%;top:{100 * y:.2f}%"></div>'
 
 
 def missing(words: str) -> str:

@@ -80,6 +80,10 @@ class Panel(VerbHooks[F], BasePanel):
         self._is_requested = True
         self._begin()
 
+    def begin_unasked(self) -> None:
+        """Begin a run that the user has not asked for: when it ends, the output is not rebuilt under their hands."""
+        self._begin_again()
+
     def _begin_again(self) -> None:
         """Begin a run because a setting has changed, which may happen often."""
         self._is_requested = False

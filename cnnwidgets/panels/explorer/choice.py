@@ -12,10 +12,11 @@ from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base.binding import Setting, Updating
+from cnnwidgets.panels.base.pixel import Pixel, checked_pixel
 
 
 class Choice(traitlets.HasTraits):
-    """One network, picture, layer, unit and class; what cannot be is refused in a sentence, and the old one stays.
+    """One network, picture, layer, unit, class and position; what cannot be is refused, and the old one stays.
 
     Attributes:
         net: the Network; a bare Keras model becomes one.
@@ -23,6 +24,7 @@ class Choice(traitlets.HasTraits):
         layer: a path.
         unit: of that layer, or `None`.
         target: the index of a class, or `None` for the top class; may be set by name.
+        position: (row, column) of a pixel of the photograph, or `None`; of the first one, if there are several.
         held: the picture as it was when it was chosen.
         atlas: pictures of units that need not be rendered, or `None`.
     """
@@ -32,6 +34,7 @@ class Choice(traitlets.HasTraits):
     layer = Setting("")
     unit = Setting(None)
     target = Setting(None)
+    position = Setting(None)
 
     held: HeldPicture
     atlas: Atlas | None = None
@@ -59,6 +62,16 @@ class Choice(traitlets.HasTraits):
     def _a_known_class(self, proposal: Any) -> int | None:
         target = proposal["value"]
         return None if target is None else self.net.class_index(target)
+
+    @traitlets.validate("position")
+    def _a_pixel(self, proposal: Any) -> Pixel | None:
+        return checked_pixel("position", proposal["value"], self.held.photos[0].shape[:2])
+
+    @traitlets.observe("picture")
+    def _another_picture(self, _change: object) -> None:
+        """Another thing is at that position."""
+        if not self._updating:
+            self.position = None
 
     @traitlets.observe("layer")
     def _another_layer(self, _change: object) -> None:

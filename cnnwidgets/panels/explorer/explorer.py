@@ -20,24 +20,33 @@ from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.binding import Setting, Updating
 from cnnwidgets.panels.base.cell_output import Bundle, CellOutput
+from cnnwidgets.panels.base.idle import Idle
 from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.explorer.choice import Choice
 from cnnwidgets.panels.explorer.layer_choice import LayerChoice
 from cnnwidgets.panels.explorer.networks import NetworkMenu
 from cnnwidgets.panels.explorer.photographs import OTHER, PhotographMenu
+from cnnwidgets.panels.explorer.predictions import Predictions
 from cnnwidgets.panels.explorer.recorded import checked_recorder, record_chosen
 from cnnwidgets.panels.explorer.stage import Stage
 from cnnwidgets.panels.explorer.status_bar import StatusBar
 from cnnwidgets.panels.explorer.tabs import KINDS
+from cnnwidgets.panels.explorer.taken_away import TakenAway
+from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
 from cnnwidgets.panels.galleries.ready_tiles import checked_atlas
+from cnnwidgets.panels.unit_attribution.unit_attribution_panel import UnitAttributionPanel
 from cnnwidgets.training.recorder import TrainingRecorder
 
-CHOSEN = ("picture", "layer", "unit", "target")
+CHOSEN = ("picture", "layer", "unit", "target", "position")
 MIRRORED = ("state", "progress", "status", "frames_shown", "result")  # of the panel in front
 
 
 class Explorer(Choice, widgets.VBox):
     """A network under the microscope: its layers, filters, feature maps, heatmaps, dreams and classes in one place.
+
+    Once it is displayed, the tab in front starts by itself where its first picture takes under a second: Filters,
+    Feature maps, Where it looks and Which units of a small network. Pause and Stop act as always; a longer run waits
+    for Start. The panel in front is made first, the others while the kernel is idle.
 
     Args:
         net: a Network or a bare Keras model.
@@ -53,9 +62,10 @@ class Explorer(Choice, widgets.VBox):
 
     Attributes:
         net, picture, layer, unit, target: what is chosen, for all panels; set one to choose otherwise.
+        position: the (row, column) of a pixel of the photograph, chosen by a click on it in any panel, or `None`.
         tab: the title of the tab in front.
         panel: the panel in front.
-        panels: those that were looked at, by the title of their tab.
+        panels: those that are made, by the title of their tab.
         state, progress, status, frames_shown, result: those of the panel in front.
 
     Raises:
@@ -65,7 +75,7 @@ class Explorer(Choice, widgets.VBox):
         >>> Explorer(net, "cat.jpg")
     """
 
-    _is_built = False
+    _is_built = _is_displayed = False
     tab = Setting(KINDS[0].title)
     state = traitlets.Unicode("idle")
     progress = traitlets.Float(0.0)
@@ -97,26 +107,35 @@ class Explorer(Choice, widgets.VBox):
         self._may_use_files = files = flag("files", files)
         super().__init__(layout=widgets.Layout(width="100%"))
         self._updating = Updating()
-        with self._updating:
+        with self._updating, lifecycle.MAKING_PARTS:
             for name, value in chosen.items():
                 setattr(self, name, value)
-            self.add_class("cnnw")
-            self._networks = NetworkMenu(network, self._network_loaded, files)
-            self._photographs = PhotographMenu(self._photograph_opened, files, sample)
-            self._layers = widgets.VBox([self._layer_choice()], layout=widgets.Layout(flex="1 1 290px", min_width="0"))
-            self._status_bar = StatusBar()
-            self._stage = Stage(self, self._front_changed, self._prepare)
-            self._mirrored: Panel | None = None
-            self._changing = threading.RLock()  # networks are loaded on threads of their own
-            self._output = CellOutput(self)
-            self.children = [markup.markup(markup.STYLE, display="none"), self._arranged(), self._status_bar]
-            self.observe(self._chosen_otherwise, CHOSEN)
+            self._make_parts(network, files, sample)
         self._is_built = True
-        self._photographs.show(self.net, self.held)
+        self._show_picture()
         self._stage.show()
         if self._recorder is not None and self._recorder.picture is not self.picture:
             record_chosen(self._recorder, self, "picture")
+        self._view_count = 0  # the page counts how often it shows this
+        self.observe(self._counted, "_view_count")
         lifecycle.replace_in_cell(self)
+
+    def _make_parts(self, network: Network, files: bool, sample: str) -> None:
+        self.add_class("cnnw")
+        self.add_class("cnnw-explorer")
+        self._idle = Idle()
+        self._taken_away = TakenAway(self._idle)
+        self._networks = NetworkMenu(network, self._network_loaded, files)
+        self._photographs = PhotographMenu(self._photograph_opened, files, sample, self._pointed)
+        self._predictions = Predictions()
+        self._layers = widgets.VBox([self._layer_choice()], layout=widgets.Layout(flex="1 1 290px", min_width="0"))
+        self._status_bar = StatusBar()
+        self._stage = Stage(self, self._front_changed, self._idle, self._taken_away, self._prepare)
+        self._mirrored: Panel | None = None
+        self._changing = threading.RLock()  # networks are loaded on threads of their own
+        self._output = CellOutput(self)
+        self.children = [markup.markup(markup.STYLE, display="none"), self._arranged(), self._status_bar]
+        self.observe(self._chosen_otherwise, CHOSEN)
 
     def __repr__(self) -> str:
         return f"Explorer({self.net.name!r}, {self.tab!r})"
@@ -130,10 +149,24 @@ class Explorer(Choice, widgets.VBox):
 
     def _ipython_display_(self) -> None:
         self._output.display()
+        self._displayed()
+
+    def _counted(self, change: dict[str, Any]) -> None:
+        if change["new"]:
+            self._displayed()
+
+    def _displayed(self) -> None:
+        """Now that there is a page: begin with what its reader will look at first."""
+        if not self._is_displayed and self.comm is not None:
+            self._is_displayed = True
+            self._predictions.begin(self.net, self.held.given)
+            self._photographs.draw_thumbnails()
+            self._stage.displayed()
 
     def _arranged(self) -> widgets.HBox:
         """Sidebar and stage side by side if there is room, else one above the other."""
-        opened = widgets.VBox([self._networks, self._photographs], layout=widgets.Layout(flex="1 1 290px"))
+        parts = [self._networks, self._photographs, self._predictions]
+        opened = widgets.VBox(parts, layout=widgets.Layout(flex="1 1 290px", min_width="0"))
         sidebar = widgets.HBox(
             [opened, self._layers],
             layout=widgets.Layout(
@@ -157,11 +190,36 @@ class Explorer(Choice, widgets.VBox):
         if change["name"] == "layer":
             self._choice_of_layer.show(self.layer)
         elif change["name"] == "picture":
-            self._photographs.show(self.net, self.held)
+            self._show_picture(is_new=True)
             self._choice_of_layer.show_picture(self.held.given)
+        elif change["name"] == "target":
+            self._predictions.mark(self.target)
+        elif change["name"] == "position":
+            self._photographs.show_position(self.position, self.held)
         if self._recorder is not None:
             record_chosen(self._recorder, self, change["name"])
         self._stage.follow()
+
+    def _show_picture(self, is_new: bool = False) -> None:
+        self._photographs.show(self.net, self.held, is_new)
+        self._photographs.show_position(self.position, self.held)
+        self._predictions.mark(self.target)
+        if self._is_displayed:
+            self._predictions.begin(self.net, self.held.given)
+
+    def _pointed(self, x: float, y: float) -> None:
+        """Choose a position on the photograph; there are several next to each other in some networks."""
+        if len(self.held.photos) == 1:
+            height, width = self.held.photos[0].shape[:2]
+            self.position = (int(y * height), int(x * width))
+
+    def _unit_opened(self, layer: str, unit: int) -> None:
+        """Choose what is chosen on the page of a unit."""
+        if not self._updating and not self._stage.is_updating and (layer, unit) != (self.layer, self.unit):
+            with self._stage.is_updating:
+                self.layer = layer
+                self.unit = unit
+            self._stage.follow()
 
     def _picked(self, name: str, value: Any) -> None:
         if value and not self._updating:
@@ -179,19 +237,27 @@ class Explorer(Choice, widgets.VBox):
     def _change_network(self, net: Network) -> None:
         self.choose_network(net)
         old = self._choice_of_layer
-        lifecycle.stop_counting(old)  # before the page takes it away and would tell that
-        self._layers.children = [self._layer_choice()]
-        old.close()
+        with lifecycle.MAKING_PARTS:
+            made = self._layer_choice()
+        self._taken_away.add(old)
+        self._layers.children = [made]
         self._networks.show(net)
-        self._photographs.show(net, self.held)
+        self._show_picture()
         self._stage.renew()
 
     def _network_loaded(self, net: Network) -> None:
+        """Choose it on the notebook's own thread, where there is one to make widgets on."""
+        if self._idle:
+            self._idle.call(lambda: self._choose_loaded(net))
+        else:
+            self._choose_loaded(net)
+
+    def _choose_loaded(self, net: Network) -> None:
         try:
             with self._changing:
                 if self.comm is not None and net is not self.net:
                     self._change_network(net)
-        except Exception as error:  # on a thread whose traceback nobody would see
+        except Exception as error:  # nobody would see its traceback
             self._networks.refuse(Failure.of(error))
 
     def _photograph_opened(self, photograph: np.ndarray, which: int) -> None:
@@ -235,6 +301,9 @@ class Explorer(Choice, widgets.VBox):
         panel.layout.max_width = "100%"
         panel.may_save, panel.shown_in = self._may_use_files, self._output
         panel.observe(lambda _: self._status_bar.show(self._stage.panels), ["state", "progress"])
+        panel.screen.add_class("cnnw-main")
+        if isinstance(panel, (FilterGallery, UnitAttributionPanel)):
+            panel.unit_page.on_choice = self._unit_opened
 
     def _front_changed(self) -> None:
         self.tab = self._stage.kind.title
@@ -292,11 +361,14 @@ class Explorer(Choice, widgets.VBox):
         if not self._is_built:  # refused by its constructor
             super().close()
             return
-        with self._updating:
+        with self._changing, self._updating:  # what is being changed on another thread would be left over
             self._networks.forget()
             self._output.forget()
             lifecycle.stop_counting(self)
+            self.set_trait("_view_count", None)
             super().close()  # first: the page takes all tabs away at once
             self._stage.close()
+            self._taken_away.close()
             self._photographs.close()
+            self._predictions.close()
             lifecycle.close_all(self)

@@ -68,6 +68,10 @@ class LayerChoice(widgets.VBox):
         is_map = self._view.value == MAP
         self.map.layout.display, self.list.layout.display = ("", "none") if is_map else ("none", "")
 
+    def stop(self) -> None:
+        """End what is computed for the small pictures."""
+        self.map.stop()
+
     def close(self) -> None:
         """Free every widget of both."""
         if self.comm is None:

@@ -1,7 +1,9 @@
-"""The panels of an Explorer in tabs, created and updated when they are shown."""
+"""The panels of an Explorer in tabs: the one in front is made first, the others while the kernel is idle."""
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,11 +11,17 @@ import ipywidgets as widgets
 
 from cnnwidgets.errors import CnnWidgetsError
 from cnnwidgets.explain.regions import Region
+from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.binding import Updating
+from cnnwidgets.panels.base.idle import Idle
 from cnnwidgets.panels.base.panel import Panel
+from cnnwidgets.panels.explorer import first_picture
 from cnnwidgets.panels.explorer.choice import Choice
 from cnnwidgets.panels.explorer.tabs import KINDS, Kind
+from cnnwidgets.panels.explorer.taken_away import TakenAway
+
+PAUSE = 0.1  # seconds between two panels that are made while the kernel is idle: clicks come in between
 
 
 class Stage(widgets.Tab):
@@ -22,19 +30,31 @@ class Stage(widgets.Tab):
     Args:
         choice: what is shared.
         on_front: called when another panel stands in front.
+        idle: for panels that are made before they are looked at. In a script each is made when it comes to the front.
+        taken_away: for panels of a network that is replaced.
         prepare: called with each new panel, before it is shown.
 
     Attributes:
         panels: those that are made, by the title of their tab.
+        is_updating: while the panel in front and the choice are brought in line.
     """
 
     def __init__(
-        self, choice: Choice, on_front: Callable[[], object], prepare: Callable[[Panel], object] = lambda panel: None
+        self,
+        choice: Choice,
+        on_front: Callable[[], object],
+        idle: Idle,
+        taken_away: TakenAway,
+        prepare: Callable[[Panel], object] = lambda panel: None,
     ) -> None:
         self._choice, self._on_front, self._prepare = choice, on_front, prepare
-        self._updating = Updating()
+        self._idle, self._taken_away = idle, taken_away
+        self.is_updating = Updating()
+        self._making = threading.RLock()  # a tab may be clicked on another thread than the one that is idle
+        self._is_displayed = False
+        self._failed: set[str] = set()  # titles of panels that this network, with this choice, cannot have
         self.panels: dict[str, Panel] = {}
-        self._places = [widgets.VBox(layout=widgets.Layout(overflow="visible")) for _ in KINDS]
+        self._places = [widgets.VBox([_preparing(kind)], layout=widgets.Layout(overflow="visible")) for kind in KINDS]
         room = widgets.Layout(flex="100 1 520px", min_width="0", max_width="100%")
         super().__init__(self._places, selected_index=0, layout=room)
         self.titles = tuple(kind.title for kind in KINDS)
@@ -56,70 +76,121 @@ class Stage(widgets.Tab):
     def show(self) -> None:
         """Make the panel in front, or bring it up to date."""
         kind = self.kind
-        for title, panel in self.panels.items():
-            panel.is_visible = title == kind.title
-        try:
-            if kind.title not in self.panels:
-                self._add(kind)
-            self.follow()
-        except CnnWidgetsError as error:
-            if kind.title not in self.panels:
-                self._place.children = [markup.markup(markup.status(str(error), is_error=True), padding="24px")]
+        with self._making:
+            for title, panel in self.panels.items():
+                panel.is_visible = title == kind.title
+            self._make(kind)
+            with contextlib.suppress(CnnWidgetsError):  # the panel shows it
+                self.follow()
         self._on_front()
+        self._begin_unasked()
+
+    def displayed(self) -> None:
+        """Begin to make what the page may ask for next, now that the page shows the tabs."""
+        if not self._is_displayed:
+            self._is_displayed = True
+            self._begin_unasked()
+            self._idle.call(self._make_next, PAUSE)
 
     def follow(self) -> None:
         """Bring the panel in front up to date with the choice."""
         panel = self.front
-        if panel is None or self._updating:
+        if panel is None or self.is_updating:
             return
-        with self._updating:
+        with self.is_updating:
             self.kind.follow(panel, self._choice)
+
+    # Making.
+
+    def _make(self, kind: Kind) -> None:
+        """Make a panel where there is none; what is wrong instead is shown in its tab."""
+        if kind.title in self.panels:
+            return
+        try:
+            with self.is_updating, lifecycle.MAKING_PARTS:
+                panel = kind.make(self._choice)
+        except Exception as error:  # of a callback's nobody would see any
+            self._refuse(kind, Failure.of(error))
+            return
+        panel.is_visible = kind is self.kind
+        self.panels[kind.title] = panel
+        self._prepare(panel)
+        self._put(kind, panel)
+        for chosen, name in kind.gives.items():
+            panel.observe(lambda change, chosen=chosen: self._given(panel, chosen, change["new"]), name)
+
+    def _make_next(self) -> None:
+        """Make one more panel that nobody has looked at yet, unless the one in front computes."""
+        if self.comm is None:
+            return
+        missing = [kind for kind in KINDS if kind.title not in self.panels and kind.title not in self._failed]
+        front = self.front
+        if missing and (front is None or front.state != "running"):
+            with self._making:
+                self._make(missing[0])
+        if missing:
+            self._idle.call(self._make_next, PAUSE)
+
+    def _refuse(self, kind: Kind, failure: Failure) -> None:
+        """Say in a tab why it has no panel; it is tried again when it comes to the front."""
+        self._failed.add(kind.title)
+        words = failure.line if "CnnWidgetsError" in failure.types else f"{failure.kind}: {failure.line}"
+        self._put(kind, markup.markup(markup.status(words, is_error=True), padding="24px"))
+
+    def _begin_unasked(self) -> None:
+        """Start the panel in front where its first picture comes within a second, and nothing was shown or stopped."""
+        panel, cost = self.front, self.kind.first_picture
+        if not self._is_displayed or panel is None or cost is None or panel.state != "idle" or panel.result is not None:
+            return
+        if first_picture.is_soon(cost, self._choice.net, self._choice.held):
+            panel.begin_unasked()
 
     @property
     def _place(self) -> widgets.VBox:
         return self._places[self.selected_index or 0]
 
-    def _add(self, kind: Kind) -> None:
-        with self._updating:
-            panel = self.panels[kind.title] = kind.make(self._choice)
-        self._prepare(panel)
-        self._clear(self._place)
-        self._place.children = [panel]
-        for chosen, name in kind.gives.items():
-            panel.observe(lambda change, chosen=chosen: self._given(panel, chosen, change["new"]), name)
+    def _put(self, kind: Kind, content: widgets.Widget) -> None:
+        """Show something in a tab; a text that was there is closed."""
+        place = self._places[KINDS.index(kind)]
+        texts = [child for child in place.children if not isinstance(child, Panel)]
+        place.children = [content]
+        for text in texts:
+            lifecycle.close_whole(text)
 
     def _given(self, panel: Panel, chosen: str, value: Any) -> None:
         """Take what was chosen on a panel; of a target that is a region its class; a function is not shared."""
         if isinstance(value, Region):
             value = value.target
-        if not self._updating and panel is self.front and not callable(value):
-            with self._updating:
+        if not self.is_updating and panel is self.front and not callable(value):
+            with self.is_updating:
                 setattr(self._choice, chosen, value)
 
+    # Another network.
+
     def renew(self) -> None:
-        """Close all panels, since they belong to another network, and make the one in front."""
-        self._close_panels()
-        for place in self._places:
-            self._clear(place)
+        """Take all panels away, since they belong to another network, and make the one in front."""
+        with self._making:
+            panels, self.panels, self._failed = self.panels, {}, set()
+            for panel in panels.values():
+                self._taken_away.add(panel)
+            for kind in KINDS:
+                self._put(kind, _preparing(kind))
         self.show()
-
-    def _clear(self, place: widgets.VBox) -> None:
-        for child in place.children:
-            if child not in self.panels.values():
-                lifecycle.close_whole(child)
-        place.children = ()
-
-    def _close_panels(self) -> None:
-        """Before they are taken out of their tabs: the page would send messages to widgets that are closed by then."""
-        panels, self.panels = self.panels, {}
-        lifecycle.stop_counting(self)
-        for panel in panels.values():
-            panel.close()
+        if self._is_displayed:
+            self._idle.call(self._make_next, PAUSE)
 
     def close(self) -> None:
         """Close the panels, and free every widget."""
         if self.comm is None:
             return
-        self._close_panels()
+        lifecycle.stop_counting(self)
+        panels, self.panels = self.panels, {}
+        for panel in panels.values():
+            panel.close()
         lifecycle.close_all(self)
         super().close()
+
+
+def _preparing(kind: Kind) -> widgets.HTML:
+    words = f"Preparing {kind.title}: {kind.shows}. If a cell is running, this comes when the cell has ended."
+    return markup.markup(markup.status(words), padding="24px")

@@ -11,6 +11,7 @@ from cnnwidgets.panels.adversarial.adversarial_panel import AdversarialPanel
 from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.deepdream.deepdream_panel import DeepDreamPanel
 from cnnwidgets.panels.explorer.choice import Choice
+from cnnwidgets.panels.explorer.first_picture import FORWARD, GRADIENT, SIXTEEN_TILES, Cost
 from cnnwidgets.panels.feature_maps.feature_map_panel import FeatureMapPanel
 from cnnwidgets.panels.galleries.class_gallery import ClassGallery
 from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
@@ -27,20 +28,40 @@ class Kind:
 
     Attributes:
         title: of the tab.
+        shows: what one sees there, as the end of a sentence.
         make: the panel for a choice.
         follow: brings the panel up to date with the choice.
         gives: the traits of the panel, by the names of the choices that they change.
+        first_picture: what it costs; `None` where a run is long, and so waits for Start.
     """
 
     title: str
+    shows: str
     make: Callable[[Choice], Panel]
     follow: Callable[[Any, Choice], None]
     gives: Mapping[str, str]
+    first_picture: Cost | None = None
+
+
+def _filters(choice: Choice) -> FilterGallery:
+    panel = FilterGallery(choice.net, choice.layer, atlas=choice.atlas)
+    panel.enlarged_from.offer(choice.held.given)
+    return panel
+
+
+def _offer_photograph(panel: FilterGallery, photograph: Any) -> None:
+    """Let units be brought out in this photograph; in the one before it, that one is replaced."""
+    before = panel.enlarged_from.offered
+    if before is not photograph:
+        panel.enlarged_from.offer(photograph)
+        if before is not None and panel.photograph is before:
+            panel.photograph = photograph
 
 
 def _follow_filters(panel: FilterGallery, choice: Choice) -> None:
     _set(panel, "layer", choice.layer)
-    panel.unit_page.picture = choice.held.given
+    _offer_photograph(panel, choice.held.given)
+    panel.unit_page.follow(choice.layer, choice.unit, choice.held.given)
     unit = choice.unit
     if unit is None or unit == panel.unit:
         return
@@ -62,6 +83,7 @@ def _follow_maps(panel: FeatureMapPanel, choice: Choice) -> None:
         _set(panel, "layer", choice.layer)
         if choice.unit is not None:
             _set(panel, "unit", choice.unit)
+    _set(panel, "position", choice.position)
 
 
 def _heat(choice: Choice) -> HeatmapPanel:
@@ -75,6 +97,7 @@ def _follow_heat(panel: HeatmapPanel, choice: Choice) -> None:
     if choice.layer in spatial_layers(choice.net):
         _set(panel, "layer", choice.layer)
     _set(panel, "target", choice.target)
+    _set(panel, "position", choice.position)
 
 
 def _units(choice: Choice) -> UnitAttributionPanel:
@@ -89,6 +112,8 @@ def _follow_units(panel: UnitAttributionPanel, choice: Choice) -> None:
         _set(panel, "layer", choice.layer)
         _set(panel, "unit", choice.unit)
     _set(panel, "target", choice.target)
+    _set(panel, "place", choice.position)
+    panel.unit_page.follow(choice.layer, choice.unit, choice.held.given)
 
 
 def _follow_dream(panel: DeepDreamPanel, choice: Choice) -> None:
@@ -127,14 +152,49 @@ def _set(panel: Panel, name: str, value: Any) -> None:
 KINDS = (
     Kind(
         "Filters",
-        lambda c: FilterGallery(c.net, c.layer, atlas=c.atlas),
+        "what units respond to",
+        _filters,
         _follow_filters,
         {"layer": "layer", "unit": "unit"},
+        SIXTEEN_TILES,
     ),
-    Kind("Feature maps", _maps, _follow_maps, {"layer": "layer", "unit": "unit"}),
-    Kind("Where it looks", _heat, _follow_heat, {"layer": "layer", "target": "target"}),
-    Kind("Which units", _units, _follow_units, {"layer": "layer", "unit": "unit", "target": "target"}),
-    Kind("DeepDream", lambda c: DeepDreamPanel(c.net, c.picture), _follow_dream, {}),
-    Kind("Classes", _classes, _follow_classes, {"target": "unit"}),
-    Kind("Fool it", lambda c: AdversarialPanel(c.net, c.picture, c.target), _follow_adversarial, {"target": "target"}),
+    Kind(
+        "Feature maps",
+        "where units are active in the photograph",
+        _maps,
+        _follow_maps,
+        {"layer": "layer", "unit": "unit", "position": "position"},
+        FORWARD,
+    ),
+    Kind(
+        "Where it looks",
+        "heatmaps for a class",
+        _heat,
+        _follow_heat,
+        {"layer": "layer", "target": "target", "position": "position"},
+        GRADIENT,
+    ),
+    Kind(
+        "Which units",
+        "the units that carried the decision",
+        _units,
+        _follow_units,
+        {"layer": "layer", "unit": "unit", "target": "target", "position": "place"},
+        GRADIENT,
+    ),
+    Kind(
+        "DeepDream",
+        "the photograph, with more of what the network sees in it",
+        lambda c: DeepDreamPanel(c.net, c.picture),
+        _follow_dream,
+        {},
+    ),
+    Kind("Classes", "pictures that maximize classes", _classes, _follow_classes, {"target": "unit"}),
+    Kind(
+        "Fool it",
+        "a small change that alters the prediction",
+        lambda c: AdversarialPanel(c.net, c.picture, c.target),
+        _follow_adversarial,
+        {"target": "target"},
+    ),
 )

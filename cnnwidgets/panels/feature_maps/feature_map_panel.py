@@ -24,6 +24,7 @@ from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.panel import Panel
+from cnnwidgets.panels.base.pixel import Pixel, checked_pixel
 from cnnwidgets.panels.controls.controls import row
 from cnnwidgets.panels.feature_maps.arithmetic import Arithmetic
 from cnnwidgets.panels.feature_maps.controls import FeatureMapControls
@@ -54,6 +55,8 @@ class FeatureMapPanel(Panel[MapsFrame]):
         picture, layer, call, order, how, size, atlas: as given; set one to change it.
         unit: the unit that is shown large, or `None`.
         place: the (row, column) of its map that was clicked.
+        position: the (row, column) of the pixel of the photograph in the middle of what a clicked place sees, or
+            `None`; set one to choose the place that is nearest.
         arithmetic: whether the arithmetic of one value is shown: that under the pointer on the large map, else that of
             `unit` at `place`. `convolution` is what is shown, as `convolution_at` returns it.
 
@@ -72,6 +75,7 @@ class FeatureMapPanel(Panel[MapsFrame]):
     picture = Setting()
     unit = Setting(None)
     place = Setting((0, 0))
+    position = Setting(None)
     arithmetic = Setting(False)
     atlas = Setting(None)
 
@@ -254,6 +258,25 @@ class FeatureMapPanel(Panel[MapsFrame]):
         if self._last is not None and self.unit is not None:
             rows, columns = self._last.maps.shape[:2]
             self.place = (int(y * rows), int(x * columns))
+            if self._last.photograph is self._held.photos[0]:  # else it is on another photograph
+                self._assign(position=self._last.center_of(*self.place))
+
+    @traitlets.validate("position")
+    def _a_pixel(self, proposal: Any) -> Pixel | None:
+        return checked_pixel("position", proposal["value"], self._held.photos[0].shape[:2])
+
+    @traitlets.observe("position")
+    def _position_changed(self, _change: object) -> None:
+        if not self._updating:
+            self._go_to_position()
+
+    def _go_to_position(self) -> None:
+        frame = self._last
+        if frame is not None and self.position is not None and frame.photograph is self._held.photos[0]:
+            self.place = frame.cell_at(*self.position)
+
+    def _ended(self, frame: MapsFrame) -> None:
+        self._go_to_position()
 
     @traitlets.validate("unit")
     def _known_unit(self, proposal: Any) -> int | None:
@@ -316,6 +339,7 @@ class FeatureMapPanel(Panel[MapsFrame]):
         settings = FeatureMapSettings.set_on(self).fitted(self.net)
         if name == "picture":
             self._held = HeldPicture(self.net, self.picture, self.size)
+            self._assign(position=None)
         elif name == "size":
             Probe(self.net, self._held.given, self.size)
         self._assign(**settings.recorded())

@@ -20,7 +20,14 @@ class PhotographMenu(widgets.Dropdown):
     Args:
         net: the network; samples are only for those that take one picture.
         on_choose: called with a picture, or `None` for noise.
+
+    Attributes:
+        offered: the photograph that may be chosen as one's own, where another panel has offered one.
     """
+
+    offered: Any = None
+    options: Any
+    value: Any
 
     def __init__(self, net: Network, on_choose: Callable[[Any], object]) -> None:
         names = samples.sample_names() if len(net.picture_inputs) == 1 else ()
@@ -37,6 +44,17 @@ class PhotographMenu(widgets.Dropdown):
 
     def __repr__(self) -> str:
         return f"PhotographMenu({self.value!r})"
+
+    def offer(self, photograph: Any) -> None:
+        """Let a photograph be chosen, in place of one that was offered before; it is not chosen yet."""
+        if self._own is self.offered:
+            self._own = photograph
+        self.offered = photograph
+        if OWN not in self.options:
+            with self._updating:
+                chosen = self.value
+                self.options = [NOISE, OWN, *self._samples]
+                self.value = chosen
 
     def show(self, photograph: Any) -> None:
         """Show what is set; a photograph that is not one of the samples stays in the menu."""

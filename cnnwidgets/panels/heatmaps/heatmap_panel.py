@@ -8,6 +8,7 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
+import traitlets
 
 from cnnwidgets.errors import BadTarget, JobFailed, quoted
 from cnnwidgets.explain.class_activation_map import Heatmap
@@ -18,7 +19,7 @@ from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.comparison import ComparisonFrame, MapRequest, compare
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.overlays.method_comparison import MethodResult
-from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles
+from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles, Position
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.regions import Box, Region, region
 from cnnwidgets.explain.sanity_check import randomized
@@ -30,6 +31,7 @@ from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.base_panel import BUSY
 from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.panel import Panel
+from cnnwidgets.panels.base.pixel import Pixel, checked_pixel
 from cnnwidgets.panels.heatmaps import captions
 from cnnwidgets.panels.heatmaps.controls import HeatmapControls
 from cnnwidgets.panels.heatmaps.hidden_region import HiddenRegion
@@ -66,6 +68,8 @@ class HeatmapPanel(Panel[ComparisonFrame]):
         layer, target, ... sanity_check: as given; set one to change it. A layer that is set chooses a method that is
             right at its depth, unless a method has been set.
         result: list of Heatmap.
+        position: (row, column) of the pixel of the photograph that was chosen last, or `None`; set one to see the
+            evidence there.
         hidden: the change that hiding a region causes, or `None`.
         trust: what *Check this map* and *Compare methods* have shown.
 
@@ -92,6 +96,7 @@ class HeatmapPanel(Panel[ComparisonFrame]):
     second_target: int | str | None
     sanity_check: bool
     picture = Setting()
+    position = Setting(None)
 
     _curve_name = None
 
@@ -268,6 +273,7 @@ class HeatmapPanel(Panel[ComparisonFrame]):
         settings = HeatmapSettings.set_on(self).fitted(self.net)
         if name == "picture":
             self._held = HeldPicture(self.net, self.picture, self.size)
+            self._assign(position=None)
         elif name == "size":
             Probe(self.net, self._held.given, self.size)
         _check_region(settings, self.net, self._held)
@@ -329,7 +335,14 @@ class HeatmapPanel(Panel[ComparisonFrame]):
         return self.region.result()
 
     def _begin_hiding(self, x: int, y: int, tile: int) -> None:
-        self.region.begin(self._shown_tiles, self._shown_tiles.position(x, y, tile))
+        self._hide(self._shown_tiles.position(x, y, tile))
+
+    def _hide(self, position: Position) -> None:
+        tiles = self._shown_tiles
+        self.region.begin(tiles, position)
+        if tiles.tiles[position.tile].which == 0:  # else it is on another photograph
+            column, row = tiles.pixel(position)
+            self._assign(position=(row, column))
 
     def _region_typed(self, x: int, y: int, tile: int) -> None:
         self._guarded(self._begin_hiding, x, y, tile)
@@ -341,8 +354,29 @@ class HeatmapPanel(Panel[ComparisonFrame]):
     def _hide_at(self, x: float, y: float) -> None:
         position = self._shown_tiles.position_at(x, y)
         if position is not None:
-            self.region.begin(self._shown_tiles, position)
+            self._hide(position)
             self._show_state()
+
+    @traitlets.validate("position")
+    def _a_pixel(self, proposal: Any) -> Pixel | None:
+        return checked_pixel("position", proposal["value"], self._held.photos[0].shape[:2])
+
+    @traitlets.observe("position")
+    def _position_changed(self, _change: object) -> None:
+        if not self._updating:
+            self._point()
+
+    def _point(self) -> None:
+        """Show the evidence at the chosen position, on the first map of the first photograph."""
+        if self._last is None or self.position is None:
+            return
+        tiles, (row, column) = self._shown_tiles, self.position
+        first = next((index for index, tile in enumerate(tiles.tiles) if tile.which == 0), None)
+        if first is not None:
+            self.region.point(tiles, tiles.position(column, row, first))
+
+    def _ended(self, frame: ComparisonFrame) -> None:
+        self._point()
 
     def _region_predicted(self) -> None:
         if self.region.traceback:

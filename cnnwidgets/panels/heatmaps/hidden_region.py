@@ -88,6 +88,12 @@ class HiddenRegion(widgets.VBox):
         picture, center = tiles.comparison.picture.given, (position.x, position.y)
         self._request.begin(lambda: self._without(tile.request, picture, tile.which, center))
 
+    def point(self, tiles: HeatTiles, position: Position) -> None:
+        """Show the evidence at a position, ready to be hidden; nothing is predicted yet."""
+        self.forget()
+        self._which.value, (self._x.value, self._y.value) = position.tile, tiles.pixel(position)
+        self._show(f"{tiles.evidence(position)} Hide this region shows what the network predicts without it.")
+
     def result(self) -> Hidden:
         """Wait for the change.
 

@@ -11,7 +11,7 @@ from cnnwidgets.panels.heatmaps import captions as captions_
 from cnnwidgets.panels.heatmaps.hidden_region import HiddenRegion
 from cnnwidgets.panels.heatmaps.region_choice import RegionChoice
 
-WIDTH = "280px"
+WIDTH = "264px"
 EMPTY = "Start shows the predictions."
 
 

@@ -23,11 +23,13 @@ class UnitPage(widgets.VBox):
     Attributes:
         panel: the UnitPanel that is shown; `None` where there is none.
         picture: the one on which a unit is shown where none is given.
+        on_choice: called with (layer, unit) when another unit is chosen on the page.
     """
 
     def __init__(self, guarded: Callable[..., None]) -> None:
         self.panel: UnitPanel | None = None
         self.picture: Any = None
+        self.on_choice: Callable[[str, int], object] = lambda layer, unit: None
         close = functools.partial(guarded, self.clear)
         self._close = run_buttons.button("Close this unit", "times", "Take the page of the unit away", close)
         self._close.layout.display = "none"
@@ -60,6 +62,19 @@ class UnitPage(widgets.VBox):
         self.panel.shown_in, self.panel.may_save = shown_in, may_save
         self._close.layout.display = ""
         self.children = [self._close, self.panel]
+        self.panel.observe(self._chosen, ["layer", "unit"])
+
+    def follow(self, layer: str, unit: int | None, picture: Any) -> None:
+        """Show another unit where the page is open, and take the picture for the next one that is opened."""
+        self.picture = picture
+        panel = self.panel
+        if panel is not None and unit is not None and (panel.layer, panel.unit) != (layer, unit):
+            panel.go_to(layer, unit)
+
+    def _chosen(self, _change: object) -> None:
+        panel = self.panel
+        if panel is not None and panel.unit < panel.net.layer(panel.layer).units:  # else the unit changes next
+            self.on_choice(panel.layer, panel.unit)
 
     def stop(self) -> None:
         """End what runs in it after the step under way."""

@@ -19,7 +19,7 @@ from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.recorded_targets import record
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.explain.unit_attribution import UnitAttribution, UnitAttributionSettings, default_layer
-from cnnwidgets.model.arguments import check_unit, is_list, is_whole
+from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.layer_choices import layers_with_units
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.outputs.output_info import find as find_output
@@ -30,6 +30,7 @@ from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.base_panel import BUSY
 from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.photograph_panel import PhotographPanel
+from cnnwidgets.panels.base.pixel import checked_pixel
 from cnnwidgets.panels.controls.class_menu import ClassMenu
 from cnnwidgets.panels.controls.controls import row as controls_row
 from cnnwidgets.panels.controls.menu import Menu
@@ -315,18 +316,8 @@ class UnitAttributionPanel(PhotographPanel):
 
     @traitlets.validate("place")
     def _inside(self, proposal: Any) -> Place | None:
-        place = proposal["value"]
-        if place is None:
-            return None
         photo = self._held.photos[0] if self._last is None else self._photo(self._last.shown)
-        height, width = photo.shape[:2]
-        if is_list(place) and len(pair := list(place)) == 2 and all(map(is_whole, pair)):
-            row, column = map(int, pair)
-            if 0 <= row < height and 0 <= column < width:
-                return row, column
-        raise BadTarget(
-            f"place must be (row, column) of a pixel of the {height} x {width} photograph, got {quoted(place)}."
-        )
+        return checked_pixel("place", proposal["value"], photo.shape[:2])
 
     @traitlets.validate("atlas")
     def _an_atlas(self, proposal: Any) -> Atlas | None:
