@@ -192,9 +192,9 @@ class AttributionPlan:
 def _seen(probe: Probe, target: targets.Target, backward: BackwardPass | None) -> dict[int, Placement]:
     """The pixels of each picture that can affect the target; all of them if a gradient reaches each side."""
     found = {}
-    for place, (i, size) in enumerate(probe.sizes.items()):
+    for index, (i, size) in enumerate(probe.sizes.items()):
         found[i] = Placement.plain(size, size)
-        gradient = backward.gradients[place] if backward else None
+        gradient = backward.gradients[index] if backward else None
         if backward is None or (gradient is not None and not _reaches_each_side(gradient[0])):
             found[i] = replace(found[i], seen=probe.seen_by(target, i))
     return found

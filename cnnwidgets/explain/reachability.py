@@ -148,19 +148,19 @@ def why_no_gradient(net: Network, target: Target, path: str = "", call: int = 0)
     """Why no gradient comes from the target back to a layer's call, or to the pictures, in a sentence or two."""
     name = quoted(net.outputs[target.output].name)
     output = f"the output {name}" if target.function is None else "your target function"
-    place = f"the layer {quoted(path)}" if path else "the picture"
+    what = f"the layer {quoted(path)}" if path else "the picture"
 
     def look(run: _Run) -> str:
         sources = [run.calls[path][call]] if path else list(run.pictures.values())
         way_back = ancestors(run.value.op)
         if not any(source.op in way_back for source in sources):
             names = ", ".join(quoted(info.name) for info in net.outputs)
-            return f"{place} does not lead to {output}. Choose another layer, or another output of {names}."
+            return f"{what} does not lead to {output}. Choose another layer, or another output of {names}."
         reached = descendants(source.op for source in sources)
         cut = next((p for p, one in run.order if one.op in reached and not _passes(one, sources)), None)
         where = f"at or just before the layer {quoted(cut)}" if cut else "behind the last layer"
         by = _cause(reached & ancestors(run.last.op))
-        return f"No gradient flows from {output} to {place}: it is blocked {where}{by}. {OTHER_METHODS}"
+        return f"No gradient flows from {output} to {what}: it is blocked {where}{by}. {OTHER_METHODS}"
 
     message = str(_look(net, target, look))
     return message[0].upper() + message[1:]
@@ -230,7 +230,7 @@ def _has_rows(tensor: Any) -> bool:
 
 
 def _is_one_cell(info: LayerInfo, tensor: Any) -> bool:
-    """Whether its map is one place by construction, as behind a global pooling that keeps its axes."""
+    """Whether its map is one position by construction, as behind a global pooling that keeps its axes."""
     if tensor.shape.rank == 3:
         return bool(tensor.shape[1] == 1)
     return tuple(tensor.shape[2:] if info.channel_axis == 1 else tensor.shape[1:3]) == (1, 1)

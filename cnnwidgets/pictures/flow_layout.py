@@ -22,7 +22,7 @@ MARGIN = 3.0  # left and right of a box in its lane
 
 @dataclass(frozen=True)
 class Box:
-    """The place of a box: its left upper corner and its size."""
+    """The position of a box: its left upper corner and its size."""
 
     x: float
     y: float

@@ -26,8 +26,8 @@ def paint(heat: NDArray[Any], colormap: str = "viridis", largest: float | None =
         float32 [H, W, 3] in 0..1.
     """
     share = _share(heat, colormap, largest)
-    place = share / 2 + 0.5 if colormap in colormaps.DIVERGING else share
-    return colormaps.colormap(colormap)[np.rint(place * 255).astype(np.intp)]
+    shade = share / 2 + 0.5 if colormap in colormaps.DIVERGING else share
+    return colormaps.colormap(colormap)[np.rint(shade * 255).astype(np.intp)]
 
 
 def overlay(

@@ -21,7 +21,7 @@ from cnnwidgets.visualize.canvas_choice import canvas_for
 from cnnwidgets.visualize.gradient_step import Ascent, StepInputs, not_finite, step_and_render, trace_any_size
 from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.terms import custom
-from cnnwidgets.visualize.terms.objective_values import check_places, checked, random_note, values_of
+from cnnwidgets.visualize.terms.objective_values import check_positions, checked, random_note, values_of
 
 
 def ascend(
@@ -95,7 +95,7 @@ class AscendSettings(Settings):
             optimizers.checked(self.optimizer),
         )
         canvas = canvas_for(net, objective, self.size, 128, self.held, self.resize)
-        check_places(net, objective, canvas)
+        check_positions(net, objective, canvas)
         picture = None if self.start is None else net.array(self.start, canvas.which)
         frames = maximize(net, objective, canvas, found.steps, ascent, found.seed, picture)
         note = random_note(net, objective)

@@ -98,15 +98,17 @@ def neuron(
     call: int = 0,
     before_activation: bool = True,
 ) -> Objective:
-    """One channel at one place of the map; the middle cell if no place is given.
+    """One channel at one position of the map; the middle cell if no position is given.
 
     . . . .       On an even map the cell right of and below the center is taken.
     . . . .
     . . X .
     . . . .
     """
-    place = tuple(CENTER if at is None else whole_number(name, at) for name, at in (("row", row), ("column", column)))
-    return _of_layer(Neuron, layer, unit, call, before_activation, place=place)
+    position = tuple(
+        CENTER if at is None else whole_number(name, at) for name, at in (("row", row), ("column", column))
+    )
+    return _of_layer(Neuron, layer, unit, call, before_activation, position=position)
 
 
 def class_logit(target: int | Iterable[int], *, output: int | str | None = None) -> Objective:

@@ -69,12 +69,14 @@ def _resized(data: bytes, height: int, width: int, channels: int) -> np.ndarray[
     return np.asarray(planes if channels == 3 else np.repeat(planes[:1], channels, 0), np.float32)
 
 
-def _between(values: np.ndarray[Any, Any], count: int, places: np.ndarray[Any, Any], axis: int) -> np.ndarray[Any, Any]:
+def _between(
+    values: np.ndarray[Any, Any], count: int, positions: np.ndarray[Any, Any], axis: int
+) -> np.ndarray[Any, Any]:
     """Linear interpolation along an axis."""
-    places = np.clip(places, 0, values.shape[axis] - 1)
-    low = np.floor(places).astype(int)
+    positions = np.clip(positions, 0, values.shape[axis] - 1)
+    low = np.floor(positions).astype(int)
     high = np.minimum(low + 1, values.shape[axis] - 1)
-    share = (places - low).reshape([count if i == axis else 1 for i in range(values.ndim)])
+    share = (positions - low).reshape([count if i == axis else 1 for i in range(values.ndim)])
     return np.asarray(np.take(values, low, axis) * (1 - share) + np.take(values, high, axis) * share)
 
 
@@ -97,8 +99,8 @@ def _crops(picture: np.ndarray[Any, Any], count: int) -> list[np.ndarray[Any, An
     height, width = picture.shape[:2]
     if min(height, width) < SIZE:
         raise BadPicture(f"A picture of {height} x {width} is too small. Give pictures of {SIZE} x {SIZE} or more.")
-    places = np.random.default_rng(0).random((max(1, CROPS // count), 2))
-    corners = [(int(y * (height - SIZE)), int(x * (width - SIZE))) for y, x in places]
+    positions = np.random.default_rng(0).random((max(1, CROPS // count), 2))
+    corners = [(int(y * (height - SIZE)), int(x * (width - SIZE))) for y, x in positions]
     return [picture[y : y + SIZE, x : x + SIZE] for y, x in corners]
 
 

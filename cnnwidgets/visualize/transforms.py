@@ -90,7 +90,7 @@ class Rotate:
 
 
 def _affine(pictures: Any, along: Any, across: Any) -> Any:
-    """Sample at `[[along, -across], [across, along]] @ place`, about the middle, bilinear, mirrored at the border."""
+    """Sample at `[[along, -across], [across, along]] @ position`, about the middle, mirrored at the border."""
     height, width = tf.unstack(tf.cast(tf.shape(pictures)[1:3], tf.float32))
     y, x = (height - 1) / 2, (width - 1) / 2
     zero = tf.zeros_like(along)

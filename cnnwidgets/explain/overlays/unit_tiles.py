@@ -81,10 +81,10 @@ def mosaic(found: UnitAttribution, photo: np.ndarray, units: Sequence[int], colu
     return np.asarray(pictures.mosaic(np.stack(tiles), columns))
 
 
-def marked(picture: np.ndarray, place: tuple[float, float]) -> np.ndarray:
+def marked(picture: np.ndarray, position: tuple[float, float]) -> np.ndarray:
     """The picture [H, W, 3] with a white frame in black around (row, column), shares 0..1 of it."""
     height, width = picture.shape[:2]
-    row, column = int(place[0] * height), int(place[1] * width)
+    row, column = int(position[0] * height), int(position[1] * width)
     drawn, line = picture.copy(), max(1, round(max(height, width) / 256))
     for reach, color in ((3 * line, 0.0), (2 * line, 1.0), (line, 0.0), (0, None)):
         reach += round(MARK * max(height, width) / 512)

@@ -98,8 +98,8 @@ def _at(output: Any, cell: Any) -> tuple[Any, Any]:
     cells = tf.constant([1, 1])
     if output.shape.rank == 4:
         cells = tf.shape(output)[1:3]
-        place = tf.one_hot(row, cells[0])[:, None] * tf.one_hot(column, cells[1])  # [h, w]
-        chosen = place[..., None] * chosen  # [h, w, units]
+        at_cell = tf.one_hot(row, cells[0])[:, None] * tf.one_hot(column, cells[1])  # [h, w]
+        chosen = at_cell[..., None] * chosen  # [h, w, units]
     return tf.zeros_like(output) + tf.cast(chosen, output.dtype), cells
 
 

@@ -37,7 +37,7 @@ class Location:
         seen: (top, left, bottom, right) of all that is seen.
         fed: (height, width) of the picture that the network gets.
         is_transposed: whether the layer's rows run across the picture.
-        tokens: for a layer of tokens, the token of each cell, row by row; the other tokens see no one place.
+        tokens: for a layer of tokens, the token of each cell, row by row; the other tokens see no one location.
         others: how many other tokens there are.
         guessed: operations on the way whose geometry is not known.
     """
@@ -335,7 +335,7 @@ def _with(
 
 
 def _tokens(rows: Array, columns: Array, empty: Location) -> Location:
-    """Tokens that look at the cells of a grid, in any order; others, such as a class token, look at no one place."""
+    """Tokens that look at the cells of a grid, in any order; others, such as a class token, look at no one location."""
     patches = np.flatnonzero(np.isfinite(rows))
     lines = [np.unique(np.round(one[patches], 1)) for one in (rows, columns)]
     high, wide = (len(line) for line in lines)

@@ -63,12 +63,12 @@ def fingerprint(model: Any, preprocess: Callable[[Any], Any]) -> str:
 
 def _without_config(model: Any, everything: bool) -> Iterator[Any]:
     """What the model's configuration keeps to itself: functions, and the insides and code of what is not Keras' own."""
-    for place, part in enumerate([model, *layers_.by_path(model).values()]):
+    for index, part in enumerate([model, *layers_.by_path(model).values()]):
         functions = [getattr(part, name, None) for name in ("function", "activation")]
-        yield from ((place, f) for f in functions if isinstance(f, types.FunctionType) and not _is_of_keras(f))
+        yield from ((index, f) for f in functions if isinstance(f, types.FunctionType) and not _is_of_keras(f))
         if everything or not _is_of_keras(type(part)):
             inner = [_configuration(layer) for layer in inner_layers(part)]
-            yield place, type(part), _attributes(part), inner
+            yield index, type(part), _attributes(part), inner
 
 
 def _attributes(part: Any) -> dict[str, Any]:

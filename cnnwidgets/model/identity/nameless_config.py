@@ -1,6 +1,6 @@
 """The configuration of a model without the names of its layers, which count what was made before in the same process.
 
-Where one layer refers to another by name, the place in the list of layers stands instead.
+Where one layer refers to another by name, the index in the list of layers stands instead.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ _REFERRING = {"inbound_nodes", "input_layers", "output_layers"}
 
 def nameless(config: Mapping[str, Any]) -> dict[str, Any]:
     """What `get_config` of a layer or model says, less its name and those of the layers inside it."""
-    places = {name: place for place, name in enumerate(_names(config))}
-    found = {key: _referring(one, places) if key in _REFERRING else _inside(one, places) for key, one in config.items()}
+    indices = {name: index for index, name in enumerate(_names(config))}
+    found = {
+        key: _referring(one, indices) if key in _REFERRING else _inside(one, indices) for key, one in config.items()
+    }
     found.pop("name", None)
     return found
 
@@ -38,22 +40,22 @@ def _is_layer(value: Any) -> bool:
     )
 
 
-def _inside(value: Any, places: Mapping[str, int]) -> Any:
+def _inside(value: Any, indices: Mapping[str, int]) -> Any:
     if isinstance(value, list | tuple):
-        return [_inside(one, places) for one in value]
+        return [_inside(one, indices) for one in value]
     if not isinstance(value, Mapping):
         return value
     if not _is_layer(value):
-        return {key: _inside(one, places) for key, one in value.items()}
+        return {key: _inside(one, indices) for key, one in value.items()}
     rest = {key: one for key, one in value.items() if key not in ("name", "config")}
-    told = {key: _referring(one, places) if key in _REFERRING else one for key, one in rest.items()}
+    told = {key: _referring(one, indices) if key in _REFERRING else one for key, one in rest.items()}
     return {**told, "config": nameless(value["config"])}
 
 
-def _referring(value: Any, places: Mapping[str, int]) -> Any:
-    """References to layers, by their places."""
+def _referring(value: Any, indices: Mapping[str, int]) -> Any:
+    """References to layers, by their indices."""
     if isinstance(value, list | tuple):
-        if len(value) == 3 and isinstance(value[0], str) and value[0] in places:
-            return [places[value[0]], *value[1:]]
-        return [_referring(one, places) for one in value]
-    return {key: _referring(one, places) for key, one in value.items()} if isinstance(value, Mapping) else value
+        if len(value) == 3 and isinstance(value[0], str) and value[0] in indices:
+            return [indices[value[0]], *value[1:]]
+        return [_referring(one, indices) for one in value]
+    return {key: _referring(one, indices) for key, one in value.items()} if isinstance(value, Mapping) else value

@@ -55,8 +55,8 @@ def _by_input(pictures: object, inputs: Sequence[InputInfo]) -> dict[int, object
     elif isinstance(pictures, (list, tuple)) and len(inputs) > 1:
         if len(pictures) not in (len(names), len(picture_inputs)):
             raise BadModel(f"{len(pictures)} inputs were given. This model takes {len(names)}: {', '.join(names)}.")
-        places = range(len(names)) if len(pictures) == len(names) else picture_inputs
-        given = dict(zip(places, pictures, strict=True))
+        indices = range(len(names)) if len(pictures) == len(names) else picture_inputs
+        given = dict(zip(indices, pictures, strict=True))
     else:
         given = {picture_inputs[0]: pictures}
     missing = [names[i] for i in picture_inputs if i not in given]

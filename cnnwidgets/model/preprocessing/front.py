@@ -212,7 +212,7 @@ class _Analysis:
         return len(self._graph.get_operations())
 
     def position(self, op: Any) -> int:
-        """The place of an operation in the order of the graph."""
+        """The index of an operation in the order of the graph."""
         return self._positions[op]
 
     def seen_by(self, tensor: Any) -> frozenset[int]:

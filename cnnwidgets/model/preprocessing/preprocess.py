@@ -71,9 +71,9 @@ def _asked_for(wanted: Any, info: InputInfo, count: int) -> Finding:
             f"auto, {', '.join(MODES)}."
         )
     if isinstance(MODES[wanted], Affine) and info.channels != 3:
-        place = f"the input {quoted(info.name)}" if count > 1 else "this network"
+        taker = f"the input {quoted(info.name)}" if count > 1 else "this network"
         raise BadTarget(
-            f"The preprocessing {wanted!r} is for 3 channels and {place} takes {info.channels}. "
+            f"The preprocessing {wanted!r} is for 3 channels and {taker} takes {info.channels}. "
             "Choose none, unit or tf, or give a function."
         )
     return Finding(MODES[wanted], "as you asked")

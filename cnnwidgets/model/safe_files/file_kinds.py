@@ -99,12 +99,12 @@ def about_folder(folder: Path) -> str:
 
 def saved_model(folder: Path) -> str:
     """What can be done with a SavedModel."""
-    place = quoted(folder.name)
+    name = quoted(folder.name)
     return (
-        f"{place} is a SavedModel folder, of which Keras 3 cannot make a model again. For predictions and attribution, "
-        f"wrap it: keras.Sequential([keras.Input((224, 224, 3)), keras.layers.TFSMLayer({place}, "
+        f"{name} is a SavedModel folder, of which Keras 3 cannot make a model again. For predictions and attribution, "
+        f"wrap it: keras.Sequential([keras.Input((224, 224, 3)), keras.layers.TFSMLayer({name}, "
         f"call_endpoint='serving_default')]). For its inner layers, install tf_keras, call "
-        f"tf_keras.models.load_model({place}).save('model.h5'), and give that file."
+        f"tf_keras.models.load_model({name}).save('model.h5'), and give that file."
     )
 
 

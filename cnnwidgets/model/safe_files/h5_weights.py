@@ -63,14 +63,14 @@ def load_weights(model: Any, config: dict[str, Any], hdf5: h5py.File, old_name: 
         raise DoesNotFit("some belong to no layer")
 
 
-def _fill(name: str, leaves: list[Leaf], group: h5py.Group, places: list[str]) -> None:
-    variables = _in_order(leaves, places)
-    if len(places) != len(variables):
-        raise DoesNotFit(f"there are {len(places)} for the {len(variables)} of the layer {name!r}")
-    for variable, place in zip(variables, places, strict=True):
-        array = group[place]
+def _fill(name: str, leaves: list[Leaf], group: h5py.Group, paths: list[str]) -> None:
+    variables = _in_order(leaves, paths)
+    if len(paths) != len(variables):
+        raise DoesNotFit(f"there are {len(paths)} for the {len(variables)} of the layer {name!r}")
+    for variable, path in zip(variables, paths, strict=True):
+        array = group[path]
         if array.shape != tuple(variable.shape):
-            raise DoesNotFit(f"{place!r} has the shape {array.shape}, and the layer {name!r} needs {variable.shape}")
+            raise DoesNotFit(f"{path!r} has the shape {array.shape}, and the layer {name!r} needs {variable.shape}")
         variable.assign(array[()])
     for leaf in leaves:
         if hasattr(leaf.layer, "finalize_state"):

@@ -51,13 +51,13 @@ def _check_texts(file: Path, data: bytes | mmap.mmap) -> None:
     start = data.find(_HEAP)
     while start >= 0:
         (size,) = struct.unpack_from("<Q", data, start + 8)
-        place, end = start + 16, start + size
-        while place + 16 <= min(end, len(data)):
-            index, length = struct.unpack_from("<H6xQ", data, place)
+        offset, end = start + 16, start + size
+        while offset + 16 <= min(end, len(data)):
+            index, length = struct.unpack_from("<H6xQ", data, offset)
             if not index and not length:  # what is free has a length, its own header included
                 raise damaged(file)
-            place += 16 + -(-length // 8) * 8 if index else length
-        if place > end or end > len(data):
+            offset += 16 + -(-length // 8) * 8 if index else length
+        if offset > end or end > len(data):
             raise damaged(file)
         start = data.find(_HEAP, start + 1)
 

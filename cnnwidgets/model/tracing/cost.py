@@ -64,12 +64,12 @@ def _spent(net: Network, canvas: Canvas) -> dict[str, float]:
 
 
 def _flops(layer: Any, output: Any) -> float:
-    """Two operations for each weight at each place of the output."""
+    """Two operations for each weight at each position of the output."""
     if isinstance(layer, keras.Model):
         return 0.0  # its layers are counted themselves
     first = getattr(layer, "data_format", "") == "channels_first"
-    places = int(np.prod([n or 1 for n in (output.shape[2:] if first else output.shape[1:-1])]))
+    positions = int(np.prod([n or 1 for n in (output.shape[2:] if first else output.shape[1:-1])]))
     # The layers inside a custom layer count themselves.
     inner = {id(w) for part in all_layers(layer, include_self=False) for w in part.weights}
     own = [w for w in layer.weights if len(w.shape) > 1 and id(w) not in inner]
-    return 2.0 * places * sum(int(np.prod(w.shape)) for w in own)
+    return 2.0 * positions * sum(int(np.prod(w.shape)) for w in own)

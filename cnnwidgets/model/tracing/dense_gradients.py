@@ -56,7 +56,7 @@ def _convolved(layer: Any, convolve: Any, x: Any, kernel: Any) -> Any:
 def _of_input(upstream: Any, kernel: Any, size: Any, stride: int, padding: str) -> Any:
     """The input's gradient, [N, *size, C], from that of the output, [N, h, w, units].
 
-    The input's pixel `stride * q + r` is seen by the output's places q, q - 1, ... through the kernel's cells
+    The input's pixel `stride * q + r` is seen by the output's positions q, q - 1, ... through the kernel's cells
     `r`, `stride + r`, ...
     """
     rows, columns, channels, units = kernel.shape
@@ -69,7 +69,7 @@ def _of_input(upstream: Any, kernel: Any, size: Any, stride: int, padding: str) 
     cells = tf.constant([rows, columns])
     missing = tf.maximum((tf.shape(upstream)[1:3] - 1) * stride + cells - size, 0)
     before = missing // 2 if padding == "SAME" else tf.zeros_like(missing)
-    after = tf.maximum(size + before - tf.shape(laid_out)[1:3], 0)  # what no place of the output sees
+    after = tf.maximum(size + before - tf.shape(laid_out)[1:3], 0)  # what no position of the output sees
     laid_out = tf.pad(laid_out, [[0, 0], [0, after[0]], [0, after[1]], [0, 0]])
     top, left = before[0], before[1]
     return laid_out[:, top : top + size[0], left : left + size[1]]

@@ -69,8 +69,8 @@ def named_in(code: types.CodeType) -> Names:
     steps = [step for step in dis.get_instructions(code) if step.opname not in ("CACHE", "PRECALL", "EXTENDED_ARG")]
     reads = [
         (step.opname, str(step.argval))
-        for place, step in enumerate(steps)
-        if not _only_writes(steps[place : place + 4])
+        for index, step in enumerate(steps)
+        if not _only_writes(steps[index : index + 4])
     ]
     inner = [named_in(const) for const in code.co_consts if isinstance(const, types.CodeType)]
     names = itertools.chain((name for kind, name in reads if kind in _GLOBAL), *(one.globals for one in inner))

@@ -29,7 +29,7 @@ from cnnwidgets.visualize.canvas_choice import canvas_of_photograph
 from cnnwidgets.visualize.gradient_step import Ascent
 from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.optimizers import Rate
-from cnnwidgets.visualize.terms.objective_values import both, check_places, checked, random_note
+from cnnwidgets.visualize.terms.objective_values import both, check_positions, checked, random_note
 from cnnwidgets.visualize.terms.of_photographs import Distance, squared_distance
 
 TRIAL = 4  # steps without the penalty, that show how much of the objective a distance buys
@@ -133,7 +133,7 @@ class AccentuationSettings(Settings):
         objective, found = checked(net, self.objective), self.checked()
         ascent = Ascent(transforms=transforms_.checked(self.transforms))
         canvas = canvas_of_photograph(net, objective, picture, self.size)
-        check_places(net, objective, canvas)
+        check_positions(net, objective, canvas)
         early = early_layer(net, canvas) if self.early_layer is None else _called(net, self.early_layer)
         if canvas.which not in net.sees(early):
             raise BadTarget(f"The early layer {early!r} does not see the picture. Choose one near the input.")

@@ -46,11 +46,11 @@ class Windows:
         size = tf.shape(pictures)
         rows, high, top = self._lines(size[1], self.height)  # [n, h], kept rows, the first of them
         columns, wide, left = self._lines(size[2], self.width)  # [m, w]
-        places = rows[:, None, :, None] * size[2] + columns[None, :, None, :]  # [n, m, h, w]
+        pixels = rows[:, None, :, None] * size[2] + columns[None, :, None, :]  # [n, m, h, w]
         flat = tf.reshape(tf.stop_gradient(pictures), [-1, pictures.shape[3]])  # [H * W, C]
 
-        def one_call(places: Any) -> tuple[Any, Any]:  # [B, h, w] -> [B], [B, high, wide, C]
-            windows = tf.gather(flat, places)
+        def one_call(pixels: Any) -> tuple[Any, Any]:  # [B, h, w] -> [B], [B, high, wide, C]
+            windows = tf.gather(flat, pixels)
             if self.exact:
                 windows = tf.ensure_shape(windows, [None, self.height, self.width, flat.shape[1]])
             with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -60,7 +60,7 @@ class Windows:
             return values, tape.gradient(total, windows)[:, top : top + high, left : left + wide]
 
         many = tf.size(rows[:, 0]) * tf.size(columns[:, 0])
-        calls = _grouped(tf.reshape(places, [many, *tf.unstack(tf.shape(places)[2:])]), self._batch)
+        calls = _grouped(tf.reshape(pixels, [many, *tf.unstack(tf.shape(pixels)[2:])]), self._batch)
         kinds = tf.TensorSpec([None], tf.float32), tf.TensorSpec([None, None, None, flat.shape[1]], tf.float32)
         values, gradients = tf.map_fn(one_call, calls, fn_output_signature=kinds, parallel_iterations=1)
         values = tf.reshape(values, [-1])[:many]
@@ -84,13 +84,13 @@ class Windows:
         return (starts + tf.range(reach)[None]) % length, kept, before
 
 
-def _grouped(places: Any, batch: int) -> Any:  # [T, h, w] -> [calls, B, h, w]
+def _grouped(pixels: Any, batch: int) -> Any:  # [T, h, w] -> [calls, B, h, w]
     """Windows of one device call together; the last call is filled up with the first windows."""
-    many = tf.shape(places)[0]
+    many = tf.shape(pixels)[0]
     batch = tf.minimum(batch, many)
     calls = -(-many // batch)
-    filled = tf.gather(places, tf.range(calls * batch) % many)
-    return tf.reshape(filled, [calls, batch, *tf.unstack(tf.shape(places)[1:])])
+    filled = tf.gather(pixels, tf.range(calls * batch) % many)
+    return tf.reshape(filled, [calls, batch, *tf.unstack(tf.shape(pixels)[1:])])
 
 
 def _stitched(parts: Any, down: Any, across: Any) -> Any:  # [down * across, h, w, C] -> [down * h, across * w, C]

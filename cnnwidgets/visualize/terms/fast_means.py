@@ -95,12 +95,12 @@ def _seen_by_cells(layer: Any, x: Any) -> Any:  # [N, h, w, C] -> [N, k * k, C]
 
 @functools.lru_cache(maxsize=256)
 def _seen_along(length: int, cells: int, stride: int, dilation: int, padding: str) -> Array:
-    """How much of its mean each of the kernel's cells takes from each place along one axis, [cells, length]."""
+    """How much of its mean each of the kernel's cells takes from each position along one axis, [cells, length]."""
     reach = (cells - 1) * dilation + 1
     count = -(-length // stride) if padding == "same" else (length - reach) // stride + 1
     before = max((count - 1) * stride + reach - length, 0) // 2 if padding == "same" else 0
-    places = np.arange(count) * stride + dilation * np.arange(cells)[:, None] - before  # [cells, count]
-    return np.asarray((places[..., None] == np.arange(length)).sum(1) / count, np.float32)
+    positions = np.arange(count) * stride + dilation * np.arange(cells)[:, None] - before  # [cells, count]
+    return np.asarray((positions[..., None] == np.arange(length)).sum(1) / count, np.float32)
 
 
 def _of_normalization(layer: Any, x: Any, means: Means) -> Any:

@@ -46,15 +46,15 @@ def both(note: str, random: str) -> str:
     return "; ".join(filter(None, (note, random)))
 
 
-def check_places(net: Network, objective: Objective, canvas: Canvas) -> None:
+def check_positions(net: Network, objective: Objective, canvas: Canvas) -> None:
     """Refuse a neuron at a row or column that its map does not have."""
     for term in objective.terms:
-        if isinstance(term, Neuron) and term.place != (CENTER, CENTER):
+        if isinstance(term, Neuron) and term.position != (CENTER, CENTER):
             held = {i: tuple(tensor.shape) for i, tensor in canvas.held.items()}
             build = functools.partial(_cells, net, term.structure, canvas.structure, held)
             rows, columns = net.traces.get(build)
-            whole_number("row", max(term.place[0], 0), 0, rows - 1)
-            whole_number("column", max(term.place[1], 0), 0, columns - 1)
+            whole_number("row", max(term.position[0], 0), 0, rows - 1)
+            whole_number("column", max(term.position[1], 0), 0, columns - 1)
 
 
 def _cells(net: Network, term: Neuron, canvas: Canvas, held: Mapping[int, tuple[int, ...]]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Terms that read a layer: a channel, a unit, one place of a map, a direction, a whole layer, or variety."""
+"""Terms that read a layer: a channel, a unit, one position of a map, a direction, a whole layer, or variety."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Channel(Unit):
 
 @dataclass(frozen=True, kw_only=True)
 class Neuron(LayerTerm):
-    """A channel at one place of the map.
+    """A channel at one position of the map.
 
     Attributes:
-        place: (row, column), CENTER for the middle.
+        position: (row, column), CENTER for the middle.
     """
 
-    place: tuple[int, int] = (CENTER, CENTER)
+    position: tuple[int, int] = (CENTER, CENTER)
 
     def value(self, activation: Activation, numbers: Numbers) -> Any:
         """See the class."""
@@ -49,17 +49,17 @@ class Neuron(LayerTerm):
         return tf.gather(seen[:, y, x, :], numbers.units, batch_dims=1)
 
     def check_layer(self, info: LayerInfo) -> None:
-        """Only where there are places."""
+        """Only where there are positions."""
         _check_spatial(info)
 
     @property
     def structure(self) -> Self:
-        """The place is a tensor."""
-        return replace(super().structure, place=(CENTER, CENTER))
+        """The position is a tensor."""
+        return replace(super().structure, position=(CENTER, CENTER))
 
     def own_numbers(self) -> tuple[Any, ...]:
-        """The place, [2]."""
-        return (tf.constant(self.place, tf.int32),)
+        """The position, [2]."""
+        return (tf.constant(self.position, tf.int32),)
 
 
 class Layer(LayerTerm):

@@ -28,7 +28,7 @@ class Numbers(NamedTuple):
     Attributes:
         weight: [].
         units: [N].
-        own: what this kind of term needs besides: a place, a direction.
+        own: what this kind of term needs besides: a position, a direction.
     """
 
     weight: Any
