@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from cnnwidgets.errors import BadModel, BadPicture, BadTarget, CnnWidgetsError, JobFailed
     from cnnwidgets.explain import targets
     from cnnwidgets.explain.attribution import attribution
-    from cnnwidgets.explain.class_activation_map import Heatmap, class_activation_map
+    from cnnwidgets.explain.class_activation_map import class_activation_map
     from cnnwidgets.explain.concept_search.found_concepts import Concepts
     from cnnwidgets.explain.concepts import concepts
     from cnnwidgets.explain.faithfulness import Curve, faithfulness
+    from cnnwidgets.explain.heatmap import Heatmap
     from cnnwidgets.explain.unit_attribution import UnitAttribution, unit_attribution
     from cnnwidgets.frame import Frame
     from cnnwidgets.model.backend import limit_gpu
@@ -84,7 +85,7 @@ _HOMES = {
     "FeatureMapPanel": "panels.feature_maps.feature_map_panel",
     "FilterGallery": "panels.galleries.filter_gallery",
     "Frame": "frame",
-    "Heatmap": "explain.class_activation_map",
+    "Heatmap": "explain.heatmap",
     "HeatmapPanel": "panels.heatmaps.heatmap_panel",
     "JobFailed": "errors",
     "LayerInfo": "model.layers",

@@ -11,8 +11,7 @@ import numpy as np
 from cnnwidgets import pictures as pictures_
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.explain import reachability, targets
-from cnnwidgets.explain.class_activation_map import check_method, noted
-from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, Kind, MapNotes, MapSource, finish
+from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, Kind, MapNotes, MapSource, finish, with_picture_notes
 from cnnwidgets.explain.methods import gradient_attribution, perturbation_attribution
 from cnnwidgets.explain.methods.attribution_request import AttributionRequest, PartialMaps, by_picture
 from cnnwidgets.explain.pass_cost import copies_of_pictures
@@ -21,13 +20,13 @@ from cnnwidgets.explain.regions import Region
 from cnnwidgets.frame import Array, last_of
 from cnnwidgets.model.geometry.placement import PART, Placement
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.settings import SEED, Number, Settings, Whole, setting
+from cnnwidgets.model.settings import SEED, Method, Number, Settings, Whole, setting
 from cnnwidgets.model.sizes.picture_size import Size
 
 MOST_SAMPLES = 8192
 
 
-class Method(NamedTuple):
+class Rule(NamedTuple):
     """A method and its defaults.
 
     Attributes:
@@ -45,13 +44,13 @@ class Method(NamedTuple):
 
 
 METHODS = {
-    "gradient": Method(gradient_attribution.gradient, kind="gradients"),
-    "gradient_x_input": Method(gradient_attribution.gradient_x_input, kind="parts"),
-    "smoothgrad": Method(gradient_attribution.smoothgrad, 16, kind="gradients"),
-    "integrated_gradients": Method(gradient_attribution.integrated_gradients, 64, kind="parts"),
-    "guided_backprop": Method(gradient_attribution.guided_backprop, kind="gradients"),
-    "occlusion": Method(perturbation_attribution.occlusion, by_gradient=False),
-    "rise": Method(perturbation_attribution.rise, 512, by_gradient=False),
+    "gradient": Rule(gradient_attribution.gradient, kind="gradients"),
+    "gradient_x_input": Rule(gradient_attribution.gradient_x_input, kind="parts"),
+    "smoothgrad": Rule(gradient_attribution.smoothgrad, 16, kind="gradients"),
+    "integrated_gradients": Rule(gradient_attribution.integrated_gradients, 64, kind="parts"),
+    "guided_backprop": Rule(gradient_attribution.guided_backprop, kind="gradients"),
+    "occlusion": Rule(perturbation_attribution.occlusion, by_gradient=False),
+    "rise": Rule(perturbation_attribution.rise, 512, by_gradient=False),
 }
 
 
@@ -110,12 +109,7 @@ def attribution(
     """
     settings = AttributionSettings.given(locals())
     probe = Probe(net, picture, settings.size)
-    return noted(last_of(settings.check(probe).frames()).result(), probe)
-
-
-def _checked_method(_name: str, method: object) -> object:
-    check_method(method, tuple(METHODS), "attribution")
-    return method
+    return with_picture_notes(last_of(settings.check(probe).frames()).result(), probe)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +117,7 @@ class AttributionSettings(Settings):
     """The settings of `attribution`."""
 
     target: Any = None
-    method: str = setting("smoothgrad", _checked_method)
+    method: str = setting("smoothgrad", Method("attribution", tuple(METHODS)))
     of: str = "logit"
     against: Any = None
     output: int | str | None = None
@@ -179,7 +173,7 @@ class AttributionPlan:
 
     settings: AttributionSettings
     request: AttributionRequest
-    how: Method
+    how: Rule
     map_notes: MapNotes
     unseen: set[int]
     seen: dict[int, Placement]
@@ -207,7 +201,7 @@ def _reaches_each_side(gradient: Array) -> bool:  # [H, W, C]
 
 
 def _run(
-    request: AttributionRequest, how: Method, map_notes: MapNotes, unseen: set[int], seen: dict[int, Placement]
+    request: AttributionRequest, how: Rule, map_notes: MapNotes, unseen: set[int], seen: dict[int, Placement]
 ) -> Iterator[HeatmapFrame]:
     steps = _steps(request, how)
     values = np.full(len(request.pictures), request.value, np.float32)
@@ -227,7 +221,7 @@ def _run(
 _IF_ZERO = "zero: no pixel changes the target; try occlusion or rise, which do not need its gradient"
 
 
-def _steps(request: AttributionRequest, how: Method) -> int:
+def _steps(request: AttributionRequest, how: Rule) -> int:
     batch = copies_of_pictures(request.probe, how.by_gradient)
     if how.find is perturbation_attribution.occlusion:
         return sum(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from cnnwidgets.errors import BadTarget, nearest, quoted
+from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain import reachability, targets
-from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, MapSource, finish
+from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame, MapSource, finish, with_picture_notes
 from cnnwidgets.explain.methods import map_runs
 from cnnwidgets.explain.methods.class_activation_maps import MASKS
 from cnnwidgets.explain.passes import Probe
@@ -18,10 +19,8 @@ from cnnwidgets.explain.regions import Region
 from cnnwidgets.frame import last_of
 from cnnwidgets.model.geometry.locations import leads_from_tokens
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.settings import SEED, Settings, Whole, setting
+from cnnwidgets.model.settings import SEED, Method, Settings, Whole, setting
 from cnnwidgets.model.sizes.picture_size import Size
-
-__all__ = ["MAP_METHODS", "Heatmap", "HeatmapFrame", "MapSettings", "check_method", "class_activation_map", "noted"]
 
 MAP_METHODS = tuple(map_runs.METHODS)
 
@@ -80,12 +79,7 @@ def class_activation_map(
     """
     settings = MapSettings.given(locals())
     probe = Probe(net, picture, settings.size)
-    return noted(last_of(settings.check(probe).frames()).result(), probe)
-
-
-def _checked_method(_name: str, method: object) -> object:
-    check_method(method, MAP_METHODS, "class activation map")
-    return method
+    return with_picture_notes(last_of(settings.check(probe).frames()).result(), probe)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +88,7 @@ class MapSettings(Settings):
 
     layer: str | None = None
     target: Any = None
-    method: str = setting("grad_cam", _checked_method)
+    method: str = setting("grad_cam", Method("class activation map", MAP_METHODS))
     of: str = "logit"
     against: Any = None
     output: int | str | None = None
@@ -109,16 +103,16 @@ class MapSettings(Settings):
         Raises:
             BadTarget, BadModel, JobFailed: what `class_activation_map` raises.
         """
-        found = self.checked()
-        wanted = probe.named(self.target, self.output, self.of, self.against)
-        path = reachability.default_layer(probe.net, wanted) if self.layer is None else probe.net.layer(self.layer).path
-        calls = reachability.calls_of(probe.net, path, self.call)
-        how = map_runs.METHODS[self.method]
-        runs = [how(probe, path, number, wanted, found.channels) for number in calls]
-        if all(run is None for run in runs):
-            raise BadTarget(reachability.why_no_gradient(probe.net, wanted, path, self.call or 0))
-        sources = [source_of(probe, path, number, wanted) for number in calls]
-        if self.layer is None and (note := reachability.branch_note(probe.net, wanted)):
+        found, net = self.checked(), probe.net
+        target = probe.named(self.target, self.output, self.of, self.against)
+        path = reachability.default_layer(net, target) if self.layer is None else net.layer(self.layer).path
+        calls = reachability.calls_of(net, path, self.call)
+        begin = map_runs.METHODS[self.method]
+        runs = [begin(probe, path, call, target, found.channels) for call in calls]
+        if all(run is None for run in runs):  # one call that leads to the target is enough
+            raise BadTarget(reachability.why_no_gradient(net, target, path, self.call or 0))
+        sources = [source_of(probe, path, call, target) for call in calls]
+        if self.layer is None and (note := reachability.branch_note(net, target)):
             sources = [source._replace(notes=(*source.notes, note)) for source in sources]
         return MapPlan(found, [run or map_runs.nothing(probe, path) for run in runs], sources)
 
@@ -138,16 +132,16 @@ class MapPlan:
     sources: Sequence[MapSource]
 
     def frames(self) -> Iterator[HeatmapFrame]:
-        """One call after the other: a HeatmapFrame at each step."""
-        total, done = sum(run.steps for run in self.runs), 0
-        finished: tuple[Heatmap, ...] = ()
+        """One call of the layer after the other: a frame at each step, with the maps so far."""
+        steps = itertools.count(1)
+        total = sum(run.steps for run in self.runs)
+        values = np.array([run.value for run in self.runs], np.float32)
+        finished: list[Heatmap] = []
         for run, source in zip(self.runs, self.sources, strict=True):
             for raw in run.maps:
-                done += 1
                 heat = finish(raw, run.map_notes, source)
-                values = np.array([w.value for w in self.runs[: len(finished) + 1]], np.float32)
-                yield HeatmapFrame((*finished, heat), done, total, values)
-            finished += (heat,)
+                yield HeatmapFrame((*finished, heat), next(steps), total, values[: len(finished) + 1])
+            finished.append(heat)
 
 
 def source_of(probe: Probe, path: str, call: int, target: targets.Target) -> MapSource:
@@ -160,22 +154,3 @@ def source_of(probe: Probe, path: str, call: int, target: targets.Target) -> Map
         better = reachability.default_layer(probe.net, target)
         notes = (f"zero: only another token of this layer leads to the output; choose {quoted(better)}", *notes)
     return MapSource(location.placement(probe.sizes[seen[0]]), path, call, name, notes)
-
-
-def noted(found: Sequence[Any], probe: Probe) -> list[Any]:
-    """Heatmaps, or anything with a `note` and an `input`, with the notes of their pictures ("dark: ...")."""
-    notes = {probe.net.inputs[i].name: note for i, note in probe.notes.items()}
-    return [
-        replace(one, note="; ".join(filter(None, [one.note, *(notes[n] for n in notes if one.input in (n, None))])))
-        for one in found
-    ]
-
-
-def check_method(method: object, methods: tuple[str, ...], kind: str) -> None:
-    """Refuse a method that does not exist.
-
-    Raises:
-        BadTarget: with the nearest ones.
-    """
-    if not isinstance(method, str) or method not in methods:
-        raise BadTarget(f"There is no {kind} method {quoted(method)}. Choose one of them ({nearest(method, methods)}).")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from cnnwidgets.errors import JobFailed
 from cnnwidgets.frame import Array
 from cnnwidgets.model.geometry.placement import Placement
+
+if TYPE_CHECKING:
+    from cnnwidgets.explain.passes import Probe
 
 ROUNDING = 1e-6  # of a map's largest value: smaller differences are no evidence
 MOSTLY = 0.1  # of the evidence: where less than this share is positive, the note says so
@@ -186,3 +190,12 @@ def _coverage(raw: Array, map_notes: MapNotes) -> tuple[str, ...]:
 
 def _instead(map_notes: MapNotes) -> str:
     return f'; try of="{map_notes.other}"' if map_notes.other else ""
+
+
+def with_picture_notes(found: Sequence[Any], probe: Probe) -> list[Any]:
+    """Heatmaps, or anything with a `note` and an `input`, with the notes of the pictures they see ("dark: ...")."""
+    notes = {probe.net.inputs[i].name: note for i, note in probe.notes.items()}
+    return [
+        replace(one, note="; ".join(filter(None, [one.note, *(notes[n] for n in notes if one.input in (n, None))])))
+        for one in found
+    ]

@@ -14,8 +14,8 @@ import numpy as np
 
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain import reachability, targets
-from cnnwidgets.explain.class_activation_map import noted, source_of
-from cnnwidgets.explain.heatmap import ROUNDING, Heatmap, MapNotes, MapSource, finish
+from cnnwidgets.explain.class_activation_map import source_of
+from cnnwidgets.explain.heatmap import ROUNDING, Heatmap, MapNotes, MapSource, finish, with_picture_notes
 from cnnwidgets.explain.methods.map_runs import note_if_zero
 from cnnwidgets.explain.passes import BackwardPass, Probe
 from cnnwidgets.explain.probabilities import runner_up
@@ -197,7 +197,7 @@ class UnitAttributionPlan:
 
     def result(self) -> list[UnitAttribution]:
         """The shares of each call."""
-        return noted([self._of_call(call) for call in self.passes], self.probe)
+        return with_picture_notes([self._of_call(call) for call in self.passes], self.probe)
 
     def _of_call(self, call: int) -> UnitAttribution:
         probe, path = self.probe, self.path

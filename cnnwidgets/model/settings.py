@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from cnnwidgets.errors import BadTarget, nearest, quoted
 from cnnwidgets.model.arguments import MOST_STEPS, checked_seed, choice, number, whole_number
 
 Check = Callable[[str, object], Any]  # (name, value) -> the value to compute with; BadTarget for any other
@@ -106,6 +107,22 @@ class OneOf:
     def __call__(self, name: str, value: object) -> str:
         """The value itself."""
         return choice(name, value, self.choices)
+
+
+@dataclass(frozen=True)
+class Method:
+    """The name of a method; the message for any other value has the nearest ones."""
+
+    kind: str
+    methods: tuple[str, ...]
+
+    def __call__(self, _name: str, value: object) -> str:
+        """The value itself."""
+        if isinstance(value, str) and value in self.methods:
+            return value
+        raise BadTarget(
+            f"There is no {self.kind} method {quoted(value)}. Choose one of them ({nearest(value, self.methods)})."
+        )
 
 
 def _whole_seed(_name: str, value: object) -> int:

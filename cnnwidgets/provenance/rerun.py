@@ -12,10 +12,11 @@ from cnnwidgets import pictures
 from cnnwidgets.activations.feature_maps import display_maps, feature_maps
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget, quoted
 from cnnwidgets.explain.attribution import attribution
-from cnnwidgets.explain.class_activation_map import Heatmap, class_activation_map
+from cnnwidgets.explain.class_activation_map import class_activation_map
 from cnnwidgets.explain.concept_search.found_concepts import tiles_of
 from cnnwidgets.explain.concepts import concepts
 from cnnwidgets.explain.faithfulness import FaithfulnessSettings
+from cnnwidgets.explain.heatmap import Heatmap
 from cnnwidgets.explain.overlays import unit_tiles
 from cnnwidgets.explain.overlays.comparison import MapRequest, compare
 from cnnwidgets.explain.overlays.held_picture import HeldPicture

@@ -11,7 +11,8 @@ import numpy as np
 from cnnwidgets.activations.compare import Moments, partners, responses
 from cnnwidgets.errors import BadTarget, CnnWidgetsError, quoted
 from cnnwidgets.explain import reachability, targets
-from cnnwidgets.explain.class_activation_map import Heatmap, class_activation_map
+from cnnwidgets.explain.class_activation_map import class_activation_map
+from cnnwidgets.explain.heatmap import Heatmap
 from cnnwidgets.frame import Array, Frame
 from cnnwidgets.model.arguments import pictures_in
 from cnnwidgets.model.network import Network

@@ -11,7 +11,8 @@ import pytest
 from cnnwidgets import pictures, samples
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget
 from cnnwidgets.explain import pass_cost
-from cnnwidgets.explain.class_activation_map import MAP_METHODS, Heatmap, MapSettings, class_activation_map
+from cnnwidgets.explain.class_activation_map import MAP_METHODS, MapSettings, class_activation_map
+from cnnwidgets.explain.heatmap import Heatmap
 from cnnwidgets.explain.methods import class_activation_maps
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.model.backend import keras, tf

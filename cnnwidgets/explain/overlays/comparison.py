@@ -10,7 +10,8 @@ import numpy as np
 
 from cnnwidgets.explain import recorded_targets
 from cnnwidgets.explain.attribution import AttributionSettings
-from cnnwidgets.explain.class_activation_map import Heatmap, HeatmapFrame, MapSettings
+from cnnwidgets.explain.class_activation_map import MapSettings
+from cnnwidgets.explain.heatmap import Heatmap, HeatmapFrame
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.passes import Probe

@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnwidgets import pictures
 from cnnwidgets.errors import BadTarget, quoted
-from cnnwidgets.explain.class_activation_map import Heatmap
+from cnnwidgets.explain.heatmap import Heatmap
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.comparison import ComparisonFrame, MapRequest
 from cnnwidgets.explain.regions import Box, Region

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets import pictures
-from cnnwidgets.explain.class_activation_map import Heatmap
+from cnnwidgets.explain.heatmap import Heatmap
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.comparison import ComparisonFrame, MapRequest
 from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles, Tile

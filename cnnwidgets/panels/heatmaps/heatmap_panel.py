@@ -11,8 +11,8 @@ import numpy as np
 import traitlets
 
 from cnnwidgets.errors import BadTarget, JobFailed, quoted
-from cnnwidgets.explain.class_activation_map import Heatmap
 from cnnwidgets.explain.faithfulness import Curve, FaithfulnessSettings
+from cnnwidgets.explain.heatmap import Heatmap
 from cnnwidgets.explain.hidden_region import Hidden
 from cnnwidgets.explain.methods.class_activation_maps import MASKS
 from cnnwidgets.explain.overlays import method_guide
