@@ -119,7 +119,7 @@ def maximize(
     start: Array | None = None,
     batch: int = 0,
 ) -> Iterator[Frame]:
-    """The gradient-ascent loop; the arguments are valid, and there are as many pictures as the objective is for.
+    """The gradient-ascent loop: make a step, yield a frame. The arguments are valid; there is a picture for each unit.
 
     Args:
         net: the network.
@@ -137,15 +137,14 @@ def maximize(
         Frame: one for each step.
     """
     first, rate = objective() if callable(objective) else objective, ascent.optimizer.rate
-    units, numbers = first.units, first.numbers()  # of as many pictures
-    parts = len(units) // batch if batch else 1
-    inputs = StepInputs.before(numbers, units, seed, canvas)
-    variables = tf.split(_starting_variables(ascent, canvas, inputs.seeds, start), parts)
+    units, maximized = first.units, values_of(net, first)
+    batches = len(units) // batch if batch else 1
+    inputs = StepInputs.before(first.numbers(), units, seed, canvas)
+    variables = tf.split(_starting_variables(ascent, canvas, inputs.seeds, start), batches)
     state = [ascent.optimizer.begin(part) for part in variables]
-    values_of_pictures = values_of(net, first)
-    shares = (len(units) // parts,) * parts
-    build = functools.partial(step_and_render, values_of_pictures, canvas.structure, ascent, shares)
-    step, render = net.traces.get(build)  # traced once for each structure of layers, size and way of optimizing
+    # One graph for each structure of layers, size and way of optimizing; units, weights and rate are tensors in it.
+    lengths = (len(units) // batches,) * batches
+    step, render = net.traces.get(functools.partial(step_and_render, maximized, canvas.structure, ascent, lengths))
     if canvas.is_open:
         trace_any_size(step, variables, state, inputs, canvas)
 
@@ -158,11 +157,12 @@ def maximize(
         try:
             moved, state, values, is_finite = step(variables, state, inputs)
         except tf.errors.OpError as error:
-            custom.refuse_failed(values_of_pictures.terms, error)
+            custom.refuse_failed(maximized.terms, error)  # a function of the user's, named in the message
             raise
         if not is_finite:
-            raise not_finite(values_of_pictures, canvas, inputs, render(variables), steps)
+            raise not_finite(maximized, canvas, inputs, render(variables), steps)
         variables = moved
+        # Rendered when somebody reads the pictures: a frame that nobody shows costs nothing.
         yield Frame(functools.partial(_pictures, render, variables), count, steps, values)
 
 
