@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ def _spent(net: Network, canvas: Canvas) -> dict[str, float]:
 
     From one run that is traced and never executed: a pooling that gets less than it pools would end the process.
     """
+    inside = {path: all_layers(layer, include_self=False) for path, layer in net.layers_by_path.items()}
 
     def run() -> dict[str, float]:
         spent = {"": 0.0}
@@ -56,20 +58,19 @@ def _spent(net: Network, canvas: Canvas) -> dict[str, float]:
         with room, net.record(net.layers_by_path) as recording:
             net.call(canvas.feed(net, tf.zeros([1, *canvas.shape]), {}))
         for called, output in recording.order:
-            spent[""] += _flops(net.layers_by_path[called], output)
+            spent[""] += _flops(net.layers_by_path[called], output, inside[called])
             spent.setdefault(called, spent[""])
         return spent
 
     return from_shapes(run)
 
 
-def _flops(layer: Any, output: Any) -> float:
-    """Two operations for each weight at each position of the output."""
+def _flops(layer: Any, output: Any, inside: Iterable[Any]) -> float:
+    """Two operations for each weight of its own at each position of the output; the layers inside it count theirs."""
     if isinstance(layer, keras.Model):
-        return 0.0  # its layers are counted themselves
+        return 0.0
     first = getattr(layer, "data_format", "") == "channels_first"
     positions = int(np.prod([n or 1 for n in (output.shape[2:] if first else output.shape[1:-1])]))
-    # The layers inside a custom layer count themselves.
-    inner = {id(w) for part in all_layers(layer, include_self=False) for w in part.weights}
-    own = [w for w in layer.weights if len(w.shape) > 1 and id(w) not in inner]
-    return 2.0 * positions * sum(int(np.prod(w.shape)) for w in own)
+    theirs = {id(weight) for part in inside for weight in part.weights}
+    own = [weight for weight in layer.weights if len(weight.shape) > 1 and id(weight) not in theirs]
+    return 2.0 * positions * sum(int(np.prod(weight.shape)) for weight in own)
