@@ -53,7 +53,7 @@ def feature_maps(
         rows and columns.
 
     Raises:
-        BadPicture: for what is no picture, or is too small for the network.
+        BadPicture: for what is not a picture, or is too small for the network.
         BadTarget: for a layer or call that does not exist.
         BadModel: for a layer whose output holds NaN or infinity.
 
@@ -247,7 +247,7 @@ def top_units(
         size: as in `feature_maps`.
 
     Raises:
-        BadPicture: for what is no picture, or is too small for the network.
+        BadPicture: for what is not a picture, or is too small for the network.
         BadTarget: for a layer, call, count or measure that does not exist.
     """
     choice("by", by, ("max", "mean"))

@@ -70,7 +70,7 @@ def top_patches(
             picture fits, or "picture" for the picture's own, up to 1,024 px.
 
     Raises:
-        BadPicture: for what is no picture, is too small for the network, or for one picture instead of many.
+        BadPicture: for what is not a picture, is too small for the network, or for one picture instead of many.
         BadTarget: for a layer, unit, call or count that does not exist, or a layer that sees no picture.
 
     Example:

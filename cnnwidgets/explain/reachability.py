@@ -215,7 +215,7 @@ def _candidates(net: Network, target: Target, run: _Run) -> tuple[list[str], set
 
 
 def _is_added(tensor: Any, layers: set[Any], run: _Run) -> bool:
-    """Whether a tensor is added to another one of the picture by an operation that is no layer's last."""
+    """Whether a tensor is added to another one of the picture by an operation that is not the last of a layer."""
     for op in tensor.consumers():
         if op.type in ("Add", "AddV2") and op not in layers:
             others = [one for one in op.inputs if one is not tensor]

@@ -79,7 +79,7 @@ def to_gif(frames: Iterable[NDArray[Any]], fps: float = 12) -> bytes:
         fps: frames a second, 0.1 to 50 (browsers slow down what is faster).
 
     Raises:
-        BadPicture: no frame at all, or one that is no picture.
+        BadPicture: no frame at all, or one that is not a picture.
         BadTarget: fps outside the range.
     """
     if not 0.1 <= fps <= 50:

@@ -110,7 +110,7 @@ def adversarial(
     Raises:
         BadTarget: for a class, method or number that cannot be, or a network that tells no classes; before any
             computing.
-        BadPicture: for what is no picture, or too small for the network.
+        BadPicture: for what is not a picture, or too small for the network.
         BadModel: for a network whose output is not finite.
 
     Example:

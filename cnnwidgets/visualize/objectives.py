@@ -173,7 +173,7 @@ def custom(layer: str, function: Callable[[Any], Any], *, call: int = 0, before_
     A recipe holds settings, not code: keep the function yourself to make the picture again.
 
     Raises:
-        BadTarget: for what is no function; in a run for one that fails, returns anything but finite numbers [N], or has
+        BadTarget: for what is not a function; in a run for one that fails, returns anything but finite numbers [N], or has
             no gradient.
 
     Example:

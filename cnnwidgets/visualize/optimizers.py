@@ -50,13 +50,18 @@ class Adam:
         """Two moments of zero."""
         return tf.zeros_like(variables), tf.zeros_like(variables)
 
+    def moments(self, state: tuple[Any, ...], gradient: Any) -> tuple[Any, Any]:
+        """The running means of the gradient and of its square."""
+        first, second = state
+        first = self.beta_1 * first + (1 - self.beta_1) * gradient
+        second = self.beta_2 * second + (1 - self.beta_2) * tf.square(gradient)
+        return first, second
+
     def step(
         self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
     ) -> tuple[Any, tuple[Any, ...]]:
         """One step."""
-        first, second = state
-        first = self.beta_1 * first + (1 - self.beta_1) * gradient
-        second = self.beta_2 * second + (1 - self.beta_2) * tf.square(gradient)
+        first, second = self.moments(state, gradient)
         count = tf.cast(count, tf.float32)
         rate = rate * tf.sqrt(1 - tf.pow(self.beta_2, count)) / (1 - tf.pow(self.beta_1, count))
         return variables + rate * first / (tf.sqrt(second) + self.epsilon), (first, second)
@@ -70,9 +75,7 @@ class Nadam(Adam):
         self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
     ) -> tuple[Any, tuple[Any, ...]]:
         """One step."""
-        first, second = state
-        first = self.beta_1 * first + (1 - self.beta_1) * gradient
-        second = self.beta_2 * second + (1 - self.beta_2) * tf.square(gradient)
+        first, second = self.moments(state, gradient)
         count = tf.cast(count, tf.float32)
         ahead = self.beta_1 * first / (1 - tf.pow(self.beta_1, count + 1))
         ahead += (1 - self.beta_1) * gradient / (1 - tf.pow(self.beta_1, count))
@@ -206,7 +209,7 @@ def checked(optimizer: object) -> Optimizer:
     """What was given, or the usual one for `None`.
 
     Raises:
-        BadTarget: for what is no optimizer.
+        BadTarget: for what is not an optimizer.
     """
     given = USUAL if optimizer is None else optimizer
     if isinstance(given, type) or not isinstance(given, Optimizer):

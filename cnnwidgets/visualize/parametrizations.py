@@ -157,7 +157,7 @@ def checked(parametrization: object) -> Parametrization:
     """What was given, or the usual one for `None`.
 
     Raises:
-        BadTarget: for what is no parametrization.
+        BadTarget: for what is not a parametrization.
     """
     given = USUAL if parametrization is None else parametrization
     if isinstance(given, type) or not isinstance(given, Parametrization):

@@ -87,7 +87,7 @@ def natural_spectrum(pictures: Sequence[object] | None = None) -> Spectrum:
         pictures: photographs of at least 96 x 96 pixels; the one that comes with the package if not given.
 
     Raises:
-        BadPicture: for what is no picture, or too small.
+        BadPicture: for what is not a picture, or too small.
     """
     if pictures is None:
         return Spectrum((resources.files("cnnwidgets.visualize") / "natural_spectrum.f32").read_bytes())
@@ -109,5 +109,5 @@ def measured(crops: np.ndarray[Any, Any]) -> Spectrum:  # [N, SIZE, SIZE, 3]
     window = np.hanning(SIZE + 1)[:-1]  # a crop does not go on at its other side: without this, edges make a cross
     faded = 0.5 + (crops - crops.mean((1, 2), keepdims=True)) * np.outer(window, window)[..., None]
     sizes = np.abs(np.asarray(spectrum_of(faded.astype(np.float32)))).mean(0)  # [3, SIZE, SIZE // 2 + 1]
-    sizes[:, 0, 0] = 0.0  # the mean brightness is no pattern
+    sizes[:, 0, 0] = 0.0  # the mean brightness is not a pattern
     return Spectrum(np.asarray(sizes, np.float32).tobytes())

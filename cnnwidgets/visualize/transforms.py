@@ -151,7 +151,7 @@ def checked(transforms: object) -> tuple[Transform, ...]:
     """What was given, or the usual ones for `None`.
 
     Raises:
-        BadTarget: for what is no list of transforms.
+        BadTarget: for what is not a list of transforms.
     """
     given = USUAL if transforms is None else transforms
     if not isinstance(given, (list, tuple)) or not all(map(callable, given)):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cnnwidgets.errors import BadPicture
 from cnnwidgets.pictures.reading.array_layout import EXPECTED
 
-# Resizing and averaging leave float pictures a rounding error outside 0..1; that is no reason to refuse them.
+# Resizing and averaging leave float pictures a rounding error outside 0..1; that is not a reason to refuse them.
 ROUNDING = 1e-3
 OVERSHOOT = 0.1  # a sharper filter leaves more, which is safe to clip, though not without the user's word
 TOPS = {"uint8": 255, "uint16": 65535}

@@ -82,7 +82,7 @@ def deepdream(
 
     Raises:
         BadTarget: for a layer, preset or number that cannot be; before any computing.
-        BadPicture: for what is no picture, or too small for the network.
+        BadPicture: for what is not a picture, or too small for the network.
         JobFailed: when the run diverges; the last frame before that was finite.
 
     Example:

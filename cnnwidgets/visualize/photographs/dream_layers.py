@@ -57,7 +57,7 @@ def dream_layers(net: Network, layers: Layers) -> DreamLayers:
             number or a function that is called before each step.
 
     Raises:
-        BadTarget: for an unknown layer or preset, a weight that is no number, or no layer at all.
+        BadTarget: for an unknown layer or preset, a weight that is not a number, or no layer at all.
     """
     if layers is None or (isinstance(layers, str) and layers in PRESETS and layers not in net.layers_by_path):
         return preset(net, layers or "animals")
