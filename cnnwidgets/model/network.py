@@ -23,9 +23,8 @@ from cnnwidgets.model.outputs.without_units import Kept, Without, kept_units
 from cnnwidgets.model.prepared_model import PreparedModel
 from cnnwidgets.model.preprocessing.modes import Preprocess
 from cnnwidgets.model.safe_files.model_file import load_model
-from cnnwidgets.model.sizes import first_call, picture_size
+from cnnwidgets.model.sizes import picture_size, sizes_taken
 from cnnwidgets.model.sizes.picture_size import PICTURE, Size
-from cnnwidgets.model.sizes.size_multiples import with_multiples
 from cnnwidgets.model.tracing.compiled import TURNS
 
 
@@ -82,11 +81,11 @@ class Network(PreparedModel):
 
     def _set_sizes(self, size: object) -> None:
         first = self._pictures_taken[0].size
-        self.inputs = first_call.of_any_size(self.model, self.inputs, self.run)
+        self.inputs = sizes_taken.of_any_size(self.model, self.inputs, self.run)
         is_dense = len(self._survey.outputs[0].shape) >= 3
-        trained_at = None if is_dense else first_call.trained_at(self.model, first)
+        trained_at = None if is_dense else sizes_taken.trained_at(self.model, first)
         self.size, self.size_note = picture_size.network_size(size, self.model, self._pictures_taken, trained_at)
-        self.inputs = with_multiples(self.inputs, self.layers_by_path.values(), self.run)
+        self.inputs = sizes_taken.with_multiples(self.inputs, self.layers_by_path.values(), self.run)
         if (multiple := max(info.multiple for info in self._pictures_taken)) > 1:
             self.size_note += f" Sides are rounded to multiples of {multiple}, which this network needs."
 

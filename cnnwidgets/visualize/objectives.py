@@ -173,8 +173,8 @@ def custom(layer: str, function: Callable[[Any], Any], *, call: int = 0, before_
     A recipe holds settings, not code: keep the function yourself to make the picture again.
 
     Raises:
-        BadTarget: for what is not a function; in a run for one that fails, returns anything but finite numbers [N], or has
-            no gradient.
+        BadTarget: for what is not a function; in a run for one that fails, returns anything but finite numbers [N], or
+            has no gradient.
 
     Example:
         >>> custom("fire5_concat", lambda activation: tf.reduce_max(activation[..., 12], [1, 2]))

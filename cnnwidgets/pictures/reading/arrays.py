@@ -1,4 +1,4 @@
-"""Arrays as pictures, converted to float32 [H, W, 3], RGB, 0..1."""
+"""Arrays as pictures: float32 [H, W, 3], RGB, 0..1, or the line of code that brings their numbers there."""
 
 from __future__ import annotations
 
@@ -7,8 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnwidgets.pictures.reading.array_layout import COLORS, check_size, one_picture
-from cnnwidgets.pictures.reading.array_range import unit_range
+from cnnwidgets.errors import BadPicture
+from cnnwidgets.pictures.reading.array_layout import COLORS, EXPECTED, check_size, one_picture
+
+# Resizing and averaging leave float pictures a rounding error outside 0..1; that is not a reason to refuse them.
+ROUNDING = 1e-3
+OVERSHOOT = 0.1  # a sharper filter leaves more, which is safe to clip, though not without the user's word
+TOPS = {"uint8": 255, "uint16": 65535}
+DARK, DARK_IN_16_BITS = 1 / 8, 1 / 2  # the brightest value: 14 bits in 16 reach a quarter
+PREPROCESSED = (-130.0, 160.0)  # all that preprocess_input gives: 0..255 less a mean, -1..1, or standardized
 
 
 def from_array(values: NDArray[Any]) -> tuple[NDArray[np.float32], str]:
@@ -46,3 +53,83 @@ def _over_white(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     over *= alpha
     over += 1
     return over
+
+
+# -- the range of the numbers
+
+
+def unit_range(values: NDArray[Any]) -> tuple[NDArray[np.float32], str]:
+    """The numbers as float32 in 0..1, always a copy, and a note about dark ones or "".
+
+    Raises:
+        BadPicture: for another dtype or range, NaN or infinity.
+    """
+    if values.dtype == np.bool_:
+        return values.astype(np.float32), ""
+    if values.dtype.kind in "iu":
+        return _from_integers(values)
+    if values.dtype.kind != "f":
+        raise BadPicture(f"An array of {values.dtype} holds no brightness values. {EXPECTED}")
+    low, high = float(values.min()), float(values.max())  # NaN anywhere makes both NaN
+    if not np.isfinite([low, high]).all():
+        raise BadPicture("The picture holds NaN or infinity. Replace them, for example by numpy.nan_to_num(picture).")
+    if low < -ROUNDING or high > 1 + ROUNDING:
+        raise BadPicture(f"The float values go from {low:.4g} to {high:.4g}, expected 0..1. {_remedy(low, high)}")
+    picture = values.astype(np.float32)
+    return np.clip(picture, 0, 1, out=picture), dark_note(high, 1)
+
+
+def dark_note(brightest: float, top: float) -> str:
+    """A note about a picture whose brightest value is far below the largest possible one ("dark: ..."), or ""."""
+    share = brightest / top
+    limit = DARK_IN_16_BITS if top == TOPS["uint16"] else DARK
+    if not 0 < share <= limit:
+        return ""
+    bits = _bits(brightest) if top == TOPS["uint16"] else 0
+    stored = f", as when {bits}-bit numbers are stored in 16 bits" if bits else ""
+    return (
+        f"dark: its brightest value is {100 * share:.2g} % of the range{stored}; "
+        "to stretch it, give picture / picture.max(), where picture = cw.load_picture(...)"
+    )
+
+
+def _from_integers(values: NDArray[Any]) -> tuple[NDArray[np.float32], str]:
+    low, high = int(values.min()), int(values.max())
+    top = TOPS.get(values.dtype.name) or (255 if low >= 0 and high <= 255 else 0)
+    if not top:
+        largest = 2 ** _bits(high - min(low, 0)) - 1
+        shifted = f"(numpy.float32(picture) + {-low})" if low < 0 else "picture"
+        raise BadPicture(
+            f"The {values.dtype} values go from {low} to {high}, and which of them are black and white is not known. "
+            f"Give uint8 0..255, or scale them to 0..1: {shifted} / {largest}."
+        )
+    picture = values.astype(np.float32)
+    picture /= top
+    return picture, dark_note(high, top)
+
+
+def _bits(largest: float) -> int:
+    """How many bits a camera or scanner has whose largest number is this."""
+    return next((bits for bits in (8, 10, 12, 14, 15, 16) if largest < 2**bits), int(largest).bit_length())
+
+
+def _remedy(low: float, high: float) -> str:
+    """The line of code that brings floats of this range to 0..1; numbers are never wrapped or guessed at."""
+    if low >= -OVERSHOOT and high <= 1 + OVERSHOOT:
+        return "Give numpy.clip(picture, 0, 1)."
+    if low < -OVERSHOOT:
+        return _negative(low, high)
+    if high <= 4:
+        return "Give picture / picture.max()."
+    if high <= 256 + OVERSHOOT:
+        return "If they are levels of 0..255, give picture / 255."
+    return f"Scale them by the largest possible value: picture / {2 ** _bits(high) - 1}."
+
+
+def _negative(low: float, high: float) -> str:
+    original = "If preprocess_input made them, give the picture as it was before: the network preprocesses it itself."
+    if low >= -1 - ROUNDING and high <= 1 + ROUNDING:
+        return f"Some are negative. {original} If black is -1 and white 1, give (picture + 1) / 2."
+    if low >= PREPROCESSED[0] and high <= PREPROCESSED[1]:
+        return f"Some are negative. {original}"
+    return f"Some are negative. {original} Otherwise scale them: (picture + {-low:.6g}) / {high - low:.6g}."

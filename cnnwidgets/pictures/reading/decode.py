@@ -13,8 +13,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from cnnwidgets.errors import BadPicture, CnnWidgetsError
 from cnnwidgets.pictures.reading.array_layout import MAX_PIXELS, check_size
-from cnnwidgets.pictures.reading.array_range import TOPS, dark_note
-from cnnwidgets.pictures.reading.arrays import from_array
+from cnnwidgets.pictures.reading.arrays import TOPS, dark_note, from_array
 from cnnwidgets.pictures.reading.deep_color import all_bits, is_deep, turned
 from cnnwidgets.pictures.reading.files import advice, quiet_pillow, read_safely
 
