@@ -9,9 +9,9 @@ import numpy as np
 
 from cnnwidgets.errors import CnnWidgetsError
 from cnnwidgets.explain.attribution import AttributionSettings
-from cnnwidgets.explain.class_activation_map import MapSettings, noted
+from cnnwidgets.explain.class_activation_map import MapSettings
 from cnnwidgets.explain.faithfulness import Curve, FaithfulnessSettings
-from cnnwidgets.explain.heatmap import Heatmap
+from cnnwidgets.explain.heatmap import Heatmap, with_picture_notes
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.comparison import ComparisonFrame, MapRequest
 from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles
@@ -55,7 +55,7 @@ class ExplainedMaps:
         except CnnWidgetsError as error:
             self.found.append(MethodMaps(method, (), (), None, str(error)))
             return
-        heatmaps = tuple(noted(frame.result(), subject.probe))
+        heatmaps = tuple(with_picture_notes(frame.result(), subject.probe))
         self.found.append(MethodMaps(method, heatmaps, ({},) * len(heatmaps), self._drawn(request, heatmaps)))
 
     def _drawn(self, request: MapRequest, heatmaps: tuple[Heatmap, ...]) -> Drawing:
