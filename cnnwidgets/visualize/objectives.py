@@ -18,11 +18,14 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.errors import BadTarget, quoted
-from cnnwidgets.model.arguments import whole_number
+from cnnwidgets.model.arguments import number, whole_number
 from cnnwidgets.visualize.terms.custom import Custom
-from cnnwidgets.visualize.terms.of_layers import CENTER, Channel, Direction, Diversity, Layer, Neuron, Unit
+from cnnwidgets.visualize.terms.of_layers import CENTER, Alignment, Channel, Direction, Diversity, Layer, Neuron, Unit
 from cnnwidgets.visualize.terms.of_outputs import ClassLogit, RivalLogits
 from cnnwidgets.visualize.terms.term import LayerTerm, Numbers, OutputTerm, Term
+
+MOST_POWER = 16.0  # of a cosine
+DEAD_SHARE = 0.01  # of the mean along a direction, added where the activation is read: enough for a gradient
 
 
 @dataclass(frozen=True)
@@ -132,13 +135,19 @@ def layer(path: str, *, call: int = 0) -> Objective:
     return _of_layer(Layer, path, 0, call, False)
 
 
-def direction(layer: str, vector: Iterable[float], *, call: int = 0) -> Objective:
+def direction(layer: str, vector: Iterable[float], *, call: int = 0, cosine_power: float = 0) -> Objective:
     """The mean of a layer's map along a direction among its channels (Kim et al., arXiv:1711.11279).
+
+    The mean alone is largest where the strongest channels of the direction are, whatever the others do. With a
+    `cosine_power`, each position counts by that power of its cosine with the direction, so that the activation is of
+    the direction's proportions (Carter et al., "Activation Atlas", Distill 2019).
 
     Args:
         layer: a path.
         vector: one number for each channel; its length does not matter.
         call: which call of a shared layer.
+        cosine_power: 0 to 16. Above 0 the layer's activation itself is read; a hundredth of the values before its
+            activation function is added, so that there is a gradient where nothing is active.
     """
     try:
         numbers = np.asarray(list(vector), np.float64)
@@ -147,7 +156,11 @@ def direction(layer: str, vector: Iterable[float], *, call: int = 0) -> Objectiv
     length = np.linalg.norm(numbers)
     if numbers.ndim != 1 or not np.isfinite(length) or length == 0:
         raise BadTarget(f"The direction {quoted(vector)} has no length. Give one finite number for each channel.")
-    return _of_layer(Direction, layer, 0, call, True, vector=tuple((numbers / length).tolist()))
+    unit_vector, power = tuple((numbers / length).tolist()), number("cosine_power", cosine_power, 0, MOST_POWER)
+    along = _of_layer(Direction, layer, 0, call, True, vector=unit_vector)
+    if not power:
+        return along
+    return _of_layer(Alignment, layer, 0, call, False, vector=unit_vector, power=power) + DEAD_SHARE * along
 
 
 def diversity(layer: str, *, call: int = 0) -> Objective:

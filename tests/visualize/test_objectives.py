@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from cnnwidgets.errors import BadTarget
-from cnnwidgets.model.backend import keras
+from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.visualize import objectives as o
 from cnnwidgets.visualize import optimizers
 from cnnwidgets.visualize.ascent import ascend
+from cnnwidgets.visualize.terms.of_layers import alignment
 
 L = keras.layers
 
@@ -41,6 +42,8 @@ def assert_climbs(net, objective):
         ("plain", -o.class_logit(2)),
         ("plain", o.class_logit(1) - 0.5 * o.rival_logits(1)),
         ("plain", o.direction("conv2", np.arange(12) - 5)),
+        ("plain", o.direction("conv2", np.arange(12), cosine_power=2)),
+        ("dense_only", o.direction("hidden", [1.0, 0, 0, 0, 0, 0, 1.0], cosine_power=1)),
         ("plain", o.channel("conv2", [3, 3, 3]) + o.diversity("conv2")),
         ("plain", o.channel("conv1", 0) + 2 * o.channel("conv2", 1) - o.neuron("conv2", 3, 1, 2) / 4),
         ("sequential", o.class_logit(3)),
@@ -181,6 +184,35 @@ def test_a_direction_is_the_mean_along_it_whatever_its_length(net, noise, value_
     expected = each @ vector / np.linalg.norm(vector)
     for long in (vector, 100 * vector, list(vector)):
         np.testing.assert_allclose(value_of(net("plain"), o.direction("conv2", long), pictures), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("power", [0.5, 2, 16])
+def test_a_direction_with_a_power_counts_each_position_by_its_cosine(net, noise, value_of, power):
+    pictures, vector = noise(2, 12, 12, 3), np.arange(12.0)
+    after = part(net("plain").model, "conv2")(pictures).numpy()
+    along = after @ vector / np.linalg.norm(vector)
+    cosines = along / np.maximum(np.linalg.norm(after, axis=-1), 1e-6)
+    expected = (along * np.maximum(cosines, 0.1) ** power).mean((1, 2))
+    objective = o.direction("conv2", 5 * vector, cosine_power=power) - 0.01 * o.direction("conv2", vector)
+    np.testing.assert_allclose(value_of(net("plain"), objective, pictures), expected, rtol=1e-3)
+
+
+def test_a_direction_without_a_power_is_the_mean_along_it():
+    assert o.direction("conv2", [1.0, 2.0], cosine_power=0) == o.direction("conv2", [1.0, 2.0])
+
+
+@pytest.mark.parametrize("power", [-1, 17, np.nan, "2", True])
+def test_a_power_that_is_none_is_refused(power):
+    with pytest.raises(BadTarget, match="cosine_power must be a finite number from 0 to 16"):
+        o.direction("conv2", [1.0, 2.0], cosine_power=power)
+
+
+def test_a_position_where_nothing_is_active_has_a_gradient_of_zero():
+    seen = tf.zeros([1, 2, 2, 3])
+    with tf.GradientTape() as tape:
+        tape.watch(seen)
+        value = tf.reduce_sum(alignment(seen, tf.constant([0.6, 0.8, 0.0]), 2.0))
+    assert np.isfinite(tape.gradient(value, seen)).all()
 
 
 @pytest.mark.parametrize("vector", [[0.0] * 12, [np.nan] * 12, [np.inf] + [0.0] * 11, []])

@@ -25,6 +25,7 @@ from cnnwidgets.visualize.objectives import Objective
 PATCH = 96  # pixels: the side of a patch
 ALIKE = 0.95  # the cosine of two directions from which on one is a duplicate
 LONGEST_NAME = 100  # characters
+COSINE_POWER = 2.0  # of a concept's objective: with 0, pictures show its strongest channels alone
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -107,7 +108,13 @@ class Concepts:
         return MapNotes(notes, f"zero: {about} is nowhere in this picture", about)
 
     def objective(self, index: int) -> Objective:
-        """The mean of the layer's map along a concept's direction, for `ascend` or `accentuate`.
+        """The layer's map along a concept's direction, for `ascend` or `accentuate`.
+
+        Each position counts by the square of its cosine with the direction (`objectives.direction`), so that the
+        picture has the channels of the concept in their proportions. Deep concepts are best drawn as classes are:
+        `ascend(net, found.objective(0), 160, parametrization=parametrizations.fourier(1.25),
+        transforms=[transforms.crop(), transforms.noise(0.03)])`. The picture shows what the direction alone is to the
+        network, not its class: many classes are recognized only by several concepts together.
 
         Raises:
             BadTarget: for a concept that does not exist, or is dead.
@@ -116,7 +123,7 @@ class Concepts:
         direction = importance_.signed(self.directions, self._net.layer(self.path).units)[index]
         if not direction.any():
             raise BadTarget(f"{self.title(index)} is dead: it has no direction to optimize. Choose another concept.")
-        return objectives.direction(self.path, direction.tolist(), call=self.call)
+        return objectives.direction(self.path, direction.tolist(), call=self.call, cosine_power=COSINE_POWER)
 
     def named(self, index: int, name: str) -> Concepts:
         """The same concepts, one of them with this name; "" takes a name away.

@@ -13,8 +13,10 @@ from cnnwidgets.explain.concepts import ConceptsPlan
 from cnnwidgets.explain.heatmap import Heatmap
 from cnnwidgets.model.network import Network
 from cnnwidgets.visualize.ascent import ascend
+from cnnwidgets.visualize.presets import CLASS_RECIPES, named
 
 SIZE, STEPS = 96, 32  # of a picture along a direction
+AS_A_CLASS = named("fourier", CLASS_RECIPES)  # a concept is as large as a subject, not a texture
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +112,15 @@ class ConceptsRequest:
         size = None if self.net.inputs[self.net.picture_inputs[0]].is_fixed else SIZE
         before, drawn = look.step, look.drawn
         try:
-            for frame in ascend(self.net, found.objective(index), size, STEPS, seed=self.seed):
+            for frame in ascend(
+                self.net,
+                found.objective(index),
+                size,
+                STEPS,
+                parametrization=AS_A_CLASS.parametrization,
+                transforms=AS_A_CLASS.transforms,
+                seed=self.seed,
+            ):
                 now = {**drawn, index: Drawn(frame.pictures[0])}
                 yield replace(look, step=before + frame.step, phase=f"drawing {found.title(index)}", drawn=now)
         except CnnWidgetsError as error:  # the other concepts are right all the same

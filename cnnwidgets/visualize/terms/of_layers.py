@@ -11,6 +11,7 @@ from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.visualize.terms.term import Activation, LayerTerm, Numbers
 
 CENTER = -1  # a row or column that stands for the middle of the map
+LEAST_COSINE = 0.1  # so that positions that point elsewhere keep a gradient, as in Lucid
 
 
 class Unit(LayerTerm):
@@ -101,6 +102,47 @@ class Direction(LayerTerm):
     def own_numbers(self) -> tuple[Any, ...]:
         """The direction, [C]."""
         return (tf.constant(self.vector, tf.float32),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alignment(Direction):
+    """The map along a direction, at each position times a power of the cosine of the two (Lucid).
+
+    Attributes:
+        power: of the cosine.
+    """
+
+    power: float
+
+    def value(self, activation: Activation, numbers: Numbers) -> Any:
+        """See the class."""
+        vector, power = numbers.own
+        return tf.reduce_mean(alignment(activation.map, vector, power), _positions(activation.map))
+
+    @property
+    def structure(self) -> Self:
+        """The direction and the power are tensors."""
+        return replace(super().structure, power=0.0)
+
+    def own_numbers(self) -> tuple[Any, ...]:
+        """The direction, [C], and the power, []."""
+        return (*super().own_numbers(), tf.constant(self.power, tf.float32))
+
+
+def alignment(seen: Any, toward: Any, power: Any) -> Any:  # [N, h, w, C], [..., C] -> [N, h, w]
+    """The dot product of two activations, or of one with a direction, times a power of their cosine."""
+    dots = tf.reduce_sum(seen * toward, -1)
+    cosines = dots / (_length(seen) * _length(toward) + 1e-6)
+    return dots * tf.pow(tf.maximum(cosines, LEAST_COSINE), power)
+
+
+def _length(vectors: Any) -> Any:  # [..., C] -> [...]
+    return tf.sqrt(tf.reduce_sum(tf.square(vectors), -1) + 1e-12)  # a gradient of 0 where all channels are 0, not NaN
+
+
+def _positions(seen: Any) -> list[int]:
+    """The axes of rows and columns."""
+    return list(range(1, seen.shape.rank - 1))
 
 
 class Diversity(LayerTerm):

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from cnnwidgets.model.backend import tf
+from cnnwidgets.visualize.terms.of_layers import alignment
 from cnnwidgets.visualize.terms.term import Activation, LayerTerm, Numbers
-
-LEAST_COSINE = 0.1  # so that positions that point elsewhere keep a gradient, as in Lucid
 
 
 class Comparison(LayerTerm):
@@ -57,9 +56,7 @@ class Resemblance(Comparison):
     def value(self, activation: Activation, numbers: Numbers) -> Any:
         """See the class."""
         seen, beside = activation.map, activation.beside  # [N, h, w, k] or [N, k]
-        dots = tf.reduce_sum(seen * beside, -1)
-        cosines = dots / (tf.norm(seen, axis=-1) * tf.norm(beside, axis=-1) + 1e-6)
-        alike = dots * tf.pow(tf.maximum(cosines, LEAST_COSINE), numbers.own[0])
+        alike = alignment(seen, beside, numbers.own[0])
         axes = list(range(1, seen.shape.rank - 1))
         return tf.reduce_mean(alike, axes) / (tf.reduce_mean(tf.reduce_sum(tf.square(beside), -1), axes) + 1e-6)
 
