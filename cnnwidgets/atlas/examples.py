@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +14,19 @@ from PIL import Image
 from cnnwidgets.atlas import example_store
 from cnnwidgets.atlas.attributes import StoredLayer
 from cnnwidgets.atlas.example_store import SIDE, State
+from cnnwidgets.atlas.part_responses import PartResponses, are_files, responses_here, responses_on_workers
+from cnnwidgets.atlas.payload import Payload
 from cnnwidgets.atlas.responses import NOBODY, STRONGEST, Responses
 from cnnwidgets.atlas.seen_part import seen_part
-from cnnwidgets.errors import BadModel, BadPicture, quoted
-from cnnwidgets.frame import Array
-from cnnwidgets.model.backend import tf
+from cnnwidgets.errors import BadPicture
 from cnnwidgets.model.geometry.dependence import Box
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.sizes.canvas import Canvas
-from cnnwidgets.model.tracing.compiled import compiled
-from cnnwidgets.model.tracing.cost import STEP_FLOPS, forward_flops
 from cnnwidgets.pictures import displayable, to_uint8
 from cnnwidgets.pictures.reading.folders import digest_of, many_pictures, name_of
 
-PART = 16  # pictures that are read before they go through the network, grouped by size
-LARGEST_BATCH = 8
+if TYPE_CHECKING:
+    from distributed import Client
+
 INTERVAL = 10.0  # seconds between two states on disk
 MEMORY = 96 * 2**20  # bytes of patches that are cut at once
 
@@ -57,11 +54,15 @@ class ExampleSearch:
         net: the network.
         pictures: not yet read.
         digest: stands for the pictures.
+        client: of a cluster whose workers read the files and run the network; `None` for this process.
+        payload: the network as data for the workers.
     """
 
     net: Network
     pictures: Sequence[Any]
     digest: str
+    client: Client | None = None
+    payload: Payload | None = None
 
     @classmethod
     def checked(cls, net: Network, pictures: object) -> ExampleSearch:
@@ -114,8 +115,8 @@ class ExampleSearch:
     def _look(self, group: Any, state: State, name: str) -> Iterator[Looked]:
         saved, number = time.monotonic(), 0
         try:
-            while state.done < len(self.pictures):
-                self._add_part(state)
+            for part in self._parts(tuple(state.responses), state.done):
+                self._add(state, part)
                 if time.monotonic() - saved >= INTERVAL:
                     example_store.save_state(group, state, name, number)
                     saved, number = time.monotonic(), number + 1
@@ -123,50 +124,21 @@ class ExampleSearch:
         finally:
             example_store.save_state(group, state, name, number)
 
-    def _add_part(self, state: State) -> None:
-        """The next pictures, through the network; the state changes only when all of them are there."""
-        end = min(state.done + PART, len(self.pictures))
-        fitted, skipped = {}, []
-        for index in range(state.done, end):
-            try:
-                fitted[index] = self.net.fitted(self.net.opened(self.pictures[index]))
-            except BadPicture as error:
-                skipped.append(f"{name_of(self.pictures[index], index)}: {error}"[: example_store.LONGEST])
-        by_size: dict[Any, list[int]] = {}
-        for index, arrays in fitted.items():
-            by_size.setdefault(tuple(array.shape for array in arrays), []).append(index)
-        found: dict[int, dict[str, Any]] = {}
-        for indices in by_size.values():
-            batch = self._batch(fitted[indices[0]])
-            for start in range(0, len(indices), batch):
-                part = indices[start : start + batch]
-                found |= dict(
-                    zip(part, self._responses(tuple(state.responses), [fitted[i] for i in part]), strict=True)
-                )
-        for index in sorted(found):
-            for path, one in found[index].items():
+    def _parts(self, paths: tuple[str, ...], done: int) -> Iterator[PartResponses]:
+        if self.client is None or self.payload is None or not are_files(self.pictures):
+            return responses_here(self.net, paths, self.pictures, done)
+        return responses_on_workers(self.net, paths, self.pictures, done, self.client, self.payload)
+
+    def _add(self, state: State, part: PartResponses) -> None:
+        """Add the responses to the next pictures."""
+        for index in sorted(part.found):
+            for path, one in part.found[index].items():
                 state.responses[path].add(index, *one)
-        state.skipped += skipped
-        state.done = end
-
-    def _batch(self, arrays: Sequence[Array]) -> int:
-        which = self.net.picture_inputs[0]
-        cost = forward_flops(self.net, "", Canvas(arrays[which].shape[1:], which))
-        return int(np.clip(STEP_FLOPS // (cost + 1), 1, LARGEST_BATCH))
-
-    def _responses(self, paths: tuple[str, ...], pictures: Sequence[Sequence[Array]]) -> Iterator[dict[str, Any]]:
-        """For each picture and layer: the strongest response of each unit, its cell, and whether it stands out."""
-        feed = [tf.constant(np.concatenate(arrays)) for arrays in zip(*pictures, strict=True)]
-        self.net.check_room(feed)
-        found = self.net.traces.get(functools.partial(_graph, self.net, paths))(feed)
-        arrays = [[tensor.numpy() for tensor in one] for one in found]
-        for path, (highest, _, _) in zip(paths, arrays, strict=True):
-            if not np.isfinite(highest).all():
-                raise BadModel(
-                    f"The output of the layer {quoted(path)} holds NaN or infinity. {self.net.why_not_finite()}"
-                )
-        for row in range(len(pictures)):
-            yield {path: [array[row] for array in one] for path, one in zip(paths, arrays, strict=True)}
+        state.skipped += [
+            f"{name_of(self.pictures[index], index)}: {reason}"[: example_store.LONGEST]
+            for index, reason in part.unreadable.items()
+        ]
+        state.done = part.end
 
     def _patches(self, state: State, paths: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
         """[units, STRONGEST, SIDE, SIDE, 3] of each layer; each picture is read once for all of them."""
@@ -194,31 +166,6 @@ def _by_picture(pictures: NDArray[np.int32]) -> dict[int, NDArray[Any]]:
     numbers, starts = np.unique(pictures.ravel()[order], return_index=True)
     pairs = np.split(np.stack(np.unravel_index(order, pictures.shape), 1), starts[1:])
     return {int(number): own for number, own in zip(numbers, pairs, strict=True) if number != NOBODY}
-
-
-def _graph(net: Network, paths: tuple[str, ...]) -> Any:
-    """`f(feed)`: for each layer the strongest response [N, units], its cell [N, units, 2], and whether it is flat."""
-
-    def run(feed: Any) -> Any:
-        with net.record(paths, until=[(path, 0) for path in paths]) as recording:
-            net.call(feed)
-        return [_strongest(recording.activation(path)) for path in paths]
-
-    return compiled(run).get_concrete_function([tf.TensorSpec([None, *info.fed_shape]) for info in net.inputs])
-
-
-def _strongest(activation: Any) -> tuple[Any, Any, Any]:
-    """The first row with the highest number, then the column in it: one argmax over all positions would take longer."""
-    if activation.shape.rank != 4:  # tokens, or no positions at all, become one row
-        activation = tf.reshape(activation, [tf.shape(activation)[0], 1, -1, activation.shape[-1]])
-    count, height, width, units = tf.unstack(tf.shape(activation))
-    along_rows = tf.reduce_max(activation, 2)  # [N, h, k]
-    rows = tf.argmax(along_rows, 1, tf.int32)  # [N, k]
-    where = tf.meshgrid(tf.range(count), tf.range(width), tf.range(units), indexing="ij")  # [N, w, k] each
-    line = tf.gather_nd(activation, tf.stack([where[0], tf.repeat(rows[:, None], width, 1), *where[1:]], -1))
-    cells = tf.stack([rows, tf.argmax(line, 1, tf.int32)], -1)
-    highest, lowest = tf.reduce_max(along_rows, 1), tf.reduce_min(activation, [1, 2])
-    return highest, cells, (highest <= lowest) & (height * width > 1)
 
 
 def _cut(picture: Image.Image, box: Box) -> NDArray[np.uint8]:

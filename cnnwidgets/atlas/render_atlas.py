@@ -52,8 +52,9 @@ def render_atlas(
         seed: the same seed, device, versions and settings give the same bytes.
         pictures: a folder (with its subfolders), a list or an array of your own pictures, any number of them: for every
             unit the nine that it responds to most, as patches, and a histogram of its strongest response to each. They
-            stream through the network once, in this process, at the network's own size; those that cannot be read are
-            skipped and listed (`atlas.skipped`). Other pictures replace those of an earlier call.
+            stream through the network once, at the network's own size; those that cannot be read are skipped and listed
+            (`atlas.skipped`). Workers read files themselves; arrays are searched in this process. Other pictures
+            replace those of an earlier call.
         allow_plain_tcp: use an unencrypted scheduler on another machine; anyone who reaches it can run code.
 
     Returns:
@@ -106,4 +107,5 @@ class AtlasSettings(Settings):
         payload = pack(request.net)
         device, versions = cluster.common_environment(client)
         settings = replace(request.settings, device=device, versions=versions)
+        search = search and replace(search, client=client, payload=payload)
         return Rendering(replace(request, settings=settings), where, client, payload, search)

@@ -61,7 +61,7 @@ class Rendering:
         where: the address of the atlas.
         client: of a cluster, or `None` to render in this process.
         payload: the network as data for the workers.
-        search: for examples in the user's pictures; always in this process.
+        search: for examples in the user's pictures.
     """
 
     request: Request

@@ -1,4 +1,4 @@
-"""The task of a worker: unpack a network once, then render batches and write them into the atlas."""
+"""The tasks of a worker: render batches and write them into the atlas, or run pictures through the network."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 
 from cnnwidgets.atlas.attributes import Settings, StoredLayer, from_attributes
+from cnnwidgets.atlas.part_responses import PartResponses, PartTask, read_part, responses_to
 from cnnwidgets.atlas.payload import Payload
 from cnnwidgets.atlas.records import BatchResult
 from cnnwidgets.atlas.rendering import BatchRun
@@ -19,6 +20,7 @@ from cnnwidgets.provenance.recipe import installed_versions
 from cnnwidgets.visualize.units import UnitsSettings
 
 _DEVICE = threading.Lock()  # a process renders one batch at a time, regardless of its worker's threads
+_UNPACKING = threading.Lock()
 _payloads: dict[str, Payload] = {}
 _networks: dict[str, Network] = {}
 
@@ -78,9 +80,7 @@ def _batch_run(task: BatchTask) -> BatchRun:
             f"This worker's device or versions differ ({environment()}), so its pictures would not match. "
             "Install the same versions everywhere."
         )
-    if settings.fingerprint not in _networks:
-        _networks[settings.fingerprint] = _payloads[settings.fingerprint].unpack()
-    net = _networks[settings.fingerprint]
+    net = _network(settings.fingerprint)
     path, shape = stored.path_in(list(net.layers_by_path)), stored.shape[:2]
     asked = UnitsSettings(path, range(stored.units), shape, settings.steps, settings.recipe, seed=settings.seed)
     plan = asked.check(net)
@@ -90,3 +90,18 @@ def _batch_run(task: BatchTask) -> BatchRun:
             "Install the same versions everywhere."
         )
     return BatchRun(plan, task.units)
+
+
+def find_responses(task: PartTask) -> PartResponses:
+    """Read some pictures, and find the responses to them; reading needs no device."""
+    net = _network(task.fingerprint)
+    part = read_part(net, task.pictures, task.start)
+    with _DEVICE:
+        return responses_to(net, task.paths, part)
+
+
+def _network(fingerprint: str) -> Network:
+    with _UNPACKING:
+        if fingerprint not in _networks:
+            _networks[fingerprint] = _payloads[fingerprint].unpack()
+        return _networks[fingerprint]

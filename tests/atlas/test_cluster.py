@@ -6,11 +6,13 @@ import os
 import signal
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from distributed import Client, Future, LocalCluster
+from PIL import Image
 
 import cnnwidgets as cw
-from cnnwidgets.atlas import cluster, dispatch, worker_task
+from cnnwidgets.atlas import cluster, dispatch, part_responses, worker_task
 from cnnwidgets.atlas.render_atlas import AtlasSettings
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed
 from tests.atlas.conftest import SETTINGS
@@ -125,6 +127,50 @@ def test_unlike_workers_are_refused(monkeypatch):
 
     with pytest.raises(BadTarget, match="different bytes.*gpu.*cpu"):
         cluster.common_environment(Two())
+
+
+# Your own pictures on the workers.
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Nine pictures of two sizes, and two files that are none."""
+    numbers, made = np.random.default_rng(0), tmp_path / "photos"
+    made.mkdir()
+    for index in range(9):
+        blocks = numbers.integers(0, 256, (5 + index % 2, 6, 3), np.uint8)
+        Image.fromarray(np.kron(blocks, np.ones((8, 8, 1), np.uint8))).save(made / f"{index}.png")
+    (made / "broken.jpg").write_bytes(b"\xff\xd8\xff no")
+    (made / "notes.txt").write_text("no")
+    return made
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_workers_find_the_examples_that_this_process_finds(net, folder, tmp_path, inside, monkeypatch, is_lost):
+    monkeypatch.setattr(part_responses, "PART", 4)
+    asked = {"layers": ["conv1"], "units": [0], "size": 16, "steps": 1}
+    alone = cw.render_atlas(net, tmp_path / "a", pictures=str(folder), **asked)
+    read, read_part = [], part_responses.read_part
+    monkeypatch.setattr(worker_task, "read_part", lambda *given: read.append(given) or read_part(*given))
+    if is_lost:  # a worker that does not have the files
+        monkeypatch.setattr(worker_task, "read_part", lambda net, files, at: read_part(net, [tmp_path / "no"] * 4, at))
+    shared = cw.render_atlas(net, tmp_path / "b", pictures=str(folder), client=inside, **asked)
+    assert len(read) == (0 if is_lost else 3)
+    assert shared.skipped == alone.skipped
+    assert len(shared.skipped) == 2
+    for unit in range(6):
+        assert shared.patches("conv1", unit).tobytes() == alone.patches("conv1", unit).tobytes()
+        assert [one.tolist() for one in shared.histogram("conv1", unit)] == [
+            one.tolist() for one in alone.histogram("conv1", unit)
+        ]
+
+
+def test_pictures_that_are_no_files_stay_in_this_process(net, tmp_path, inside, monkeypatch):
+    monkeypatch.setattr(worker_task, "read_part", None)
+    pictures = np.random.default_rng(0).random((3, 40, 40, 3), np.float32)
+    asked = {"layers": ["conv1"], "units": [0], "size": 16, "steps": 1}
+    atlas = cw.render_atlas(net, tmp_path / "a", pictures=pictures, client=inside, **asked)
+    assert atlas.histogram("conv1", 0)[0].sum() == 3
 
 
 # Who may not be connected to.

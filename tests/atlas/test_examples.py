@@ -10,7 +10,7 @@ from PIL import Image
 
 import cnnwidgets as cw
 from cnnwidgets.activations.feature_maps import feature_maps
-from cnnwidgets.atlas import example_store, examples
+from cnnwidgets.atlas import example_store, examples, part_responses
 from cnnwidgets.atlas.render_atlas import AtlasSettings
 from cnnwidgets.atlas.responses import BINS, STRONGEST, Responses, from_bytes, histogram
 from cnnwidgets.atlas.seen_part import seen_part
@@ -95,7 +95,7 @@ def test_responses_keep_the_strongest_and_merge_bins_exactly():
 @pytest.fixture
 def small_parts(monkeypatch):
     """Parts of four pictures, each saved at once."""
-    monkeypatch.setattr(examples, "PART", 4)
+    monkeypatch.setattr(part_responses, "PART", 4)
     monkeypatch.setattr(examples, "INTERVAL", 0.0)
 
 
@@ -183,7 +183,7 @@ def test_memory_does_not_grow_with_the_pictures(net, photos, tmp_path, monkeypat
             held[0] -= 1
 
     fitted = Network.fitted
-    monkeypatch.setattr(examples, "PART", 4)
+    monkeypatch.setattr(part_responses, "PART", 4)
     monkeypatch.setattr(Network, "fitted", lambda self, *a: [one.view(Counted) for one in fitted(self, *a)])
     cw.render_atlas(net, tmp_path / "a", layers=["conv1"], pictures=photos, **SETTINGS)
     assert 4 <= most[0] <= 12
