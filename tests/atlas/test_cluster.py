@@ -153,7 +153,9 @@ def test_workers_find_the_examples_that_this_process_finds(net, folder, tmp_path
     read, read_part = [], part_responses.read_part
     monkeypatch.setattr(worker_task, "read_part", lambda *given: read.append(given) or read_part(*given))
     if is_lost:  # a worker that does not have the files
-        monkeypatch.setattr(worker_task, "read_part", lambda net, files, at: read_part(net, [tmp_path / "no"] * 4, at))
+        monkeypatch.setattr(
+            worker_task, "read_part", lambda net, files, at: read_part(net, [tmp_path / "no"] * len(files), at)
+        )
     shared = cw.render_atlas(net, tmp_path / "b", pictures=str(folder), client=inside, **asked)
     assert len(read) == (0 if is_lost else 3)
     assert shared.skipped == alone.skipped

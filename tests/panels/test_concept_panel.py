@@ -78,7 +78,11 @@ def test_pictures_along_the_directions_arrive_step_by_step(make, net):
     looks = list(make()._frames())
     assert [look.step for look in looks] == list(range(1, looks[-1].steps + 1))
     assert set(looks[-1].drawn) == {0, 1, 2}
-    *_, frame = cw.ascend(net, looks[-1].found.objective(1), 16, 2)
+    as_a_class = {
+        "parametrization": cw.parametrizations.fourier(1.25),
+        "transforms": [cw.transforms.crop(0.55, 0.95), cw.transforms.noise(0.03)],
+    }
+    *_, frame = cw.ascend(net, looks[-1].found.objective(1), 16, 2, **as_a_class)
     assert np.array_equal(looks[-1].drawn[1].pixels, frame.pictures[0])
 
 
