@@ -90,7 +90,6 @@ class Panel(VerbHooks[F], BasePanel):
         self._begin()
 
     def _begin(self) -> None:
-        self._buttons.forget_focus()
         record = Record()
         begun = functools.partial(self._begun, record)
         listener = Listener(self._show, self._finished, self._paint, begun, self._running, self._paused)

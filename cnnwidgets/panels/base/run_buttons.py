@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 
 import ipywidgets as widgets
+
+from cnnwidgets.panels.base import focus
 
 LOOKS = {  # name -> label, icon, tooltip
     "start": ("Start", "play", "Start the run, or start it again"),
@@ -20,6 +21,7 @@ LOOKS = {  # name -> label, icon, tooltip
 def button(label: str, icon: str, hint: str, on_click: Callable[[], object]) -> widgets.Button:
     """A button as wide as its label."""
     made = widgets.Button(description=label, icon=icon, tooltip=hint, layout=widgets.Layout(width="auto"))
+    focus.watch(made)
     made.on_click(lambda _: on_click())
     return made
 
@@ -35,12 +37,7 @@ class RunButtons(widgets.HBox):
     """
 
     def __init__(self, actions: Mapping[str, Callable[[], object]]) -> None:
-        self._actions = actions
-        self._is_stop_focused = False  # pressed last, so that the page's focus is on it
-        self.by_name = {
-            name: button(label, icon, hint, functools.partial(self._pressed, name))
-            for name, (label, icon, hint) in LOOKS.items()
-        }
+        self.by_name = {name: button(*look, actions[name]) for name, look in LOOKS.items()}
         self["start"].button_style = "primary"
         super().__init__(list(self.by_name.values()), layout=widgets.Layout(flex_flow="row wrap"))
 
@@ -54,21 +51,8 @@ class RunButtons(widgets.HBox):
     def show(self, is_busy: bool, is_paused: bool, can_stop: bool, can_save: bool) -> None:
         """Enable the buttons that have something to do."""
         pause = self["pause"]
-        pause.disabled = not is_busy
         pause.description = "Resume" if is_paused else "Pause"
         pause.icon = "play" if is_paused else "pause"
-        if not can_stop and self._is_stop_focused:  # a browser takes the focus from a button that is disabled
-            self._is_stop_focused = False
-            self["start"].focus()
-        self["stop"].disabled = not can_stop
-        for name in ("save", "gif"):
-            self[name].disabled = not can_save
-
-    def forget_focus(self) -> None:
-        """Note that something else than Stop was pressed since."""
-        self._is_stop_focused = False
-
-    def _pressed(self, name: str) -> None:
-        if name == "stop":
-            self._is_stop_focused = not self["stop"].disabled
-        self._actions[name]()
+        disabled = {"pause": not is_busy, "stop": not can_stop, "save": not can_save, "gif": not can_save}
+        for name, is_disabled in disabled.items():
+            focus.set_disabled(self[name], is_disabled, self["start"])

@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnwidgets import pictures
 from cnnwidgets.explain.concept_search.found_concepts import Concepts
-from cnnwidgets.panels.base import lifecycle, markup
+from cnnwidgets.panels.base import focus, lifecycle, markup
 from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.base.run_buttons import button
 from cnnwidgets.panels.concepts.concepts_look import ConceptsLook, Drawn
@@ -38,8 +38,9 @@ class ConceptRow(widgets.HBox):
         self._updating, self._shown = Updating(), dict[str, object]()
         self.name = widgets.Text(
             placeholder=f"concept {index}", continuous_update=False, layout=widgets.Layout(width="136px", margin="0"),
-            tooltip=f"A name for concept {index}",
+            description=f"Name of concept {index}", tooltip=f"A name for concept {index}",
         )  # fmt: skip
+        self.name.add_class("cnnw-named")  # its name is for screen readers
         self.name.observe(lambda change: None if self._updating else on_name(index, change["new"]), "value")
         self.choose = button("Show", "", "Show where this concept is on the photograph", lambda: on_choose(index))
         self.merge = button("Merge", "", "Merge this concept into the one that is shown", lambda: on_merge(index))
@@ -60,7 +61,8 @@ class ConceptRow(widgets.HBox):
         index, title = self.index, found.title(self.index)
         with self._updating:
             self.name.value = found.names[index]
-        self.choose.disabled = self.merge.disabled = index == chosen
+        for button_ in (self.choose, self.merge):
+            focus.set_disabled(button_, index == chosen, self.name)
         (self.add_class if index == chosen else self.remove_class)("cnnw-chosen-unit")
         largest = float(np.abs(found.importance).max())
         words = f"{title}: importance {found.importance[index]:+.3g} for {found.about}"

@@ -21,7 +21,7 @@ from cnnwidgets.model.arguments import check_unit, flag, is_whole
 from cnnwidgets.model.layer_choices import spatial_layers
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.sizes.picture_size import Size
-from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base import focus, markup
 from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.base.pixel import Pixel, checked_pixel
@@ -164,7 +164,9 @@ class FeatureMapPanel(Panel[MapsFrame]):
     def _describe(self, frame: MapsFrame) -> None:
         first, shown = self._page * PAGE, len(self._units_shown(frame))
         self._page_line.value = markup.title(f"{first + 1} to {first + shown} of {len(frame.units)} maps")
-        self._previous.disabled, self._next.disabled = first == 0, first + PAGE >= len(frame.units)
+        start = self._buttons["start"]
+        focus.set_disabled(self._next, first + PAGE >= len(frame.units), self._previous, start)
+        focus.set_disabled(self._previous, first == 0, self._next, start)
         self._choice.max = len(frame.units) - 1
         self._show_unit(frame)
 

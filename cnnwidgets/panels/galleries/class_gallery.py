@@ -71,8 +71,9 @@ class ClassGallery(TileGallery):
         names = network.class_names or ()
         self._add = widgets.Combobox(
             options=list(dict.fromkeys(names)), placeholder="add a class by name", ensure_option=False,
-            tooltip="A class by name or index",
+            description="Add a class", tooltip="A class by name or index",
         )  # fmt: skip
+        self._add.add_class("cnnw-named")  # its name is for screen readers
         self._add.layout.width = "210px"
         self._remove = self._button("Remove", "times", self._remove_chosen, "Take the chosen class out of the gallery")
         self._add.observe(lambda change: self._guarded(self._add_class, change["new"]), "value")

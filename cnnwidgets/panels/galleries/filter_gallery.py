@@ -18,7 +18,7 @@ from cnnwidgets.frame import Frame
 from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.layer_choices import last_convolution
 from cnnwidgets.model.network import as_network
-from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base import focus, markup
 from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.side_run import SIZE, STEPS
 from cnnwidgets.panels.galleries.controls import GalleryControls
@@ -229,7 +229,8 @@ class FilterGallery(TileGallery):
     def _show_state(self) -> None:
         super()._show_state()
         for name in ("save", "gif"):
-            self._buttons[name].disabled |= not self._is_complete
+            button = self._buttons[name]
+            focus.set_disabled(button, button.disabled or not self._is_complete, self._buttons["start"])
 
     def _large(self, unit: int) -> tuple[str, Iterator[Frame]]:
         plan = self._plan
@@ -308,5 +309,6 @@ class FilterGallery(TileGallery):
         plan = self._plan
         first, last = min(plan.units), max(plan.units)
         self._page.value = markup.title(f"{first} to {last} of {plan.layer.units} in {plan.layer.path}")
-        self._previous.disabled = first == 0
-        self._next.disabled = last >= plan.layer.units - 1
+        start = self._buttons["start"]
+        focus.set_disabled(self._next, last >= plan.layer.units - 1, self._previous, start)
+        focus.set_disabled(self._previous, first == 0, self._next, start)

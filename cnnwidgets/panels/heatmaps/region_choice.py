@@ -7,7 +7,7 @@ from collections.abc import Callable
 import ipywidgets as widgets
 
 from cnnwidgets.explain.regions import Box, Region
-from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base import focus, markup
 from cnnwidgets.panels.controls.controls import named
 
 EDGES = ("top", "left", "bottom", "right")
@@ -31,6 +31,7 @@ class RegionChoice(widgets.VBox):
             )
         )
         self.explain.on_click(lambda _: on_choose(self.box))
+        focus.watch(self.whole)
         self.whole.on_click(lambda _: on_choose(None))
         numbers, buttons = (
             widgets.HBox(list(parts), layout=widgets.Layout(flex_flow="row wrap"))
@@ -55,7 +56,7 @@ class RegionChoice(widgets.VBox):
             self.edges.values(), (height, width) * 2, chosen or (0, 0, height, width), strict=True
         ):
             edge.max, edge.value = most, value
-        self.whole.disabled = not isinstance(target, Region)
+        focus.set_disabled(self.whole, not isinstance(target, Region), self.edges["top"])
 
 
 def _edge(name: str) -> widgets.BoundedIntText:

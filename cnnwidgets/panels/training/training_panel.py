@@ -14,7 +14,7 @@ import traitlets
 from cnnwidgets.errors import BadTarget, JobFailed, quoted
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.arguments import flag, is_whole, whole_number
-from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base import focus, markup
 from cnnwidgets.panels.base.base_panel import BUSY, BasePanel
 from cnnwidgets.panels.base.binding import Setting
 from cnnwidgets.panels.training import drawing
@@ -317,8 +317,11 @@ class TrainingPanel(BasePanel):
         busy = self.state in BUSY
         is_own = self._run is not None and self._run.is_own
         can_save = self._shown is not None and len(self._shown.pictures) > 0 and self.may_save
+        start = self._buttons["start"]
+        if not busy:  # first, since it gets the focus from those that are disabled
+            start.disabled = self._fit is None
         self._buttons.show(busy and is_own, self.state == "paused", busy, can_save)
-        self._buttons["start"].disabled = busy or self._fit is None
+        focus.set_disabled(start, busy or self._fit is None, self._buttons["pause"], self._buttons["stop"])
 
     # Choosing a moment, on the notebook's thread.
 

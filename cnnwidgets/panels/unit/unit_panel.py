@@ -20,7 +20,7 @@ from cnnwidgets.frame import Frame
 from cnnwidgets.jobs import Job
 from cnnwidgets.model.arguments import check_call, check_unit
 from cnnwidgets.model.network import Network, as_network
-from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base import focus, markup
 from cnnwidgets.panels.base.base_panel import BUSY
 from cnnwidgets.panels.base.binding import Setting
 from cnnwidgets.panels.base.current_run import CurrentRun, Listener
@@ -255,7 +255,8 @@ class UnitPanel(Panel[UnitsFrame]):
         self._drawing.begin(found, Listener(show=self._drawn, finished=self._has_drawn))
 
     def _render_linked(self) -> None:
-        self._draw_linked.disabled = self._is_rendering = True
+        self._is_rendering = True
+        focus.set_disabled(self._draw_linked, True, self._buttons["start"])
         run = render(self._painter, self._every_link())
         self._drawing.begin(run, Listener(show=self._drawn, finished=self._has_drawn))
         self._show_state()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
-from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base import focus, markup
 from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.unit_attribution.units_frame import Place
 
@@ -38,6 +38,7 @@ class PlaceChoice(widgets.VBox):
             description="All positions", tooltip="The units of the whole picture", layout=widgets.Layout(**auto)
         )
         self.here.on_click(lambda _: on_choose((self._y.value, self._x.value)))
+        focus.watch(self.everywhere)
         self.everywhere.on_click(lambda _: on_choose(None))
         self._line = markup.markup(markup.progress_text(HINT))
         buttons = [self._x, self._y, self.here, self.everywhere]
@@ -54,5 +55,5 @@ class PlaceChoice(widgets.VBox):
                 self._y.value, self._x.value = place
         for control in (self._x, self._y, self.here):
             control.disabled = bool(why_none)
-        self.everywhere.disabled = place is None
+        focus.set_disabled(self.everywhere, place is None, self.here, self._y)
         self._line.value = markup.progress_text(why_none or HINT)

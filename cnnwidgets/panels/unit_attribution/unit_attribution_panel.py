@@ -141,6 +141,7 @@ class UnitAttributionPanel(PhotographPanel):
         self.position = PlaceChoice(lambda place: self._set("place", place))
         self.rows = UnitRows(lambda unit: self._set("unit", None if unit == self.unit else unit), self._switch)
         self.bars = WithoutUnits(lambda: self._set("without", {}), self._predicted)
+        self.bars.beside = (self.rows.rows[0].is_on,)
         self._assemble()
 
     def _body(self) -> Sequence[widgets.Widget]:

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 from cnnwidgets.errors import JobFailed
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.outputs.predictions import Prediction
-from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base import focus, markup
 from cnnwidgets.panels.base.request import Request
 from cnnwidgets.panels.unit_attribution import captions
 from cnnwidgets.panels.unit_attribution.units_frame import UnitsLook, UnitsRequest, predicted
@@ -42,12 +42,14 @@ class WithoutUnits(widgets.VBox):
         self.before: Lines = ()
         self.after: Lines | None = None
         self.words, self.traceback = "", ""
+        self.beside: tuple[widgets.DOMWidget, ...] = ()  # where the focus goes when all units are on again
         self._bars = markup.markup(markup.progress_text(EMPTY))
         self._line = markup.markup(markup.status(""))
         self.all_on = widgets.Button(
             description="All on again", icon="undo", tooltip="Switch all units on", disabled=True,
             layout=widgets.Layout(width="auto"),
         )  # fmt: skip
+        focus.watch(self.all_on)
         self.all_on.on_click(lambda _: on_all())
         super().__init__([self._bars, self._line, self.all_on], layout=widgets.Layout(align_items="flex-start"))
         self._bars.layout.width = self._line.layout.width = "100%"
@@ -77,7 +79,7 @@ class WithoutUnits(widgets.VBox):
         """Let the worker predict without units, and do not wait; with all of them on, show that at once."""
         self._request.drop()
         self._asked = request
-        self.all_on.disabled = not without
+        focus.set_disabled(self.all_on, not without, *self.beside)
         if not without:
             self.after = None
             self._draw()
