@@ -1,6 +1,6 @@
 """Measure this package beside its peers, each row in a process of its own, and print Markdown tables.
 
-python -m tests.benchmarks [--rounds 3] [--quick] [--job unit_pictures ...]
+python -m tests.benchmarks [--rounds 1] [--quick] [--all] [--job unit_pictures ...]
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import jobs, process, table
+from tests.benchmarks.others import Others
 from tests.benchmarks.peers import folder_of
 from tests.benchmarks.process import Numbers, RowFailed
 from tests.benchmarks.table import Rounds
 from tests.benchmarks.work import Work
 
 LEGEND = (
-    'Tracing is included in the first time of a process; the least of the rounds counts. "Ours is" our time divided by '
-    "the row's. The result is checked by the network itself, on the finished pictures in 8 bits."
+    'Tracing is included in the first time of a process; the least of the rounds counts. "Ours is" our processor time '
+    'divided by the row\'s, "two" that of the first two times together. The result is checked by the network itself, '
+    "on the finished pictures in 8 bits."
 )
 
 
@@ -44,11 +46,12 @@ def alternating(rows: Mapping[str, Callable[[], Numbers]], rounds: int) -> dict[
     return measured
 
 
-def beside(name: str, network_file: str, rounds: int, quick: bool) -> str:
-    """Every contender's way to do one job."""
+def beside(name: str, network_file: str, rounds: int, quick: bool, slow: bool) -> str:
+    """Every contender's way to do one job; the slow ones only if asked for."""
     job = import_module(f"tests.benchmarks.jobs.{name}")
     work = replace(job.work(quick), network_file=network_file)
-    measured = alternating({who: partial(_row, job, name, who, work) for who in job.CONTENDERS}, rounds)
+    who_takes_part = [who for who, one in job.CONTENDERS.items() if slow or not one.is_slow]
+    measured = alternating({who: partial(_row, job, name, who, work) for who in who_takes_part}, rounds)
     ours = next(iter(job.CONTENDERS))
     made = table.job(job.TITLE.format(**asdict(work)), job.UNIT, measured, ours)
     return f"{made}\n\n{_limit(work, measured[ours])}" if name == "unit_pictures" else made
@@ -81,20 +84,30 @@ def fresh(count: int, size: int, steps: int, rounds: int) -> str:
     return table.fresh(alternating(rows, rounds))
 
 
+def panel(rounds: int) -> str:
+    """A panel over its verb."""
+    measured = alternating({"panel": partial(process.run, "waiting", "panel")}, rounds)["panel"]
+    if isinstance(measured, RowFailed):
+        return f"A gallery's panel could not be measured: {measured}"
+    return f"A gallery's panel takes {table.least(measured, 'panel over verb'):.2f} times its verb's processor time."
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3, choices=range(1, 101), metavar="N", help="3 if not given")
+    parser.add_argument("--rounds", type=int, default=1, choices=range(1, 101), metavar="N", help="1 if not given")
+    parser.add_argument("--all", action="store_true", help="also those that are known to be slow")
     parser.add_argument("--quick", action="store_true", help="one round of little work: does everything still run?")
     parser.add_argument("--job", nargs="*", choices=jobs.NAMES, default=jobs.NAMES, help="all if not given")
     options = parser.parse_args()
     rounds = 1 if options.quick else options.rounds
-    machine = f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} before, {rounds} rounds"
+    load, others = os.getloadavg()[0], Others()
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "squeezenet.keras")
         process.run("network_file", file)
         for name in options.job:
-            print(beside(name, file, rounds, options.quick), end="\n\n", flush=True)
-    print(f"{fresh(16, 64, 32, rounds)}\n\n{LEGEND}\n\n{machine}")
+            print(beside(name, file, rounds, options.quick, options.all), end="\n\n", flush=True)
+    print(f"{fresh(16, 64, 32, rounds)}\n\n{panel(rounds)}\n\n{LEGEND}\n")
+    print(f"{os.cpu_count()} CPUs, load {load:.1f} before, rounds: {rounds}. {others.words()}")
 
 
 if __name__ == "__main__":

@@ -20,22 +20,25 @@ AGAIN = 2
 def measure(job: Any, contender: Contender, work: Work) -> process.Numbers:
     """Do it three times, then ask whether the result shows anything at all."""
     do = contender.begin(work, **contender.settings)
-    first, _ = _timed(do)
-    again, results = zip(*[_timed(do) for _ in range(AGAIN)], strict=True)
+    first, first_cpu, _ = _timed(do)
+    again, cpu, results = zip(*[_timed(do) for _ in range(AGAIN)], strict=True)
     memory = process.peak_memory()
     each = 1000 / job.per(work)  # s -> ms of one
     return {
         "first": each * first,
         "again": each * min(again),
+        "cpu": each * min(cpu),
+        "two_cpu": each * (first_cpu + min(cpu)),
         "memory": memory,
         "check": job.check(work, results[-1]),
     }
 
 
-def _timed(do: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
+def _timed(do: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Seconds, seconds of processor time, and the result."""
+    start, started = time.perf_counter(), time.process_time()
     result = do()
-    return time.perf_counter() - start, result
+    return time.perf_counter() - start, time.process_time() - started, result
 
 
 if __name__ == "__main__":

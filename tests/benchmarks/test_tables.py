@@ -6,21 +6,21 @@ from importlib import import_module
 
 import pytest
 
-from tests.benchmarks import jobs, process, table
+from tests.benchmarks import jobs, others, process, table
 from tests.benchmarks.__main__ import alternating
 
-SLOW = {"first": 9.0, "again": 4.0, "memory": 700.0, "check": 20.0}
-FAST = {**SLOW, "again": 2.0}
+SLOW = {"first": 9.0, "again": 4.0, "cpu": 8.0, "two_cpu": 20.0, "memory": 700.0, "check": 20.0}
+FAST = {**SLOW, "again": 2.0, "cpu": 4.0, "two_cpu": 15.0}
 
 
 def row_of(text, name):
     return next(line.split("|")[2:-1] for line in text.splitlines() if line.startswith(f"| {name} "))
 
 
-def test_a_ratio_is_our_least_time_over_the_rows_least_time():
+def test_a_ratio_is_our_least_processor_time_over_the_rows():
     text = table.job("work", "step", {"ours": [FAST, SLOW], "theirs": [SLOW, SLOW]}, "ours")
-    assert tuple(map(float, row_of(text, "theirs"))) == (9, 4, 4, 0.5, 700, 20)
-    assert float(row_of(text, "ours")[2]) == 3.0  # the median of 2 and 4
+    assert tuple(map(float, row_of(text, "theirs"))) == (9, 4, 8, 0.5, 0.75, 700, 20)
+    assert float(row_of(text, "ours")[1]) == 2.0  # the least
 
 
 def test_a_row_that_fails_says_why_and_leaves_the_table_whole():
@@ -53,7 +53,9 @@ def test_a_process_that_dies_is_told_in_one_line():
 def test_every_job_has_us_first_and_says_how_much_there_is_to_do(name):
     job = import_module(f"tests.benchmarks.jobs.{name}")
     assert next(iter(job.CONTENDERS)).startswith("cnnwidgets")
-    assert job.per(job.work(True)) < job.per(job.work(False)) or name == "dream"
+    assert not next(iter(job.CONTENDERS.values())).is_slow
+    quick, usual = job.work(True), job.work(False)
+    assert job.per(quick) < job.per(usual) or quick.steps < usual.steps
 
 
 def test_a_row_that_fails_by_itself_tells_its_reason_alone(monkeypatch):
@@ -65,3 +67,16 @@ def test_a_row_that_fails_by_itself_tells_its_reason_alone(monkeypatch):
 
 def _instead(run, command):
     return lambda _command, **settings: run(command, **settings)
+
+
+def test_what_others_took_of_the_machine_is_what_is_busy_less_our_own(monkeypatch):
+    readings = iter([(100.0, 1000.0), (160.0, 1100.0)])  # busy and all processor seconds, of 2 CPUs for 50 s
+    monkeypatch.setattr(others, "machine", lambda: next(readings))
+    owned = iter([5.0, 45.0])
+    monkeypatch.setattr(others, "own", lambda: next(owned))
+    assert others.Others().words() == "Others took 20% of the machine meanwhile."  # 60 busy, 40 ours
+
+
+def test_where_the_system_does_not_say_nothing_is_claimed(monkeypatch):
+    monkeypatch.setattr(others, "machine", lambda: None)
+    assert others.Others().words() == "What others took of the machine is not known here."

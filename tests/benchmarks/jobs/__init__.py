@@ -12,12 +12,16 @@ from typing import Any, NamedTuple
 
 Job = Callable[[], Any]  # does all of it, once
 
-NAMES = ("unit_pictures", "class_pictures", "textbook", "class_maps", "other_class", "feature_maps", "dream")
+NAMES = (
+    "unit_pictures", "class_pictures", "textbook", "class_maps", "other_class", "feature_maps", "dream",
+    "which_units", "map_check", "concept_maps", "arithmetic", "snapshot",
+)  # fmt: skip
 
 
 class Contender(NamedTuple):
-    """Who takes part, and which of the peers must be there for it."""
+    """Who takes part, which of the peers must be there for it, and whether only `--all` waits for it."""
 
     begin: Callable[..., Job]
     peer: str = ""
     settings: Mapping[str, Any] = {}
+    is_slow: bool = False

@@ -102,10 +102,10 @@ def tf_explain(work: Work) -> Job:
 CONTENDERS = {
     "cnnwidgets": Contender(ours),
     "the Keras tutorial's function, compiled": Contender(by_hand, settings={"compiled": True}),
-    "the Keras tutorial's function": Contender(by_hand, settings={"compiled": False}),
+    "the Keras tutorial's function": Contender(by_hand, settings={"compiled": False}, is_slow=True),
     "xplique 2.0.2": Contender(xplique, "xplique"),
-    "tf-keras-vis 0.8.7": Contender(tf_keras_vis, "tf-keras-vis"),
-    "tf-explain 0.3.1": Contender(tf_explain, "tf-explain"),
+    "tf-keras-vis 0.8.7": Contender(tf_keras_vis, "tf-keras-vis", is_slow=True),
+    "tf-explain 0.3.1": Contender(tf_explain, "tf-explain", is_slow=True),
 }
 
 

@@ -65,9 +65,11 @@ CONTENDERS = {
     "cnnwidgets": Contender(ours),
     "compiled loop by hand, crops and noise": Contender(by_hand),
     "xplique 2.0.2, bare": Contender(xplique, "xplique", {"transformations": None}),
-    "xplique 2.0.2, as it comes": Contender(xplique, "xplique"),
-    "tf-keras-vis 0.8.7, bare": Contender(tf_keras_vis, "tf-keras-vis", {"input_modifiers": [], "regularizers": []}),
-    "tf-keras-vis 0.8.7, as it comes": Contender(tf_keras_vis, "tf-keras-vis"),
+    "xplique 2.0.2, as it comes": Contender(xplique, "xplique", is_slow=True),
+    "tf-keras-vis 0.8.7, bare": Contender(
+        tf_keras_vis, "tf-keras-vis", {"input_modifiers": [], "regularizers": []}, is_slow=True
+    ),
+    "tf-keras-vis 0.8.7, as it comes": Contender(tf_keras_vis, "tf-keras-vis", is_slow=True),
 }
 
 

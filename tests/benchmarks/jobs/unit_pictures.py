@@ -77,9 +77,11 @@ CONTENDERS = {
     "compiled loop by hand, pixels": Contender(pixels_by_hand),
     "compiled loop by hand, our recipe": Contender(fourier_by_hand),
     "xplique 2.0.2, bare": Contender(xplique, "xplique", {"transformations": None}),
-    "xplique 2.0.2, as it comes": Contender(xplique, "xplique"),
-    "tf-keras-vis 0.8.7, bare": Contender(tf_keras_vis, "tf-keras-vis", {"input_modifiers": [], "regularizers": []}),
-    "tf-keras-vis 0.8.7, as it comes": Contender(tf_keras_vis, "tf-keras-vis"),
+    "xplique 2.0.2, as it comes": Contender(xplique, "xplique", is_slow=True),
+    "tf-keras-vis 0.8.7, bare": Contender(
+        tf_keras_vis, "tf-keras-vis", {"input_modifiers": [], "regularizers": []}, is_slow=True
+    ),
+    "tf-keras-vis 0.8.7, as it comes": Contender(tf_keras_vis, "tf-keras-vis", is_slow=True),
 }
 
 
