@@ -45,7 +45,7 @@ def visualize_units(
         units: their indices.
         size: pixels, or (height, width); 64, or a fixed network's own size, if not given.
         steps: 1 to 2048; readable at 32, best at 64.
-        recipe: "fourier" or "textbook".
+        recipe: "fourier", "natural" or "textbook".
         call: which call of a shared layer.
         held: for a model with several inputs, the values of the others, by name; gray pictures and zeros if not given.
         resize: optimize at `size` although the network takes one other size only; the picture is resized on its way in.

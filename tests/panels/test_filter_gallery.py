@@ -103,7 +103,7 @@ def test_silent_units_are_said_to_be_tried_again_and_the_curve_waits(net, opened
         for frame in frames():
             phases.append(frame.phase)
             if frame.phase:
-                gallery._report.step(frame, gallery._record, gallery.progress, frame.phase)
+                gallery._report.step(frame, gallery._record, gallery.progress, frame.phase, "")
             yield frame
 
     shares = []

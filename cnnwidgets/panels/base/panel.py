@@ -120,10 +120,8 @@ class Panel(VerbHooks[F], BasePanel):
         self.result = self._result(frame)
         if time.monotonic() >= self._report.due_at:
             self._describe(frame)
-            moving, doing = self.net.weights_are_moving, self._doing(frame)
-            self._report.step(frame, self._record, self.progress, self._phase(frame))
-            if self.state == "running":
-                self.status = self._report.say(f"{MOVING} {doing}" if moving else doing)
+            doing = f"{MOVING} {self._doing(frame)}" if self.net.weights_are_moving else self._doing(frame)
+            self.status = self._report.step(frame, self._record, self.progress, self._phase(frame), doing)
 
     def _paused(self, job: Job[F]) -> None:
         self._record.watch.hold()

@@ -45,8 +45,16 @@ class Report:
         self.due_at = float("-inf")
         self.progress_line.value = markup.progress(0.0, "")
 
-    def step(self, frame: Frame, record: Record, share: float, phase: str | None) -> None:
-        """Show how far the run is, 0 to 1, and how long it will take; steps of a phase are not those of the curve."""
+    def step(self, frame: Frame, record: Record, share: float, phase: str | None, doing: str) -> str:
+        """Show how far a run is and what it does; returns the status line.
+
+        Args:
+            frame: the newest.
+            record: of the run.
+            share: of the run that is done, 0 to 1.
+            phase: the name of a phase whose steps are not those of the curve; `None` for others.
+            doing: the sentence for the status line.
+        """
         self.due_at = time.monotonic() + INTERVAL
         if phase:
             left, words = record.phase_left(phase, frame.step, frame.steps), "at most "
@@ -58,6 +66,9 @@ class Report:
         self.progress_line.value = markup.progress(share, text)
         if self._curve_name is not None:
             self.curve.value = markup.curve(record.objective, record.steps, self._curve_name)
+        line = markup.one_line(doing)
+        self.status_line.value = markup.status(line)
+        return line
 
     def end(self, record: Record, share: float, text: str) -> None:
         """Show how the run has ended, after how long, and the whole curve: an earlier one where it has no step."""
