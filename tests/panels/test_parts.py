@@ -67,6 +67,22 @@ def test_pictures_without_a_value_yet_do_not_count():
     assert made.objective == [4.0]
 
 
+def test_what_comes_after_the_steps_is_passed_on_without_being_watched():
+    pulled = []
+
+    def frames():
+        for step in range(1, 6):
+            pulled.append(step)
+            yield Frame(np.zeros((1, 4, 4, 3)), step, 5, np.array([1.0]), is_step=step != 3)
+
+    for are_steps_first, recorded in ((False, 4), (True, 2)):
+        made = Record()
+        passed = made.watched(frames(), lambda frame: np.zeros((4, 4, 3), np.uint8), are_steps_first)
+        assert [frame.step for frame in passed] == [1, 2, 3, 4, 5]
+        assert len(made.objective) == recorded
+    assert pulled == [1, 2, 3, 4, 5] * 2
+
+
 def test_the_time_left_does_not_count_how_long_the_first_step_took():
     made = noted(21)
     assert made.pace == pytest.approx(1.0) and made.seconds_left == pytest.approx(79)

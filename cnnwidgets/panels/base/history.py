@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -87,12 +88,26 @@ class Record:
         self._phase: Phase | None = None
         self._stride = 1
 
-    def watched(self, frames: Iterator[F], pixels: Callable[[F], np.ndarray]) -> Iterator[F]:
-        """Pass frames on and record each step; `pixels` is called only where they are kept."""
+    def watched(
+        self, frames: Iterator[F], pixels: Callable[[F], np.ndarray], are_steps_first: bool = False
+    ) -> Iterator[F]:
+        """Pass frames on and record each step.
+
+        Args:
+            frames: of the run.
+            pixels: called for frames that are kept.
+            are_steps_first: whether no step comes after a frame that is not one, so that those need not be watched.
+        """
+        watched = self._each(frames, pixels, are_steps_first)
+        return itertools.chain(watched, frames) if are_steps_first else watched
+
+    def _each(self, frames: Iterator[F], pixels: Callable[[F], np.ndarray], are_steps_first: bool) -> Iterator[F]:
         for frame in frames:
             if frame.is_step:
                 self.add(frame, pixels)
             yield frame
+            if are_steps_first and not frame.is_step:
+                return
 
     def add(self, frame: F, pixels: Callable[[F], np.ndarray]) -> None:
         """Record a step."""

@@ -93,7 +93,7 @@ class Panel(VerbHooks[F], BasePanel):
         record = Record()
         begun = functools.partial(self._begun, record)
         listener = Listener(self._show, self._finished, self._paint, begun, self._running, self._paused)
-        self._run.begin(record.watched(self._frames(), self._pixels), listener)
+        self._run.begin(record.watched(self._frames(), self._pixels, self._are_steps_first), listener)
 
     def _begun(self, record: Record) -> None:
         self._record = record

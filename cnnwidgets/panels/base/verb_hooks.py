@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Generic
+from typing import Any, ClassVar, Generic
 
 import ipywidgets as widgets
 import numpy as np
@@ -15,6 +15,8 @@ from cnnwidgets.panels.protocols import F
 
 class VerbHooks(Generic[F]):
     """The methods that `Panel` calls and a subclass defines; `_frames _settings _paint` have no default."""
+
+    _are_steps_first: ClassVar[bool] = False  # whether what follows the steps of the curve are only retries
 
     # The run.
 

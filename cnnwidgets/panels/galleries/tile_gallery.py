@@ -46,6 +46,7 @@ class TileGallery(Panel[UnitsFrame]):
     unit = Setting(None)
 
     _curve_name = "objective, mean of all tiles"
+    _are_steps_first = True
     _verb: ClassVar[str]
     _word: ClassVar[str]  # what a tile stands for
     _watch_for: ClassVar[str]
