@@ -406,6 +406,12 @@ def test_every_sample_has_a_thumbnail_with_its_name(explorer, waiting):
     assert '"your%20own"' in menu._looks.value
 
 
+def test_the_pixels_of_a_tiny_picture_stay_sharp_in_the_sidebar(explorer):
+    explorer.picture = tiny = np.random.default_rng(0).integers(0, 256, (8, 10, 3), np.uint8)
+    shown = np.asarray(PIL.Image.open(io.BytesIO(explorer._photographs._view.data)))
+    np.testing.assert_array_equal(shown, tiny.repeat(20, 0).repeat(20, 1))
+
+
 def test_your_own_picture_is_one_click_away_from_the_samples(explorer):
     menu = explorer._photographs
     menu._samples.value = "coffee"

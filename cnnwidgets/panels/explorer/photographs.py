@@ -96,7 +96,7 @@ class PhotographMenu(widgets.VBox):
         if self._shown == OTHER:
             self._own = held.photos[0]
             self._show_thumbnails()
-        small = [cells.fit(photo, VIEW) for photo in held.photos]
+        small = [_as_viewed(photo) for photo in held.photos]
         size = cells.common([photo.shape[:2] for photo in small])
         self._view.layout.width = f"{len(small) * size[1]}px"
         self._view.show(pictures.mosaic(np.stack([cells.centered(photo, size) for photo in small]), len(small), gap=0))
@@ -181,6 +181,12 @@ class PhotographMenu(widgets.VBox):
             self._drawing.release()
         self._view.close()
         super().close()
+
+
+def _as_viewed(photo: np.ndarray) -> np.ndarray:
+    """A photograph as large as the view; the pixels of a tiny one stay sharp."""
+    times = VIEW // max(photo.shape[:2])
+    return photo.repeat(times, 0).repeat(times, 1) if times > 1 else cells.fit(photo, VIEW)
 
 
 @functools.cache
