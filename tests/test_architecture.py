@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -111,12 +112,19 @@ def uses(tree: ast.AST, file: Path, package: Path) -> Iterator[Use]:
 
 
 def below(name: str, tops: set[str]) -> bool:
-    return any(name == top or name.startswith(top + ".") for top in tops)
+    parts = name.split(".")
+    return any(".".join(parts[:count]) in tops for count in range(1, len(parts) + 1))
 
 
 def source_files(package: Path) -> Iterator[tuple[Path, str, ast.AST]]:
     for file in sorted(package.rglob("*.py")):
-        yield file, room_of(file, package), ast.parse(file.read_text(encoding="utf-8"))
+        yield file, room_of(file, package), parsed(file, file.stat().st_mtime_ns)
+
+
+@cache
+def parsed(file: Path, _changed: int) -> ast.AST:
+    """The syntax tree of a file, which all checks share."""
+    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 def broken_directions(package: Path) -> list[str]:
@@ -176,7 +184,10 @@ def own_names(package: Path) -> set[str]:
 
 
 def of_self(node: ast.Attribute) -> bool:
-    return ast.unparse(node.value) in ("self", "cls", "super()")
+    whose = node.value
+    if isinstance(whose, ast.Name):
+        return whose.id in ("self", "cls")
+    return isinstance(whose, ast.Call) and ast.unparse(whose) == "super()"
 
 
 def private_names(package: Path) -> list[str]:
