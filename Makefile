@@ -58,7 +58,8 @@ unit: $(IN_TEST)
 	$(BIN)/python -m pytest -m 'not (browser or notebook)' --numprocesses 2 --dist worksteal
 
 notebooks: $(IN_TEST)
-	$(BIN)/python -m pytest -m notebook tests/test_notebooks.py tests/test_guides.py tests/test_docstring_examples.py
+	$(BIN)/python -m pytest -m notebook --numprocesses 2 --dist worksteal \
+		tests/test_notebooks.py tests/test_guides.py tests/test_docstring_examples.py
 
 docs: $(IN_DOCS)
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs build/docs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -24,10 +26,16 @@ def segmentation(order, ends_in_softmax=True, moved=False):
     return cw.Network(made, "unit")
 
 
-@pytest.mark.parametrize("moved", [False, True])
+@cache
+def channels_last(ends_in_softmax):
+    """The network to compare with, traced once."""
+    return segmentation("channels_last", ends_in_softmax)
+
+
 @pytest.mark.parametrize("ends_in_softmax", [True, False])
+@pytest.mark.parametrize("moved", [False, True])
 def test_predictions_maps_and_class_pictures_are_those_of_the_same_network_channels_last(ends_in_softmax, moved):
-    first, last = segmentation("channels_first", ends_in_softmax, moved), segmentation("channels_last", ends_in_softmax)
+    first, last = segmentation("channels_first", ends_in_softmax, moved), channels_last(ends_in_softmax)
     assert first.outputs[0].shape == last.outputs[0].shape == (16, 16, 5)
     for one, other in zip(first.predict(PICTURE), last.predict(PICTURE), strict=True):
         assert one.index == other.index and one.probability == pytest.approx(other.probability, abs=1e-5)
