@@ -10,13 +10,14 @@ import pytest
 
 from cnnwidgets import pictures
 from cnnwidgets.frame import Frame
-from cnnwidgets.panels.base import history, markup
-from cnnwidgets.panels.base.history import Record, Stopwatch
+from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.base.screen import Screen
-from cnnwidgets.panels.base.speed import Speed
 from cnnwidgets.panels.controls.class_field import ClassField
 from cnnwidgets.panels.controls.menu import Menu
+from cnnwidgets.panels.runs import history
+from cnnwidgets.panels.runs.history import Record, Stopwatch
+from cnnwidgets.panels.runs.speed import Speed
 
 
 class Clock:

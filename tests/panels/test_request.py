@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from cnnwidgets.panels.base.binding import Updating
-from cnnwidgets.panels.base.request import Request
+from cnnwidgets.panels.runs.request import Request
 
 
 def test_a_request_has_one_result_and_is_idle_afterwards():

@@ -14,7 +14,7 @@ from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.panels.adversarial import captions
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.request import Request
+from cnnwidgets.panels.runs.request import Request
 from cnnwidgets.provenance.snippets import BUNDLED
 from cnnwidgets.visualize.adversarial import AdversarialFrame
 from cnnwidgets.zoo import load_network

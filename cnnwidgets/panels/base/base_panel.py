@@ -19,8 +19,8 @@ from cnnwidgets.panels.base import lifecycle, markup, run_buttons
 from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.base.cell_output import Bundle, CellOutput
 from cnnwidgets.panels.base.code_box import CodeBox
-from cnnwidgets.panels.base.report import Report
 from cnnwidgets.panels.base.run_buttons import RunButtons
+from cnnwidgets.panels.runs.report import Report
 from cnnwidgets.paths import checked_path
 
 SIDE = {"flex": "1 1 280px", "min_width": "0", "max_width": "400px"}  # of a column next to the picture

@@ -23,12 +23,12 @@ from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.device import device_kind
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base.base_panel import BUSY, BasePanel
-from cnnwidgets.panels.base.current_run import CurrentRun, Listener
-from cnnwidgets.panels.base.history import Record
 from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.base.scrubber import Scrubber
 from cnnwidgets.panels.base.verb_hooks import VerbHooks
 from cnnwidgets.panels.protocols import F
+from cnnwidgets.panels.runs.current_run import CurrentRun, Listener
+from cnnwidgets.panels.runs.history import Record
 from cnnwidgets.provenance import snippets
 from cnnwidgets.provenance.positions import with_positions
 from cnnwidgets.provenance.recipe import Recipe, installed_versions

@@ -9,8 +9,8 @@ import ipywidgets as widgets
 import numpy as np
 
 from cnnwidgets import pictures
-from cnnwidgets.panels.base.history import Snapshot
 from cnnwidgets.panels.protocols import F
+from cnnwidgets.panels.runs.history import Snapshot
 
 
 class VerbHooks(Generic[F]):

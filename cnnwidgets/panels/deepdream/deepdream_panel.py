@@ -20,10 +20,10 @@ from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.base_panel import BUSY
 from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.photograph_panel import PhotographPanel, as_shown
-from cnnwidgets.panels.base.speed import Speed
 from cnnwidgets.panels.deepdream.controls import OWN, DreamControls
 from cnnwidgets.panels.deepdream.layer_weights import LayerWeights
 from cnnwidgets.panels.deepdream.steering import Steering
+from cnnwidgets.panels.runs.speed import Speed
 from cnnwidgets.visualize.optimizers import Rate
 from cnnwidgets.visualize.photographs.deepdream import DreamFrame, DreamPlan, DreamSettings
 from cnnwidgets.visualize.photographs.dream_layers import DEPTHS, OTHER_NAMES, Layers, preset

@@ -10,8 +10,8 @@ from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.binding import Updating
-from cnnwidgets.panels.base.request import Request
 from cnnwidgets.panels.explorer.sidebar import wide
+from cnnwidgets.panels.runs.request import Request
 from cnnwidgets.zoo import NETWORKS, load_network
 
 HINT = "a .keras or .h5 file, then Enter"

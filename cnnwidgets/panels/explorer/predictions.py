@@ -8,7 +8,7 @@ from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.request import Request
+from cnnwidgets.panels.runs.request import Request
 
 TOP = 5
 

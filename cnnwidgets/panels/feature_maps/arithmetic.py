@@ -14,8 +14,8 @@ from cnnwidgets.activations.maps_run import MapsFrame, MapsRun
 from cnnwidgets.errors import CnnWidgetsError
 from cnnwidgets.jobs import Job
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.current_run import CurrentRun, Listener
 from cnnwidgets.panels.feature_maps.arithmetic_table import table
+from cnnwidgets.panels.runs.current_run import CurrentRun, Listener
 
 HOW = "Point at the map, click a position, or change row and column by the arrow keys."
 

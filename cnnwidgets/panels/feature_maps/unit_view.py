@@ -12,7 +12,7 @@ from cnnwidgets.activations.patches_run import PatchesFrame, search_photographs
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.sizes.picture_size import Size
-from cnnwidgets.panels.base.side_run import SIZE, STEPS, SideRun
+from cnnwidgets.panels.runs.side_run import SIZE, STEPS, SideRun
 from cnnwidgets.panels.unit.atlas_unit import AtlasUnit
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.ascent import ascend

@@ -20,11 +20,11 @@ from cnnwidgets.model.layer_choices import last_convolution
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import focus, markup
 from cnnwidgets.panels.base.binding import Setting, settings_of
-from cnnwidgets.panels.base.side_run import SIZE, STEPS
 from cnnwidgets.panels.galleries.controls import GalleryControls
 from cnnwidgets.panels.galleries.photograph_menu import PhotographMenu
 from cnnwidgets.panels.galleries.ready_tiles import PAGE, PartialFrame, ReadyTiles, checked_atlas, part_of, ready_in
 from cnnwidgets.panels.galleries.tile_gallery import TileGallery
+from cnnwidgets.panels.runs.side_run import SIZE, STEPS
 from cnnwidgets.panels.unit.unit_page import UnitPage
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.ascent import ascend

@@ -18,11 +18,11 @@ from cnnwidgets.model.tracing.cost import forward_flops
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.base_panel import BUSY, SIDE
 from cnnwidgets.panels.base.binding import Setting
-from cnnwidgets.panels.base.history import Snapshot
 from cnnwidgets.panels.base.panel import Panel
-from cnnwidgets.panels.base.side_run import SideRun
-from cnnwidgets.panels.base.speed import Speed
 from cnnwidgets.panels.galleries.controls import GalleryControls
+from cnnwidgets.panels.runs.history import Snapshot
+from cnnwidgets.panels.runs.side_run import SideRun
+from cnnwidgets.panels.runs.speed import Speed
 from cnnwidgets.pictures.grid import banded_shape, with_bands
 from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from cnnwidgets.explain.overlays.method_comparison import MethodsFrame
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.side_run import SideRun
 from cnnwidgets.panels.heatmaps import check_captions
+from cnnwidgets.panels.runs.side_run import SideRun
 
 EMPTY = "Check this map removes the pixels that the map calls most important, and records the prediction."
 EMPTY_GRID = "Compare methods maps this class with every method, and sorts them by what the prediction does."

@@ -13,7 +13,7 @@ from cnnwidgets.explain.overlays.overlay_tiles import HeatTiles, Position
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.request import Request
+from cnnwidgets.panels.runs.request import Request
 from cnnwidgets.pictures.cells import Square
 
 HINT = "Click the picture: the evidence at that position, and what the network predicts without it."

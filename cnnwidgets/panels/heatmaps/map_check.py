@@ -19,10 +19,10 @@ from cnnwidgets.jobs import worker
 from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.run_buttons import button
-from cnnwidgets.panels.base.side_run import SideRun
 from cnnwidgets.panels.controls.controls import named, row
 from cnnwidgets.panels.heatmaps import captions, check_captions
 from cnnwidgets.panels.heatmaps.check_runs import MethodsRun, RemovalRun
+from cnnwidgets.panels.runs.side_run import SideRun
 
 METRICS = [("deletion", "deletion"), ("insertion", "insertion"), ("ROAD", "road")]
 FILLS = [("blur", "blur"), ("gray", "gray")]

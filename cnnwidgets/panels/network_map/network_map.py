@@ -18,11 +18,11 @@ from cnnwidgets.model.layer_graph import flow_shapes, layer_graph
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.binding import Setting
-from cnnwidgets.panels.base.current_run import CurrentRun, Listener
 from cnnwidgets.panels.network_map.drawing import STYLE, Drawer, shape_of
 from cnnwidgets.panels.network_map.keys import Keys
 from cnnwidgets.panels.network_map.scene import Item, build
 from cnnwidgets.panels.network_map.thumbnails import ThumbnailFrame, thumbnails
+from cnnwidgets.panels.runs.current_run import CurrentRun, Listener
 
 SIDE = 224  # pixels: sizes are shown for pictures of this side, where a network takes any
 POINTING = 100  # milliseconds between two reports of where the pointer is

@@ -23,13 +23,13 @@ from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base import focus, markup
 from cnnwidgets.panels.base.base_panel import BUSY
 from cnnwidgets.panels.base.binding import Setting
-from cnnwidgets.panels.base.current_run import CurrentRun, Listener
 from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.base.screen import Screen
-from cnnwidgets.panels.base.side_run import SideRun
 from cnnwidgets.panels.controls.controls import row
 from cnnwidgets.panels.controls.menu import Menu
 from cnnwidgets.panels.galleries.ready_tiles import checked_atlas
+from cnnwidgets.panels.runs.current_run import CurrentRun, Listener
+from cnnwidgets.panels.runs.side_run import SideRun
 from cnnwidgets.panels.unit import words
 from cnnwidgets.panels.unit.atlas_unit import AtlasUnit
 from cnnwidgets.panels.unit.facts import Facts, measure

@@ -10,7 +10,7 @@ from cnnwidgets.errors import JobFailed
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.panels.base import focus, markup
-from cnnwidgets.panels.base.request import Request
+from cnnwidgets.panels.runs.request import Request
 from cnnwidgets.panels.unit_attribution import captions
 from cnnwidgets.panels.unit_attribution.units_frame import UnitsLook, UnitsRequest, predicted
 

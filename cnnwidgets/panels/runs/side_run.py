@@ -11,9 +11,9 @@ import numpy as np
 
 from cnnwidgets.jobs import Job
 from cnnwidgets.panels.base import lifecycle, markup
-from cnnwidgets.panels.base.current_run import CurrentRun, Listener
 from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.protocols import PictureFrame
+from cnnwidgets.panels.runs.current_run import CurrentRun, Listener
 
 SIZE, STEPS = 192, 64  # of an enlarged unit
 

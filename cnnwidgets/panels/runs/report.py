@@ -6,8 +6,8 @@ import time
 
 from cnnwidgets.durations import spoken
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.history import Record
 from cnnwidgets.panels.protocols import Frame
+from cnnwidgets.panels.runs.history import Record
 
 INTERVAL = 0.2  # seconds between two updates during a run
 
