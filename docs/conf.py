@@ -9,12 +9,18 @@ PROJECT = HERE.parent
 sys.path[:0] = [str(PROJECT), str(HERE)]
 
 import markdown_pages  # noqa: E402
+from try_page.build import build  # noqa: E402
 
 import cnnwidgets  # noqa: E402
 
 # Sphinx reads only what is below this folder, so the lessons come here for the build; git does not see them.
 shutil.rmtree(HERE / "lessons", ignore_errors=True)
 shutil.copytree(PROJECT / "notebooks", HERE / "lessons", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+
+# The page "Try it without installing" is computed by the package itself, once for each change of what it depends on.
+EXTRA = PROJECT / "build" / "try-page"
+build(EXTRA / "page", EXTRA / "kept")
+html_extra_path = [str(EXTRA / "page")]
 
 project = "cnnwidgets"
 author = "cnnwidgets contributors"

@@ -17,6 +17,7 @@ CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 # What a page says about its values, in words or in a comment.
 SAID = {
+    "an-explanation-to-keep": "page.exists() and cw.rerun(file, net, photo) == open(file, 'rb').read()",
     "feature-maps": "maps['conv1'].shape == (75, 112, 64)",
     "pictures-of-a-class": "frame.prediction.name == 'goldfish' == net.predict(pics.pictures[0], top=1)[0].name",
     "where-it-looks": "[h.input for h in maps] == ['left', 'right'] and heat.map.shape == (300, 451)",
