@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.browser.lab import Lab
@@ -125,3 +127,25 @@ def test_each_stop_has_a_name_and_shows_the_focus(notebook, name):
     assert [described for role, said, described, _ in stops if not said] == []
     assert [described for *_, described, is_seen in stops if not is_seen] == []
     assert walk.left_out() == []
+
+
+@pytest.mark.parametrize("pressed", ["Start", "Stop", "Pause"])
+def test_the_focus_stays_in_the_panel_when_a_run_ends(notebook, pressed):
+    """A browser takes the focus from a button that is disabled, and from a panel that is built anew."""
+    page = Walk(notebook, 1 + list(PANELS).index("FilterGallery")).page
+    notebook.kernel_run("panel.steps = 2000")
+    for name in dict.fromkeys(("Start", pressed)):
+        button = f"[...panel.querySelectorAll('button')].find(e => e.textContent.trim() == '{name}')"
+        notebook.wait_for(f"() => !{button}.disabled", f"{name} to be enabled")
+        page.evaluate(f"() => {button}.focus()")
+        page.keyboard.press("Enter")
+    if pressed == "Pause":
+        page.locator("button", has_text="Resume").first.wait_for()
+        page.keyboard.press("Enter")
+    if pressed != "Stop":
+        notebook.wait_for("() => /step [1-9]/.test(panel.textContent)", "a step")
+        notebook.kernel_run("panel.stop()")
+    time.sleep(1)  # until the page has built the panel anew
+    focused = "document.activeElement.closest('.cnnw') && document.activeElement.textContent.trim()"
+    notebook.wait_for(f"() => ({focused}) == 'Start'", "the focus on Start", 20)
+    assert notebook.kernel_eval("panel.state") == "stopped"

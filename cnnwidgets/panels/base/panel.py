@@ -166,6 +166,7 @@ class Panel(VerbHooks[F], BasePanel):
             self.shown_in.refresh()
         elif self._is_requested:
             self.shown_in.refresh_in_sight()
+            self._buttons.give_focus_back()
         else:
             self.shown_in.refresh_later()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import ipywidgets as widgets
+from ipyevents import Event
 
-from cnnwidgets.panels.base import focus
+from cnnwidgets.panels.base import focus, lifecycle
 
 LOOKS = {  # name -> label, icon, tooltip
     "start": ("Start", "play", "Start the run, or start it again"),
@@ -39,7 +41,10 @@ class RunButtons(widgets.HBox):
     def __init__(self, actions: Mapping[str, Callable[[], object]]) -> None:
         self.by_name = {name: button(*look, actions[name]) for name, look in LOOKS.items()}
         self["start"].button_style = "primary"
+        self._is_by_keyboard = False  # how one of them was pressed last
         super().__init__(list(self.by_name.values()), layout=widgets.Layout(flex_flow="row wrap"))
+        self._events = Event(source=self, watched_events=["click"])
+        self._events.on_dom_event(self._heard)
 
     def __repr__(self) -> str:
         enabled = [name for name, one in self.by_name.items() if not one.disabled]
@@ -47,6 +52,24 @@ class RunButtons(widgets.HBox):
 
     def __getitem__(self, name: str) -> widgets.Button:
         return self.by_name[name]
+
+    def _heard(self, event: dict[str, Any]) -> None:
+        """A click by a key is at no position of the screen."""
+        self._is_by_keyboard = event.get("screenX") == 0 == event.get("screenY")
+
+    def give_focus_back(self) -> None:
+        """Focus Start, if a key has pressed a button here: the page has built the panel anew, and lost the focus.
+
+        Those who use a mouse may be typing somewhere else.
+        """
+        if self._is_by_keyboard:
+            focus.later(self["start"])
+
+    def close(self) -> None:
+        """Take them off the page."""
+        lifecycle.stop_counting(self)  # where clicks are watched, the page counts views
+        self._events.close()
+        super().close()
 
     def show(self, is_busy: bool, is_paused: bool, can_stop: bool, can_save: bool) -> None:
         """Enable the buttons that have something to do."""
