@@ -41,6 +41,7 @@ from cnnwidgets.panels.unit.unit_pictures import UnitPainter
 from cnnwidgets.pictures.marks import with_box
 from cnnwidgets.visualize.ascent import ascend
 from cnnwidgets.visualize.batches import UnitPictures, UnitsFrame
+from cnnwidgets.visualize.presets import named
 from cnnwidgets.visualize.units import UnitsPlan, UnitsSettings
 
 SIDE, STEPS = 128, 48  # pixels and steps of the two pictures, where nothing else is given
@@ -207,7 +208,8 @@ class UnitPanel(Panel[UnitsFrame]):
         plan = self._plan
         height, width = plan.canvas.shape[:2]
         size = None if self.net.inputs[plan.canvas.which].is_fixed else (height, width)
-        yield from ascend(self.net, -1 * plan.objective(plan.units), size, plan.settings.steps, seed=plan.settings.seed)
+        objective, settings, optimizer = -1 * plan.objective(plan.units), plan.settings, named("fourier").optimizer
+        yield from ascend(self.net, objective, size, settings.steps, optimizer=optimizer, seed=settings.seed)
 
     def _searching(self) -> Iterator[PatchesFrame]:
         """The search for top patches, on the worker too."""
