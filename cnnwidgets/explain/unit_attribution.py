@@ -201,7 +201,9 @@ class UnitAttributionPlan:
 
     def _of_call(self, call: int) -> UnitAttribution:
         probe, path = self.probe, self.path
-        reading, info, has_rows = probe.values(self.target), probe.net.layer(path), probe.has_rows(path)
+        reading, info, has_rows = self.passes[call].reading, probe.net.layer(path), probe.has_rows(path)
+        if np.isnan(reading.probability[0]):  # of a layer's own pass, which may not know the scores behind it
+            reading = probe.values(self.target)
         parts = self._parts(call, self.passes[call])
         shares = parts.sum((0, 1)).astype(np.float32)  # [h, w, k] -> [k]
         unit, seen = int(reading.unit[0]), reachability.pictures_seen(probe.net, self.target, path, call)
