@@ -40,7 +40,7 @@ lab: $(IN_LAB)
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/$(FIRST_LESSON)
 
 # Of each room the tests that are quick and break first.
-CHECK := tests/test_*.py tests/jobs tests/pictures tests/model/test_layers.py tests/model/test_recording.py \
+CHECK := tests/test_*.py tests/typed tests/jobs tests/pictures tests/model/test_layers.py tests/model/test_recording.py \
 	tests/model/test_untouched_model.py tests/visualize/test_objectives.py tests/visualize/test_units.py \
 	tests/explain/test_targets.py tests/explain/test_against_formulas.py tests/activations/test_convolution.py \
 	tests/panels/test_run.py tests/panels/test_parts.py tests/provenance/test_verbs.py tests/trust/test_bad_values.py

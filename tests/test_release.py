@@ -80,6 +80,14 @@ def test_the_same_pythons_everywhere(file):
     assert set(re.findall(r"\b3\.1\d\b", text.replace("3.14", ""))) >= {oldest, newest}
 
 
+def test_what_make_check_runs_is_there():
+    listed = re.search(r"^CHECK := ((?:.*\\\n)*.*)", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    paths = listed[1].replace("\\", "").split()
+    assert [path for path in paths if not any(PROJECT.glob(path))] == []
+    rooms = {path.name for path in (PROJECT / "tests").iterdir() if path.is_dir()} - {"browser", "benchmarks"}
+    assert {"model", "visualize", "explain", "panels", "trust"} <= {path.split("/")[1] for path in paths} & rooms
+
+
 def test_every_dependency_has_a_lower_bound_and_all_but_one_an_upper_one():
     bounds = {re.split(r"[<>=]", line)[0]: line for line in ABOUT["dependencies"]}
     assert [name for name, line in bounds.items() if not re.search(r">=|==", line)] == []

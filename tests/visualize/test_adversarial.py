@@ -62,7 +62,7 @@ def test_another_budget_is_the_same_graph(build, noise):
     net = Network(build("plain"))
     for size, epsilon in ((20, 1 / 255), (33, 2 / 255), (26, 0.1)):
         list(adversarial(net, noise(size, 24, 3), 1, epsilon=epsilon, steps=2))
-    graphs = [kept[0] for kept in net.traces._kept.values() if isinstance(kept, tuple)]
+    graphs = [kept[0] for (kept,) in net.traces._kept.values() if isinstance(kept, tuple)]
     assert [graph.experimental_get_tracing_count() for graph in graphs] == [1]
 
 

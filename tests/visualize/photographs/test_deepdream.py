@@ -89,7 +89,7 @@ def test_one_graph_serves_all_octaves_and_photographs(build, photo):
                 net, pictures.resize(photo, size), {"conv1": size[0]}, octaves=4, steps=1, step_size=size[1] / 1e4
             )
         )
-    graphs = [kept[0] for kept in net.traces._kept.values() if isinstance(kept, tuple)]
+    graphs = [kept[0] for (kept,) in net.traces._kept.values() if isinstance(kept, tuple)]
     assert [graph.experimental_get_tracing_count() for graph in graphs] == [1]
 
 
