@@ -48,15 +48,15 @@ def in_the_painting(panel, monkeypatch):
 
 
 def in_the_sending(panel, monkeypatch):
-    show, count = panel.screen.show, []
+    put, count = panel.screen.put, []
 
     def broken(*arguments):
         count.append(1)
         if len(count) > 1:
             raise ValueError("the cat sat")
-        show(*arguments)
+        put(*arguments)
 
-    monkeypatch.setattr(panel.screen, "show", broken)
+    monkeypatch.setattr(panel.screen, "put", broken)
 
 
 @pytest.mark.parametrize("break_it", [in_the_run, in_the_painting, in_the_sending])

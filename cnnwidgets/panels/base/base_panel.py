@@ -122,7 +122,8 @@ class BasePanel(widgets.VBox):
     # The status line.
 
     def _say(self, text: str, is_error: bool = False) -> None:
-        self.status = self._report.say(text, is_error)
+        self.status = markup.one_line(text)  # first, for the case that nothing can be sent to the page
+        self._report.say(self.status, is_error)
 
     def _complain(self, failure: Failure) -> None:
         self.traceback = failure.traceback

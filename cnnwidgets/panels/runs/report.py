@@ -77,8 +77,6 @@ class Report:
         if self._curve_name is not None and record.objective:
             self.curve.value = markup.curve(record.objective, record.steps, self._curve_name)
 
-    def say(self, text: str, is_error: bool = False) -> str:
-        """Show a sentence in the status line, and return it as it is shown."""
-        line = markup.one_line(text)
+    def say(self, line: str, is_error: bool = False) -> None:
+        """Show a sentence in the status line."""
         self.status_line.value = markup.status(line, is_error)
-        return line
