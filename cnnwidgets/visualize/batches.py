@@ -21,7 +21,7 @@ from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.terms.objective_values import random_note
 
 if TYPE_CHECKING:
-    from cnnwidgets.visualize.dead_units import LabeledUnits
+    from cnnwidgets.visualize.dead_units.retries import LabeledUnits
 
 
 @dataclass(frozen=True)

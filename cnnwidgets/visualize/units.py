@@ -17,7 +17,7 @@ from cnnwidgets.model.tracing.cost import batch_size
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame, optimize, optimize_and_retry
 from cnnwidgets.visualize.canvas_choice import canvas_for
-from cnnwidgets.visualize.dead_units import LabeledUnits, measured_once
+from cnnwidgets.visualize.dead_units.retries import LabeledUnits, measured_once
 from cnnwidgets.visualize.presets import BEFORE_ACTIVATION, named
 
 

@@ -45,13 +45,30 @@ class Held:
         return id(self.thing)
 
 
-def live(value: object) -> Hashable:
+class Key:
+    """A content with its hash, which is computed once: a network's content has hundreds of parts."""
+
+    __slots__ = "_content", "_hash"
+
+    def __init__(self, content: Hashable) -> None:
+        self._content, self._hash = content, hash(content)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the contents are equal."""
+        return isinstance(other, Key) and self._hash == other._hash and self._content == other._content
+
+    def __hash__(self) -> int:
+        """Of the content."""
+        return self._hash
+
+
+def live(value: object) -> Key:
     """The content of a value in this process.
 
     Raises:
         Unreadable: for what holds a generator, an open file, a lock, or reads the time or random numbers.
     """
-    return Reader().read(value)
+    return Key(Reader().read(value))
 
 
 def digest_of(data: bytes | memoryview) -> str:

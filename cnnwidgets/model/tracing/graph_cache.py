@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any
 
-from cnnwidgets.model.tracing.content import live
+from cnnwidgets.model.tracing.content import Key, live
 from cnnwidgets.model.tracing.source import Unreadable
 
 
@@ -27,13 +27,13 @@ class Traces:
     def __init__(self, limit: int = 32, context: object = None) -> None:
         """Start empty."""
         self._limit, self._context = limit, context
-        self._kept: OrderedDict[Hashable, list[Any]] = OrderedDict()  # [graph]; [] while it is built
+        self._kept: OrderedDict[Key, list[Any]] = OrderedDict()  # [graph]; [] while it is built
         self._lock = threading.RLock()
 
     def get(self, build: Callable[[], Any]) -> Any:
         """What `build` returns, from the last time that it was asked with the same content; else built now."""
         try:
-            key = _Key(live((build, self._context)))
+            key = live((build, self._context))
         except Unreadable:  # it may act differently each time, so it is not kept
             return build()
         with self._lock:
@@ -57,18 +57,3 @@ class Traces:
     def __len__(self) -> int:
         """How many functions are kept."""
         return len(self._kept)
-
-
-class _Key:
-    """A content with its hash, which is computed once: a network's content has hundreds of parts."""
-
-    __slots__ = "_content", "_hash"
-
-    def __init__(self, content: Hashable) -> None:
-        self._content, self._hash = content, hash(content)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self._hash == other._hash and self._content == other._content
-
-    def __hash__(self) -> int:
-        return self._hash

@@ -8,8 +8,8 @@ import pytest
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.sizes.canvas import Canvas
-from cnnwidgets.visualize import dead_units
-from cnnwidgets.visualize.unit_activity import measuring, weights_of
+from cnnwidgets.visualize.dead_units import retries
+from cnnwidgets.visualize.dead_units.unit_activity import measuring, weights_of
 from cnnwidgets.visualize.units import UnitsSettings
 from tests.tiny_networks import seeded
 
@@ -132,7 +132,7 @@ def test_a_unit_that_cannot_fire_by_its_weights_is_not_retried_and_its_note_says
     settings = UnitsSettings("after", [1, 0], SIDE, 2)
     quick = list(settings.check(net).frames())
     assert len(quick) == 2, "steps are spent on it"
-    monkeypatch.setattr(dead_units, "_decided", lambda *_: {})
+    monkeypatch.setattr(retries, "_decided", lambda *_: {})
     plain = list(settings.check(net).frames())
     assert len(plain) > 2
     assert quick[-1].notes[1].startswith(note) and plain[-1].notes[1].startswith("never fires: ")

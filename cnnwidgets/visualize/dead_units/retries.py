@@ -15,9 +15,9 @@ from cnnwidgets.frame import Array, Frame
 from cnnwidgets.visualize import objectives
 from cnnwidgets.visualize.ascent import maximize
 from cnnwidgets.visualize.batches import UnitPictures, UnitsFrame
+from cnnwidgets.visualize.dead_units.unit_activity import Activity, Measure, constant_notes, measuring, weights_of
 from cnnwidgets.visualize.presets import BEFORE_ACTIVATION, named
 from cnnwidgets.visualize.terms.objective_values import both
-from cnnwidgets.visualize.unit_activity import Activity, Measure, constant_notes, measuring, weights_of
 
 if TYPE_CHECKING:
     from cnnwidgets.visualize.units import UnitsPlan

@@ -9,8 +9,8 @@ from cnnwidgets.frame import Frame
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.sizes.canvas import Canvas
-from cnnwidgets.visualize import dead_units
-from cnnwidgets.visualize.unit_activity import Activity, measuring
+from cnnwidgets.visualize.dead_units import retries
+from cnnwidgets.visualize.dead_units.unit_activity import Activity, measuring
 from cnnwidgets.visualize.units import visualize_units
 
 L = keras.layers
@@ -159,10 +159,10 @@ def fakes(levels):
 
     def optimized(units, extra_seed):
         runs.append((tuple(units), extra_seed))
-        for step in range(1, dead_units.STEPS + 1):
+        for step in range(1, retries.STEPS + 1):
             pictures = np.zeros((len(units), 1, 1, 3), np.float32)
             pictures[..., 0], pictures[..., 1] = extra_seed, step
-            yield Frame(pictures, step, dead_units.STEPS, np.zeros(len(units)))
+            yield Frame(pictures, step, retries.STEPS, np.zeros(len(units)))
 
     def measured(pictures, units):
         def one(picture, unit):
@@ -174,18 +174,18 @@ def fakes(levels):
     return optimized, measured, runs
 
 
-def outcomes_of(retries):
+def outcomes_of(tries):
     """Run all attempts, each until it is over."""
-    for attempt in retries.attempts():
+    for attempt in tries.attempts():
         for frame in attempt:
-            if frame.step in retries.checks and retries.is_over(frame):
+            if frame.step in tries.checks and tries.is_over(frame):
                 break
-    return retries.outcomes
+    return tries.outcomes
 
 
 def retried(units, levels):
     optimized, measured, runs = fakes(levels)
-    return outcomes_of(dead_units.Retries(units, optimized, measured)), runs
+    return outcomes_of(retries.Retries(units, optimized, measured)), runs
 
 
 def test_a_dead_unit_that_fires_later_has_a_picture_and_no_note():
@@ -216,8 +216,8 @@ def test_a_unit_that_is_too_far_away_is_given_up_after_the_first_check_of_each_s
             yield frame
 
     optimized, measured, _ = fakes({5: lambda seed, step: -1000.0 + step, 6: lambda seed, step: -20.0 - step})
-    outcomes = outcomes_of(dead_units.Retries([5, 6], counted, measured))
-    assert max(step for _, step in made) == dead_units.CHECK_EVERY and len(made) == 2 * dead_units.CHECK_EVERY
+    outcomes = outcomes_of(retries.Retries([5, 6], counted, measured))
+    assert max(step for _, step in made) == retries.CHECK_EVERY and len(made) == 2 * retries.CHECK_EVERY
     assert outcomes[5].note == "never fires: at best -9.7e+02 before its activation"
 
 
@@ -237,7 +237,7 @@ def test_dead_units_are_retried_in_batches_of_one_shape_and_only_those_left_a_se
     units = list(range(6))
     late = {unit: (lambda seed, step: 1.0) for unit in units[:5]} | {5: lambda seed, step: -100.0 + step}
     outcomes, runs = retried(units, late)
-    assert {len(batch) for batch, _ in runs} == {dead_units.BATCH}
+    assert {len(batch) for batch, _ in runs} == {retries.BATCH}
     assert [(set(batch), seed) for batch, seed in runs] == [({0, 1, 2, 3}, 0), ({4, 5}, 0), ({5}, 1)]
     assert [unit for unit in units if outcomes[unit].note] == [5]
 

@@ -16,8 +16,8 @@ from cnnwidgets.model.network import Network
 from cnnwidgets.model.recording import Recording
 from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.tracing.compiled import compiled
-from cnnwidgets.visualize.activation_bounds import Bounds, bounds_of
-from cnnwidgets.visualize.incoming_weights import Incoming, incoming
+from cnnwidgets.visualize.dead_units.activation_bounds import Bounds, bounds_of
+from cnnwidgets.visualize.dead_units.incoming_weights import Incoming, incoming
 
 ROUNDING = 1e-6  # of a value: smaller differences are none
 

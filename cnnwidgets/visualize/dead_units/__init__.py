@@ -1,0 +1,1 @@
+"""Why does this unit never fire? Its activity on finished pictures, retries, and what its weights allow."""
