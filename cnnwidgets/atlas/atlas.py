@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnwidgets.atlas.attributes import Settings, StoredLayer, from_attributes
-from cnnwidgets.atlas.example_store import layer_examples, no_examples
+from cnnwidgets.atlas.examples.example_store import layer_examples, no_examples
+from cnnwidgets.atlas.examples.responses import LEAST, histogram
 from cnnwidgets.atlas.html import page_of
 from cnnwidgets.atlas.records import LayerRecord
-from cnnwidgets.atlas.responses import LEAST, histogram
 from cnnwidgets.atlas.store import address, array_of, damaged, open_group
 from cnnwidgets.errors import BadTarget, nearest, quoted
 from cnnwidgets.paths import checked_path

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.atlas.atlas import Atlas, open_atlas
-from cnnwidgets.atlas.examples import ExampleSearch
+from cnnwidgets.atlas.examples.search import ExampleSearch
 from cnnwidgets.atlas.payload import pack
 from cnnwidgets.atlas.rendering import Rendering
 from cnnwidgets.atlas.request import checked_request

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnwidgets.atlas.attributes import StoredLayer
-from cnnwidgets.atlas.examples import ExampleSearch, Looked
+from cnnwidgets.atlas.examples.search import ExampleSearch, Looked
 from cnnwidgets.atlas.payload import Payload
 from cnnwidgets.atlas.records import BatchResult, Records
 from cnnwidgets.atlas.request import Request

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 
 from cnnwidgets.atlas.attributes import Settings, StoredLayer, from_attributes
-from cnnwidgets.atlas.part_responses import PartResponses, PartTask, read_part, responses_to
+from cnnwidgets.atlas.examples.part_responses import PartResponses, PartTask, read_part, responses_to
 from cnnwidgets.atlas.payload import Payload
 from cnnwidgets.atlas.records import BatchResult
 from cnnwidgets.atlas.rendering import BatchRun

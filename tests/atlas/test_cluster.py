@@ -12,7 +12,8 @@ from distributed import Client, Future, LocalCluster
 from PIL import Image
 
 import cnnwidgets as cw
-from cnnwidgets.atlas import cluster, dispatch, part_responses, worker_task
+from cnnwidgets.atlas import cluster, dispatch, worker_task
+from cnnwidgets.atlas.examples import part_responses
 from cnnwidgets.atlas.render_atlas import AtlasSettings
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed
 from tests.atlas.conftest import SETTINGS

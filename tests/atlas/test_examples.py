@@ -10,10 +10,10 @@ from PIL import Image
 
 import cnnwidgets as cw
 from cnnwidgets.activations.feature_maps import feature_maps
-from cnnwidgets.atlas import example_store, examples, part_responses
+from cnnwidgets.atlas.examples import example_store, part_responses, search
+from cnnwidgets.atlas.examples.responses import BINS, STRONGEST, Responses, from_bytes, histogram
+from cnnwidgets.atlas.examples.seen_part import seen_part
 from cnnwidgets.atlas.render_atlas import AtlasSettings
-from cnnwidgets.atlas.responses import BINS, STRONGEST, Responses, from_bytes, histogram
-from cnnwidgets.atlas.seen_part import seen_part
 from cnnwidgets.errors import BadPicture, BadTarget
 from cnnwidgets.model.network import Network
 from cnnwidgets.pictures import resize, to_uint8
@@ -96,7 +96,7 @@ def test_responses_keep_the_strongest_and_merge_bins_exactly():
 def small_parts(monkeypatch):
     """Parts of four pictures, each saved at once."""
     monkeypatch.setattr(part_responses, "PART", 4)
-    monkeypatch.setattr(examples, "INTERVAL", 0.0)
+    monkeypatch.setattr(search, "INTERVAL", 0.0)
 
 
 def same(one, other):

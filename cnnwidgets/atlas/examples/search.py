@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnnwidgets.atlas import example_store
 from cnnwidgets.atlas.attributes import StoredLayer
-from cnnwidgets.atlas.example_store import SIDE, State
-from cnnwidgets.atlas.part_responses import PartResponses, are_files, responses_here, responses_on_workers
+from cnnwidgets.atlas.examples import example_store
+from cnnwidgets.atlas.examples.example_store import SIDE, State
+from cnnwidgets.atlas.examples.part_responses import PartResponses, are_files, responses_here, responses_on_workers
+from cnnwidgets.atlas.examples.responses import NOBODY, STRONGEST, Responses
+from cnnwidgets.atlas.examples.seen_part import seen_part
 from cnnwidgets.atlas.payload import Payload
-from cnnwidgets.atlas.responses import NOBODY, STRONGEST, Responses
-from cnnwidgets.atlas.seen_part import seen_part
 from cnnwidgets.errors import BadPicture
 from cnnwidgets.model.geometry.dependence import Box
 from cnnwidgets.model.network import Network

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnwidgets.atlas.attributes import StoredLayer
-from cnnwidgets.atlas.responses import BINS, STRONGEST, Responses, digest_of, from_bytes
+from cnnwidgets.atlas.examples.responses import BINS, STRONGEST, Responses, digest_of, from_bytes
 from cnnwidgets.atlas.store import damaged
 from cnnwidgets.errors import BadTarget, quoted
 
