@@ -48,14 +48,14 @@ class Held:
 class Key:
     """A content with its hash, which is computed once: a network's content has hundreds of parts."""
 
-    __slots__ = "_content", "_hash"
+    __slots__ = "content", "_hash"
 
     def __init__(self, content: Hashable) -> None:
-        self._content, self._hash = content, hash(content)
+        self.content, self._hash = content, hash(content)
 
     def __eq__(self, other: object) -> bool:
         """Whether the contents are equal."""
-        return isinstance(other, Key) and self._hash == other._hash and self._content == other._content
+        return isinstance(other, Key) and self._hash == other._hash and self.content == other.content
 
     def __hash__(self) -> int:
         """Of the content."""

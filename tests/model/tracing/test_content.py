@@ -140,7 +140,7 @@ def test_a_variable_and_a_layer_stand_for_themselves_and_are_kept_alive():
     before = live([variable, layer])
     variable.assign(2.0)
     assert live([variable, layer]) == before != live([tf.Variable(2.0), layer])
-    assert variable in [one.thing for one in before if hasattr(one, "thing")]
+    assert variable in [one.thing for one in before.content if hasattr(one, "thing")]
 
 
 @pytest.mark.parametrize(
