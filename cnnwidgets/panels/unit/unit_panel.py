@@ -46,6 +46,7 @@ from cnnwidgets.visualize.units import UnitsPlan, UnitsSettings
 
 SIDE, STEPS = 128, 48  # pixels and steps of the two pictures, where nothing else is given
 WIDTH = 260  # CSS pixels of each picture on the page
+WIDEST = "1400px"  # of the page: five pictures side by side
 CHOOSE = "go to a connected unit"
 
 
@@ -131,6 +132,7 @@ class UnitPanel(Panel[UnitsFrame]):
         self._measuring: CurrentRun[Facts] = CurrentRun()
         self._drawing: CurrentRun[Kept] = CurrentRun()
         self._comparing: CurrentRun[PathFrame] = CurrentRun()
+        self.layout.max_width = WIDEST
         self._make_parts(network)
         self._setting_names = [*given, "picture", "pictures", "atlas"]
         self._assign(**given, picture=picture, pictures=pictures, atlas=atlas)
