@@ -169,7 +169,7 @@ class ComparePanel(Panel[ComparisonFrame]):
         assert known is not None
         count, moved = len(known.units), known.moved
         captions = [
-            (str(unit), "" if made is None else f"{made.values[i]:.2g}", "" if made is None else made.notes[i])
+            (str(unit), "" if made is None else f"{made.values[i]:.3g}", "" if made is None else made.notes[i])
             for made in (known.before, known.after)
             for i, unit in enumerate(known.units)
         ]

@@ -95,7 +95,7 @@ def _captions(snapshot: Snapshot) -> str:
     across = drawing.columns(snapshot)
     rows = -(-len(snapshot.units) // across)
     captions = [
-        (str(unit), f"{value:.2g}", note.partition(":")[0])
+        (str(unit), f"{value:.3g}", note.partition(":")[0])
         for unit, value, note in zip(snapshot.units, snapshot.values, snapshot.notes, strict=True)
     ]
     return markup.tiles(across, rows, drawing.BAND / (1 + drawing.BAND), captions, None)
