@@ -44,9 +44,11 @@ def assert_harmless(texts):
 @pytest.fixture
 def hostile(build, monkeypatch):
     """TensorFlow refuses such names in its graphs, so far; a page that relies on that is not safe."""
-    walk = layers.walk
+    by_path = layers.by_path
     monkeypatch.setattr(
-        layers, "walk", lambda model: [(path.replace("conv1", ATTACK), layer) for path, layer in walk(model)]
+        layers,
+        "by_path",
+        lambda model: {path.replace("conv1", ATTACK): layer for path, layer in by_path(model).items()},
     )
     return Network(build(), class_names=[ATTACK + str(n) for n in range(4)], name=ATTACK)
 

@@ -31,9 +31,11 @@ PAYLOADS = [
 @pytest.fixture
 def hostile(build, monkeypatch):
     """A network in which every name that others choose is an attack."""
-    walk = layers.walk
+    by_path = layers.by_path
     name = "conv1" + "".join(PAYLOADS[:5]).replace("/", "%2f")
-    monkeypatch.setattr(layers, "walk", lambda model: [(p.replace("conv1", name), layer) for p, layer in walk(model)])
+    monkeypatch.setattr(
+        layers, "by_path", lambda model: {p.replace("conv1", name): layer for p, layer in by_path(model).items()}
+    )
     model = build(classes="logits")
     return Network(model, "unit", class_names=["|".join(PAYLOADS[i::4]) for i in range(4)], name="".join(PAYLOADS))
 
