@@ -190,4 +190,5 @@ class ExplainPlan:
             evidence=tuple(units.evidence),
             recipe=subject.facts(),
             notes=tuple(dict.fromkeys([*subject.notes(), *maps.notes, *units.notes])),
+            class_outputs=frozenset(one.name for one in net.outputs if one.is_class_scores),
         )

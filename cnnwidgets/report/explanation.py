@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,7 @@ class Explanation:
         evidence: the evidence of these units on the photographs, one picture for each call.
         recipe: network, fingerprint, settings, versions and device, and the code of this call.
         notes: remarks about the network, the picture and what could not be explained.
+        class_outputs: the names of the outputs whose predictions are probabilities of classes; others are numbers.
     """
 
     network: str
@@ -124,7 +125,7 @@ class Explanation:
     evidence: tuple[Drawing, ...]
     recipe: Mapping[str, Any]
     notes: tuple[str, ...]
-    _are_classes: bool = field(default=True, repr=False)
+    class_outputs: frozenset[str]
 
     def save(self, folder: str | PathLike[str]) -> Path:
         """Save as a folder: PNGs, a `report.html` that needs nothing else, and `manifest.json`, which is written last.

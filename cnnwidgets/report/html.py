@@ -90,24 +90,19 @@ def _body(explanation: Explanation, files: Files) -> Iterator[str]:
 
 
 def _predictions(explanation: Explanation, output: str, lines: Sequence[Prediction]) -> str:
-    is_explained = output == explanation.output
+    is_explained, are_shares = output == explanation.output, output in explanation.class_outputs
     several = len(explanation.outputs) > 1
-    caption = f"Output {output}" if several else "The most probable classes" if _are_shares(lines) else "The output"
+    caption = f"Output {output}" if several else "The most probable classes" if are_shares else "The output"
     rows = []
     for index, name, value in lines:
         mark = is_explained and not callable(explanation.target) and index == explanation.target
-        number = f"{value:.1%}" if _are_shares(lines) else f"{value:.4g}"
-        meter = f"<meter value='{value:.4f}' aria-hidden='true'></meter>" if _are_shares(lines) else ""
+        number = f"{value:.1%}" if are_shares else f"{value:.4g}"
+        meter = f"<meter value='{value:.4f}' aria-hidden='true'></meter>" if are_shares else ""
         rows.append(
             f"<tr{' class=explained' if mark else ''}><th scope='row'>{text(name)}"
             f"{' (explained)' if mark else ''}</th><td>{meter}</td><td class='number'>{number}</td></tr>"
         )
     return f"<table><caption>{text(caption)}</caption><tbody>{''.join(rows)}</tbody></table>"
-
-
-def _are_shares(lines: Sequence[Prediction]) -> bool:
-    """Whether the numbers are probabilities: those of other outputs are called values."""
-    return not any(name.startswith(("value ", "mean of channel ")) for _, name, _ in lines)
 
 
 def _notes(notes: Sequence[str]) -> Iterator[str]:

@@ -23,7 +23,7 @@ def explained():
     picture = keras.Input((16, 16, 3), name="picture")
     x = L.GlobalAveragePooling2D()(L.Conv2D(4, 3, activation="relu", name="conv")(picture))
     model = seeded(keras.Model(picture, L.Dense(3, name="logits")(x)))
-    net = cw.Network(model, class_names=[EVIL, "b\x1b[31m", "c"], name=EVIL)
+    net = cw.Network(model, class_names=[EVIL, "b\x1b[31m", "value 3"], name=EVIL)
     shot = np.random.default_rng(0).random((16, 16, 3)).astype(np.float32)
     return cw.explain(net, shot, EVIL, methods="grad_cam", units=1, steps=1)
 
@@ -129,6 +129,7 @@ def test_a_path_that_is_no_folder_is_refused(explained, tmp_path, monkeypatch, w
 def test_the_page_needs_nothing_else_and_names_are_no_markup(explained, tmp_path):
     page = explained.save(tmp_path / "why").read_text(encoding="utf-8")
     assert "default-src 'none'" in page and "<script" not in page and "\x1b" not in page
+    assert page.count("<meter ") == 3, "a class may be called like a number"
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page and "{{style}}" in page
     assert "http:" not in page and "https:" not in page and " src=" in page and " src='data:image/" in page
     assert page.count("<img") == page.count("alt='") == page.count("src='data:image/")
