@@ -171,6 +171,13 @@ def test_a_concept_can_be_optimized(found, net):
     assert red[0] > red[2]
 
 
+def test_a_concept_is_optimized_in_the_proportions_of_its_channels(found):
+    term = found.objective(0).terms[0]
+    assert term.power == 2
+    assert not term.before_activation
+    np.testing.assert_allclose(term.vector, found.directions[0], atol=1e-5)
+
+
 def test_negative_activations_are_split_by_sign_and_that_is_noted(photos):
     network = Network(colors(bias=-0.3, activation=None), "unit", size=32)
     found = concepts(network, photos, "conv", target=0, count=3)

@@ -8,7 +8,7 @@ import pytest
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
-from cnnwidgets.visualize.classes import visualize_classes
+from cnnwidgets.visualize.classes import ClassesSettings, visualize_classes
 
 NAMES = ["cat", "dog", "crane", "crane", "shark"]
 
@@ -16,6 +16,12 @@ NAMES = ["cat", "dog", "crane", "crane", "shark"]
 @pytest.fixture(scope="module")
 def named(build):
     return Network(build("plain"), class_names=NAMES)
+
+
+def test_a_picture_of_a_class_is_192_pixels_unless_asked_otherwise(named, build):
+    assert ClassesSettings(["dog"]).check(named).canvas.shape == (192, 192, 3)
+    fixed = Network(build("dense_only"))
+    assert ClassesSettings([0]).check(fixed).canvas.shape == (16, 16, 3)
 
 
 def test_the_result_says_what_the_network_sees(named):

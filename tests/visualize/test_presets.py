@@ -69,3 +69,9 @@ def test_a_recipe_is_one_value_so_that_it_is_one_trace(recipes):
 def test_an_unknown_recipe_is_refused_with_the_choices(name):
     with pytest.raises(BadTarget, match="There is no recipe .*fourier"):
         named(name)
+
+
+def test_units_take_larger_steps_than_classes():
+    """At half the rate shallow units respond too little after 32 steps; a class has 64 steps."""
+    assert named("fourier").optimizer.rate == 0.1
+    assert named("fourier", CLASS_RECIPES).optimizer.rate == 0.05
