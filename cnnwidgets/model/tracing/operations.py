@@ -50,16 +50,28 @@ def assigned_in(graph: Any) -> list[Any]:
     """The handles of variables that a graph assigns, itself or in a function that it calls."""
     found: dict[int, Any] = {}
     for operation in graph.get_operations():
-        for index, given in enumerate(operation.inputs):
-            if given.dtype == tf.resource and _may_assign(operation) and _assigns(graph, operation.node_def, index):
-                handle = _outermost(graph, given)
+        given = [(i, one) for i, one in enumerate(operation.inputs) if one.dtype == tf.resource]
+        if not given or not _may_assign(operation.type):
+            continue
+        node = operation.node_def  # takes long to make
+        if not _anything_assigns(graph, node):  # most functions assign nothing, which is seen once for all variables
+            continue
+        for index, tensor in given:
+            if _assigns(graph, node, index):
+                handle = _outermost(graph, tensor)
                 if dtype_behind(handle) is not None:
                     found[id(handle)] = handle
     return list(found.values())
 
 
-def _may_assign(operation: Any) -> bool:  # a node's definition takes long to make
-    return bool(_ASSIGNS.match(operation.type) or CALLS.match(operation.type))
+def _may_assign(kind: str) -> bool:
+    return bool(_ASSIGNS.match(kind) or CALLS.match(kind))
+
+
+def _anything_assigns(graph: Any, node: Any) -> bool:
+    """Whether an operation, or one in the functions that it calls, assigns any variable."""
+    inner = (one for definition in called_functions(graph, node) for one in definition.node_def if _may_assign(one.op))
+    return bool(_ASSIGNS.match(node.op)) or any(_anything_assigns(graph, one) for one in inner)
 
 
 def _outermost(graph: Any, tensor: Any) -> Any:
