@@ -46,7 +46,8 @@ class Explorer(Choice, widgets.VBox):
 
     Once it is displayed, the tab in front starts by itself where its first picture takes under a second: Filters,
     Feature maps, Where it looks and Which units of a small network. Pause and Stop act as always; a longer run waits
-    for Start. The panel in front is made first, the others while the kernel is idle.
+    for Start. The panel in front is made first, the others while the kernel is idle, or in a deep network when their
+    tab is opened.
 
     Args:
         net: a Network or a bare Keras model.
@@ -246,18 +247,11 @@ class Explorer(Choice, widgets.VBox):
         self._stage.renew()
 
     def _network_loaded(self, net: Network) -> None:
-        """Choose it on the notebook's own thread, where there is one to make widgets on."""
-        if self._idle:
-            self._idle.call(lambda: self._choose_loaded(net))
-        else:
-            self._choose_loaded(net)
-
-    def _choose_loaded(self, net: Network) -> None:
         try:
             with self._changing:
                 if self.comm is not None and net is not self.net:
                     self._change_network(net)
-        except Exception as error:  # nobody would see its traceback
+        except Exception as error:  # on a thread whose traceback nobody would see
             self._networks.refuse(Failure.of(error))
 
     def _photograph_opened(self, photograph: np.ndarray, which: int) -> None:

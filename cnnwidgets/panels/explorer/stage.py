@@ -90,7 +90,7 @@ class Stage(widgets.Tab):
         if not self._is_displayed:
             self._is_displayed = True
             self._begin_unasked()
-            self._idle.call(self._make_next, PAUSE)
+            self._make_others()
 
     def follow(self) -> None:
         """Bring the panel in front up to date with the choice."""
@@ -119,15 +119,23 @@ class Stage(widgets.Tab):
         for chosen, name in kind.gives.items():
             panel.observe(lambda change, chosen=chosen: self._given(panel, chosen, change["new"]), name)
 
+    def _make_others(self) -> None:
+        """Make the other panels while the kernel is idle; those of a deep network would keep it busy for too long."""
+        if first_picture.is_soon(first_picture.GRADIENT, self._choice.net, self._choice.held):
+            self._idle.call(self._make_next, PAUSE)
+
     def _make_next(self) -> None:
         """Make one more panel that nobody has looked at yet, unless the one in front computes."""
         if self.comm is None:
             return
         missing = [kind for kind in KINDS if kind.title not in self.panels and kind.title not in self._failed]
         front = self.front
-        if missing and (front is None or front.state != "running"):
-            with self._making:
+        is_free = front is None or front.state != "running"
+        if missing and is_free and self._making.acquire(blocking=False):  # else another thread makes one now
+            try:
                 self._make(missing[0])
+            finally:
+                self._making.release()
         if missing:
             self._idle.call(self._make_next, PAUSE)
 
@@ -177,7 +185,7 @@ class Stage(widgets.Tab):
                 self._put(kind, _preparing(kind))
         self.show()
         if self._is_displayed:
-            self._idle.call(self._make_next, PAUSE)
+            self._make_others()
 
     def close(self) -> None:
         """Close the panels, and free every widget."""
