@@ -16,6 +16,7 @@ from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.outputs.output_info import check_classes
 from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
+from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.model.tracing.cost import batch_size
 from cnnwidgets.visualize import objectives
@@ -24,7 +25,8 @@ from cnnwidgets.visualize.canvas_choice import canvas_for
 from cnnwidgets.visualize.presets import CLASS_RECIPES, named
 from cnnwidgets.visualize.terms.objective_values import both, checked
 
-SIZE = 192  # pixels, if not given: at 128 a third of EfficientNet's pictures do not survive JPEG, at 192 hardly any
+SIZE = 128  # pixels, if not given
+MAGNIFIED = 1.5  # how much larger the network sees them: what it then sees survives a resize and JPEG
 MARGIN = 0.5  # how much of the other classes' logsumexp is taken off: half keeps the subject and drops its rivals
 
 
@@ -43,12 +45,13 @@ def visualize_classes(
     """Render a picture that maximizes each class (Simonyan et al., arXiv:1312.6034; Olah et al., Distill 2017).
 
     The logit is maximized, also where a softmax hides it, less half the logsumexp of the other logits: the picture
-    becomes more of this class rather than less of the others.
+    becomes more of this class rather than less of the others. A network of any size whose `size` is known sees the
+    picture half as large again, at most at that size, so that its subject survives being resized.
 
     Args:
         net: a Network or a bare Keras model.
         classes: indices or names.
-        size: pixels, or (height, width); 192, or a fixed network's own size, if not given; below 96 little is readable.
+        size: pixels, or (height, width); 128, or a fixed network's own size, if not given; below 96 little is readable.
         steps: 1 to 2048; readable at 32, best at 64.
         recipe: "fourier", "natural" or "textbook".
         output: of a model with several, its index or name.
@@ -65,7 +68,7 @@ def visualize_classes(
         JobFailed: when the run diverges.
 
     Example:
-        >>> pics = visualize_classes(net, ["goldfish", 933], steps=64)
+        >>> pics = visualize_classes(net, ["goldfish", 933], size=128, steps=64)
     """
     return last_of(ClassesSettings.given(locals()).check(net).frames()).result()
 
@@ -103,6 +106,8 @@ class ClassesSettings(Settings):
         found = replace(self.checked(), classes=classes)
         logits = objectives.class_logit(classes, output=index)
         canvas = canvas_for(net, logits, self.size, SIZE, self.held, self.resize)
+        if self.recipe != "textbook":
+            canvas = _magnified(net, canvas)
         return ClassesPlan(found, net, classes, canvas, ascent, batch_size(net, "", canvas), index)
 
 
@@ -152,6 +157,17 @@ class ClassesPlan(Tiles):
         forward = net.traces.get(lambda: compiled(lambda p, held: net.logits(still.feed(net, p, held), output)))
         logits: Array = forward(tf.constant(eight_bit), dict(canvas.held)).numpy()
         return np.asarray(logits.reshape(len(logits), -1, logits.shape[-1]).mean(1))
+
+
+def _magnified(net: Network, canvas: Canvas) -> Canvas:
+    """The canvas as seen by a network of any size: larger than it is, at most as large as it was trained at."""
+    info = net.inputs[canvas.which]
+    if net.size is None or info.size != (None, None) or canvas.fed is not None:
+        return canvas
+    sides = canvas.shape[:2]
+    factor = min(MAGNIFIED, max(1, np.max(np.asarray(net.size, int)) / max(sides)))
+    fed = info.full_size(*(round(factor * side) for side in sides))
+    return canvas if fed == sides else replace(canvas, fed=fed)
 
 
 def _parts(pictures: Array, size: int) -> Iterator[Array]:

@@ -41,7 +41,7 @@ UNIT_RECIPES: dict[str, Callable[[], Ascent]] = {
     "textbook": lambda: _TEXTBOOK,
 }
 CLASS_RECIPES: dict[str, Callable[[], Ascent]] = {
-    "fourier": lambda: Ascent(parametrizations.Fourier(decay=1.25), _SUBJECT),
+    "fourier": lambda: Ascent(parametrizations.Fourier(decay=1.25), _SUBJECT, _STRONG),
     "natural": _natural,
     "textbook": lambda: _TEXTBOOK,
 }

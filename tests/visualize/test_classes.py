@@ -18,10 +18,34 @@ def named(build):
     return Network(build("plain"), class_names=NAMES)
 
 
-def test_a_picture_of_a_class_is_192_pixels_unless_asked_otherwise(named, build):
-    assert ClassesSettings(["dog"]).check(named).canvas.shape == (192, 192, 3)
+def test_a_picture_of_a_class_is_128_pixels_unless_asked_otherwise(named, build):
+    assert ClassesSettings(["dog"]).check(named).canvas.shape == (128, 128, 3)
     fixed = Network(build("dense_only"))
     assert ClassesSettings([0]).check(fixed).canvas.shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize(
+    "size, recipe, fed",
+    [
+        (128, "fourier", (192, 192)),
+        ((96, 64), "natural", (144, 96)),
+        (200, "fourier", (224, 224)),
+        (224, "fourier", None),
+        (300, "fourier", None),
+        (128, "textbook", None),
+    ],
+)
+def test_a_network_of_any_size_sees_the_pictures_larger_but_not_larger_than_it_was_trained_at(build, size, recipe, fed):
+    net = Network(build("plain"), class_names=NAMES, size=224)
+    assert ClassesSettings(["dog"], size, recipe=recipe).check(net).canvas.fed == fed
+
+
+def test_the_values_are_those_of_the_pictures_as_they_are_seen(build):
+    net = Network(build("plain"), class_names=NAMES, size=224)
+    pics = visualize_classes(net, ["dog"], size=16, steps=2)
+    larger = keras.ops.image.resize((np.round(pics.pictures * 255) / 255).astype(np.float32), (24, 24))
+    logits = keras.Model(net.model.input, net.model.get_layer("logits").output)(larger)
+    np.testing.assert_allclose(pics.values, logits[:, 1], rtol=1e-4, atol=1e-5)
 
 
 def test_the_result_says_what_the_network_sees(named):

@@ -18,7 +18,7 @@ from cnnwidgets.panels.galleries.tile_gallery import TileGallery
 from cnnwidgets.visualize.classes import ClassesPlan, ClassesSettings
 from cnnwidgets.visualize.presets import CLASS_RECIPES
 
-LARGE = 224  # pixels of the enlarged picture: larger ones show several small subjects
+LARGE = 160  # pixels of the enlarged picture: larger ones show several small subjects
 MOST_CLASSES = 16
 
 

@@ -12,7 +12,7 @@ from cnnwidgets.panels.controls.controls import Controls, named, wide
 from cnnwidgets.panels.controls.menu import Menu
 from cnnwidgets.visualize.batches import Tiles
 
-SIZES = (48, 64, 96, 128, 160, 192)
+SIZES = (48, 64, 96, 128, 160)
 NOTHING = ("choose", None)  # the line of the menu for no tile
 
 
