@@ -199,6 +199,6 @@ class Stage(widgets.Tab):
         super().close()
 
 
-def _preparing(kind: Kind) -> widgets.HTML:
+def _preparing(kind: Kind) -> widgets.Widget:
     words = f"Preparing {kind.title}: {kind.shows}. If a cell is running, this comes when the cell has ended."
     return markup.markup(markup.status(words), padding="24px")

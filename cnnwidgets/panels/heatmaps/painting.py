@@ -43,7 +43,7 @@ class Painter:
     """
 
     def __init__(
-        self, screen: Screen, legend: widgets.HTML, lock: threading.RLock, newest: Callable[[], Painting | None]
+        self, screen: Screen, legend: widgets.Widget, lock: threading.RLock, newest: Callable[[], Painting | None]
     ) -> None:
         self._screen, self._legend, self._lock, self._newest = screen, legend, lock, newest
         self._exact: Job[None] | None = None  # paints the PNG that replaces a quick picture

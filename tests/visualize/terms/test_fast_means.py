@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from cnnwidgets.model import layers as layers_
 from cnnwidgets.model.backend import tf
+from cnnwidgets.model.layers import by_path
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.recording import record
 from cnnwidgets.model.tracing.compiled import compiled
@@ -37,7 +37,7 @@ def model_of(*layers, join=None):
 
 def means_both_ways(model):
     """(means, gradient) through `channel_means` and of the map itself, and how many convolutions the first runs."""
-    layers = dict(layers_.walk(model))
+    layers = by_path(model)
     last = model.layers[-1].name
     picture = tf.constant(np.random.default_rng(1).random((2, *SIZE, 3), np.float32))
     weights = tf.constant(np.random.default_rng(2).random((1, model.output_shape[-1])), tf.float32)
