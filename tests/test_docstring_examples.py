@@ -83,7 +83,7 @@ def names(files, squeezenet, monkeypatch) -> Iterator[dict[str, Any]]:
     given |= {name: value for module in (cw.objectives, cw.targets, cw.samples) for name, value in vars(module).items()}
     given |= {"net": net, "picture": cw.samples.sample("chelsea"), "gallery": cw.FilterGallery(net, "conv1")}
     given |= {"model": model, "base": base, "fine_tuned": fine_tuned, "x": x, "y": y, "pictures": list(x)}
-    given |= {"keras": keras, "np": np}
+    given |= {"cw": cw, "keras": keras, "np": np}
     given |= {"tf": tf, "traitlets": traitlets, "Path": Path}
     yield given
     for value in given.values():
