@@ -39,7 +39,7 @@
       canvas.wanted = wanted;
       return decoded(view.sheet).then((image) => {
         if (canvas.wanted !== wanted) return; // a later frame was asked for meanwhile
-        canvas.getContext("2d").drawImage(image, column * view.width, wanted * view.height, view.width, view.height,
+        canvas.getContext("2d", {willReadFrequently: true}).drawImage(image, column * view.width, wanted * view.height, view.width, view.height,
           0, 0, view.width, view.height);
       });
     };
