@@ -23,12 +23,12 @@ def close_all(box: widgets.Box) -> None:
     _close_parts(box)
 
 
-def stop_counting(box: widgets.Box) -> None:
-    """Stop the page from counting the views of the parts of a box: it would send the count to closed parts too."""
-    for child in box.children:
-        if getattr(child, "_view_count", None) is not None:
-            child._view_count = None
-        if isinstance(child, widgets.Box):
+def stop_counting(widget: widgets.Widget) -> None:
+    """Stop the page from counting the views of a widget and its parts: it would send the count to closed ones too."""
+    if getattr(widget, "_view_count", None) is not None:
+        widget._view_count = None
+    if isinstance(widget, widgets.Box):
+        for child in widget.children:
             stop_counting(child)
 
 

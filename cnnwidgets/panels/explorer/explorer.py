@@ -359,7 +359,6 @@ class Explorer(Choice, widgets.VBox):
             self._networks.forget()
             self._output.forget()
             lifecycle.stop_counting(self)
-            self.set_trait("_view_count", None)
             super().close()  # first: the page takes all tabs away at once
             self._stage.close()
             self._taken_away.close()
