@@ -27,6 +27,7 @@ from cnnwidgets.visualize.terms.objective_values import both, checked
 
 SIZE = 128  # pixels, if not given
 MAGNIFIED = 1.5  # how much larger the network sees them: what it then sees survives a resize and JPEG
+LARGEST_SEEN = 224  # pixels, where it is larger; fixed, so that a saved recipe and a cache's key say all
 MARGIN = 0.5  # how much of the other classes' logsumexp is taken off: half keeps the subject and drops its rivals
 
 
@@ -45,8 +46,8 @@ def visualize_classes(
     """Render a picture that maximizes each class (Simonyan et al., arXiv:1312.6034; Olah et al., Distill 2017).
 
     The logit is maximized, also where a softmax hides it, less half the logsumexp of the other logits: the picture
-    becomes more of this class rather than less of the others. A network of any size whose `size` is known sees the
-    picture half as large again, at most at that size, so that its subject survives being resized.
+    becomes more of this class rather than less of the others. A network of any size sees the picture half as
+    large again, at most 224 pixels unless it is larger itself, so that its subject survives being resized.
 
     Args:
         net: a Network or a bare Keras model.
@@ -160,12 +161,12 @@ class ClassesPlan(Tiles):
 
 
 def _magnified(net: Network, canvas: Canvas) -> Canvas:
-    """The canvas as seen by a network of any size: larger than it is, at most as large as it was trained at."""
+    """The canvas as seen by a network of any size: larger than it is, up to the usual size of ImageNet's pictures."""
     info = net.inputs[canvas.which]
-    if net.size is None or info.size != (None, None) or canvas.fed is not None:
+    if info.size != (None, None) or canvas.fed is not None:
         return canvas
     sides = canvas.shape[:2]
-    factor = min(MAGNIFIED, max(1, np.max(np.asarray(net.size, int)) / max(sides)))
+    factor = min(MAGNIFIED, max(1, LARGEST_SEEN / max(sides)))
     fed = info.full_size(*(round(factor * side) for side in sides))
     return canvas if fed == sides else replace(canvas, fed=fed)
 

@@ -134,7 +134,7 @@ def test_each_stop_has_a_name_and_shows_the_focus(notebook, name):
 
 @pytest.mark.parametrize("pressed", ["Start", "Stop", "Pause"])
 def test_the_focus_stays_in_the_panel_when_a_run_ends(notebook, pressed):
-    """A browser takes the focus from a button that is disabled, and from a panel that is built anew."""
+    """A browser takes the focus from a button that is disabled, and from a panel that is rebuilt."""
     page = Walk(notebook, 1 + list(PANELS).index("FilterGallery")).page
     notebook.kernel_run("panel.steps = 2000")
     for name in dict.fromkeys(("Start", pressed)):
@@ -148,7 +148,7 @@ def test_the_focus_stays_in_the_panel_when_a_run_ends(notebook, pressed):
     if pressed != "Stop":
         notebook.wait_for("() => /step [1-9]/.test(panel.textContent)", "a step")
         notebook.kernel_run("panel.stop()")
-    time.sleep(1)  # until the page has built the panel anew
+    time.sleep(1)  # until the page has rebuilt the panel
     focused = "document.activeElement.closest('.cnnw') && document.activeElement.textContent.trim()"
     notebook.wait_for(f"() => ({focused}) == 'Start'", "the focus on Start", 20)
     assert notebook.kernel_eval("panel.state") == "stopped"

@@ -35,24 +35,18 @@ def test_a_picture_of_a_class_is_128_pixels_unless_asked_otherwise(named, build)
         (128, "textbook", None),
     ],
 )
-def test_a_network_of_any_size_sees_the_pictures_larger_but_not_larger_than_it_was_trained_at(build, size, recipe, fed):
-    net = Network(build("plain"), class_names=NAMES, size=224)
-    assert ClassesSettings(["dog"], size, recipe=recipe).check(net).canvas.fed == fed
-
-
-def test_the_values_are_those_of_the_pictures_as_they_are_seen(build):
-    net = Network(build("plain"), class_names=NAMES, size=224)
-    pics = visualize_classes(net, ["dog"], size=16, steps=2)
-    larger = keras.ops.image.resize((np.round(pics.pictures * 255) / 255).astype(np.float32), (24, 24))
-    logits = keras.Model(net.model.input, net.model.get_layer("logits").output)(larger)
-    np.testing.assert_allclose(pics.values, logits[:, 1], rtol=1e-4, atol=1e-5)
+def test_a_network_of_any_size_sees_the_pictures_larger_whatever_size_it_is_said_to_have(build, size, recipe, fed):
+    for own in (None, 32, 224, (100, 60), "picture"):  # no part of a recipe or of a cache's key
+        net = Network(build("plain"), class_names=NAMES, size=own)
+        assert ClassesSettings(["dog"], size, recipe=recipe).check(net).canvas.fed == fed
 
 
 def test_the_result_says_what_the_network_sees(named):
     pics = visualize_classes(named, ["dog", 4], size=16, steps=6)
     assert pics.units == (1, 4) and pics.pictures.shape == (2, 16, 16, 3)
     logits = keras.Model(named.model.input, named.model.get_layer("logits").output)
-    answers = logits((np.round(pics.pictures * 255) / 255).astype(np.float32)).numpy()
+    larger = keras.ops.image.resize((np.round(pics.pictures * 255) / 255).astype(np.float32), (24, 24))
+    answers = logits(larger).numpy()
     np.testing.assert_allclose(pics.values, [answers[0, 1], answers[1, 4]], rtol=1e-4, atol=1e-5)
     for row, wanted in enumerate(pics.units):
         seen = int(answers[row].argmax())

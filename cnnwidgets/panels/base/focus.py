@@ -35,7 +35,7 @@ def set_disabled(button: widgets.Button, is_disabled: bool, *instead: widgets.DO
 
 
 def later(button: widgets.Button) -> None:
-    """Focus a button once the page has built its panel anew."""
+    """Focus a button once the page has rebuilt its panel."""
     timer = threading.Timer(REBUILT, _focus, (weakref.ref(button),))
     timer.daemon = True
     timer.start()

@@ -58,7 +58,7 @@ class RunButtons(widgets.HBox):
         self._is_by_keyboard = event.get("screenX") == 0 == event.get("screenY")
 
     def give_focus_back(self) -> None:
-        """Focus Start, if a key has pressed a button here: the page has built the panel anew, and lost the focus.
+        """Focus Start, if a key has pressed a button here: the page has rebuilt the panel and lost the focus.
 
         Those who use a mouse may be typing somewhere else.
         """
