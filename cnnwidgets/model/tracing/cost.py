@@ -66,7 +66,7 @@ def _spent(net: Network, canvas: Canvas) -> dict[str, float]:
 
 
 def _flops(layer: Any, output: Any, inside: Iterable[Any]) -> float:
-    """Two operations for each weight of its own at each position of the output; the layers inside it count theirs."""
+    """Two operations for each weight at each position of the output, without the weights of the layers inside it."""
     if isinstance(layer, keras.Model):
         return 0.0
     first = getattr(layer, "data_format", "") == "channels_first"
