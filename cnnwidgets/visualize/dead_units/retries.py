@@ -96,7 +96,7 @@ def _decided(dead: Sequence[int], plan: UnitsPlan, activities: Sequence[Activity
     for unit in dead:
         found = own[unit]
         never, may_move = weights.after.high[unit] <= 0, weights.before.high[unit] - weights.before.low[unit]
-        if weights.shares[unit] < FLAT:
+        if weights.shares[unit] < FLAT and BEFORE_ACTIVATION[plan.settings.recipe]:  # else its steps had no gradient
             decided[unit] = Retried(note=_does_not_move(found, float(weights.biases[unit])))
         elif never and may_move < FLAT * found.usual:
             decided[unit] = Retried(note=_does_not_move(found, found.highest_before))
