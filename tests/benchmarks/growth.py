@@ -59,16 +59,16 @@ def measured(point: Point) -> process.Numbers:
     """The run itself, without what is tried again for silent units: once to trace, once to measure."""
     from cnnwidgets.frame import last_of
     from cnnwidgets.model.tracing.cost import forward_flops
-    from cnnwidgets.visualize.batches import paint
+    from cnnwidgets.visualize.batches import optimize
     from cnnwidgets.visualize.units import UnitsSettings
 
     plan = UnitsSettings(point.layer, range(point.count), point.size, point.steps).check(point.net)
-    next(paint(plan)).pictures  # noqa: B018
+    next(optimize(plan)).pictures  # noqa: B018
     if len(plan.groups[-1]) != len(plan.groups[0]):
-        for _ in zip(paint(plan), range(len(plan.groups)), strict=False):
+        for _ in zip(optimize(plan), range(len(plan.groups)), strict=False):
             pass
     start = time.perf_counter()
-    last_of(paint(plan)).pictures  # noqa: B018
+    last_of(optimize(plan)).pictures  # noqa: B018
     seconds = time.perf_counter() - start
     painted = sum(map(len, plan.groups)) * point.steps
     work = 2e-9 * forward_flops(point.net, point.layer, plan.canvas) * painted

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +65,19 @@ def test_a_row_that_fails_by_itself_tells_its_reason_alone(monkeypatch):
     monkeypatch.setattr(process.subprocess, "run", _instead(process.subprocess.run, ["/bin/sh", "-c", script]))
     with pytest.raises(process.RowFailed, match="^paints nothing$"):
         process.run("row")
+
+
+MODULES = sorted(Path(__file__).parent.rglob("*.py"))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
+def test_what_a_measurement_imports_from_the_package_exists(module):
+    found = [node for node in ast.walk(ast.parse(module.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)]
+    for node in found:
+        if node.module and node.module.startswith("cnnwidgets"):
+            for name in node.names:
+                owner = import_module(node.module)
+                assert hasattr(owner, name.name) or import_module(f"{node.module}.{name.name}"), name.name
 
 
 def _instead(run, command):

@@ -42,7 +42,7 @@ def steady() -> process.Numbers:
     """Two hundred renders over sixteen layers: are the last as quick as the early ones, and what stays behind?"""
     import cnnwidgets as cw
     from cnnwidgets.frame import last_of
-    from cnnwidgets.visualize.batches import paint
+    from cnnwidgets.visualize.batches import optimize
     from cnnwidgets.visualize.units import UnitsSettings
 
     net = cw.load_network("squeezenet")
@@ -51,7 +51,7 @@ def steady() -> process.Numbers:
     held = 0.0
     for count, layer in enumerate(itertools.islice(itertools.cycle(layers), 200)):
         seconds.append(
-            _seconds(lambda layer=layer: last_of(paint(UnitsSettings(layer, range(8), 32, 4).check(net))).pictures)
+            _seconds(lambda layer=layer: last_of(optimize(UnitsSettings(layer, range(8), 32, 4).check(net))).pictures)
         )
         if count == 2 * len(layers):
             held = process.memory_now()
