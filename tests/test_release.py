@@ -62,6 +62,18 @@ def test_the_metadata_is_accepted(built):
     run(sys.executable, "-m", "twine", "check", "--strict", *built.iterdir())
 
 
+def test_links_and_pictures_of_the_readme_work_on_a_package_index(built):
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
+        about = wheel.read(f"cnnwidgets-{cnnwidgets.__version__}.dist-info/METADATA").decode()
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    given, shown = (re.findall(r"(!?)\[[^\]]*\]\(([^)]+)\)", text) for text in (readme, about.partition("\n\n")[2]))
+    assert [kind for kind, _ in shown] == [kind for kind, _ in given]
+    for (kind, link), (_, absolute) in zip(given, shown, strict=True):
+        to_file = f"https://{'raw.githubusercontent.com' if kind else 'github.com'}/cnnwidgets/cnnwidgets/"
+        path = link if link.startswith("https:") else f"{to_file}{'main' if kind else 'blob/main'}/{link}"
+        assert absolute == path
+
+
 def test_the_wheel_works_without_the_project(built, tmp_path):
     site = tmp_path / "site"
     wheel = next(built.glob("*.whl"))
