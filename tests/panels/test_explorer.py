@@ -572,4 +572,4 @@ def test_the_page_of_a_unit_follows_the_choice_and_is_followed(explorer):
     assert explorer.unit == gallery.unit == 6
     page.go_to("conv1", 2)
     assert (explorer.layer, explorer.unit) == (gallery.layer, gallery.unit) == ("conv1", 2)
-    page._measuring.wait()
+    page._place.run.wait()

@@ -21,7 +21,7 @@ def pictures():
 @pytest.fixture
 def panel(net, pictures, opened, waiting):
     made = opened(UnitPanel(net, "conv2", 7, pictures[0], pictures[1:], size=24, steps=3))
-    made._measuring.wait()
+    made._place.run.wait()
     return made
 
 
@@ -31,7 +31,7 @@ def test_what_needs_no_optimizing_is_there_at_once(panel, net, pictures):
     assert facts.value == pytest.approx(plane.max()) and plane[facts.place] == plane.max()
     assert facts.box is not None and facts.responses.pictures == 2
     assert facts.responses.counts.sum() == 2 * plane.size
-    assert "Responses from" in panel._histogram.value and not panel._map.is_empty
+    assert "Responses from" in panel._place.histogram.value and not panel._place.map.is_empty
     assert panel.state == "idle" and panel.result is None
 
 
@@ -74,13 +74,13 @@ def test_its_code_makes_the_same_picture(panel, net):
 def test_neighbors_and_connected_units_are_a_key_away(panel):
     panel._units.value += 1
     assert panel.unit == 8 and "conv2" in panel._layers.value
-    lines = [label for label, _ in panel._connected.options]
+    lines = [label for label, _ in panel._connected.menu.options]
     feeding = panel.links.incoming[0]
     assert any(f"fed by {feeding.path} · {feeding.unit}" in line for line in lines)
-    panel._connected.choice = (feeding.path, feeding.unit)
+    panel._connected.menu.choice = (feeding.path, feeding.unit)
     assert (panel.layer, panel.unit) == (feeding.path, feeding.unit)
     assert panel._units.value == feeding.unit and panel._layers.value == feeding.path
-    panel._measuring.wait()
+    panel._place.run.wait()
 
 
 def test_its_links_are_those_by_weight(panel, net):
@@ -89,7 +89,7 @@ def test_its_links_are_those_by_weight(panel, net):
     assert [link.unit for link in panel.links.incoming] == list(np.argsort(-strength))
     assert {link.path for link in panel.links.incoming} == {"conv1"}
     assert {link.path for link in panel.links.outgoing} == {"logits"} and len(panel.links.outgoing) == 4
-    rows = panel._feeds._rows.value
+    rows = panel._connected.columns[0]._rows.value
     assert 'aria-label="What feeds it"' in rows and " · conv1" in rows and rows.count("listitem") == 6
 
 
@@ -97,20 +97,20 @@ def test_another_layer_keeps_a_unit_that_exists(panel):
     panel.unit = 19
     panel.layer = "conv1"
     assert (panel.layer, panel.unit) == ("conv1", 0)
-    panel._measuring.wait()
+    panel._place.run.wait()
     assert panel.facts.plane is not None and panel.links.incoming == ()
 
 
 def test_a_layer_without_rows_says_so(net, pictures, opened):
     panel = opened(UnitPanel(net, "logits", 2, pictures[0], pictures[1:]))
-    panel._measuring.wait()
+    panel._place.run.wait()
     assert panel.facts.plane is None and panel.facts.responses.counts.sum() == 2
 
 
 def test_another_picture_is_measured_again(panel, pictures):
     before = panel.facts.value
     panel.picture = pictures[2]
-    panel._measuring.wait()
+    panel._place.run.wait()
     assert panel.facts.value != before
 
 
@@ -136,87 +136,88 @@ def test_the_constructor_refuses_what_does_not_exist(net, page, living, argument
 
 def test_closing_leaves_no_widget_behind(net, pictures, page, living):
     panel = UnitPanel(net, "conv2", 7, pictures[0], pictures[1:])
-    panel._measuring.wait()
+    panel._place.run.wait()
     panel.close()
     assert living() == []
 
 
 def test_a_sample_is_shown_where_no_picture_is_given(net, pictures, opened):
     panel = opened(UnitPanel(net, "conv2", 7, pictures=pictures))
-    panel._measuring.wait()
+    panel._place.run.wait()
     assert panel.picture is None and panel.facts is not None
 
 
 def settled(panel):
     """After what is looked up and measured at once."""
-    panel._measuring.wait()
-    panel._drawing.wait()
+    panel._place.run.wait()
+    panel._connected.run.wait()
     return panel
 
 
 def test_connected_units_get_pictures_when_that_is_asked_for(panel, net, waiting):
     settled(panel)
-    assert panel._feeds._rows.value.count("not rendered yet") >= 6 and not panel._draw_linked.disabled
-    panel._draw_linked.click()
-    waiting(lambda: panel._draw_linked.disabled and not panel._drawing.is_busy)
-    panel._drawing.wait()
-    links = panel._every_link()
-    assert set(panel._kept.pictures) == {(link.path, link.unit) for link in links}
+    assert panel._connected.columns[0]._rows.value.count("not rendered yet") >= 6 and not panel._render_button.disabled
+    panel._render_button.click()
+    waiting(lambda: panel._render_button.disabled and not panel._connected.run.is_busy)
+    panel._connected.run.wait()
+    links = panel._connected.every_link
+    assert set(panel._connected.kept.pictures) == {(link.path, link.unit) for link in links}
     link = links[0]
     alone = cw.visualize_units(net, link.path, [one.unit for one in links if one.path == link.path])
     expected = np.rint(alone.pictures[0] * 255)
-    assert np.abs(panel._kept.pictures[link.path, link.unit].pixels - expected).max() <= 1
-    assert panel._feeds._rows.value.count("data:image/jpeg") == len(panel.links.incoming)
-    assert f"what {link.unit} · {link.path} responds to" in panel._feeds._rows.value
-    assert panel._draw_linked.disabled, "nothing is missing any more"
+    assert np.abs(panel._connected.kept.pictures[link.path, link.unit].pixels - expected).max() <= 1
+    assert panel._connected.columns[0]._rows.value.count("data:image/jpeg") == len(panel.links.incoming)
+    assert f"what {link.unit} · {link.path} responds to" in panel._connected.columns[0]._rows.value
+    assert panel._render_button.disabled, "nothing is missing any more"
 
 
 def test_what_was_rendered_once_is_there_at_once(panel, net, pictures, opened, waiting, tmp_path, monkeypatch):
     monkeypatch.setenv("CNNWIDGETS_CACHE_DIR", str(tmp_path))
     settled(panel)
-    panel._draw_linked.click()
-    panel._drawing.wait()
+    panel._render_button.click()
+    panel._connected.run.wait()
     again = settled(opened(UnitPanel(net, "conv2", 8, pictures[0], pictures[1:], size=24, steps=3)))
-    kept = [one for one in again.links.incoming if again._kept.pictures[one.path, one.unit].pixels is not None]
-    assert len(kept) == 6 and again._feeds._rows.value.count("data:image/jpeg") == 6
+    found = [again._connected.kept.pictures[one.path, one.unit] for one in again.links.incoming]
+    assert [one.pixels is not None for one in found] == [True] * 6
+    assert again._connected.columns[0]._rows.value.count("data:image/jpeg") == 6
 
 
 def test_a_click_on_a_connected_unit_goes_to_it(panel):
     links = panel.links.incoming
-    panel._feeds._clicked({"relativeY": 52 * 2 + 5, "boundingRectHeight": 52 * len(links)})
+    panel._connected.columns[0]._clicked({"relativeY": 52 * 2 + 5, "boundingRectHeight": 52 * len(links)})
     assert (panel.layer, panel.unit) == (links[2].path, links[2].unit)
     settled(panel)
 
 
 def test_stop_ends_the_pictures_of_connected_units(panel, waiting):
     settled(panel)
-    panel._draw_linked.click()
+    panel._render_button.click()
     assert panel._is_busy_beside() and not panel._buttons["stop"].disabled
     panel.stop()
-    panel._drawing.wait()
+    panel._connected.run.wait()
     assert not panel._is_busy_beside()
 
 
 def test_the_finished_picture_is_compared_with_photographs(panel, net, pictures, waiting):
     panel.run()
-    panel._comparing.wait()
+    panel._path.run.wait()
     found = panel.path_similarity
     assert found.layers == ("conv1",) and -1 <= found.similarity <= 1
     *_, same = path_similarity(net, "conv2", 7, panel.result.pictures[0], pictures[1:])
     assert found.similarity == pytest.approx(same.similarity) and found.reference == pytest.approx(same.reference)
-    shown = panel._path.value
+    shown = panel._path.line.value
     assert f"<b>{found.similarity:.2f}</b>" in shown and f"each other: {found.reference:.2f}" in shown
     assert '<summary title="Do this picture and the photographs' in shown, "a tooltip, and the same words to open"
     panel.unit = 8
-    assert panel.path_similarity is None and panel._path.value == ""
+    assert panel.path_similarity is None and panel._path.line.value == ""
     panel.stop()
 
 
 def test_a_unit_with_no_convolution_before_it_says_so(net, pictures, opened):
     panel = opened(UnitPanel(net, "conv1", 2, pictures[0], pictures[1:], size=24, steps=2))
     panel.run()
-    panel._comparing.wait()
-    assert panel.path_similarity is None and "No convolution leads to &#x27;conv1&#x27;" in panel._path.value
+    panel._path.run.wait()
+    assert panel.path_similarity is None and "No convolution leads to &#x27;conv1&#x27;" in panel._path.line.value
 
 
 @pytest.fixture(scope="module")
@@ -233,23 +234,23 @@ def test_an_atlas_gives_picture_patches_histogram_and_connected_units(net, pictu
     assert not panel.screen.is_empty and "from the atlas: 64 x 64 px, 3 steps" in panel._caption.value
     assert not panel._patches.screen.is_empty and "of the 4 pictures of the atlas" in panel._patches._line.value
     counts, _ = atlas.histogram("conv2", 7)
-    assert counts.sum() == 4 and "each of the 4 pictures of the atlas" in panel._histogram.value
+    assert counts.sum() == 4 and "each of the 4 pictures of the atlas" in panel._place.histogram.value
     before = panel._patches.screen.data
     panel.start()
     panel._run.wait()
     assert panel.result is not None and panel._patches.current.job is None, "the atlas has searched already"
     panel._minimum.current.wait()
-    panel._comparing.wait()
+    panel._path.run.wait()
     assert panel._patches.screen.data == before
     panel.atlas = None
-    panel._drawing.wait()
-    assert panel._patches.screen.is_empty and "Responses from" in panel._histogram.value
+    panel._connected.run.wait()
+    assert panel._patches.screen.is_empty and "Responses from" in panel._place.histogram.value
 
 
 def test_an_atlas_with_default_settings_gives_pictures_of_connected_units(net, pictures, opened, tmp_path):
     whole = cw.render_atlas(net, tmp_path / "a", layers=["conv1"])
     panel = settled(opened(UnitPanel(net, "conv2", 7, pictures[0], pictures[1:], atlas=whole)))
-    assert panel._feeds._rows.value.count("data:image/jpeg") == 6
+    assert panel._connected.columns[0]._rows.value.count("data:image/jpeg") == 6
     assert "it has no layer" in panel.status and panel._patches.screen.is_empty
 
 

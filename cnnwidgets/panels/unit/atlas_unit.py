@@ -13,6 +13,7 @@ from cnnwidgets.model.network import Network
 from cnnwidgets.panels.galleries.ready_tiles import path_in, why_of_another
 from cnnwidgets.pictures import cells
 
+Histogram = tuple[np.ndarray, np.ndarray]  # counts [n], edges [n + 1]
 PATCH, COLUMNS = 96, 3  # of the mosaic of patches; pixels
 
 
@@ -24,14 +25,14 @@ class AtlasUnit:
         picture: [H, W, C] uint8, what maximizes it; `None` where it is not rendered.
         words: how that picture was made.
         patches: uint8, the strongest patches as one mosaic; `None` where the atlas has no pictures of the user's.
-        histogram: (counts [n], edges [n + 1]) of its strongest response in each picture.
+        histogram: of its strongest response in each picture.
         why_none: why the atlas is not used, in a sentence.
     """
 
     picture: np.ndarray | None = None
     words: str = ""
     patches: np.ndarray | None = None
-    histogram: tuple[np.ndarray, np.ndarray] | None = None
+    histogram: Histogram | None = None
     why_none: str = ""
 
     @property

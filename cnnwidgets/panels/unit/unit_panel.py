@@ -10,35 +10,29 @@ import ipywidgets as widgets
 import numpy as np
 import traitlets
 
-from cnnwidgets import pictures as pictures_
 from cnnwidgets.activations.patches_run import PatchesFrame, search_photographs, smaller
 from cnnwidgets.activations.path_similarity import PathSimilarity
-from cnnwidgets.activations.unit_links import Link, UnitLinks, unit_links
+from cnnwidgets.activations.unit_links import UnitLinks
 from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.frame import Frame
-from cnnwidgets.jobs import Job
 from cnnwidgets.model.arguments import check_call, check_unit
 from cnnwidgets.model.network import Network, as_network
-from cnnwidgets.panels.base import focus, markup
+from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.base_panel import BUSY
 from cnnwidgets.panels.base.binding import Setting
 from cnnwidgets.panels.base.panel import Panel
-from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.controls.controls import row
-from cnnwidgets.panels.controls.menu import Menu
 from cnnwidgets.panels.galleries.ready_tiles import checked_atlas
-from cnnwidgets.panels.runs.current_run import CurrentRun, Listener
 from cnnwidgets.panels.runs.side_run import SideRun
-from cnnwidgets.panels.unit import words
 from cnnwidgets.panels.unit.atlas_unit import AtlasUnit
+from cnnwidgets.panels.unit.connected_units import ConnectedUnits
 from cnnwidgets.panels.unit.facts import Facts, measure
-from cnnwidgets.panels.unit.kept import Kept, is_missing, look_up, render
-from cnnwidgets.panels.unit.linked_units import LinkedUnits
-from cnnwidgets.panels.unit.path_run import PathFrame, compare_paths
+from cnnwidgets.panels.unit.on_photograph import OnPhotograph
+from cnnwidgets.panels.unit.path_check import PathCheck
+from cnnwidgets.panels.unit.path_run import compare_paths
 from cnnwidgets.panels.unit.photographs import photographs, sample_for
 from cnnwidgets.panels.unit.unit_pictures import UnitPainter
-from cnnwidgets.pictures.marks import with_box
 from cnnwidgets.visualize.ascent import ascend
 from cnnwidgets.visualize.batches import UnitPictures, UnitsFrame
 from cnnwidgets.visualize.presets import named
@@ -47,7 +41,6 @@ from cnnwidgets.visualize.units import UnitsPlan, UnitsSettings
 SIDE, STEPS = 128, 48  # pixels and steps of the two pictures, where nothing else is given
 WIDTH = 260  # CSS pixels of each picture on the page
 WIDEST = "1400px"  # of the page: five pictures side by side
-CHOOSE = "go to a connected unit"
 
 
 class UnitPanel(Panel[UnitsFrame]):
@@ -123,15 +116,13 @@ class UnitPanel(Panel[UnitsFrame]):
         searched = photographs(pictures)
         super().__init__(network, WIDTH)
         self._plan, self._held, self._searched = plan, held, searched
-        self._is_rendering = False  # whether pictures of connected units are optimized
         self._is_alone = False  # whether only the main run is wanted, in this thread
-        self.facts: Facts | None = None
-        self.links: UnitLinks = UnitLinks((), ())
-        self.path_similarity: PathSimilarity | None = None
-        self._painter, self._kept, self._in_atlas = UnitPainter(network, atlas), Kept({}), AtlasUnit()
-        self._measuring: CurrentRun[Facts] = CurrentRun()
-        self._drawing: CurrentRun[Kept] = CurrentRun()
-        self._comparing: CurrentRun[PathFrame] = CurrentRun()
+        self._place, self._path = OnPhotograph(WIDTH, self._complain), PathCheck()
+        tip = "Optimize a small picture of each of them"
+        render = self._button("Visualize connected units", "paint-brush", self._render_connected, tip)
+        painter = UnitPainter(network, atlas)
+        told = self._choose, self._show_atlas, self._show_state, self._complain
+        self._connected, self._render_button = ConnectedUnits(painter, render, *told), render
         self.layout.max_width = WIDEST
         self._make_parts(network)
         self._setting_names = [*given, "picture", "pictures", "atlas"]
@@ -147,35 +138,40 @@ class UnitPanel(Panel[UnitsFrame]):
         self._units = widgets.BoundedIntText(0, min=0, max=0, description="Unit", tooltip="Up and Down: its neighbors")
         self._units.layout.width, self._units.style.description_width = "132px", "48px"
         self._units.observe(lambda change: self._set("unit", change["new"]), "value")
-        self._connected = Menu([(CHOOSE, None)], description="Go to", tooltip="A unit that feeds it, or that it feeds")
-        self._connected.layout.width, self._connected.style.description_width = "320px", "48px"
-        self._connected.observe(self._go_to, "choice")
         self._minimum = SideRun(
             self._show_state, "What minimizes it", "Start shows what it responds to least.", _least, WIDTH
         )
         self._patches = SideRun(
             self._show_state, "Top patches", "Start searches photographs for its strongest patches.", _progress, WIDTH
         )
-        self._photograph, self._map = (Screen(WIDTH, lambda _number: None, empty=empty) for empty in ("", "No map."))
-        self._caption, self._path, self._seen, self._classes, self._histogram = (markup.markup("") for _ in range(5))
-        self._feeds, self._fed = (LinkedUnits(words, self._go) for words in ("What feeds it", "What it feeds"))
-        self._draw_linked = self._button(
-            "Visualize connected units", "paint-brush", self._render_linked, "Optimize a small picture of each of them"
-        )
+        self._caption = markup.markup("")
 
     def _body(self) -> Sequence[widgets.Widget]:
         title = markup.markup(markup.title("What maximizes it"))
-        maximum = widgets.VBox([title, self.screen, self._caption, self._path])
-        place = widgets.VBox([markup.markup(markup.title("On the photograph")), self._photograph, self._seen])
-        one_map = widgets.VBox([markup.markup(markup.title("Its map there")), self._map])
-        numbers = widgets.VBox([self._classes, self._histogram])
-        links = [self._feeds, self._fed]
-        for part in (maximum, self._minimum, self._patches, place, one_map, numbers, *links):
-            part.layout.width, part.layout.max_width = f"{WIDTH}px", "100%"
-        parts = [maximum, self._minimum, self._patches, place, one_map, numbers, *links]
+        maximum = widgets.VBox([title, self.screen, self._caption, self._path.line])
+        columns = [maximum, self._minimum, self._patches, *self._place.columns, *self._connected.columns]
+        for column in columns:
+            column.layout.width, column.layout.max_width = f"{WIDTH}px", "100%"
         page = widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="12px 16px", align_items="flex-start")
-        choices = row(self._layers, self._units, self._connected, self._draw_linked)
-        return [choices, widgets.HBox(parts, layout=page)]
+        choices = row(self._layers, self._units, self._connected.menu, self._render_button)
+        return [choices, widgets.HBox(columns, layout=page)]
+
+    # What is known.
+
+    @property
+    def facts(self) -> Facts | None:
+        """What is known of the unit on the photograph and in others; `None` before."""
+        return self._place.facts
+
+    @property
+    def links(self) -> UnitLinks:
+        """The units that it is connected to."""
+        return self._connected.links
+
+    @property
+    def path_similarity(self) -> PathSimilarity | None:
+        """How much alike the ways of its picture and of photographs to it are; `None` before."""
+        return self._path.found
 
     # The runs.
 
@@ -202,7 +198,7 @@ class UnitPanel(Panel[UnitsFrame]):
 
     def _begin_beside(self) -> None:
         self._minimum.begin("What minimizes it", self._minimizing())
-        if self._in_atlas.patches is None:
+        if self._connected.in_atlas.patches is None:
             self._patches.begin("Top patches", self._searching())
 
     def _minimizing(self) -> Iterator[Frame]:
@@ -228,94 +224,27 @@ class UnitPanel(Panel[UnitsFrame]):
 
     def _measure(self) -> None:
         """Find out at once what takes no optimization, on the worker."""
-        self.links = unit_links(self.net, self.layer, self.unit, call=self.call)
-        self._show_links()
-        self._clear_facts()
-        self._look_up()
+        self._connected.show(self.layer, self.unit, self.call)
         count = len(self._searched.names) if len(self.net.inputs) == 1 else 0
         searched = map(smaller, self._searched)
         frames = measure(self.net, self._held, self.layer, self.unit, self.call, count, searched)
-        self._measuring.begin(frames, Listener(self._measured, self._has_measured))
+        self._place.begin(smaller(self._held.photos[0]), frames)
 
     def _is_busy_beside(self) -> bool:
-        is_rendering = self._is_rendering and self._drawing.is_busy
-        return is_rendering or any(part.current.is_busy for part in (self._minimum, self._patches))
+        return self._connected.is_rendering or any(part.current.is_busy for part in (self._minimum, self._patches))
 
     def _stop_soon(self) -> None:
         super()._stop_soon()
-        for run in (self._minimum.current, self._patches.current, self._drawing, self._comparing):
+        for run in (self._minimum.current, self._patches.current, self._connected.run, self._path.run):
             run.stop()
-
-    # Pictures that are there already, and those of connected units.
-
-    def _every_link(self) -> tuple[Link, ...]:
-        return (*self.links.incoming, *self.links.outgoing)
-
-    def _look_up(self) -> None:
-        """Find out what an atlas or the cache has, on the worker: weights are read for that."""
-        self._kept, self._in_atlas, self._painter.atlas = Kept({}), AtlasUnit(), self.atlas
-        self._draw_linked.disabled, self._is_rendering = True, False
-        found = look_up(self._painter, self._every_link(), self.layer, self.unit, self.call)
-        self._drawing.begin(found, Listener(show=self._drawn, finished=self._has_drawn))
-
-    def _render_linked(self) -> None:
-        self._is_rendering = True
-        focus.set_disabled(self._draw_linked, True, self._buttons["start"])
-        run = render(self._painter, self._every_link())
-        self._drawing.begin(run, Listener(show=self._drawn, finished=self._has_drawn))
-        self._show_state()
-
-    def _drawn(self, frame: Kept, _painted: object, number: int) -> None:
-        self._drawing.acknowledge(number)
-        self._kept = frame
-        for part in (self._feeds, self._fed):
-            part.draw(frame.pictures)
-        if frame.atlas is not None:
-            self._in_atlas = frame.atlas
-            self._show_atlas()
-
-    def _has_drawn(self, job: Job[Kept]) -> None:
-        if job.failure is not None:
-            self._complain(job.failure)
-        if job.frame is not None:
-            self._drawn(job.frame, None, 0)
-        self._draw_linked.disabled = not any(
-            is_missing(self._kept.pictures.get((link.path, link.unit))) for link in self._every_link()
-        )
-        self._show_state()
-
-    def _show_atlas(self) -> None:
-        found = self._in_atlas
-        is_empty = self._last is None and self.state not in BUSY
-        if found.why_none and is_empty:
-            self._say(self._noted(found.why_none))
-        if found.picture is not None and is_empty:
-            self.screen.show(found.picture)
-            self._caption.value = markup.progress_text(found.words)
-        if found.patches is not None:
-            self._patches.present("Top patches", found.patches, found.patch_words)
-        self._show_responses()
-
-    # Is its picture honest?
 
     def _ended(self, frame: UnitsFrame) -> None:
         names, every = self._every_photograph()
         made = frame.pictures[0]
-        run = compare_paths(self.net, self.layer, self.unit, self.call, made, every, len(names))
-        self._comparing.begin(run, Listener(show=self._compared, finished=self._has_compared))
+        self._path.begin(compare_paths(self.net, self.layer, self.unit, self.call, made, every, len(names)))
 
-    def _compared(self, frame: PathFrame, _painted: object, number: int) -> None:
-        self._comparing.acknowledge(number)
-        self.path_similarity = frame.found
-
-    def _has_compared(self, job: Job[PathFrame]) -> None:
-        if job.frame is not None:
-            self.path_similarity = job.frame.found
-            self._path.value = words.same_path(job.frame.found)
-        elif job.failure is not None:
-            self._path.value = markup.progress_text(f"Not compared with photographs: {job.failure.line}")
-        elif job.state == "done":
-            self._path.value = markup.progress_text("Not compared with photographs: too few activate this unit.")
+    def _render_connected(self) -> None:
+        self._connected.render(self._buttons["start"])
 
     # What is shown.
 
@@ -346,66 +275,21 @@ class UnitPanel(Panel[UnitsFrame]):
     def _note(self) -> str:
         return self._held.note
 
-    def _clear_facts(self) -> None:
-        self.facts = None
-        self._photograph.show(smaller(self._held.photos[0]))
-        self._map.explain("Preparing its map.")
-        self._seen.value = self._classes.value = self._histogram.value = ""
-
-    def _measured(self, facts: Facts, _jpeg: bytes, number: int) -> None:
-        self._measuring.acknowledge(number)
-        before, self.facts = self.facts, facts
-        if before is None or before.box != facts.box or before.plane is not facts.plane:
-            self._show_place(facts)
-        self._classes.value = words.signed(
-            facts.classes, "Classes it raises and lowers",
-            "Logits with the unit minus those without it, on this photograph." if facts.classes
-            else "Without it no class changes here, or the network has no classes.",
-        )  # fmt: skip
-        self._show_responses()
-
-    def _show_responses(self) -> None:
-        responses = None if self.facts is None else self.facts.responses
-        if self._in_atlas.histogram is not None:
-            self._histogram.value = words.strongest_responses(*self._in_atlas.histogram)
-        else:
-            self._histogram.value = "" if responses is None else words.histogram(responses)
-
-    def _show_place(self, facts: Facts) -> None:
-        self._photograph.show(facts.photograph if facts.box is None else with_box(facts.photograph, facts.box))
-        if facts.plane is None:
-            self._map.explain("A layer without rows and columns has no map.")
-        else:
-            scale = max(1, WIDTH // max(facts.plane.shape))
-            self._map.show(pictures_.color_maps(np.kron(facts.plane, np.ones((scale, scale), np.uint8))))
-        where = f" at row {facts.place[0]}, column {facts.place[1]}" if facts.plane is not None else ""
-        self._seen.value = markup.progress_text(f"Highest response {facts.value:.3g}{where}.")
-
-    def _has_measured(self, job: Job[Facts]) -> None:
-        if job.failure is not None:
-            self._complain(job.failure)
-
-    def _show_links(self) -> None:
-        links = self.links
-        none = "No weights of another unit lead here." if self.links.outgoing else "No weights were found."
-        self._feeds.show(links.incoming, none)
-        self._fed.show(links.outgoing, "No weights follow.")
-        lines: list[tuple[str, Any]] = [(CHOOSE, None)]
-        for found, verb in ((links.incoming, "fed by"), (links.outgoing, "feeds")):
-            lines += [
-                (f"{verb} {link.path} · {link.unit} ({link.weight:+.2g})", (link.path, link.unit)) for link in found
-            ]
-        with self._updating:
-            self._connected.offer(lines, None)
+    def _show_atlas(self, found: AtlasUnit) -> None:
+        is_empty = self._last is None and self.state not in BUSY
+        if found.why_none and is_empty:
+            self._say(self._noted(found.why_none))
+        if found.picture is not None and is_empty:
+            self.screen.show(found.picture)
+            self._caption.value = markup.progress_text(found.words)
+        if found.patches is not None:
+            self._patches.present("Top patches", found.patches, found.patch_words)
+        self._place.take_histogram(found.histogram)
 
     # Choosing.
 
-    def _go_to(self, change: dict[str, Any]) -> None:
-        if change["new"] is not None and not self._updating:
-            self._guarded(self.go_to, *change["new"])
-
-    def _go(self, link: Link) -> None:
-        self._guarded(self.go_to, link.path, link.unit)
+    def _choose(self, layer: str, unit: int) -> None:
+        self._guarded(self.go_to, layer, unit)
 
     def go_to(self, layer: str, unit: int) -> None:
         """Show another unit.
@@ -444,19 +328,20 @@ class UnitPanel(Panel[UnitsFrame]):
     def _apply(self, name: str) -> None:
         """Measure again where the unit or a photograph is another one; optimize again where that was asked for."""
         if name == "atlas":
-            if self._in_atlas.patches is not None:
+            if self._connected.in_atlas.patches is not None:
                 self._patches.forget()
-            self._look_up()
-            self._show_responses()
+            self._connected.painter.atlas = self.atlas
+            self._place.take_histogram(None)
+            self._connected.look_up(self.layer, self.unit, self.call)
             return
         again = self.state in BUSY or self._last is not None
         self._run.drop()
-        self._comparing.drop()
-        self.state, self.path_similarity = "idle", None
+        self._path.forget()
+        self.state = "idle"
         self._rest()
         for part in (self._minimum, self._patches):
             part.forget()
-        self._caption.value = self._path.value = ""
+        self._caption.value = ""
         if name not in ("size", "steps", "seed", "recipe"):
             self._measure()
         if again:
@@ -482,9 +367,8 @@ class UnitPanel(Panel[UnitsFrame]):
     def close(self) -> None:
         """Stop, and free every widget of the panel."""
         if self.comm is not None:
-            for run in (self._measuring, self._drawing, self._comparing):
-                run.drop()
-            for part in (self._minimum, self._patches, self._photograph, self._map, self._feeds, self._fed):
+            self._path.forget()
+            for part in (self._minimum, self._patches, self._place, self._connected):
                 part.close()
         super().close()
 

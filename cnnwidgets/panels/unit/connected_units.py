@@ -1,0 +1,133 @@
+"""The units that feed a unit and those that it feeds: two columns with pictures, and a menu."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as widgets
+
+from cnnwidgets.activations.unit_links import Link, UnitLinks, unit_links
+from cnnwidgets.jobs import Job
+from cnnwidgets.jobs.failure import Failure
+from cnnwidgets.panels.base import focus
+from cnnwidgets.panels.controls.menu import Menu
+from cnnwidgets.panels.runs.current_run import CurrentRun, Listener
+from cnnwidgets.panels.unit.atlas_unit import AtlasUnit
+from cnnwidgets.panels.unit.kept import Kept, is_missing, look_up, render
+from cnnwidgets.panels.unit.linked_units import LinkedUnits
+from cnnwidgets.panels.unit.unit_pictures import UnitPainter
+
+CHOOSE = "go to a connected unit"
+
+
+class ConnectedUnits:
+    """Connected units with the pictures that an atlas or the cache has; a button renders the others.
+
+    Args:
+        painter: makes and finds the pictures.
+        button: renders the missing ones.
+        on_choose: called with the layer and index of a unit that was chosen.
+        on_atlas: called with what the atlas has of the unit itself.
+        on_change: called when it begins or ends to compute.
+        on_failure: called with what went wrong.
+
+    Attributes:
+        painter: as given; its atlas can be set.
+        links: the connected units.
+        columns: what feeds the unit, and what it feeds.
+        menu: goes to one of them.
+        run: what looks for pictures or renders them.
+        kept: the pictures so far.
+        in_atlas: what the atlas has of the unit itself.
+    """
+
+    def __init__(
+        self,
+        painter: UnitPainter,
+        button: widgets.Button,
+        on_choose: Callable[[str, int], object],
+        on_atlas: Callable[[AtlasUnit], object],
+        on_change: Callable[[], object],
+        on_failure: Callable[[Failure], object],
+    ) -> None:
+        self.painter, self._button = painter, button
+        self._on_choose, self._on_atlas, self._on_change, self._on_failure = on_choose, on_atlas, on_change, on_failure
+        self.links, self.kept, self.in_atlas = UnitLinks((), ()), Kept({}), AtlasUnit()
+        self.run: CurrentRun[Kept] = CurrentRun()
+        self._is_rendering = False
+        self.columns = [LinkedUnits(words, self._clicked) for words in ("What feeds it", "What it feeds")]
+        self.menu = Menu([(CHOOSE, None)], description="Go to", tooltip="A unit that feeds it, or that it feeds")
+        self.menu.layout.width, self.menu.style.description_width = "320px", "48px"
+        self.menu.observe(self._chosen, "choice")
+
+    @property
+    def every_link(self) -> tuple[Link, ...]:
+        """Those that feed the unit, then those that it feeds."""
+        return (*self.links.incoming, *self.links.outgoing)
+
+    @property
+    def is_rendering(self) -> bool:
+        """Whether pictures are optimized."""
+        return self._is_rendering and self.run.is_busy
+
+    def show(self, layer: str, unit: int, call: int) -> None:
+        """Show what this unit is connected to, by weights."""
+        links = self.links = unit_links(self.painter.net, layer, unit, call=call)
+        feeds, fed = self.columns
+        none = "No weights of another unit lead here." if links.outgoing else "No weights were found."
+        feeds.show(links.incoming, none)
+        fed.show(links.outgoing, "No weights follow.")
+        lines: list[tuple[str, Any]] = [(CHOOSE, None)]
+        for found, verb in ((links.incoming, "fed by"), (links.outgoing, "feeds")):
+            lines += [
+                (f"{verb} {link.path} · {link.unit} ({link.weight:+.2g})", (link.path, link.unit)) for link in found
+            ]
+        self.menu.offer(lines, None)
+        self.look_up(layer, unit, call)
+
+    def look_up(self, layer: str, unit: int, call: int) -> None:
+        """Find out what the atlas or the cache has, on the worker: weights are read for that."""
+        self.kept, self.in_atlas = Kept({}), AtlasUnit()
+        self._button.disabled, self._is_rendering = True, False
+        found = look_up(self.painter, self.every_link, layer, unit, call)
+        self.run.begin(found, Listener(show=self._drawn, finished=self._has_drawn))
+
+    def render(self, *next_in_focus: widgets.Button) -> None:
+        """Optimize the pictures that are missing."""
+        self._is_rendering = True
+        focus.set_disabled(self._button, True, *next_in_focus)
+        self.run.begin(render(self.painter, self.every_link), Listener(show=self._drawn, finished=self._has_drawn))
+        self._on_change()
+
+    def close(self) -> None:
+        """Stop, and take everything off the page."""
+        self.run.drop()
+        for column in self.columns:
+            column.close()
+
+    def _drawn(self, frame: Kept, _painted: object, number: int) -> None:
+        self.run.acknowledge(number)
+        self.kept = frame
+        for column in self.columns:
+            column.draw(frame.pictures)
+        if frame.atlas is not None:
+            self.in_atlas = frame.atlas
+            self._on_atlas(frame.atlas)
+
+    def _has_drawn(self, job: Job[Kept]) -> None:
+        if job.failure is not None:
+            self._on_failure(job.failure)
+        if job.frame is not None:
+            self._drawn(job.frame, None, 0)
+        self._button.disabled = not any(
+            is_missing(self.kept.pictures.get((link.path, link.unit))) for link in self.every_link
+        )
+        self._on_change()
+
+    def _clicked(self, link: Link) -> None:
+        self._on_choose(link.path, link.unit)
+
+    def _chosen(self, change: dict[str, Any]) -> None:
+        if change["new"] is not None:
+            self._on_choose(*change["new"])
