@@ -137,13 +137,18 @@ def test_the_factorization_is_as_good_as_scikit_learn_called_directly():
     assert ours <= np.linalg.norm(activations - direct @ model.components_) * 1.0001
 
 
-def test_coefficients_are_the_nonnegative_least_squares():
-    from scipy.optimize import nnls
-
+@pytest.mark.parametrize("kind", ["usual", "duplicate", "nearly a duplicate", "dead", "more than channels"])
+def test_no_nonnegative_coefficients_come_nearer(kind):
     numbers = np.random.default_rng(1)
-    activations, directions = numbers.random((7, 9)), np.abs(numbers.normal(size=(4, 9)))
-    expected = [nnls(directions.T, row)[0] for row in activations]
-    np.testing.assert_allclose(factorization.coefficients(activations, directions), expected, atol=1e-4)
+    directions = np.abs(numbers.normal(size=(12 if kind == "more than channels" else 4, 9)))
+    directions[1] = {"duplicate": directions[0], "dead": 0.0}.get(kind, directions[1])
+    if kind == "nearly a duplicate":
+        directions[1] = directions[0] + 1e-9 * directions[2]
+    activations = np.concatenate([numbers.random((7, 9)), np.zeros((1, 9)), directions])
+    found = factorization.coefficients(activations, directions)
+    slope = (activations - found @ directions) @ directions.T  # of the squared error, halved, downwards
+    assert found.min() >= 0 and slope.max() < 1e-9 and np.abs(slope * found).max() < 1e-9
+    np.testing.assert_allclose(found[-len(directions) :] @ directions, directions, atol=1e-6)
 
 
 def test_explained_is_measured_on_held_pictures_and_low_where_nothing_recurs():
@@ -328,7 +333,7 @@ def test_a_picture_of_a_list_that_cannot_be_read_is_an_error(net, photos, folder
         ("no-such-folder", "does not exist. Give a folder"),
         (b"bytes", "pictures must be a folder, a list of pictures or an array"),
         (7, "pictures must be a folder"),
-        (np.zeros((9, 9, 3)), "pictures must be a folder"),
+        (np.zeros((9, 9, 3)), r"got an array of shape \(9, 9, 3\)\. Put a single picture in a list"),
         ([], "at least one picture, got none"),
         ([np.zeros((9, 9, 3))] * 3, "8 concepts need at least 8 pictures, got 3. Give more pictures, or count=3."),
     ],

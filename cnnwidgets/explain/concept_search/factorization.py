@@ -11,8 +11,7 @@ import numpy as np
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.frame import Array
 
-MOST_ROUNDS = 1000  # of the factorization, and of coefficients
-SETTLED = 1e-6  # of the largest coefficient: a round that moves none by more is the last
+MOST_ROUNDS = 1000
 
 
 def factorized(activations: Array, count: int, seed: int) -> tuple[Array, bool]:
@@ -25,7 +24,7 @@ def factorized(activations: Array, count: int, seed: int) -> tuple[Array, bool]:
         count: how many directions.
         seed: of the starting values.
     """
-    decomposition = _scikit_learn()
+    decomposition = _installed("sklearn.decomposition")
     factors = decomposition.NMF(count, init="nndsvda", max_iter=MOST_ROUNDS, random_state=seed & 0x7FFFFFFF)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -41,12 +40,13 @@ def check_installed() -> None:
     Raises:
         ImportError: with the command that installs it.
     """
-    _scikit_learn()
+    _installed("sklearn.decomposition")
 
 
-def _scikit_learn() -> Any:
+def _installed(module: str) -> Any:
+    """A module of scikit-learn, or of SciPy, which comes with it."""
     try:
-        return importlib.import_module("sklearn.decomposition")
+        return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(
             'Concepts need scikit-learn, which is not installed. Install it with: pip install "cnnwidgets[concepts]"'
@@ -54,19 +54,15 @@ def _scikit_learn() -> Any:
 
 
 def coefficients(activations: Array, directions: Array) -> Array:  # [n, k], [count, k] -> [n, count]
-    """The nonnegative coefficients whose sum of directions comes nearest to each activation, by coordinate descent."""
-    inner = directions @ directions.T  # [count, count]
-    towards = activations @ directions.T  # [n, count]
-    found = np.zeros_like(towards)
-    for _ in range(MOST_ROUNDS):
-        moved = 0.0
-        for one in np.flatnonzero(np.diag(inner) > 0):
-            step = (towards[:, one] - found @ inner[:, one]) / inner[one, one]
-            new = np.maximum(found[:, one] + step, 0)
-            moved = max(moved, float(np.abs(new - found[:, one]).max(initial=0)))
-            found[:, one] = new
-        if moved <= SETTLED * found.max(initial=0):
-            break
+    """The nonnegative coefficients whose sum of directions comes nearest to each activation, exactly.
+
+    Lawson & Hanson (1974), by SciPy, after a change of axes that makes k as small as the number of directions.
+    """
+    solve = _installed("scipy.optimize").nnls
+    axes, along = np.linalg.qr(directions.T)
+    found = np.zeros((len(activations), len(directions)))
+    for row, towards in enumerate(activations @ axes):
+        found[row] = solve(along, towards)[0]
     return found
 
 

@@ -32,8 +32,10 @@ def many_pictures(given: object) -> Sequence[Any]:
         return _files_in(given)
     one = (bytes, bytearray, memoryview, Mapping, Image.Image)
     if isinstance(given, one) or not isinstance(given, Iterable) or getattr(given, "ndim", 4) != 4:
+        got = f"an array of shape {tuple(given.shape)}" if hasattr(given, "shape") else quoted(given)
         raise BadPicture(
-            f"pictures must be a folder, a list of pictures or an array [N, H, W, C], got {quoted(given)}."
+            f"pictures must be a folder, a list of pictures or an array [N, H, W, C], got {got}. "
+            "Put a single picture in a list: [picture]."
         )
     pictures: Any = given if isinstance(given, Sequence) or hasattr(given, "ndim") else list(given)
     if len(pictures) == 0:
