@@ -14,7 +14,7 @@ from cnnwidgets.model.inputs import input_info
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.outputs.class_names import checked_names
 from cnnwidgets.model.outputs.output_info import OutputInfo, logits_of
-from cnnwidgets.model.preprocessing.modes import Preprocess, preprocess_of_each
+from cnnwidgets.model.preprocessing.modes import Affine, Preprocess, Scale, preprocess_of_each
 from cnnwidgets.model.preprocessing.preprocess import resolve
 from cnnwidgets.model.recording import Call, Instead, Recording, note_inputs, record
 from cnnwidgets.model.survey import Survey, check_names, survey_of
@@ -133,10 +133,18 @@ class PreparedModel:
         return found.note if (found.outputs if output is None else output in found.outputs) else ""
 
     def sees(self, path: str, call: int = 0) -> tuple[int, ...]:
-        """Which picture inputs a layer's call depends on, found by gradient; () if none can be traced."""
+        """Which picture inputs a layer's call depends on, as a gradient shows; () if none can be traced."""
         if path not in self._sees:  # kept outside the trace cache: so small a result should not evict a graph
-            self._sees[path] = graph.pictures_seen(self, path, self.layer(path).calls)
+            self._sees[path] = self._seen_for_sure(path) or graph.pictures_seen(self, path, self.layer(path).calls)
         return self._sees[path][call]
+
+    def _seen_for_sure(self, path: str) -> list[tuple[int, ...]] | None:
+        """The same for all calls, by connections alone; `None` where only a gradient can tell."""
+        calls = self._survey.seen.get(path, (None,))
+        preprocesses = (part for _, part in preprocess_of_each(self.preprocess, self.picture_inputs))
+        if None in calls or not all(isinstance(part, (Affine, Scale)) for part in preprocesses):
+            return None
+        return [tuple(i for i in seen or () if i in self.picture_inputs) for seen in calls]
 
     def call(self, feed: Sequence[Any]) -> list[Any]:
         """Run the model on inputs as users know them, in inference mode.
@@ -171,12 +179,15 @@ class PreparedModel:
 
     def run(self, flat: Sequence[Any]) -> Any:
         """The output of the model itself for its own inputs, in inference mode, its state unchanged."""
+        with dense_gradients(self._strided) if self._strided else contextlib.nullcontext():
+            return self.run_plainly(flat)
+
+    def run_plainly(self, flat: Sequence[Any]) -> Any:
+        """The same with the operations of the model alone."""
         nested = self._nest(flat)
         with contextlib.ExitStack() as stack:
             for staying in keras_internals.STAYING:
                 stack.enter_context(staying(self.model))
-            if self._strided:
-                stack.enter_context(dense_gradients(self._strided))
             return self.model(nested, training=False)
 
     def record(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnwidgets.errors import BadModel, CnnWidgetsError, quoted, without_colors
 from cnnwidgets.model import graph, layers
 from cnnwidgets.model.backend import keras, tf
+from cnnwidgets.model.inputs_seen import Seen, inputs_seen
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.outputs.output_info import OutputInfo, describe
 from cnnwidgets.model.random_networks import Randomness, randomness_of
@@ -29,12 +30,14 @@ class Survey(NamedTuple):
         outputs: the outputs, flat, in the model's own order.
         nesting: the structure in which the model returns them.
         randomness: what depends on random numbers.
+        seen: the inputs that each call of a layer depends on, by path; `None` where only a gradient can tell.
     """
 
     layers: tuple[LayerInfo, ...]
     outputs: tuple[OutputInfo, ...]
     nesting: Any
     randomness: Randomness
+    seen: Mapping[str, tuple[Seen | None, ...]]
 
 
 def check_names(model: Any, every: Iterable[Any]) -> None:
@@ -98,11 +101,12 @@ def _surveyed(model: PreparedModel, side: int | None) -> Survey:
             for info, shape in zip(model.inputs, shapes, strict=True)
         ]
         with record(model.layers_by_path, model.layers_by_path, activations=True) as recording:
-            outputs = model.run(feed)
+            outputs = model.run_plainly(feed)
             infos = layers.describe(model.layers_by_path, recording)
             described = describe(model.model, outputs, model.layers_by_path, recording)
             nesting = keras.tree.map_structure(lambda _: 0, outputs)
-        return Survey(infos, described, nesting, randomness_of(recording, outputs, model.layers_by_path))
+        randomness = randomness_of(recording, outputs, model.layers_by_path)
+        return Survey(infos, described, nesting, randomness, inputs_seen(recording, feed))
 
     return from_shapes(run)
 
