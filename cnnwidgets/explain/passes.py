@@ -34,6 +34,13 @@ SCALE = tf.TensorSpec([], tf.float32)
 CHANNELS = tf.TensorSpec([None], tf.int32)
 
 
+class RunnerUp(NamedTuple):
+    """The class with the highest score besides the target's own, and its gradient in the shape of the target's."""
+
+    unit: int
+    gradient: Array
+
+
 class BackwardPass(NamedTuple):
     """The target's values and gradients.
 
@@ -41,11 +48,13 @@ class BackwardPass(NamedTuple):
         reading: of each picture.
         gradients: float32, one for each source; `None` if no gradient reaches it.
         guidance: counts of guided ReLUs.
+        runner_up: `None` unless it was asked for.
     """
 
     reading: Reading
     gradients: list[Array | None]
     guidance: Guidance
+    runner_up: RunnerUp | None = None
 
 
 class Probe:
@@ -142,21 +151,31 @@ class Probe:
         )
         return self._scaled(traced, target, self._repeated(copies), target.chosen)
 
-    def backward_to(self, path: str, call: int, target: Target) -> BackwardPass:
-        """The target's gradient by the output of one call of a layer, [1, h, w, C]."""
+    def backward_to(self, path: str, call: int, target: Target, is_compared: bool = False) -> BackwardPass:
+        """The target's gradient by the output of one call of a layer, [1, h, w, C].
+
+        Args:
+            path: the layer's full path.
+            call: which of its calls.
+            target: what is read.
+            is_compared: whether the runner-up's gradient is computed too; only where `targets.has_runner_up`.
+        """
         if path not in self._seen:
-            return self._forward_and_backward(path, call, target)
+            return self._forward_and_backward(path, call, target, is_compared)
         activation = self.activations(path)[call]
         tokens = self.location(path, call).tokens
-        build = functools.partial(traced_passes.backward_to, self.net, path, call, target.structure, tokens)
+        build = functools.partial(
+            traced_passes.backward_to, self.net, path, call, target.structure, tokens, is_compared
+        )
         traced = self._traced(build, _like(activation), CHOSEN, SCALE)
         return self._scaled(traced, target, self.feed, activation, target.chosen)
 
-    def _forward_and_backward(self, path: str, call: int, target: Target) -> BackwardPass:
+    def _forward_and_backward(self, path: str, call: int, target: Target, is_compared: bool) -> BackwardPass:
         """`activations`, which are kept, and `backward_to` in one device call: what a new picture needs."""
-        graph, comes_through = self._traced(
-            functools.partial(traced_passes.forward_and_backward, self.net, path, call, target.structure), CHOSEN, SCALE
+        build = functools.partial(
+            traced_passes.forward_and_backward, self.net, path, call, target.structure, is_compared
         )
+        graph, comes_through = self._traced(build, CHOSEN, SCALE)
 
         def run(*arguments: Any) -> Any:
             found, passed = graph(*arguments)
@@ -164,10 +183,14 @@ class Probe:
             return passed
 
         passed = self._scaled((run, comes_through), target, self.feed, target.chosen)
-        (gradient,) = passed.gradients
-        if gradient is not None and gradient.ndim == 3:  # tokens
-            gradient = np.asarray(self._on_a_grid(path, call, tf.constant(gradient)))
-        return passed._replace(gradients=[gradient])
+        gradients = [one if one is None else self._grid_of(path, call, one) for one in passed.gradients]
+        if passed.runner_up is None:
+            return passed._replace(gradients=gradients)
+        second = self._grid_of(path, call, passed.runner_up.gradient)
+        return passed._replace(gradients=gradients, runner_up=passed.runner_up._replace(gradient=second))
+
+    def _grid_of(self, path: str, call: int, gradient: Array) -> Array:  # as `_on_a_grid`
+        return np.asarray(self._on_a_grid(path, call, tf.constant(gradient))) if gradient.ndim == 3 else gradient
 
     def has_rows(self, path: str) -> bool:
         """Whether a layer's output has rows and columns on the picture; tokens may have them."""
@@ -188,12 +211,14 @@ class Probe:
             self._seen[path] = list(found)
         return self._seen[path]
 
-    def backward_to_units(self, path: str, call: int, target: Target) -> BackwardPass:
-        """The target's gradient with respect to one call of any layer, in the shape of `unit_activations`."""
+    def backward_to_units(self, path: str, call: int, target: Target, is_compared: bool = False) -> BackwardPass:
+        """As `backward_to`, with respect to one call of any layer, in the shape of `unit_activations`."""
         if self.has_rows(path):
-            return self.backward_to(path, call, target)
+            return self.backward_to(path, call, target, is_compared)
         activation = self.unit_activations(path)[call]
-        build = functools.partial(traced_passes.backward_to, self.net, path, call, target.structure)
+        build = functools.partial(
+            traced_passes.backward_to, self.net, path, call, target.structure, is_compared=is_compared
+        )
         in_a_row = tf.TensorSpec([1, None, 1, activation.shape[-1]], tf.float32)
         traced = self._traced(build, in_a_row, CHOSEN, SCALE)
         return self._scaled(traced, target, self.feed, activation, target.chosen)
@@ -277,13 +302,14 @@ class Probe:
     ) -> BackwardPass:
         traced, comes_through = traced_and_flags
         for scale in HALF_SCALES if self._is_half else (1.0,):
-            reading, gradients, guidance = self._run(traced, target, feed, *more, tf.constant(scale))
+            reading, gradients, guidance, *second = self._run(traced, target, feed, *more, tf.constant(scale))
             reading = self._checked(reading, feed, len(feed[0]), target)
-            if all(np.isfinite(g).all() for g in gradients):
-                relus, gates, is_bypassed = map(int, guidance)
+            if all(np.isfinite(g).all() for g in (*gradients, *second)):
+                relus, gates, is_bypassed = np.asarray(guidance).tolist()
                 counts = Guidance(relus, gates, bool(is_bypassed))
-                pairs = zip(gradients, comes_through, strict=True)
-                return BackwardPass(reading, [np.asarray(g) if through else None for g, through in pairs], counts)
+                found = [np.asarray(g) if is_one else None for g, is_one in zip(gradients, comes_through, strict=True)]
+                runner_up = RunnerUp(int(second[0].numpy()[0]), second[1].numpy()) if second else None
+                return BackwardPass(reading, found, counts, runner_up)
         of = "your target function" if target.function is not None else quoted(self.net.name)
         raise JobFailed(
             f"The gradient of {of} is not finite for this picture, although its output is. "

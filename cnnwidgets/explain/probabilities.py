@@ -1,4 +1,4 @@
-"""The probability of a class for copies of a picture, and the class that comes next to it."""
+"""The probability of a class for copies of a picture."""
 
 from __future__ import annotations
 
@@ -37,13 +37,3 @@ def _softmax(scores: Array, target: Target) -> Array:  # [N, ..., K] -> [N]
     found = rows if is_distribution else powers / powers.sum(-1, keepdims=True)
     weights = where if len(where) == rows.shape[1] and where.any() else None
     return np.average(found[..., target.unit], 1, weights).astype(np.float32)
-
-
-def runner_up(probe: Probe, target: Target) -> int:
-    """The class with the highest logit besides the target's own, at the positions that are explained."""
-    scores = probe.class_scores(target)[0]
-    rows = scores.reshape(-1, scores.shape[-1])
-    weights = np.ravel(target.where) if target.where.size == len(rows) and target.where.any() else None
-    means = np.average(rows, 0, weights)
-    means[target.unit] = -np.inf
-    return int(means.argmax())

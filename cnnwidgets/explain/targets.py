@@ -14,6 +14,7 @@ from cnnwidgets.explain.regions import Region, check_dense, region
 from cnnwidgets.explain.traced import target_function
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
+from cnnwidgets.model.fast_means import scores_without_map
 from cnnwidgets.model.geometry.placement import Placement
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs.output_info import OutputInfo, find, logits_of
@@ -199,24 +200,69 @@ def read(net: Network, target: Target, outputs: Sequence[Any], recording: Record
         value = target_function.values(target.function, given, nested)
         nothing = tf.fill(tf.shape(value), float("nan"))
         return Reading(value, tf.fill(tf.shape(value), TOP), nothing, nothing[:, None, None])
+    scores = _scores(net, target, outputs, recording)
+    units, where = _units_and_positions(scores, net.outputs[target.output], chosen)  # [N], [N, h, w]
+    value = _of_units(target, scores, units)
+    if target.against:
+        value -= tf.reduce_mean(tf.gather(scores.flat, chosen.classes[1:], axis=1), -1, keepdims=True)
+    return Reading(_mean(value, where), units, _mean(_probability(scores, units), where), where)
+
+
+def has_runner_up(net: Network, target: Target) -> bool:
+    """Whether a target is a class by itself, among more than two."""
+    info = net.outputs[target.output]
+    return target.function is None and not target.against and info.is_class_scores and info.classes > 2
+
+
+def read_runner_up(
+    net: Network, target: Target, outputs: Sequence[Any], recording: Recording, reading: Reading
+) -> tuple[Any, Any]:
+    """[N] class with the highest score besides the target's own, at the same positions, and [N] its number."""
+    scores = _scores(net, target, outputs, recording)
+    means = tf.einsum("nhwk,nhw->nk", scores.rows, reading.where)
+    is_own = tf.one_hot(reading.unit, tf.shape(means)[1], True, False)
+    units = tf.argmax(tf.where(is_own, tf.constant(-np.inf, means.dtype), means), -1, tf.int32)
+    return units, _mean(_of_units(target, scores, units), reading.where)
+
+
+class _Scores(NamedTuple):
+    """Logits as rows and columns, [N, h, w, K], and the function after them."""
+
+    rows: Any
+    squashed_by: str
+
+    @property
+    def flat(self) -> Any:
+        """[N * h * w, K]."""
+        return tf.reshape(self.rows, [-1, tf.shape(self.rows)[-1]])
+
+    def each(self, units: Any) -> Any:
+        """[N * h * w, 1]: the unit of each picture, [N], for each of its positions."""
+        return tf.repeat(units, tf.shape(self.rows)[1] * tf.shape(self.rows)[2])[:, None]
+
+
+def _scores(net: Network, target: Target, outputs: Sequence[Any], recording: Recording) -> _Scores:
     info = net.outputs[target.output]
     logits, squashed_by = logits_of(info, outputs[target.output], recording)
-    rows = _rows(tf.cast(logits, tf.float32), info.is_decision)  # [N, h, w, K]
-    units, where = _units_and_positions(rows, squashed_by, info, chosen)  # [N], [N, h, w]
-    each = tf.repeat(units, tf.shape(rows)[1] * tf.shape(rows)[2])[:, None]  # [N * h * w, 1]
-    flat = tf.reshape(rows, [-1, tf.shape(rows)[-1]])  # [N * h * w, K]
-    value = tf.gather(flat, each, batch_dims=1)
-    if squashed_by == "sigmoid":
-        probability = tf.sigmoid(value)
-    elif squashed_by:
-        probability = tf.gather(tf.nn.softmax(flat), each, batch_dims=1)
-    else:
-        probability = tf.fill(tf.shape(value), float("nan"))
-    if target.of == "log_odds" and squashed_by != "sigmoid" and rows.shape[-1] != 1:
-        value = _log_odds(flat, each, squashed_by)
-    if target.against:
-        value -= tf.reduce_mean(tf.gather(flat, chosen.classes[1:], axis=1), -1, keepdims=True)
-    return Reading(_mean(value, where), units, _mean(probability, where), where)
+    logits = tf.cast(scores_without_map(recording, logits), tf.float32)
+    return _Scores(_rows(logits, info.is_decision), squashed_by)
+
+
+def _of_units(target: Target, scores: _Scores, units: Any) -> Any:  # [N] -> [N * h * w, 1]
+    """The number of a unit for each picture, at each position."""
+    flat, each = scores.flat, scores.each(units)
+    if target.of == "log_odds" and scores.squashed_by != "sigmoid" and scores.rows.shape[-1] != 1:
+        return _log_odds(flat, each, scores.squashed_by)
+    return tf.gather(flat, each, batch_dims=1)
+
+
+def _probability(scores: _Scores, units: Any) -> Any:  # [N] -> [N * h * w, 1]
+    flat, each = scores.flat, scores.each(units)
+    if scores.squashed_by == "sigmoid":
+        return tf.sigmoid(tf.gather(flat, each, batch_dims=1))
+    if scores.squashed_by:
+        return tf.gather(tf.nn.softmax(flat), each, batch_dims=1)
+    return tf.fill(tf.shape(each), float("nan"))
 
 
 def _rows(logits: Any, is_decision: bool) -> Any:  # [N, ..., K] -> [N, h, w, K]
@@ -230,8 +276,9 @@ def _rows(logits: Any, is_decision: bool) -> Any:  # [N, ..., K] -> [N, h, w, K]
     return tf.reduce_mean(logits, list(range(1, logits.shape.rank - 1)))[:, None, None]
 
 
-def _units_and_positions(rows: Any, squashed_by: str, info: OutputInfo, chosen: Chosen) -> tuple[Any, Any]:
+def _units_and_positions(scores: _Scores, info: OutputInfo, chosen: Chosen) -> tuple[Any, Any]:
     """[N] class of each picture, and [N, h, w] how much each position counts: all of them where none predicts it."""
+    rows, squashed_by = scores
     given = tf.reduce_max(chosen.where) > 0
     part = tf.image.resize(chosen.where[None, ..., None], tf.shape(rows)[1:3], "area")[..., 0]  # [1, h, w]
     part = tf.where(given, tf.repeat(part, tf.shape(rows)[0], 0), 1.0)  # [N, h, w]

@@ -18,7 +18,6 @@ from cnnwidgets.explain.class_activation_map import source_of
 from cnnwidgets.explain.heatmap import ROUNDING, Heatmap, MapNotes, MapSource, finish, with_picture_notes
 from cnnwidgets.explain.methods.map_runs import note_if_zero
 from cnnwidgets.explain.passes import BackwardPass, Probe
-from cnnwidgets.explain.probabilities import runner_up
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.explain.targets import Reading, Target
 from cnnwidgets.explain.traced.traced_passes import why_no_map
@@ -171,7 +170,8 @@ class UnitAttributionSettings(Settings):
         calls = reachability.calls_of(net, path, self.call)
         if not net.layer(path).units:
             raise BadTarget(f"The layer {quoted(path)} has no units. Choose another layer.")
-        passes = {call: probe.backward_to_units(path, call, wanted) for call in calls}
+        is_compared = targets.has_runner_up(net, wanted)
+        passes = {call: probe.backward_to_units(path, call, wanted, is_compared) for call in calls}
         if all(one.gradients[0] is None for one in passes.values()):
             raise BadTarget(reachability.why_no_gradient(net, wanted, path, self.call or 0))
         return UnitAttributionPlan(found, probe, wanted, path, passes)
@@ -204,7 +204,7 @@ class UnitAttributionPlan:
         reading, info, has_rows = self.passes[call].reading, probe.net.layer(path), probe.has_rows(path)
         if np.isnan(reading.probability[0]):  # of a layer's own pass, which may not know the scores behind it
             reading = probe.values(self.target)
-        parts = self._parts(call, self.passes[call])
+        parts = self._parts(call, self.passes[call].gradients[0])
         shares = parts.sum((0, 1)).astype(np.float32)  # [h, w, k] -> [k]
         unit, seen = int(reading.unit[0]), reachability.pictures_seen(probe.net, self.target, path, call)
         return UnitAttribution(
@@ -224,10 +224,9 @@ class UnitAttributionPlan:
             _why_no_map="" if has_rows else why_no_map(probe.net, path, info.output_shape),
         )
 
-    def _parts(self, call: int, backward: BackwardPass) -> Array:
+    def _parts(self, call: int, gradient: Array | None) -> Array:
         """[h, w, k] float64: activation times gradient; zeros if the call does not lead to the target."""
-        activation = np.asarray(self.probe.unit_activations(self.path)[call][0], np.float64)
-        (gradient,) = backward.gradients
+        activation = np.asarray(self.probe.unit_activations(self.path)[call])[0].astype(np.float64)
         return np.zeros_like(activation) if gradient is None else activation * gradient[0]
 
     def _notes(self, call: int, reading: Reading, parts: Array) -> Iterator[str]:
@@ -249,26 +248,21 @@ class UnitAttributionPlan:
         elif len(shares) > 1 and np.ptp(shares) <= ROUNDING * np.abs(shares).max():
             yield "flat: every unit has the same share"
         else:
-            yield from filter(None, [self._likeness(call, reading, shares)])
+            yield from filter(None, [self._likeness(call, shares)])
         yield from targets.notes(probe.net, self.target, reading)
         if probe.has_rows(path):
             source = source_of(probe, path, call, self.target)
             yield from filter(None, (*source.notes, source.placement.note))
 
-    def _likeness(self, call: int, reading: Reading, shares: Array) -> str:
+    def _likeness(self, call: int, shares: Array) -> str:
         """A note if the runner-up has nearly the same shares, so that they do not show why it is this class."""
-        net, target = self.probe.net, self.target
-        info = net.outputs[target.output]
-        if target.function is not None or target.against or not info.is_class_scores or info.classes <= 2:
+        if (runner_up := self.passes[call].runner_up) is None:
             return ""
-        settled = targets.settled(target, reading)
-        second = runner_up(self.probe, settled)
-        passes = self.probe.backward_to_units(self.path, call, targets.of_class(settled, second))
-        others = self._parts(call, passes).sum((0, 1))
+        others = self._parts(call, runner_up.gradient).sum((0, 1))
         lengths = np.linalg.norm(shares) * np.linalg.norm(others)
         if not lengths or shares @ others < MOST_ALIKE * lengths:
             return ""
-        name = net.class_name(second, target.output)
+        name = self.probe.net.class_name(runner_up.unit, self.target.output)
         return (
             f"not class-specific: the runner-up {name!r} has nearly the same shares (cosine "
             f"{shares @ others / lengths:.3f}); against={name!r} shows the difference"

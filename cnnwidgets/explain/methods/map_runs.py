@@ -28,7 +28,8 @@ class MapRun(NamedTuple):
 
 def _by_rule(method: str, probe: Probe, path: str, call: int, target: Target, _channels: int) -> MapRun | None:
     """A map by a gradient rule; `None` if no gradient reaches this call."""
-    reading, (gradients,), _ = probe.backward_to(path, call, target)
+    backward = probe.backward_to(path, call, target)
+    (gradients,) = backward.gradients
     if gradients is None:
         return None
     activation = _activation(probe, path, call)  # [h, w, C]
@@ -37,7 +38,7 @@ def _by_rule(method: str, probe: Probe, path: str, call: int, target: Target, _c
     def maps() -> Iterator[Array]:
         yield cams.RULES[method](activation, gradient)
 
-    run = _map_run(probe, target, reading, 1, maps(), activation)
+    run = _map_run(probe, target, backward.reading, 1, maps(), activation)
     return run._replace(map_notes=run.map_notes._replace(if_zero=_why_zero(method, run, activation * gradient)))
 
 

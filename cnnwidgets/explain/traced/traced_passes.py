@@ -17,7 +17,7 @@ from cnnwidgets.explain.traced import guided_relu as guided_relu_
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.layer_choices import spatial_layers
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.recording import Recording
+from cnnwidgets.model.recording import Instead, Recording
 
 Pass = Callable[..., Any]
 OTHER_METHODS = "Choose a method without gradients: score_cam, ablation_cam, eigen_cam, or occlusion, rise."
@@ -89,7 +89,7 @@ def backward(net: Network, target: Target, guided: bool) -> tuple[Pass, list[boo
 
 
 def backward_to(
-    net: Network, path: str, call: int, target: Target, tokens: Sequence[int] = ()
+    net: Network, path: str, call: int, target: Target, tokens: Sequence[int] = (), is_compared: bool = False
 ) -> tuple[Pass, list[bool]]:
     """`f(feed, activation, chosen, scale)`: as `backward`, with respect to the output of one call of a layer.
 
@@ -99,18 +99,21 @@ def backward_to(
         call: which of its calls.
         target: what is read.
         tokens: for a layer of tokens, the token of each cell of the activation; others stay as they are.
+        is_compared: whether the class that comes next to the target's, [1], and its gradient are returned too.
     """
     comes_through: list[bool] = []
 
     def run(feed: Any, activation: Any, chosen: Any, scale: Any) -> Any:
-        reading = _from(net, path, call, target, feed, activation, chosen, tokens)
-        guidance = tf.constant(guided_relu_.Guidance(), tf.int32)
-        return reading, _gradients(reading.value, [activation], scale, comes_through), guidance
+        with net.record([path], True, _instead(net, path, call, activation, tokens)) as recording:
+            read = _read(net, target, net.call(feed), recording, chosen, is_compared)
+        return _by_layer(*read, activation, scale, comes_through)
 
     return run, comes_through
 
 
-def forward_and_backward(net: Network, path: str, call: int, target: Target) -> tuple[Pass, list[bool]]:
+def forward_and_backward(
+    net: Network, path: str, call: int, target: Target, is_compared: bool = False
+) -> tuple[Pass, list[bool]]:
     """`f(feed, chosen, scale)`: what `activations` returns, and what `backward_to` returns for one of the calls.
 
     The gradient of tokens is that of every token, [1, tokens, C].
@@ -130,10 +133,8 @@ def forward_and_backward(net: Network, path: str, call: int, target: Target) -> 
             return keras.tree.pack_sequence_as(output, leaves)
 
         with net.record([path], True, {(path, call): watched}) as recording:
-            reading = targets.read(net, target, net.call(feed), recording, chosen)
-        found = _maps(net, path, recording)
-        guidance = tf.constant(guided_relu_.Guidance(), tf.int32)
-        return found, (reading, _gradients(reading.value, sources, scale, comes_through), guidance)
+            read = _read(net, target, net.call(feed), recording, chosen, is_compared)
+        return _maps(net, path, recording), _by_layer(*read, sources[0], scale, comes_through)
 
     return run, comes_through
 
@@ -163,6 +164,12 @@ def _from(
     net: Network, path: str, call: int, target: Target, feed: Any, activation: Any, chosen: Any, tokens: Sequence[int]
 ) -> Reading:
     """The target with this activation as the output of a layer's call."""
+    with net.record([path], True, _instead(net, path, call, activation, tokens)) as recording:
+        return targets.read(net, target, net.call(feed), recording, chosen)
+
+
+def _instead(net: Network, path: str, call: int, activation: Any, tokens: Sequence[int]) -> Instead:
+    """Put an activation in the place of the output of a layer's call."""
 
     def put(output: Any) -> Any:
         leaves = keras.tree.flatten(output)
@@ -171,8 +178,27 @@ def _from(
         leaves[0] = _in_tokens(leaves[0], cells, tokens) if tokens else has(net, path, cells, leaves[0])
         return keras.tree.pack_sequence_as(output, leaves)
 
-    with net.record([path], True, {(path, call): put}) as recording:
-        return targets.read(net, target, net.call(feed), recording, chosen)
+    return {(path, call): put}
+
+
+def _read(
+    net: Network, target: Target, outputs: Sequence[Any], recording: Recording, chosen: Any, is_compared: bool
+) -> tuple[Reading, tuple[Any, ...]]:
+    """The target, and where it is compared the class that comes next and its number."""
+    reading = targets.read(net, target, outputs, recording, chosen)
+    return reading, targets.read_runner_up(net, target, outputs, recording, reading) if is_compared else ()
+
+
+def _by_layer(
+    reading: Reading, runner_up: tuple[Any, ...], activation: Any, scale: Any, comes_through: list[bool]
+) -> tuple[Any, ...]:
+    """What `backward_to` returns."""
+    guidance = tf.constant(guided_relu_.Guidance(), tf.int32)
+    found = reading, _gradients(reading.value, [activation], scale, comes_through), guidance
+    if not runner_up:
+        return found
+    unit, value = runner_up
+    return *found, unit, *_gradients(value, [activation], scale, [])
 
 
 def _gradients(read: Any, sources: Sequence[Any], scale: Any, comes_through: list[bool]) -> list[Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.model import fast_means
 from cnnwidgets.model.arguments import whole_number
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.graph import enough_room
@@ -15,7 +16,6 @@ from cnnwidgets.model.network import Network
 from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.tracing.compiled import from_shapes
 from cnnwidgets.visualize.objectives import Objective
-from cnnwidgets.visualize.terms import fast_means
 from cnnwidgets.visualize.terms.custom import Custom
 from cnnwidgets.visualize.terms.of_layers import CENTER, Neuron
 from cnnwidgets.visualize.terms.of_photographs import Comparison

@@ -14,12 +14,12 @@ import numpy as np
 from cnnwidgets.errors import quoted
 from cnnwidgets.model.arguments import check_call, check_unit
 from cnnwidgets.model.backend import tf
+from cnnwidgets.model.fast_means import channel_means, means_of_map
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs.output_info import check_gradient, logits_of
 from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.model.recording import Recording
-from cnnwidgets.visualize.terms.fast_means import channel_means, means_of_map
 
 
 class Numbers(NamedTuple):

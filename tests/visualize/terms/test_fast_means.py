@@ -6,15 +6,15 @@ import keras
 import numpy as np
 import pytest
 
+from cnnwidgets.model import fast_means
 from cnnwidgets.model.backend import tf
+from cnnwidgets.model.fast_means import channel_means
 from cnnwidgets.model.layers import by_path
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.recording import record
 from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.visualize import objectives as o
 from cnnwidgets.visualize.ascent import ascend
-from cnnwidgets.visualize.terms import fast_means
-from cnnwidgets.visualize.terms.fast_means import channel_means
 from cnnwidgets.visualize.terms.objective_values import checked, values_of
 
 L = keras.layers

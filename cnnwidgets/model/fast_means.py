@@ -4,15 +4,15 @@ Averaging commutes with linear operations: the mean of a convolution over all it
 to the means of what each of the kernel's cells sees. So the layer that is maximized costs next to nothing, there and
 back; TensorFlow drops the map itself from the graph, since nothing reads it.
 
-`with switched(False): ...` reads all means from their maps instead, in the whole process, until the block ends. Values
-and gradients are the same but for rounding, so pictures differ in their last bits.
+`with switched(False): ...` reads the means of objectives from their maps instead, in the whole process, until the block
+ends. Values and gradients are the same but for rounding, so pictures differ in their last bits.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -41,14 +41,33 @@ def switched(on: bool) -> Iterator[None]:
         _SWITCH["on"] = before
 
 
-def channel_means(recording: Recording, activation: Any) -> Any:  # [N, h, w, C] or [N, C] -> [N, C]
-    """The mean of each channel, float32; through linear layers as far as the recording knows them."""
+def channel_means(recording: Recording, activation: Any, computed: Collection[int] = ()) -> Any:
+    """The mean of each channel, float32; through linear layers as far as the recording knows them.
+
+    Args:
+        recording: of the run, with activations.
+        activation: [N, h, w, C] or [N, C].
+        computed: the ids of maps that are computed anyway, whose means are read from them.
+
+    Returns:
+        [N, C].
+    """
     layer, inputs = recording.maker_of(activation)
-    if type(layer) in _RULES:
-        means = _RULES[type(layer)](layer, inputs, functools.partial(channel_means, recording))
+    if type(layer) in _RULES and id(activation) not in computed:
+        means = _RULES[type(layer)](layer, inputs, functools.partial(channel_means, recording, computed=computed))
         if means is not None:
             return means
     return means_of_map(activation)
+
+
+def scores_without_map(recording: Recording, scores: Any) -> Any:  # [N, ..., K] -> [N, ..., K]
+    """Scores that are the mean of a map over its positions, without the map; any other scores as they are.
+
+    Maps that are recorded are computed, so that a gradient by them exists.
+    """
+    if type(recording.maker_of(scores)[0]) is not _L.GlobalAveragePooling2D or scores.shape.rank != 2:
+        return scores
+    return channel_means(recording, scores, {id(tensor) for _, tensor in recording.order})
 
 
 def means_of_map(activation: Any) -> Any:  # [N, h, w, C] or [N, C] -> [N, C]
@@ -84,8 +103,11 @@ def _with_bias(layer: Any, means: Any) -> Any:
 def _seen_by_cells(layer: Any, x: Any) -> Any:  # [N, h, w, C] -> [N, k * k, C]
     """For each cell of the kernel the mean of what it sees, wherever the kernel stands; `None` where that is open."""
     height, width, channels = x.shape[1:]
-    if layer.data_format != "channels_last" or layer.padding not in ("same", "valid") or None in (height, width):
+    if layer.data_format != "channels_last" or layer.padding not in ("same", "valid"):
         return None
+    if None in (height, width):
+        sees_all = layer.kernel_size == layer.strides == (1, 1)
+        return means_of_map(x)[:, None] if sees_all else None
     sides = zip((height, width), layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
     rows, columns = (_seen_along(*side, layer.padding) for side in sides)
     lines = tf.linalg.matmul(rows, tf.reshape(tf.cast(x, tf.float32), [-1, height, width * channels]))
