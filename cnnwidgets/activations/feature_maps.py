@@ -19,6 +19,7 @@ from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.settings import Settings
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.model.tracing.compiled import compiled
+from cnnwidgets.model.tracing.own_memory import arrays_of, is_own
 
 FLAT = 1e-6  # of the largest value: less is the rounding of one and the same number
 
@@ -136,8 +137,10 @@ def answers(net: Network, paths: tuple[str, ...], call: int, arrays: Sequence[Ar
     feed = [tf.constant(array) for array in arrays]
     net.check_room(feed)
 
-    maps, sums = net.traces.get(functools.partial(_maps_graph, net, paths, call))(feed)
-    found = [_in_rows(net, path, call, answer.numpy()[0], arrays) for path, answer in zip(paths, maps, strict=True)]
+    graph, are_own = net.traces.get(functools.partial(_maps_graph, net, paths, call))
+    maps, sums = graph(feed)
+    every = zip(paths, arrays_of(maps, are_own), strict=True)
+    found = [_in_rows(net, path, call, answer[0], arrays) for path, answer in every]
     for path, answer, total in zip(paths, found, sums.numpy(), strict=True):
         if not (np.isfinite(total) or np.isfinite(answer).all()):  # a sum may overflow
             raise BadModel(f"The output of the layer {quoted(path)} holds NaN or infinity. {net.why_not_finite()}")
@@ -146,14 +149,18 @@ def answers(net: Network, paths: tuple[str, ...], call: int, arrays: Sequence[Ar
     return found
 
 
-def _maps_graph(net: Network, paths: tuple[str, ...], call: int) -> Any:
+def _maps_graph(net: Network, paths: tuple[str, ...], call: int) -> tuple[Any, list[bool]]:
+    """The pass, and for each layer whether its output has memory of its own."""
+    are_own: list[bool] = []
+
     def run(feed: list[Any]) -> tuple[list[Any], Any]:
         with net.record(paths, until=[(path, call) for path in paths]) as recording:
             net.call(feed)
         maps = [recording.activation(path, call) for path in paths]
+        are_own[:] = [is_own(one, feed) for one in maps]
         return maps, tf.stack([tf.reduce_sum(tf.abs(one)) for one in maps])  # here, where it costs least
 
-    return compiled(run).get_concrete_function([tf.TensorSpec(shape) for shape in shapes(net)])
+    return compiled(run).get_concrete_function([tf.TensorSpec(shape) for shape in shapes(net)]), are_own
 
 
 def _in_rows(net: Network, path: str, call: int, answer: Array, arrays: Sequence[Array]) -> Array:

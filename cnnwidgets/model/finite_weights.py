@@ -18,8 +18,8 @@ class FiniteWeights:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._variables: list[Any] = []
-        self._total: Any = None
+        self._weights: list[Any] = []
+        self._total: Any = None  # `None` where the weights are looked at one by one
 
     def spoiled(self) -> str:
         """The path of the first weights that hold NaN or infinity; "" where all are finite.
@@ -42,14 +42,17 @@ class FiniteWeights:
         return f"The output of {quoted(name)} is not finite, although its weights are. Check its preprocessing."
 
     def _are_finite(self, weights: list[Any]) -> bool:
-        variables = [weight for weight in weights if weight.dtype in _SUMMED]
-        if len(variables) != len([weight for weight in weights if "float" in weight.dtype]):
-            return False
-        if not variables:
-            return True
-        if len(variables) != len(self._variables) or any(map(_differ, variables, self._variables)):
-            self._variables, self._total = variables, compiled(lambda: _sum(variables))
-        return bool(np.isfinite(self._total()))
+        if len(weights) != len(self._weights) or any(map(_differ, weights, self._weights)):
+            self._weights, self._total = weights, _total_of(weights)
+        return self._total is not None and bool(np.isfinite(self._total()))
+
+
+def _total_of(weights: list[Any]) -> Any:
+    """A function that adds the weights up; `None` where some have another type."""
+    variables = [weight for weight in weights if weight.dtype in _SUMMED]
+    if len(variables) != len([weight for weight in weights if "float" in weight.dtype]):
+        return None
+    return compiled(lambda: _sum(variables)).get_concrete_function() if variables else lambda: 0.0
 
 
 def _differ(one: Any, other: Any) -> bool:

@@ -25,6 +25,7 @@ class LastingReader(Reader):
     """
 
     is_lasting = True
+    spec = Reader.object
 
     def __init__(self) -> None:
         """Start with nothing read."""

@@ -117,22 +117,13 @@ class Reader:
 
     def content(self, value: Any) -> Hashable:
         """The content of a value that is not read yet, by its kind."""
-        if type(value) in _USUAL:
-            return _USUAL[type(value)](self, value)
-        if isinstance(value, np.ndarray | np.generic):
-            return self.array(value)
-        if isinstance(value, tf.Variable | keras.Variable):
-            return self.variable(value)
-        if isinstance(value, tf.__internal__.CompositeTensor):
-            return self.named("tensor", type(value), *tf.nest.flatten(value, expand_composites=True))
-        if tf.is_tensor(value):
-            return self.tensor(value)
-        if isinstance(value, keras.Layer) or hasattr(type(value), "read_by_graphs"):
-            return self.part_of_network(value)
-        for kinds, how in _KINDS:
-            if isinstance(value, kinds):
-                return how(self, value)
-        return self.object(value)
+        kind = type(value)
+        way = _WAYS.get(kind)
+        if way is None:
+            way = _way(value)
+            if kind is value.__class__ and is_library(kind.__module__):  # a proxy may stand for anything
+                _WAYS[kind] = way
+        return way(self, value)
 
     def named(self, kind: str, *parts: Any) -> Hashable:
         """The contents of several values together."""
@@ -156,6 +147,13 @@ class Reader:
     def part_of_network(self, value: Any) -> Hashable:
         """A layer or network stands for itself, with what graphs of it read besides its variables."""
         return "network", Held(value), *map(self.read, getattr(value, "read_by_graphs", tuple)())
+
+    def spec(self, value: tf.TensorSpec) -> Hashable:
+        """The shape and type of a tensor that a graph takes."""
+        if type(value) is not tf.TensorSpec:
+            return self.object(value)
+        shape = None if value.shape.rank is None else tuple(value.shape)
+        return "spec", shape, value.dtype.name, value.name
 
     def code(self, value: types.CodeType) -> Hashable:
         """What a function does."""
@@ -232,8 +230,16 @@ def _drawing(_reader: Reader, value: Any) -> Hashable:
     raise Unreadable(f"a {type(value).__name__} draws other numbers each time")
 
 
-_KINDS: tuple[tuple[Any, Callable[[Reader, Any], Hashable]], ...] = (
+Way = Callable[[Reader, Any], Hashable]
+_KINDS: tuple[tuple[Any, Way], ...] = (
     (Held, lambda _, held: held),
+    ((np.ndarray, np.generic), lambda reader, value: reader.array(value)),
+    ((tf.Variable, keras.Variable), lambda reader, value: reader.variable(value)),
+    (
+        tf.__internal__.CompositeTensor,
+        lambda reader, t: reader.named("tensor", type(t), *tf.nest.flatten(t, expand_composites=True)),
+    ),
+    (keras.Layer, lambda reader, value: reader.part_of_network(value)),
     (_DRAWING, _drawing),
     (types.FunctionType, lambda reader, value: reader.function(value)),
     (types.CodeType, lambda reader, value: reader.code(value)),
@@ -250,12 +256,16 @@ _KINDS: tuple[tuple[Any, Callable[[Reader, Any], Hashable]], ...] = (
     ((set, frozenset), lambda reader, value: reader.set(value)),
     (weakref.ref, lambda reader, ref: reader.named("reference", ref())),
     ((types.MemberDescriptorType, types.GetSetDescriptorType), lambda _, d: ("slot", d.__name__)),
+    (tf.TensorSpec, lambda reader, value: reader.spec(value)),
 )
 
-# The same by type: what most keys are made of is found without asking for each kind.
-_USUAL: dict[type, Callable[[Reader, Any], Hashable]] = {
-    kind: how
-    for kinds, how in _KINDS
-    for kind in (kinds if isinstance(kinds, tuple) else (kinds,))
-    if kind in {Held, types.FunctionType, types.CodeType, types.MethodType, functools.partial, list, tuple, dict}
-}
+_WAYS: dict[type, Way] = {}  # by type, for those of libraries: asking for each kind takes longer than reading
+
+
+def _way(value: Any) -> Way:
+    """How a value is read, by its kind."""
+    if tf.is_tensor(value) and not isinstance(value, tf.Variable | keras.Variable | tf.__internal__.CompositeTensor):
+        return lambda reader, tensor: reader.tensor(tensor)
+    if hasattr(type(value), "read_by_graphs"):
+        return lambda reader, network: reader.part_of_network(network)
+    return next((way for kinds, way in _KINDS if isinstance(value, kinds)), lambda reader, one: reader.object(one))
