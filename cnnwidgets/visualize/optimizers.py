@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.model.arguments import number
 from cnnwidgets.model.backend import tf
+from cnnwidgets.visualize.gaussian_blur import mean_of_blurs
 
 Rate = float | Callable[[], float]
 
@@ -127,17 +126,9 @@ class BlurredGradient:
         self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
     ) -> tuple[Any, tuple[Any, ...]]:
         """One step."""
-        kernel = np.mean([_gaussian(d, 3 * max(self.deviations)) for d in self.deviations], 0)  # [k, k]
-        each = tf.constant(np.repeat(kernel[:, :, None, None], gradient.shape[3], 2), tf.float32)  # [k, k, C, 1]
-        blurred = tf.nn.depthwise_conv2d(gradient, each, [1, 1, 1, 1], "SAME")
+        blurred = mean_of_blurs(gradient, self.deviations)
         length = tf.sqrt(tf.reduce_mean(tf.square(blurred), [1, 2, 3], keepdims=True))
         return tf.clip_by_value(variables + rate * tf.math.divide_no_nan(blurred, length), 0.0, 1.0), state
-
-
-def _gaussian(deviation: float, reach: float) -> np.ndarray[Any, Any]:
-    """A Gaussian of two dimensions, `2 * ceil(reach) + 1` wide, whose sum is 1."""
-    line = np.exp(-0.5 * (np.arange(-np.ceil(reach), np.ceil(reach) + 1) / deviation) ** 2)
-    return np.asarray(np.outer(line, line) / line.sum() ** 2)
 
 
 @dataclass(frozen=True)

@@ -165,8 +165,11 @@ class DreamPlan:
     def frames(self) -> Iterator[DreamFrame]:
         """Dream."""
         dream: Any = self.picture
+        photograph = None
         for index, octave in enumerate(self.octaves):
-            for frame in self._dream(octave, self._start(dream, index), self.settings.seed + index):
+            smaller, photograph = photograph, resized(self.picture, octave.size)
+            start = photograph if smaller is None else _enlarged(dream, smaller, photograph)
+            for frame in self._dream(octave, start, self.settings.seed + index):
                 yield self._frame(frame, index)
             dream = frame.pictures
 
@@ -180,15 +183,6 @@ class DreamPlan:
         steps = self.settings.steps
         return maximize(self.net, lambda: objective(self.layers), canvas, steps, ascent, seed, start)
 
-    def _start(self, dream: Any, index: int) -> Any:
-        """What an octave starts from: the dream so far, enlarged, and the detail that a smaller size does not hold."""
-        size = self.octaves[index].size
-        photograph = resized(self.picture, size)
-        if index == 0:
-            return photograph
-        detail = photograph - resized(resized(self.picture, self.octaves[index - 1].size), size)
-        return tf.clip_by_value(resized(dream, size) + detail, 0.0, 1.0)
-
     def _frame(self, frame: Frame, index: int) -> DreamFrame:
         step = index * self.settings.steps + frame.step
         notes = self.notes
@@ -197,6 +191,14 @@ class DreamPlan:
         return DreamFrame(
             frame.picture_source, step, self.steps, frame.value_source, (" ".join(notes),), index + 1, len(self.octaves)
         )
+
+
+def _enlarged(dream: Any, smaller: Any, photograph: Any) -> Any:
+    """What an octave starts from: the photograph at its size, and all that the dream has changed at a smaller one.
+
+    That is the dream, enlarged, with the detail put back that the smaller size does not hold: enlarging is linear.
+    """
+    return tf.clip_by_value(resized(dream - smaller, photograph.shape[1:3]) + photograph, 0.0, 1.0)
 
 
 def objective(weights: Mapping[str, Rate]) -> Objective:

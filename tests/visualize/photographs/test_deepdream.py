@@ -14,8 +14,9 @@ from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
 from cnnwidgets.samples import sample
 from cnnwidgets.visualize import objectives
-from cnnwidgets.visualize.photographs.deepdream import DreamSettings, deepdream
+from cnnwidgets.visualize.photographs.deepdream import DreamSettings, _enlarged, deepdream
 from cnnwidgets.visualize.photographs.dream_layers import BUNDLED, PRESETS, dream_layers
+from cnnwidgets.visualize.photographs.octaves import resized
 
 L = keras.layers
 
@@ -363,3 +364,12 @@ def test_the_dream_of_a_network_for_gray_pictures_says_that_it_is_gray(net, nois
     frames = list(deepdream(net("sequential"), noise(40, 36, 3), "conv", octaves=1, steps=1))
     assert frames[-1].pictures.shape == (1, 40, 36, 1)
     assert "the dream is gray" in frames[-1].notes[0]
+
+
+def test_a_larger_octave_starts_from_the_dream_with_the_photographs_detail():
+    numbers = np.random.default_rng(0)
+    photograph, dream = (numbers.random((1, *size, 3), np.float32) for size in ((42, 60), (30, 43)))
+    smaller = resized(photograph, (30, 43))
+    detail = photograph - resized(smaller, (42, 60))
+    expected = np.clip(resized(dream, (42, 60)) + detail, 0, 1)
+    np.testing.assert_allclose(_enlarged(dream, smaller, photograph), expected, atol=1e-5)
