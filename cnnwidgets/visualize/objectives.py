@@ -22,10 +22,9 @@ from cnnwidgets.model.arguments import number, whole_number
 from cnnwidgets.visualize.terms.custom import Custom
 from cnnwidgets.visualize.terms.of_layers import CENTER, Alignment, Channel, Direction, Diversity, Layer, Neuron, Unit
 from cnnwidgets.visualize.terms.of_outputs import ClassLogit, RivalLogits
-from cnnwidgets.visualize.terms.term import LayerTerm, Numbers, OutputTerm, Term
+from cnnwidgets.visualize.terms.term import BEFORE_SHARE, LayerTerm, Numbers, OutputTerm, Term
 
 MOST_POWER = 16.0  # of a cosine
-DEAD_SHARE = 0.01  # of the mean along a direction, added where the activation is read: enough for a gradient
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,9 @@ def channel(layer: str, unit: int | Iterable[int], *, call: int = 0, before_acti
         layer: a path.
         unit: the channel's index, or one for each picture.
         call: which call of a shared layer.
-        before_activation: maximize the value before the activation function, so that a dead unit has a gradient.
+        before_activation: maximize the value before the activation function, so that a dead unit has a gradient. In a
+            first layer, where that depends on the picture's average color alone, the mean after the activation
+            function is maximized, plus a hundredth of the mean before it.
     """
     return _of_layer(Channel, layer, unit, call, before_activation)
 
@@ -160,7 +161,7 @@ def direction(layer: str, vector: Iterable[float], *, call: int = 0, cosine_powe
     along = _of_layer(Direction, layer, 0, call, True, vector=unit_vector)
     if not power:
         return along
-    return _of_layer(Alignment, layer, 0, call, False, vector=unit_vector, power=power) + DEAD_SHARE * along
+    return _of_layer(Alignment, layer, 0, call, False, vector=unit_vector, power=power) + BEFORE_SHARE * along
 
 
 def diversity(layer: str, *, call: int = 0) -> Objective:

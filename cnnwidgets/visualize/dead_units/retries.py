@@ -122,7 +122,7 @@ def _measuring(plan: UnitsPlan) -> Measure:
 def _values(plan: UnitsPlan, activities: Sequence[Activity]) -> Array:  # [n] float32
     """What was maximized, as measured on the finished pictures."""
     before = BEFORE_ACTIVATION[plan.settings.recipe]
-    return np.array([a.mean_before if before else a.mean for a in activities], np.float32)
+    return np.array([a.maximized if before else a.mean for a in activities], np.float32)
 
 
 class Retries:

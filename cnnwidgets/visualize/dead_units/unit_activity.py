@@ -18,6 +18,7 @@ from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.visualize.dead_units.activation_bounds import Bounds, bounds_of
 from cnnwidgets.visualize.dead_units.incoming_weights import Incoming, incoming
+from cnnwidgets.visualize.terms.of_layers import Unit
 
 ROUNDING = 1e-6  # of a value: smaller differences are none
 
@@ -28,7 +29,8 @@ class Activity:
 
     Attributes:
         mean: over the map, after the activation.
-        mean_before: over the map, before the activation.
+        maximized: what the pictures of units maximize, which is the mean over the map before the activation except in
+            a first layer; that mean for any unit that is inactive.
         highest: over the map, after the activation; not above 0 for a unit that is inactive.
         highest_before: over the map, before the activation.
         usual: the mean absolute value of all units of the layer before the activation.
@@ -37,7 +39,7 @@ class Activity:
     """
 
     mean: float
-    mean_before: float
+    maximized: float
     highest: float
     highest_before: float
     usual: float
@@ -73,8 +75,8 @@ def measuring(net: Network, layer: LayerInfo, batch: int, call: int, canvas: Can
             padded = np.concatenate([part, np.repeat(part[-1:], batch - len(part), 0)])
             table = levels(tf.constant(padded), dict(canvas.held)).numpy()  # [7, batch, units]
             for row, unit in enumerate(units[start : start + batch]):
-                mean, before, highest, highest_before, usual, lowest, is_linear = map(float, table[:, row, unit])
-                found.append(Activity(mean, before, highest, highest_before, usual, lowest, bool(is_linear)))
+                mean, maximized, highest, highest_before, usual, lowest, is_linear = map(float, table[:, row, unit])
+                found.append(Activity(mean, maximized, highest, highest_before, usual, lowest, bool(is_linear)))
         return found
 
     return measure
@@ -129,6 +131,8 @@ def _levels(
                 tf.reduce_max(after, axes), tf.reduce_max(before, axes)]  # fmt: skip
         lowest = tf.reduce_min(after, axes)
     usual = tf.reduce_mean(tf.abs(rows[1]), -1, keepdims=True)
+    maximized = Unit(layer=layer.path, call=call).activation(net, recording, [], is_fast=False).means
+    rows[1] = tf.where(rows[2] > 0, maximized, rows[1])
     zeros = tf.zeros_like(lowest)
     return tf.stack([*rows, usual + zeros, lowest, is_linear + zeros])
 

@@ -20,6 +20,9 @@ from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs.output_info import check_gradient, logits_of
 from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.model.recording import Recording
+from cnnwidgets.visualize.terms.linear_maps import is_linear
+
+BEFORE_SHARE = 0.01  # of the values before an activation function, where it is read: enough for a dead unit's gradient
 
 
 class Numbers(NamedTuple):
@@ -45,12 +48,14 @@ class Activation:
         recording: what made it.
         is_fast: whether means may be computed without their map.
         beside: the map that a photograph has there, of terms that compare with one.
+        after: the map after the activation function where `tensor` is before it and linear in the picture.
     """
 
     tensor: Any
     recording: Recording
     is_fast: bool
     beside: Any = None
+    after: Any = None
 
     @property
     def map(self) -> Any:
@@ -59,8 +64,13 @@ class Activation:
 
     @property
     def means(self) -> Any:
-        """The mean of each channel, float32 [N, C]."""
-        return channel_means(self.recording, self.tensor) if self.is_fast else means_of_map(self.tensor)
+        """The mean of each channel, float32 [N, C].
+
+        That of a map which is linear in the picture sees the average color alone. So the mean after the activation
+        function is taken, which sees patterns, and a share of that before it.
+        """
+        means = channel_means(self.recording, self.tensor) if self.is_fast else means_of_map(self.tensor)
+        return means if self.after is None else means_of_map(self.after) + BEFORE_SHARE * means
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +157,13 @@ class LayerTerm(Term):
 
     def activation(self, net: Network, recording: Recording, outputs: list[Any], is_fast: bool) -> Activation:
         """What the call of the layer gave, or what stood before its activation function."""
-        return Activation(recording.made(self.layer, self.call, self.before_activation), recording, is_fast)
+        after = recording.made(self.layer, self.call)
+        if not self.before_activation:
+            return Activation(after, recording, is_fast)
+        before = recording.made(self.layer, self.call, before=True)
+        has_function = bool(recording.activation_of(recording.calls[self.layer][self.call]))
+        sees_color = has_function and before.shape.rank == 4 and is_linear(before, recording.inputs)
+        return Activation(before, recording, is_fast, after=after if sees_color else None)
 
     def sees(self, net: Network) -> tuple[int, ...]:
         """Found by gradient."""
