@@ -21,6 +21,9 @@ TRACING = threading.RLock()  # one at a time: a cell's verb may run during a pan
 
 
 Shadow = tuple[Any, str, Any]  # (owner, name of an attribute, what it is for the length of a `with`)
+Before = tuple[dict[str, Any], str, bool, Any]  # (attributes, name of one, whether it was there, what it was)
+
+_shadowed: list[Before] = []  # by all shadows that are there now, the first one first; written under the lock
 
 
 @contextlib.contextmanager
@@ -29,12 +32,13 @@ def shadowed(shadows: Iterable[Shadow]) -> Iterator[None]:
 
     The shadows are made one after the other, under the lock, so that none of them holds another thread's shadow.
     """
-    before: list[tuple[Any, str, bool, Any]] = []
+    before: list[Before] = []
     with TRACING:
         try:
             for owner, name, value in shadows:
                 attributes = owner.__dict__
                 before.append((attributes, name, name in attributes, attributes.get(name)))
+                _shadowed.append(before[-1])
                 attributes[name] = value
             yield
         finally:
@@ -43,6 +47,18 @@ def shadowed(shadows: Iterable[Shadow]) -> Iterator[None]:
                     attributes[name] = value
                 else:
                     del attributes[name]
+                _shadowed.pop()
+
+
+def own_attributes(owner: Any) -> dict[str, Any]:
+    """The attributes of an object as they are without the shadows that this or another thread has made."""
+    own = dict(vars(owner))
+    for attributes, name, was_there, value in reversed(list(_shadowed)):
+        if attributes is owner.__dict__ and was_there:
+            own[name] = value
+        elif attributes is owner.__dict__:
+            own.pop(name, None)
+    return own
 
 
 def changed(owner: Any, name: str, change: Callable[[Any], Any]) -> Shadow:

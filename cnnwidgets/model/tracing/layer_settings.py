@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnnwidgets.model.backend import keras
+from cnnwidgets.model.keras_internals import own_attributes
 from cnnwidgets.model.tracing.content import Held, digest_of
 
 _PLAIN = {type(None), bool, int, float, str, bytes, complex}
@@ -28,7 +29,7 @@ def settings_of(layers: Iterable[Any]) -> tuple[object, ...]:
     plain: list[Any] = []
     functions: list[Held] = []
     for layer in layers:
-        every = vars(layer)
+        every = own_attributes(layer)
         for name in _read(tuple(every)):
             value = every[name]
             if type(value) in _PLAIN:

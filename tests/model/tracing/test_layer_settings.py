@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
 import cnnwidgets as cw
 from cnnwidgets.model.backend import keras
+from cnnwidgets.model.tracing.dense_gradients import dense_gradients
 
 L = keras.layers
 
@@ -86,3 +89,22 @@ def test_a_sequential_model_that_gets_other_layers_is_surveyed_again():
     model.add(L.Dense(7, name="new"))
     assert len(net.predict(given, 99)) == net.outputs[0].classes == 7
     assert [info.path for info in net.layers][-1] == "new"
+
+
+def test_a_run_that_another_thread_traces_is_no_change_of_the_model():
+    picture = keras.Input((16, 16, 3))
+    x = L.Conv2D(4, 3, 2, activation="relu", name="conv")(picture)
+    net = cw.Network(keras.Model(picture, L.Dense(2)(L.GlobalAveragePooling2D()(L.ReLU()(x)))), "unit")
+    before, seen = net.read_by_graphs(), []
+
+    def look():
+        net.follow_model()
+        seen.append((net.version, net.read_by_graphs() == before))
+
+    with net.record(net.layers_by_path, activations=True), dense_gradients([net.layers_by_path["conv"]]):
+        assert "convolution_op" in vars(net.layers_by_path["conv"])
+        other = threading.Thread(target=look)
+        other.start()
+        other.join()
+    assert seen == [(0, True)]
+    assert "convolution_op" not in vars(net.layers_by_path["conv"])
