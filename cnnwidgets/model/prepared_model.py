@@ -14,7 +14,7 @@ from cnnwidgets.model.inputs import input_info
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.outputs.class_names import checked_names
 from cnnwidgets.model.outputs.output_info import OutputInfo, logits_of
-from cnnwidgets.model.preprocessing.modes import Affine, Preprocess, Scale, preprocess_of_each
+from cnnwidgets.model.preprocessing.modes import Preprocess, is_affine, preprocess_of_each
 from cnnwidgets.model.preprocessing.preprocess import resolve
 from cnnwidgets.model.recording import Call, Instead, Recording, note_inputs, record
 from cnnwidgets.model.survey import Survey, check_names, survey_of
@@ -141,8 +141,7 @@ class PreparedModel:
     def _seen_for_sure(self, path: str) -> list[tuple[int, ...]] | None:
         """The same for all calls, by connections alone; `None` where only a gradient can tell."""
         calls = self._survey.seen.get(path, (None,))
-        preprocesses = (part for _, part in preprocess_of_each(self.preprocess, self.picture_inputs))
-        if None in calls or not all(isinstance(part, (Affine, Scale)) for part in preprocesses):
+        if None in calls or not is_affine(self.preprocess):
             return None
         return [tuple(i for i in seen or () if i in self.picture_inputs) for seen in calls]
 

@@ -66,6 +66,12 @@ def preprocess_of_each(preprocess: Preprocess, inputs: Sequence[int]) -> Sequenc
     return preprocess.parts if isinstance(preprocess, ByInput) else [(i, preprocess) for i in inputs]
 
 
+def is_affine(preprocess: Preprocess) -> bool:
+    """Whether each input's is known to be a product and a sum: every gradient passes, and no shape changes."""
+    parts = [part for _, part in preprocess.parts] if isinstance(preprocess, ByInput) else [preprocess]
+    return all(isinstance(part, (Affine, Scale)) for part in parts)
+
+
 _TORCH_MEAN, _TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
 

@@ -13,8 +13,10 @@ from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.graph import enough_room
 from cnnwidgets.model.keras_internals import all_layers
 from cnnwidgets.model.network import Network
+from cnnwidgets.model.preprocessing.modes import is_affine
 from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.tracing.compiled import from_shapes
+from cnnwidgets.model.tracing.shapes_by_rules import Shape, shapes_by_rules
 
 LARGEST_BATCH = 8
 SIDE_BY_SIDE = 2  # batches in one device call
@@ -46,31 +48,44 @@ def forward_flops(net: Network, path: str, canvas: Canvas) -> float:
 
 
 def _spent(net: Network, canvas: Canvas) -> dict[str, float]:
-    """What is spent when each layer was first called, and under "" in all.
-
-    From one run that is traced and never executed: a pooling that gets less than it pools would end the process.
-    """
+    """What is spent when each layer was first called, and under "" in all."""
     inside = {path: all_layers(layer, include_self=False) for path, layer in net.layers_by_path.items()}
+    spent = {"": 0.0}
+    for path, shape in _calls_by_rules(net, canvas) or _calls_as_traced(net, canvas):
+        spent[""] += _flops(net.layers_by_path[path], shape, inside[path])
+        spent.setdefault(path, spent[""])
+    return spent
 
-    def run() -> dict[str, float]:
-        spent = {"": 0.0}
+
+def _calls_by_rules(net: Network, canvas: Canvas) -> list[tuple[str, Shape]] | None:
+    """The path of each call, and the shape of what it returns; `None` where Keras' rules do not tell."""
+    info = net.inputs[canvas.which]
+    is_plain = len(net.inputs) == 1 and not info.channels_first and info.inner_shape is None
+    if not is_plain or not is_affine(net.preprocess) or (info.multiple > 1 and canvas.fed is None):
+        return None
+    calls = shapes_by_rules(net.model, (1, *(canvas.fed or canvas.shape[:2]), canvas.shape[2]))
+    paths = {id(layer): path for path, layer in net.layers_by_path.items()}
+    return calls and [(paths[id(layer)], shape) for layer, shape in calls]
+
+
+def _calls_as_traced(net: Network, canvas: Canvas) -> list[tuple[str, Shape]]:
+    """The same from a run that is traced and never executed: a pooling of less than it pools would end the process."""
+
+    def run() -> list[tuple[str, Shape]]:
         room = enough_room(*canvas.shape[:2], BadTarget)
         with room, net.record(net.layers_by_path) as recording:
             net.call(canvas.feed(net, tf.zeros([1, *canvas.shape]), {}))
-        for called, output in recording.order:
-            spent[""] += _flops(net.layers_by_path[called], output, inside[called])
-            spent.setdefault(called, spent[""])
-        return spent
+        return [(path, tuple(output.shape)) for path, output in recording.order]
 
     return from_shapes(run)
 
 
-def _flops(layer: Any, output: Any, inside: Iterable[Any]) -> float:
+def _flops(layer: Any, shape: tuple[int | None, ...], inside: Iterable[Any]) -> float:
     """Two operations for each weight at each position of the output, without the weights of the layers inside it."""
     if isinstance(layer, keras.Model):
         return 0.0
     first = getattr(layer, "data_format", "") == "channels_first"
-    positions = int(np.prod([n or 1 for n in (output.shape[2:] if first else output.shape[1:-1])]))
+    positions = int(np.prod([n or 1 for n in (shape[2:] if first else shape[1:-1])]))
     theirs = {id(weight) for part in inside for weight in part.weights}
     own = [weight for weight in layer.weights if len(weight.shape) > 1 and id(weight) not in theirs]
     return 2.0 * positions * sum(int(np.prod(weight.shape)) for weight in own)
