@@ -97,7 +97,7 @@ def find_responses(task: PartTask) -> PartResponses:
     net = _network(task.fingerprint)
     part = read_part(net, task.pictures, task.start)
     with _DEVICE:
-        return responses_to(net, task.paths, part)
+        return responses_to(net, task.paths, part, task.worst)
 
 
 def _network(fingerprint: str) -> Network:

@@ -12,12 +12,15 @@ import cnnwidgets as cw
 from cnnwidgets.activations.feature_maps import feature_maps
 from cnnwidgets.atlas.examples import example_store, part_responses, search
 from cnnwidgets.atlas.examples.responses import BINS, STRONGEST, Responses, from_bytes, histogram
-from cnnwidgets.atlas.examples.seen_part import seen_part
+from cnnwidgets.atlas.examples.seen_part import seen_part, seen_parts
 from cnnwidgets.atlas.render_atlas import AtlasSettings
-from cnnwidgets.errors import BadPicture, BadTarget
+from cnnwidgets.errors import BadModel, BadPicture, BadTarget
+from cnnwidgets.model.backend import tf
 from cnnwidgets.model.network import Network
 from cnnwidgets.pictures import resize, to_uint8
 from tests.atlas.synthetic import synthetic
+from tests.panels.conftest import small
+from tests.tiny_networks import channels_first, dense_only, fire, nested, siamese
 
 SETTINGS = {"size": 16, "steps": 1, "units": [0]}
 
@@ -67,13 +70,18 @@ def test_a_histogram_counts_each_picture_once(made, net, photos):
         np.testing.assert_array_equal(counts, np.histogram(values, edges)[0])
 
 
-def test_responses_keep_the_strongest_and_merge_bins_exactly():
+@pytest.mark.parametrize("part", [1, 7, 200])
+def test_responses_keep_the_strongest_and_merge_bins_exactly(part):
     numbers = np.random.default_rng(3)
     values = (numbers.normal(size=(200, 4)) * [0.01, 1, 1000, 0]).astype(np.float32)
     values[:, 1] = np.abs(values[:, 1])
+    values[60:63, 0] = values[63, 0] = values[:, 0].max()  # of equal ones the earliest come first
     responses = Responses.none(4)
-    for index, row in enumerate(values):
-        responses.add(index, row, np.full((4, 2), index, np.int32), row == 0)
+    for start in range(0, 200, part):
+        own = values[start : start + part]
+        rows, units = np.nonzero((own > responses.worst()) & (own != 0))
+        indices = np.arange(start, start + len(own), dtype=np.int32)
+        responses.add(indices, own, rows, units, np.repeat(indices[rows, None], 2, 1))
     for unit in range(3):
         order = np.argsort(-values[:, unit], kind="stable")[:STRONGEST]
         assert responses.pictures[unit].tolist() == order.tolist()
@@ -109,7 +117,7 @@ def same(one, other):
             )
 
 
-@pytest.mark.parametrize("parts", [1, 3, 6])
+@pytest.mark.parametrize("parts", [1, 3, 6, 7, 12])  # while it looks, follows layers to the picture, and cuts patches
 def test_what_was_stopped_goes_on_where_it_was(net, photos, tmp_path, made, small_parts, monkeypatch, parts):
     looked = []
     frames = AtlasSettings(**SETTINGS).check(net, tmp_path / "b", photos).frames()
@@ -126,6 +134,54 @@ def test_what_was_stopped_goes_on_where_it_was(net, photos, tmp_path, made, smal
     assert first.looked.done > looked[-1] or looked[-1] == len(photos)
     assert len(read) <= 4 + len(photos)
     same(cw.render_atlas(net, tmp_path / "b", pictures=photos, **SETTINGS), made)
+
+
+def test_what_was_stopped_between_two_layers_looks_at_no_picture_again(net, photos, tmp_path, made, monkeypatch):
+    frames = AtlasSettings(**SETTINGS).check(net, tmp_path / "a", photos).frames()
+    while not (next(frames) and cw.open_atlas(tmp_path / "a").examples):
+        pass
+    frames.close()
+    assert cw.open_atlas(tmp_path / "a").examples == ("conv1",)
+    monkeypatch.setattr(part_responses, "read_part", None)
+    same(cw.render_atlas(net, tmp_path / "a", pictures=photos, **SETTINGS), made)
+
+
+def test_each_picture_is_opened_once_to_look_and_once_to_cut(net, photos, tmp_path, made, monkeypatch):
+    opened, given = Network.opened, []
+    monkeypatch.setattr(Network, "opened", lambda self, one: given.append(one) or opened(self, one))
+    same(cw.render_atlas(net, tmp_path / "a", pictures=photos, **SETTINGS), made)
+    assert {sum(one is photo for one in given) for photo in photos} <= {1, 2}
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5, 7), (2, 6, 5), (3, 8), (2, 1, 1, 4)])
+def test_the_strongest_responses_and_their_cells_are_found(shape):
+    """Also where several are equal, and where a unit responds alike everywhere."""
+    numbers = np.random.default_rng(1)
+    activation = numbers.integers(0, 4, shape).astype(np.float32)
+    activation[0, ..., 1] = 3
+    maps = activation.reshape(shape[0], -1, shape[-1])  # [n, h * w, units]
+    width = shape[2] if len(shape) == 4 else maps.shape[1]
+    worst = np.where(np.arange(shape[-1]) % 2, -np.inf, 2).astype(np.float32)
+    highest, *found = (one.numpy() for one in part_responses._strongest(tf.constant(activation), worst, 10))
+    np.testing.assert_array_equal(highest, maps.max(1))
+    expected = [
+        (row, unit + 10, *divmod(int(maps[row, :, unit].argmax()), width))
+        for row in range(shape[0])
+        for unit in range(shape[-1])
+        if maps[row, :, unit].max() > worst[unit] and (maps.shape[1] == 1 or np.ptp(maps[row, :, unit]))
+    ]
+    assert [(int(r), int(u), *c.tolist()) for r, u, c in zip(*found, strict=True)] == expected
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_layer_whose_numbers_are_not_finite_is_named(photos, value):
+    """Even where the device's ReLU makes 0 of NaN."""
+    net = Network(small())
+    kernel = net.model.get_layer("conv2").kernel
+    kernel.assign(np.full(kernel.shape, value))
+    parts = part_responses.responses_here(net, ("conv1", "conv2"), photos[:2], 0, Responses.none(26).worst)
+    with pytest.raises(BadModel, match="The output of the layer 'conv2' .*NaN"):
+        list(parts)
 
 
 def test_a_state_that_was_cut_off_is_not_believed(net, photos, tmp_path, made, small_parts):
@@ -228,6 +284,15 @@ def test_the_page_has_patches_and_histograms(made, tmp_path):
     assert 'id="p-0-0"' in page
     assert '"histograms"' in page
     assert page.count("</script>") == page.count("<script")
+
+
+@pytest.mark.parametrize("make", [fire, nested, siamese, channels_first, dense_only])
+def test_layers_that_are_followed_together_see_what_each_sees_alone(make):
+    net = Network(make())
+    paths = [info.path for info in net.layers if info.calls]
+    together = list(seen_parts(net, paths))
+    assert together == [seen_part(net, path) for path in paths]
+    assert len(set(together)) > (make is not dense_only)
 
 
 @pytest.mark.parametrize("path", ["conv1", "conv2"])

@@ -27,23 +27,22 @@ class State:
     Attributes:
         done: pictures that were looked at, in their order.
         skipped: names and reasons of those that could not be read.
-        responses: of each layer, by path.
+        responses: of the units of all layers, one layer after the other.
     """
 
     done: int
     skipped: list[str]
-    responses: dict[str, Responses]
+    responses: Responses
 
     def to_bytes(self, digest: str) -> bytes:
         """The state of the search that this digest stands for."""
         head = json.dumps({"digest": digest, "done": self.done, "skipped": self.skipped}).encode()
-        body = b"".join(one.to_bytes() for one in self.responses.values())
-        content = len(head).to_bytes(8, "little") + head + body
+        content = len(head).to_bytes(8, "little") + head + self.responses.to_bytes()
         return digest_of(content) + content
 
 
-def state_from(data: bytes, digest: str, layers: dict[str, int]) -> State | None:
-    """What `to_bytes` wrote, for these layers with their numbers of units; `None` for anything else."""
+def state_from(data: bytes, digest: str, units: int) -> State | None:
+    """What `to_bytes` wrote, for so many units; `None` for anything else."""
     check, content = data[:32], data[32:]
     if check != digest_of(content):
         return None
@@ -51,10 +50,7 @@ def state_from(data: bytes, digest: str, layers: dict[str, int]) -> State | None
     head, body = json.loads(content[8 : 8 + length]), content[8 + length :]
     if head["digest"] != digest:
         return None
-    responses = {}
-    for path, units in layers.items():
-        responses[path], body = from_bytes(body, units)
-    return State(int(head["done"]), list(head["skipped"]), responses)
+    return State(int(head["done"]), list(head["skipped"]), from_bytes(body, units)[0])
 
 
 def save_state(group: Any, state: State, digest: str, number: int) -> None:
@@ -66,13 +62,13 @@ def save_state(group: Any, state: State, digest: str, number: int) -> None:
     array[:] = data
 
 
-def last_state(group: Any, digest: str, layers: dict[str, int]) -> State | None:
+def last_state(group: Any, digest: str, units: int) -> State | None:
     """The state that got furthest, of the search that this digest stands for."""
     found = []
     for number in (0, 1):
         try:
             data = np.asarray(group[f"{STATE}-{number}"][:], np.uint8).tobytes()
-            found.append(state_from(data, digest, layers))
+            found.append(state_from(data, digest, units))
         except Exception:  # Zarr can raise anything for a file that was cut off, and json and numpy for its content
             continue
     return max((state for state in found if state), key=lambda state: state.done, default=None)

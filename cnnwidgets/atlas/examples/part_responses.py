@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import PathLike
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 PART = 16  # pictures that are read before they go through the network, grouped by size
-LARGEST_BATCH = 8
+LARGEST_BATCH = 16
 BLOCK = 8  # parts for each worker that are on their way together
 
 
@@ -47,17 +47,45 @@ class ReadPart:
 
 @dataclass(frozen=True, eq=False)
 class PartResponses:
-    """The responses to some neighboring pictures.
+    """The responses to some neighboring pictures; units are those of all layers, one layer after the other.
 
     Attributes:
         end: the index of the picture after them.
-        found: {index: {path: the strongest response of each unit, its cell, and whether it is the same everywhere}}.
         unreadable: {index: reason}.
+        pictures: [n] int32, the indices of the others, ascending.
+        highest: [n, units] float32, the strongest response of each unit to each of these.
+        rows: [m], the rows of `highest` with a response that may be among the strongest.
+        units: [m], its unit.
+        cells: [m, 2] int32, its cell on the layer's map.
     """
 
     end: int
-    found: Mapping[int, Mapping[str, Sequence[Array]]]
     unreadable: Mapping[int, str]
+    pictures: Array
+    highest: Array
+    rows: Array
+    units: Array
+    cells: Array
+
+    @classmethod
+    def of(
+        cls, part: ReadPart, indices: Sequence[int], batches: Sequence[Sequence[Array]], units: int
+    ) -> PartResponses:
+        """Those of a part, from what `_responses` gives for its batches, whose pictures have these indices."""
+        none = [
+            np.zeros((0, units), np.float32),
+            np.zeros(0, np.int32),
+            np.zeros(0, np.int32),
+            np.zeros((0, 2), np.int32),
+        ]
+        counts = [0, *(len(batch[0]) for batch in batches)]
+        highest, rows, own, cells = (
+            np.concatenate([first, *more]) for first, *more in zip(none, *batches, strict=True)
+        )
+        rows += np.repeat(np.cumsum(counts)[:-1].astype(np.int32), [len(batch[1]) for batch in batches])
+        order = np.argsort(indices)
+        pictures = np.asarray(indices, np.int32)[order]
+        return cls(part.end, part.unreadable, pictures, highest[order], np.argsort(order)[rows], own, cells)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +97,14 @@ class PartTask:
         paths: of the layers.
         pictures: their files.
         start: the index of the first one.
+        worst: [units of all layers], as of `Responses.worst`.
     """
 
     fingerprint: str
     paths: tuple[str, ...]
     pictures: tuple[Any, ...]
     start: int
+    worst: Array
 
 
 def read_part(net: Network, pictures: Sequence[Any], start: int) -> ReadPart:
@@ -88,21 +118,31 @@ def read_part(net: Network, pictures: Sequence[Any], start: int) -> ReadPart:
     return ReadPart(start + len(pictures), fitted, unreadable)
 
 
-def responses_to(net: Network, paths: tuple[str, ...], part: ReadPart) -> PartResponses:
-    """The responses to pictures that were read, in batches of equal size."""
+def responses_to(net: Network, paths: tuple[str, ...], part: ReadPart, worst: Array) -> PartResponses:
+    """The responses to pictures that were read, in batches of equal size.
+
+    Args:
+        net: the network.
+        paths: of the layers.
+        part: the pictures.
+        worst: [units of all layers], what a response must exceed to be among the strongest.
+    """
     by_size: dict[Any, list[int]] = {}
     for index, arrays in part.fitted.items():
         by_size.setdefault(tuple(array.shape for array in arrays), []).append(index)
-    found: dict[int, dict[str, Any]] = {}
+    made = []
     for indices in by_size.values():
-        batch = _batch(net, part.fitted[indices[0]])
+        # The first pictures are among the strongest of nearly every unit, so few maps are looked at together.
+        batch = max(1, min(_batch(net, part.fitted[indices[0]]), part.end // PART))
         for start in range(0, len(indices), batch):
-            own = indices[start : start + batch]
-            found |= zip(own, _responses(net, paths, [part.fitted[index] for index in own]), strict=True)
-    return PartResponses(part.end, found, part.unreadable)
+            made.append(_responses(net, paths, [part.fitted[index] for index in indices[start : start + batch]], worst))
+    order = [index for indices in by_size.values() for index in indices]
+    return PartResponses.of(part, order, made, len(worst))
 
 
-def responses_here(net: Network, paths: tuple[str, ...], pictures: Sequence[Any], done: int) -> Iterator[PartResponses]:
+def responses_here(
+    net: Network, paths: tuple[str, ...], pictures: Sequence[Any], done: int, worst: Callable[[], Array]
+) -> Iterator[PartResponses]:
     """The responses to all pictures from this index on; the next ones are read while the network computes."""
     starts = range(done, len(pictures), PART)
     with ThreadPoolExecutor(1, "cnnwidgets-pictures") as reader:
@@ -111,11 +151,17 @@ def responses_here(net: Network, paths: tuple[str, ...], pictures: Sequence[Any]
             part, after = coming.pop().result(), start + PART
             if after < len(pictures):
                 coming.append(reader.submit(read_part, net, pictures[after : after + PART], after))
-            yield responses_to(net, paths, part)
+            yield responses_to(net, paths, part, worst())
 
 
 def responses_on_workers(
-    net: Network, paths: tuple[str, ...], pictures: Sequence[Any], done: int, client: Client, payload: Payload
+    net: Network,
+    paths: tuple[str, ...],
+    pictures: Sequence[Any],
+    done: int,
+    worst: Callable[[], Array],
+    client: Client,
+    payload: Payload,
 ) -> Iterator[PartResponses]:
     """The same from workers, who read the files themselves; what they cannot read or compute is tried here."""
     from cnnwidgets.atlas import cluster, dispatch
@@ -127,27 +173,34 @@ def responses_on_workers(
             length = BLOCK * max(1, len(client.nthreads()))
             block, starts = starts[:length], starts[length:]
             tasks = [
-                PartTask(payload.fingerprint, paths, tuple(map(_whole_path, pictures[start : start + PART])), start)
+                PartTask(
+                    payload.fingerprint, paths, tuple(map(_whole_path, pictures[start : start + PART])), start, worst()
+                )
                 for start in block
             ]
             made = {task.start: result for task, result in dispatch.results(client, [tasks], find_responses)}
             for task in tasks:
                 result = made[task.start]
                 if isinstance(result, dispatch.TaskFailed):
-                    result = responses_to(net, paths, read_part(net, task.pictures, task.start))
-                yield _with_unreadable_tried(net, paths, pictures, result)
+                    result = responses_to(net, paths, read_part(net, task.pictures, task.start), task.worst)
+                yield _with_unreadable_tried(net, paths, pictures, result, task.worst)
 
 
 def _with_unreadable_tried(
-    net: Network, paths: tuple[str, ...], pictures: Sequence[Any], result: PartResponses
+    net: Network, paths: tuple[str, ...], pictures: Sequence[Any], result: PartResponses, worst: Array
 ) -> PartResponses:
     """With pictures that a worker could not read read here, where the files may be others' than the worker's."""
-    found, unreadable = dict(result.found), dict[int, str]()
-    for index in result.unreadable:
-        one = responses_to(net, paths, read_part(net, [pictures[index]], index))
-        found |= one.found
-        unreadable |= one.unreadable
-    return PartResponses(result.end, found, unreadable)
+    if not result.unreadable:
+        return result
+    read = [read_part(net, [pictures[index]], index) for index in result.unreadable]
+    part = ReadPart(
+        result.end,
+        {index: arrays for one in read for index, arrays in one.fitted.items()},
+        {index: reason for one in read for index, reason in one.unreadable.items()},
+    )
+    both = result, responses_to(net, paths, part, worst)
+    indices = [index for one in both for index in one.pictures.tolist()]
+    return PartResponses.of(part, indices, [[one.highest, one.rows, one.units, one.cells] for one in both], len(worst))
 
 
 def are_files(pictures: Sequence[Any]) -> bool:
@@ -169,40 +222,54 @@ def _batch(net: Network, arrays: Sequence[Array]) -> int:
     return int(np.clip(STEP_FLOPS // (cost + 1), 1, LARGEST_BATCH))
 
 
-def _responses(
-    net: Network, paths: tuple[str, ...], pictures: Sequence[Sequence[Array]]
-) -> Iterator[dict[str, Sequence[Array]]]:
+def _responses(net: Network, paths: tuple[str, ...], pictures: Sequence[Sequence[Array]], worst: Array) -> list[Array]:
+    """The `highest`, `rows`, `units` and `cells` of a PartResponses for some pictures of equal size."""
     feed = [tf.constant(np.concatenate(arrays)) for arrays in zip(*pictures, strict=True)]
     net.check_room(feed)
-    found = net.traces.get(functools.partial(_graph, net, paths))(feed)
-    arrays = [[tensor.numpy() for tensor in one] for one in found]
-    for path, (highest, _, _) in zip(paths, arrays, strict=True):
-        if not np.isfinite(highest).all():
+    found = net.traces.get(functools.partial(_graph, net, paths))(feed, tf.constant(worst))
+    highest, *chosen = [tensor.numpy() for tensor in found]
+    ends = np.cumsum([net.layer(path).units for path in paths])
+    for path, own in zip(paths, np.split(highest, ends[:-1], 1), strict=True):
+        if not np.isfinite(own).all():
             raise BadModel(f"The output of the layer {quoted(path)} holds NaN or infinity. {net.why_not_finite()}")
-    for row in range(len(pictures)):
-        yield {path: [array[row] for array in one] for path, one in zip(paths, arrays, strict=True)}
+        if not own.any() and net.spoiled_weights():  # the fast ReLU of some devices makes 0 of NaN
+            raise BadModel(f"The output of the layer {quoted(path)} is zero everywhere. {net.why_not_finite()}")
+    return [highest, *chosen]
 
 
 def _graph(net: Network, paths: tuple[str, ...]) -> Any:
-    """`f(feed)`: for each layer the strongest response [N, units], its cell [N, units, 2], and whether it is flat."""
+    """`f(feed, worst)`: `highest`, `rows`, `units` and `cells` of a PartResponses."""
 
-    def run(feed: Any) -> Any:
+    def run(feed: Any, worst: Any) -> Any:
         with net.record(paths, until=[(path, 0) for path in paths]) as recording:
             net.call(feed)
-        return [_strongest(recording.activation(path)) for path in paths]
+        found, first = [], 0
+        for path in paths:
+            activation = recording.activation(path)
+            end = first + activation.shape[-1]
+            found.append(_strongest(activation, worst[first:end], first))
+            first = end
+        highest, *chosen = zip(*found, strict=True)
+        return [tf.concat(highest, 1), *(tf.concat(one, 0) for one in chosen)]
 
-    return compiled(run).get_concrete_function([tf.TensorSpec([None, *info.fed_shape]) for info in net.inputs])
+    feed = [tf.TensorSpec([None, *info.fed_shape]) for info in net.inputs]
+    return compiled(run).get_concrete_function(feed, tf.TensorSpec([None]))
 
 
-def _strongest(activation: Any) -> tuple[Any, Any, Any]:
-    """The first row with the highest number, then the column in it: one argmax over all positions would take longer."""
+def _strongest(activation: Any, worst: Any, first: int) -> tuple[Any, Any, Any, Any]:
+    """What `_graph` gives for one layer, whose units are numbered from `first` on.
+
+    Only maps with a response that may be among the strongest are searched for its cell: after some hundred pictures
+    these are few, and a search of all maps would take half as long as the network itself.
+    """
     if activation.shape.rank != 4:  # tokens, or no positions at all, become one row
         activation = tf.reshape(activation, [tf.shape(activation)[0], 1, -1, activation.shape[-1]])
-    count, height, width, units = tf.unstack(tf.shape(activation))
-    along_rows = tf.reduce_max(activation, 2)  # [N, h, k]
-    rows = tf.argmax(along_rows, 1, tf.int32)  # [N, k]
-    where = tf.meshgrid(tf.range(count), tf.range(width), tf.range(units), indexing="ij")  # [N, w, k] each
-    line = tf.gather_nd(activation, tf.stack([where[0], tf.repeat(rows[:, None], width, 1), *where[1:]], -1))
-    cells = tf.stack([rows, tf.argmax(line, 1, tf.int32)], -1)
-    highest, lowest = tf.reduce_max(along_rows, 1), tf.reduce_min(activation, [1, 2])
-    return highest, cells, (highest <= lowest) & (height * width > 1)
+    _, height, width, units = tf.unstack(tf.shape(activation))
+    highest = tf.reduce_max(activation, [1, 2])  # [N, k]
+    rows, own = tf.unstack(tf.cast(tf.where(highest > worst), tf.int32), axis=1)  # [m] each
+    starts = rows * (height * width * units) + own
+    maps = tf.gather(tf.reshape(activation, [-1]), starts[:, None] + tf.range(height * width) * units)  # [m, h * w]
+    cell = tf.argmax(maps, 1, tf.int32)  # of several the first
+    cells = tf.stack([cell // width, cell % width], 1)
+    stands_out = (tf.reduce_min(maps, 1) < tf.reduce_max(maps, 1)) | (height * width == 1)
+    return highest, *(tf.boolean_mask(one, stands_out) for one in (rows, own + first, cells))

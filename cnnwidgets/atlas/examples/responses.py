@@ -1,9 +1,10 @@
-"""Responses of units to many pictures, one after the other: the strongest ones and a histogram, in bounded memory."""
+"""Responses of units to many pictures, some at a time: the strongest ones and a histogram, in bounded memory."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ NOBODY = -1  # a picture that is none
 
 @dataclass(eq=False)
 class Responses:
-    """The responses of a layer's units, each picture's strongest one.
+    """The responses of units, each picture's strongest one.
 
     Attributes:
         values: [units, STRONGEST] float32, the strongest first; NaN where there is none.
@@ -43,38 +44,55 @@ class Responses:
             np.full(units, LEAST, np.int32),
         )
 
+    def worst(self) -> NDArray[np.float32]:
+        """[units], what a response must exceed to be among the strongest; -infinity where there are fewer so far."""
+        return np.where(np.isnan(self.values[:, -1]), np.float32(-np.inf), self.values[:, -1])
+
     def add(
-        self, picture: int, highest: NDArray[np.float32], cells: NDArray[np.int32], is_flat: NDArray[np.bool_]
+        self,
+        pictures: NDArray[np.int32],
+        highest: NDArray[np.float32],
+        rows: NDArray[Any],
+        units: NDArray[Any],
+        cells: NDArray[np.int32],
     ) -> None:
-        """Add a picture.
+        """Add some pictures; of responses that are equal, the earlier picture's counts as stronger.
 
         Args:
-            picture: its index.
-            highest: [units], the strongest response of each unit.
-            cells: [units, 2], where that is.
-            is_flat: [units], whether a unit responds alike everywhere, so that no part of the picture stands out.
+            pictures: [n], their indices, ascending.
+            highest: [n, units], the strongest response of each unit.
+            rows: [m], the rows of `highest` with a response that may be among the strongest.
+            units: [m], its unit. A unit that responds alike everywhere, so that no part of the picture stands out, is
+                left out.
+            cells: [m, 2], where on the map that response is.
         """
         self._count(highest)
-        last = self.values[:, -1]
-        units = np.flatnonzero(~is_flat & (np.isnan(last) | (highest > last)))
-        values = np.concatenate([self.values[units], highest[units, None]], 1)
-        order = np.argsort(-np.nan_to_num(values, nan=-np.inf), 1, kind="stable")[:, :STRONGEST]
-        rows = np.arange(len(units))[:, None]
-        self.values[units] = values[rows, order]
-        own = np.full((len(units), 1), picture, np.int32)
-        self.pictures[units] = np.concatenate([self.pictures[units], own], 1)[rows, order]
-        self.cells[units] = np.concatenate([self.cells[units], cells[units, None]], 1)[rows, order]
+        own, at = np.unique(units, return_inverse=True)
+        shape = len(own), STRONGEST + len(pictures)
+        values, places = np.full(shape, np.nan, np.float32), np.zeros((*shape, 2), np.int32)
+        numbers = np.full(shape, NOBODY, np.int32)
+        known, new = np.s_[:, :STRONGEST], (at, STRONGEST + rows)
+        values[known], numbers[known], places[known] = self.values[own], self.pictures[own], self.cells[own]
+        values[new], numbers[new], places[new] = highest[rows, units], pictures[rows], cells
+        order = np.argsort(-values, 1, kind="stable")[:, :STRONGEST]  # NaN comes last
+        chosen = np.arange(len(own))[:, None], order
+        self.values[own], self.pictures[own], self.cells[own] = values[chosen], numbers[chosen], places[chosen]
 
     def _count(self, highest: NDArray[np.float32]) -> None:
-        _, exponents = np.frexp(highest.astype(np.float64))  # |x| < 2^exponent
-        needed = np.where(highest == 0, LEAST, np.maximum(LEAST, exponents - 5)).astype(np.int32)  # 2^5 = BINS / 2
-        for unit in np.flatnonzero(needed > self.exponents):
-            shift = int(needed[unit] - self.exponents[unit])
+        largest = np.abs(highest).max(0, initial=0).astype(np.float64)  # [units]
+        for unit in np.flatnonzero(largest >= np.ldexp(BINS / 2, self.exponents)):
+            needed = int(np.frexp(largest[unit])[1]) - 5  # 2^5 = BINS / 2
+            shift = min(needed - int(self.exponents[unit]), 32)
             merged = np.zeros(BINS, np.int64)
-            np.add.at(merged, ((np.arange(BINS) - BINS // 2) >> min(shift, 32)) + BINS // 2, self.counts[unit])
-            self.counts[unit], self.exponents[unit] = merged, needed[unit]
-        bins = np.floor(np.ldexp(highest.astype(np.float64), -self.exponents)).astype(int) + BINS // 2
-        self.counts[np.arange(len(highest)), np.clip(bins, 0, BINS - 1)] += 1
+            np.add.at(merged, ((np.arange(BINS) - BINS // 2) >> shift) + BINS // 2, self.counts[unit])
+            self.counts[unit], self.exponents[unit] = merged, needed
+        bins = np.floor(highest * np.ldexp(1.0, -self.exponents)).astype(np.intp) + BINS // 2  # in float64
+        bins += np.arange(len(self.counts)) * BINS
+        self.counts += np.bincount(bins.ravel(), minlength=self.counts.size).reshape(self.counts.shape)
+
+    def part(self, start: int, count: int) -> Responses:
+        """Those of so many units from this one on; not a copy."""
+        return Responses(*(array[start : start + count] for array in vars(self).values()))
 
     def to_bytes(self) -> bytes:
         """All arrays, one after the other."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.geometry.dependence import Box, follow
+from cnnwidgets.model.geometry.dependence import Box, follow, follow_together
 from cnnwidgets.model.network import Network
 
 SIDE = 224  # of the picture, where the network takes any
+TOGETHER = 8  # layers that are followed together: each takes as much memory as a picture in the network
 
 
 class SeenPart(NamedTuple):
@@ -52,39 +53,86 @@ class SeenPart(NamedTuple):
 WHOLE = SeenPart((np.inf, np.inf), (0.0, 0.0), (0.0, 0.0), False)
 
 
+def seen_parts(net: Network, paths: Sequence[str]) -> Iterator[SeenPart]:
+    """What the cells of the first call of each layer see; the whole picture where that cannot be followed."""
+    for start in range(0, len(paths), TOGETHER):
+        some = paths[start : start + TOGETHER]
+        found = _seen_together(net, tuple(path for path in some if net.layer(path).is_spatial))
+        for path in some:
+            yield found.get(path) or seen_part(net, path)
+
+
+def _seen_together(net: Network, paths: tuple[str, ...]) -> dict[str, SeenPart]:
+    """Those of layers that can be followed together."""
+    if len(net.picture_inputs) > 1 or len(paths) < 2:
+        return {}
+    feed = [tf.repeat(tensor, len(paths), 0) for tensor in _feed(net)]
+    try:
+        followed = follow_together(net, paths, [tensor.shape for tensor in feed])
+    except BadTarget:
+        return {}
+    places = zip(*map(_places, followed.cells), strict=True)  # of all layers: the middle, above it, and beside it
+    boxes = zip(*(followed.boxes(feed, tf.constant(place)).numpy().tolist() for place in places), strict=True)
+    extent = net.inputs[net.picture_inputs[0]].full_size(SIDE, SIDE)
+    return {
+        path: _part(cells, own, extent)
+        for path, cells, own in zip(paths, followed.cells, boxes, strict=True)
+        if all(map(any, own))  # no picture is seen where the graph is cut
+    }
+
+
 def seen_part(net: Network, path: str) -> SeenPart:
     """What the cells of a layer's first call see; the whole picture where that cannot be followed."""
     if not net.layer(path).is_spatial:
         return WHOLE
-    numbers = np.random.default_rng(0)
-    sizes = [
-        (*info.full_size(SIDE, SIDE), info.channels) if info.is_picture else tuple(n or 1 for n in info.shape)
-        for info in net.inputs
-    ]
-    feed = [tf.constant(numbers.random((1, *size), np.float32)) for size in sizes]
+    feed = _feed(net)
     try:
         followed = follow(net, path, 0, [tensor.shape for tensor in feed])
     except BadTarget:
         return WHOLE
 
-    def look(row: int, column: int) -> tuple[Box, tuple[int, int]]:
-        box, cells = followed.box(feed, tf.constant([row, column, -1], tf.int32))
-        return tuple(box.numpy().tolist()), tuple(cells.numpy().tolist())
+    def look(row: int, column: int) -> list[Any]:
+        return [found.numpy().tolist() for found in followed.box(feed, tf.constant([row, column, -1], tf.int32))]
 
-    _, (rows, columns) = look(0, 0)
+    cells = look(0, 0)[1]
+    boxes = [look(*place)[0] for place in _places(cells)]
+    return _part(cells, boxes, net.inputs[followed.which].full_size(SIDE, SIDE))
+
+
+def _feed(net: Network) -> list[Any]:
+    numbers = np.random.default_rng(0)
+    sizes = [
+        (*info.full_size(SIDE, SIDE), info.channels) if info.is_picture else tuple(n or 1 for n in info.shape)
+        for info in net.inputs
+    ]
+    return [tf.constant(numbers.random((1, *size), np.float32)) for size in sizes]
+
+
+def _places(cells: Sequence[int]) -> list[tuple[int, int]]:
+    """The cells that are looked at: the middle one, one above it, and one beside it."""
+    row, column = cells[0] // 2, cells[1] // 2
+    return [(row, column), (row // 2, column), (row, column // 2)]
+
+
+def _part(cells: Sequence[int], boxes: Sequence[Sequence[int]], extent: tuple[int, int]) -> SeenPart:
+    """What cells see, by what those of `_places` do.
+
+    Args:
+        cells: how many (rows, columns) there are.
+        boxes: of each of these cells.
+        extent: (height, width) of the picture.
+    """
+    (rows, columns), (middle, above, beside) = cells, boxes
     row, column = rows // 2, columns // 2
-    middle = look(row, column)[0]
-    above, beside = look(row // 2, column)[0], look(row, column // 2)[0]
     is_transposed = above[1] != middle[1] and above[0] == middle[0]
     if is_transposed:
         (row, column), (rows, columns), (above, beside) = (column, row), (columns, rows), (beside, above)
-    extent = net.inputs[followed.which].full_size(SIDE, SIDE)
     sides = [
         _along(extent[0], rows, (row // 2, above[0], above[2]), (row, middle[0], middle[2])),
         _along(extent[1], columns, (column // 2, beside[1], beside[3]), (column, middle[1], middle[3])),
     ]
-    sizes_, firsts, strides = zip(*sides, strict=True)
-    return SeenPart(sizes_, firsts, strides, is_transposed)
+    sizes, firsts, strides = zip(*sides, strict=True)
+    return SeenPart(sizes, firsts, strides, is_transposed)
 
 
 def _along(

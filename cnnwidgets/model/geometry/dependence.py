@@ -73,16 +73,64 @@ def _followed(net: Network, path: str, call: int, shapes: tuple[tuple[int | None
                 f"The layer {quoted(path)} cannot be followed back to a picture: it sees none, or something "
                 "between them cuts it (an integer cast, argmax). Choose another layer."
             )
-        return _bounds(tf.convert_to_tensor(masks[found[0]])), cells
+        return _bounds(tf.convert_to_tensor(masks[found[0]]))[0], cells
 
     box = compiled(run).get_concrete_function([tf.TensorSpec(s) for s in shapes], tf.TensorSpec([3], tf.int32))
     return Followed(box, net.picture_inputs[found[0]])
 
 
+class FollowedTogether(NamedTuple):
+    """The graph that leads from several layers back to the one picture of a network.
+
+    Attributes:
+        boxes: (feed, cells) -> what a cell of each layer sees, int32 [layers, 4]; the feed holds a picture for each
+            layer, and a cell is (row, column), of all units together.
+        cells: (rows, columns) of each layer's map.
+    """
+
+    boxes: Callable[[list[Any], Any], Any]
+    cells: list[tuple[int, int]]
+
+
+def follow_together(net: Network, paths: tuple[str, ...], shapes: Sequence[tuple[int, ...]]) -> FollowedTogether:
+    """Follow the first calls of layers back to a picture; tracing them one by one takes several times as long.
+
+    Args:
+        net: a network of one picture.
+        paths: the layers' full paths; each has rows and columns.
+        shapes: of each input as `net.call` takes it, [layers, ...].
+
+    Raises:
+        BadTarget: if one of them cannot be followed so; `follow` each then.
+    """
+    cells: list[Any] = []
+
+    def run(feed: list[Any], chosen: Any) -> Any:
+        with gradients_by_name(tf.compat.v1.get_default_graph(), _NAMES):
+            with net.record(paths, until=[(path, 0) for path in paths]) as recording:
+                net.call(feed)
+            outputs = [recording.activation(path) for path in paths]
+            _follow_inside(outputs[0].graph)
+            cells[:] = [tuple(output.shape[1:-1]) for output in outputs]
+            if any(len(one) != 2 or None in one for one in cells):
+                raise BadTarget("These layers cannot be followed together: the size of a map is not known.")
+            masks = [
+                _at(output, tf.concat([chosen[i], [-1]], 0))[0] * tf.one_hot(i, len(paths))[:, None, None, None]
+                for i, output in enumerate(outputs)
+            ]
+            (mask,) = _masks(outputs, [feed[i] for i in net.picture_inputs], masks)
+        if mask is None:
+            raise BadTarget("These layers cannot be followed together.")
+        return _bounds(tf.convert_to_tensor(mask))
+
+    specs = [tf.TensorSpec(shape) for shape in shapes], tf.TensorSpec([len(paths), 2], tf.int32)
+    return FollowedTogether(compiled(run).get_concrete_function(*specs), cells)
+
+
 def _output(net: Network, path: str, call: int, feed: list[Any]) -> Any:  # [1, h, w, units], if it has rows and columns
-    with net.record([path]) as recording:
+    with net.record([path], until=[(path, call)]) as recording:
         net.call(feed)
-        return recording.activation(path, call)
+    return recording.activation(path, call)
 
 
 def _follow_inside(graph: Any) -> None:
@@ -103,20 +151,20 @@ def _at(output: Any, cell: Any) -> tuple[Any, Any]:
     return tf.zeros_like(output) + tf.cast(chosen, output.dtype), cells
 
 
-def _masks(output: Any, pictures: list[Any], chosen: Any) -> list[Any]:
+def _masks(outputs: Any, pictures: list[Any], chosen: Any) -> list[Any]:
     try:
-        return list(tf.gradients(output, pictures, chosen))
+        return list(tf.gradients(outputs, pictures, chosen))
     except LookupError:  # an operation for which TensorFlow knows no gradient
         return [None] * len(pictures)
 
 
-def _bounds(mask: Any) -> Any:  # [1, H, W, C] -> int32 [4]
+def _bounds(mask: Any) -> Any:  # [n, H, W, C] -> int32 [n, 4]
     """The smallest box around what is seen; four zeros for a cell of padding, which sees nothing."""
-    seen = tf.reduce_any(tf.not_equal(mask, 0), [0, 3])  # [H, W]
-    lines = [tf.cast(tf.reduce_any(seen, axis), tf.int32) for axis in (1, 0)]  # [H], [W]
-    firsts = [tf.argmax(line, 0, tf.int32) for line in lines]
-    ends = [tf.size(line) - tf.argmax(line[::-1], 0, tf.int32) for line in lines]
-    return tf.stack([*firsts, *ends]) * tf.cast(tf.reduce_any(seen), tf.int32)
+    seen = tf.reduce_any(tf.not_equal(mask, 0), 3)  # [n, H, W]
+    lines = [tf.cast(tf.reduce_any(seen, axis), tf.int32) for axis in (2, 1)]  # [n, H], [n, W]
+    firsts = [tf.argmax(line, 1, tf.int32) for line in lines]
+    ends = [tf.shape(line)[1] - tf.argmax(line[:, ::-1], 1, tf.int32) for line in lines]
+    return tf.stack([*firsts, *ends], 1) * tf.cast(tf.reduce_any(seen, [1, 2]), tf.int32)[:, None]
 
 
 # -- the rules: (operation, mask of its output) -> a mask for each of its inputs
