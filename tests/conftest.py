@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -23,9 +24,17 @@ PATIENCE = 3.0  # seconds that a thread has to end after the test
 
 
 def pytest_collection_finish() -> None:
-    """Leave what is imported out of every later collection of garbage: 7 % less time for a test that traces."""
+    """Spare every test what makes the tracing of graphs slow, which is most of what the tests do.
+
+    Garbage is looked for less often, and not in what is imported. And TensorFlow notes from where in Python it made
+    each operation, through the sixty calls of a test run; only an error of a graph that runs would say it.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
+    if tf_stack := sys.modules.get("tensorflow.python.util.tf_stack"):
+        here = tf_stack.extract_stack()
+        tf_stack.extract_stack = lambda stacklevel=1: here
 
 
 @pytest.fixture(autouse=True)

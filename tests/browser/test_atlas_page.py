@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.atlas.synthetic import synthetic
-from tests.trust.test_security import PAYLOADS
+from tests.trust.payloads import PAYLOADS
 
 LAYERS = {"conv1": 100, "fire2/squeeze": 3, "</script><script>document.title='fired'</script>": 5}
 LAYERS |= {f"{number} {payload[:400]}": 4 for number, payload in enumerate(PAYLOADS)}

@@ -20,12 +20,7 @@ from cnnwidgets.panels.explorer.tabs import KINDS
 from cnnwidgets.pictures import to_png
 from tests.panels.test_safety import Tags
 from tests.trust.conftest import PANELS
-
-PAYLOADS = [
-    "<img src=x onerror=alert(1)>", "<script>alert(1)</script>", "\"onmouseover=\"alert(1)", "</style><b onclick=x>",
-    "$\\href{javascript:alert(1)}{x}$", "x" * 10_000, "\u202eevil\u202c", "\0nul", "\U0001f600",
-    "'><svg/onload=alert(1)>",
-]  # fmt: skip
+from tests.trust.payloads import PAYLOADS
 
 
 @pytest.fixture
