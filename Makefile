@@ -12,6 +12,10 @@
 # TENSORFLOW=tensorflow-cpu      the TensorFlow to install; an installed one is kept
 
 .DEFAULT_GOAL := lab
+
+# Where it is set, each of the hundred processes that tests start would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .NOTPARALLEL:
 .PHONY: lab check test lint unit notebooks docs browser binder release oldest bench clean chromium
 

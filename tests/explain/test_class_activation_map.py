@@ -324,23 +324,29 @@ def test_a_channels_first_model_gives_the_map_of_its_twin(noise):
         model = keras.Model(given, L.Dense(3)(x))
         numbers = np.random.default_rng(0)
         model.set_weights([numbers.normal(0, 0.3, w.shape) for w in model.get_weights()])
-        found.append([raws(Network(model, "unit"), picture, "relu", 1, method)[0] for method in MAP_METHODS])
+        net = Network(model, "unit")
+        found.append([raws(net, picture, "relu", 1, method)[0] for method in MAP_METHODS])
     assert found[0][0].shape == (30, 15)
     np.testing.assert_allclose(found[0], found[1], atol=1e-4)
+
+
+@functools.cache
+def faint(dtype):
+    """A network with gradients so small that they would vanish in half precision."""
+    given = keras.Input((96, 96, 3))
+    x = L.Conv2D(4, 3, activation="relu", dtype=dtype, name="conv")(given)
+    x = L.GlobalAveragePooling2D(dtype=dtype)(L.Conv2D(4, 3, activation="relu", dtype=dtype)(x))
+    model = keras.Model(given, L.Activation("softmax", dtype="float32")(L.Dense(3, dtype=dtype)(x)))
+    numbers = np.random.default_rng(0)
+    model.set_weights([numbers.normal(0, 0.02, w.shape) for w in model.get_weights()])
+    return Network(model, "unit")
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("method", ["grad_cam", "layer_cam", "ablation_cam"])
 def test_half_precision_gives_the_map_of_full_precision(noise, policy, method):
-    picture, found = noise(96, 96, 3), []
-    for dtype in (policy, "float32"):
-        given = keras.Input((96, 96, 3))
-        x = L.Conv2D(4, 3, activation="relu", dtype=dtype, name="conv")(given)
-        x = L.GlobalAveragePooling2D(dtype=dtype)(L.Conv2D(4, 3, activation="relu", dtype=dtype)(x))
-        model = keras.Model(given, L.Activation("softmax", dtype="float32")(L.Dense(3, dtype=dtype)(x)))
-        numbers = np.random.default_rng(0)
-        model.set_weights([numbers.normal(0, 0.02, w.shape) for w in model.get_weights()])  # faint: half would vanish
-        found.append(raws(Network(model, "unit"), picture, "conv", 1, method)[0].ravel())
+    picture = noise(96, 96, 3)
+    found = [raws(faint(dtype), picture, "conv", 1, method)[0].ravel() for dtype in (policy, "float32")]
     assert np.isfinite(found[0]).all()
     assert np.corrcoef(*found)[0, 1] > 0.9
 
@@ -468,11 +474,16 @@ def test_a_map_without_differences_says_flat():
     assert heat.note.startswith("flat: ") and (heat.map == 1).all()
 
 
+@functools.cache
+def ending_in(side):
+    """A network whose last map has side x side positions."""
+    return Network(small(lambda x: pooled(2)(L.ReLU(name="end")(L.AveragePooling2D(14 // side)(x)))), "unit")
+
+
 @pytest.mark.parametrize("method", MAP_METHODS)
 @pytest.mark.parametrize("side", [1, 2])
 def test_maps_of_few_places_are_smooth_and_never_nan(noise, method, side):
-    net = Network(small(lambda x: pooled(2)(L.ReLU(name="end")(L.AveragePooling2D(14 // side)(x)))), "unit")
-    heat = note_of(net, noise(40, 40, 3), layer="end", method=method, target=0)
+    heat = note_of(ending_in(side), noise(40, 40, 3), layer="end", method=method, target=0)
     assert heat.raw.shape == (side, side) and heat.map.shape == (40, 40)
     if side == 1:
         assert heat.note.startswith(("flat: the layer has only one position", "no positive", "zero"))

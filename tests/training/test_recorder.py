@@ -42,8 +42,8 @@ def test_a_training_ends_bit_for_bit_as_without_a_recorder(kind, make, data, lef
     ends = []
     for records in (False, True):
         model = make(kind)
-        recorder = (recorder_of if kind in LOOKING else blind)(model, every=2)
-        history = train(model, data(pairs=kind == "siamese"), recorder if records else None)
+        recorder = (recorder_of if kind in LOOKING else blind)(model, every=2) if records else None
+        history = train(model, data(pairs=kind == "siamese"), recorder)
         ends.append((left_by(model), history))
     assert ends[0] == ends[1]
     moments = [(s.epoch, s.batch) for s in recorder.snapshots]
