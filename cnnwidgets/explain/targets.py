@@ -202,10 +202,11 @@ def read(net: Network, target: Target, outputs: Sequence[Any], recording: Record
         return Reading(value, tf.fill(tf.shape(value), TOP), nothing, nothing[:, None, None])
     scores = _scores(net, target, outputs, recording)
     units, where = _units_and_positions(scores, net.outputs[target.output], chosen)  # [N], [N, h, w]
-    value = _of_units(target, scores, units)
+    each = scores.each(units)
+    value = _of_units(target, scores, each)
     if target.against:
         value -= tf.reduce_mean(tf.gather(scores.flat, chosen.classes[1:], axis=1), -1, keepdims=True)
-    return Reading(_mean(value, where), units, _mean(_probability(scores, units), where), where)
+    return Reading(_mean(value, where), units, _mean(_probability(scores, each), where), where)
 
 
 def has_runner_up(net: Network, target: Target) -> bool:
@@ -222,46 +223,58 @@ def read_runner_up(
     means = tf.einsum("nhwk,nhw->nk", scores.rows, reading.where)
     is_own = tf.one_hot(reading.unit, tf.shape(means)[1], True, False)
     units = tf.argmax(tf.where(is_own, tf.constant(-np.inf, means.dtype), means), -1, tf.int32)
-    return units, _mean(_of_units(target, scores, units), reading.where)
+    return units, _mean(_of_units(target, scores, scores.each(units)), reading.where)
 
 
 class _Scores(NamedTuple):
-    """Logits as rows and columns, [N, h, w, K], and the function after them."""
+    """Logits of each position.
+
+    Attributes:
+        rows: [N, h, w, K].
+        flat: [N * h * w, K].
+        squashed_by: the function after them.
+    """
 
     rows: Any
+    flat: Any
     squashed_by: str
-
-    @property
-    def flat(self) -> Any:
-        """[N * h * w, K]."""
-        return tf.reshape(self.rows, [-1, tf.shape(self.rows)[-1]])
 
     def each(self, units: Any) -> Any:
         """[N * h * w, 1]: the unit of each picture, [N], for each of its positions."""
+        if _is_one_position(self.rows):
+            return units[:, None]
         return tf.repeat(units, tf.shape(self.rows)[1] * tf.shape(self.rows)[2])[:, None]
+
+
+def _is_one_position(rows: Any) -> bool:
+    """Whether [N, h, w, ...] has one row and one column."""
+    return tuple(rows.shape[1:3]) == (1, 1)
 
 
 def _scores(net: Network, target: Target, outputs: Sequence[Any], recording: Recording) -> _Scores:
     info = net.outputs[target.output]
     logits, squashed_by = logits_of(info, outputs[target.output], recording)
     logits = tf.cast(scores_without_map(recording, logits), tf.float32)
-    return _Scores(_rows(logits, info.is_decision), squashed_by)
+    rows = _rows(logits, info.is_decision)
+    return _Scores(rows, rows[:, 0, 0] if _is_one_position(rows) else _flat(rows), squashed_by)
 
 
-def _of_units(target: Target, scores: _Scores, units: Any) -> Any:  # [N] -> [N * h * w, 1]
-    """The number of a unit for each picture, at each position."""
-    flat, each = scores.flat, scores.each(units)
+def _flat(rows: Any) -> Any:  # [N, h, w, K] -> [N * h * w, K]
+    return tf.reshape(rows, [-1, tf.shape(rows)[-1]])
+
+
+def _of_units(target: Target, scores: _Scores, each: Any) -> Any:  # [N * h * w, 1] -> [N * h * w, 1]
+    """The number of a unit at each position."""
     if target.of == "log_odds" and scores.squashed_by != "sigmoid" and scores.rows.shape[-1] != 1:
-        return _log_odds(flat, each, scores.squashed_by)
-    return tf.gather(flat, each, batch_dims=1)
+        return _log_odds(scores.flat, each, scores.squashed_by)
+    return tf.gather(scores.flat, each, batch_dims=1)
 
 
-def _probability(scores: _Scores, units: Any) -> Any:  # [N] -> [N * h * w, 1]
-    flat, each = scores.flat, scores.each(units)
+def _probability(scores: _Scores, each: Any) -> Any:  # [N * h * w, 1] -> [N * h * w, 1]
     if scores.squashed_by == "sigmoid":
-        return tf.sigmoid(tf.gather(flat, each, batch_dims=1))
+        return tf.sigmoid(tf.gather(scores.flat, each, batch_dims=1))
     if scores.squashed_by:
-        return tf.gather(tf.nn.softmax(flat), each, batch_dims=1)
+        return tf.gather(tf.nn.softmax(scores.flat), each, batch_dims=1)
     return tf.fill(tf.shape(each), float("nan"))
 
 
@@ -278,19 +291,20 @@ def _rows(logits: Any, is_decision: bool) -> Any:  # [N, ..., K] -> [N, h, w, K]
 
 def _units_and_positions(scores: _Scores, info: OutputInfo, chosen: Chosen) -> tuple[Any, Any]:
     """[N] class of each picture, and [N, h, w] how much each position counts: all of them where none predicts it."""
-    rows, squashed_by = scores
+    rows, flat, squashed_by = scores
+    is_dense = info.is_class_scores and rows.shape.rank == 4 and len(info.shape) == 3
+    if _is_one_position(rows) and not is_dense:
+        return _top_if_open(flat, chosen), tf.ones_like(rows[..., 0])
     given = tf.reduce_max(chosen.where) > 0
     part = tf.image.resize(chosen.where[None, ..., None], tf.shape(rows)[1:3], "area")[..., 0]  # [1, h, w]
     part = tf.where(given, tf.repeat(part, tf.shape(rows)[0], 0), 1.0)  # [N, h, w]
-    is_dense = info.is_class_scores and rows.shape.rank == 4 and len(info.shape) == 3
     if not is_dense:
         shown = rows
     elif squashed_by == "sigmoid" and not info.is_decision:
         shown = tf.cast(rows > 0, tf.float32)  # each class is decided on its own
     else:
         shown = tf.one_hot(tf.argmax(rows, -1, tf.int32), rows.shape[-1])
-    top = tf.argmax(tf.einsum("nhwk,nhw->nk", shown, part), -1, tf.int32)
-    units = tf.where(chosen.classes[0] < 0, top, chosen.classes[0])  # [N]
+    units = _top_if_open(tf.einsum("nhwk,nhw->nk", shown, part), chosen)  # [N]
     if not is_dense:
         return units, part
     predicted = tf.gather(tf.transpose(shown, [0, 3, 1, 2]), units, batch_dims=1)  # [N, h, w]
@@ -298,7 +312,14 @@ def _units_and_positions(scores: _Scores, info: OutputInfo, chosen: Chosen) -> t
     return units, tf.where(given, part, tf.where(is_nowhere, NOWHERE, predicted))
 
 
+def _top_if_open(scores: Any, chosen: Chosen) -> Any:  # [N, K] -> [N]
+    """The class that is chosen; the highest of each picture where none is."""
+    return tf.where(chosen.classes[0] < 0, tf.argmax(scores, -1, tf.int32), chosen.classes[0])
+
+
 def _mean(values: Any, where: Any) -> Any:  # [N * h * w, 1], [N, h, w] -> [N]
+    if _is_one_position(where):
+        return values[:, 0]
     return tf.einsum("nhw,nhw->n", tf.reshape(values, tf.shape(where)), where) / tf.reduce_sum(where, [1, 2])
 
 

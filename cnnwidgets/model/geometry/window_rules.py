@@ -50,21 +50,17 @@ def _resized(op: Any, given: Given, kind: str) -> Sequence[Trail]:
 def _window(op: Any, given: Given, kind: str) -> Sequence[Trail]:
     """A sliding window of a convolution or pooling."""
     first = is_channels_first(op)
-    trail = _thin(op, given[0], op.inputs[0])
-    high, wide = _window_size(op)
-    strides, padding = spatial(op, "strides"), _padding(op)
-    value = trail
+    value = _thin(op, given[0], op.inputs[0])
+    size, strides, padding = _window_size(op), spatial(op, "strides"), _padding(op)
     if isinstance(padding, list):
         value, padding = tf.pad(value, padding), "VALID"
-    if kind == LOCATION:
-        lengths = tf.unstack(tf.shape(value)[1:3])
-        down, across = (
-            _middle(size, stride, length, padding)
-            for size, stride, length in zip((high, wide), strides, lengths, strict=True)
-        )
+    if (size, strides) == ((1, 1), (1, 1)):  # each number stays where it is
+        pass
+    elif kind == LOCATION:
+        down, across = (_middle(size[i], strides[i], value, i + 1, padding) for i in range(2))
         value = tf.nn.conv2d(value, (down[:, None] * across)[..., None, None], strides, padding)
     else:
-        value = tf.nn.max_pool2d(value, (high, wide), strides, padding)
+        value = tf.nn.max_pool2d(value, size, strides, padding)
     return [Trail(tf.transpose(value, [0, 3, 1, 2]), frozenset({1})) if first else Trail(value, frozenset({3}))]
 
 
@@ -76,7 +72,7 @@ def _thin(op: Any, trail: Trail, tensor: Any) -> Any:  # [4, h, w, 1]
     return tf.transpose(value, [0, 2, 3, 1]) if channel == 1 else value
 
 
-def _middle(size: int, stride: int, length: int | Any, padding: str) -> Any:  # [size]
+def _middle(size: int, stride: int, value: Any, axis: int, padding: str) -> Any:  # [size]
     """1 at the middle of a window; a half each at the two middles of an even one.
 
     TensorFlow pads an odd number of pixels one more at the end. Trained networks hardly follow that half pixel: on
@@ -84,11 +80,15 @@ def _middle(size: int, stride: int, length: int | Any, padding: str) -> Any:  # 
     """
     middle, before = np.zeros([2, size], np.float32)
     middle[[(size - 1) // 2, size // 2]] = 1
-    if padding != "SAME" or size == 1:
-        return tf.constant(middle / middle.sum())
     before[[(size - 2) // 2, (size - 1) // 2]] = 1
+    ways = middle / middle.sum(), before / before.sum()
+    if padding != "SAME" or size == 1:
+        return ways[0]
+    if stride == 1:  # whatever the length
+        return ways[(size - 1) % 2]
+    length = tf.shape(value)[axis]
     padded = tf.maximum((-(-length // stride) - 1) * stride + size - length, 0)
-    return tf.where(padded % 2 == 1, before / before.sum(), middle / middle.sum())
+    return tf.where(padded % 2 == 1, ways[1], ways[0])
 
 
 def _window_size(op: Any) -> tuple[int, int]:
