@@ -2,7 +2,7 @@
 
 TensorFlow's own `numpy()` always copies, since the memory of a tensor may be that of a variable, of a constant of the
 graph, of its input or of another output. A convolution's output, with a bias and an activation function, is none of
-these: it was allocated for this run. For large maps the copy takes as long as half of the network.
+these: it was allocated for this run. Copies of all feature maps can take half as long as the network itself.
 """
 
 from __future__ import annotations
