@@ -142,9 +142,15 @@ class Atlas:
         Raises:
             BadTarget: for a layer or unit that is not in it, or an atlas that was rendered without pictures.
         """
-        examples, unit = self._known_examples(path), self._checked_unit(path, unit)
-        count = int(np.isfinite(self._read(path, examples["values"], unit)).sum())
-        return self._read(path, examples["patches"], unit)[:count]
+        self._known_examples(path)
+        return self.patches_of(path, (self._checked_unit(path, unit),))[0]
+
+    def patches_of(self, path: str, units: Sequence[int]) -> list[NDArray[np.uint8]]:
+        """The `patches` of some units in order, read at once."""
+        examples = self._known_examples(path)
+        counts = np.isfinite(self._read(path, examples["values"], units)).sum(1)
+        patches = self._read(path, examples["patches"], units)
+        return [own[:count] for own, count in zip(patches, counts, strict=True)]
 
     def histogram(self, path: str, unit: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """How strongly a unit responds to the user's pictures: (counts [n], edges [n + 1]).
@@ -154,9 +160,14 @@ class Atlas:
         Raises:
             BadTarget: for a layer or unit that is not in it, or an atlas that was rendered without pictures.
         """
-        examples, unit = self._known_examples(path), self._checked_unit(path, unit)
-        exponent = int(self._read(path, examples["exponents"], unit))
-        return histogram(self._read(path, examples["counts"], unit), int(np.clip(exponent, LEAST, -LEAST * 3)))
+        self._known_examples(path)
+        return self.histograms_of(path, (self._checked_unit(path, unit),))[0]
+
+    def histograms_of(self, path: str, units: Sequence[int]) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """The `histogram` of some units in order, read at once."""
+        examples = self._known_examples(path)
+        exponents = np.clip(self._read(path, examples["exponents"], units), LEAST, -LEAST * 3).tolist()
+        return list(map(histogram, self._read(path, examples["counts"], units), exponents))
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
         """Write the atlas as one HTML page that opens anywhere, without kernel, network or server.
@@ -187,9 +198,11 @@ class Atlas:
             return int(unit)
         raise BadTarget(f"The layer {quoted(path)} has no unit {quoted(unit)}. Its units are 0 to {units - 1}.")
 
-    def _read(self, path: str, array: Any, unit: int) -> NDArray[Any]:
+    def _read(self, path: str, array: Any, units: Sequence[int]) -> NDArray[Any]:
+        if not units:
+            return np.zeros((0, *array.shape[1:]), array.dtype)
         try:
-            return np.asarray(array[unit])
+            return np.asarray(array[units[0] : units[-1] + 1])[[unit - units[0] for unit in units]]
         except Exception as error:  # Zarr can raise anything for a file that others wrote
             raise damaged(self._where, path, type(error).__name__) from error
 

@@ -75,7 +75,7 @@ def _layer(atlas: Atlas, path: str) -> dict[str, Any]:
     shown = [f"{values[unit]:.3g}" for unit in units]
     layer = {"path": path, "count": len(values), "units": list(units), "values": shown, "notes": notes}
     if path in atlas.examples:
-        layer["histograms"] = [_bars(*atlas.histogram(path, unit)) for unit in units]
+        layer["histograms"] = [_bars(*one) for one in atlas.histograms_of(path, units)]
     return layer
 
 
@@ -91,8 +91,8 @@ def _bars(counts: NDArray[Any], edges: NDArray[Any]) -> list[Any]:
 def _patches(atlas: Atlas, path: str, units: tuple[int, ...]) -> bytes:
     """A mosaic of the units' strongest patches, nine in a tile, gray where there are fewer."""
     tiles = np.full((len(units), 3 * PATCH, 3 * PATCH, 3), 128, np.uint8)
-    for tile, unit in zip(tiles, units, strict=True):
-        for rank, patch in enumerate(atlas.patches(path, unit)):
+    for tile, patches in zip(tiles, atlas.patches_of(path, units), strict=True):
+        for rank, patch in enumerate(patches):
             top, left = PATCH * (rank // 3), PATCH * (rank % 3)
             tile[top : top + PATCH, left : left + PATCH] = to_uint8(resize(patch / 255, (PATCH, PATCH)))
     return to_jpeg(mosaic(tiles, COLUMNS, gap=0), QUALITY)

@@ -132,8 +132,8 @@ def responses_to(net: Network, paths: tuple[str, ...], part: ReadPart, worst: Ar
         by_size.setdefault(tuple(array.shape for array in arrays), []).append(index)
     made = []
     for indices in by_size.values():
-        # The first pictures are among the strongest of nearly every unit, so few maps are looked at together.
-        batch = max(1, min(_batch(net, part.fitted[indices[0]]), part.end // PART))
+        # The first pictures are among the strongest of nearly every unit, so few of these are searched together.
+        batch = min(_batch(net, part.fitted[indices[0]]), max(1, 2 ** min(part.end // PART, 8) // 2))
         for start in range(0, len(indices), batch):
             made.append(_responses(net, paths, [part.fitted[index] for index in indices[start : start + batch]], worst))
     order = [index for indices in by_size.values() for index in indices]
