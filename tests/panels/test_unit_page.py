@@ -16,7 +16,7 @@ def gallery(net, opened):
     made.unit_page.picture = np.random.default_rng(0).random((24, 32, 3)).astype(np.float32)
     yield made
     if made.unit_page.panel is not None:
-        made.unit_page.panel._measuring.wait()
+        made.unit_page.panel._place.run.wait()
 
 
 def test_a_double_click_on_a_tile_opens_its_page_below(gallery):
@@ -45,12 +45,12 @@ def test_the_button_opens_the_chosen_unit_and_asks_for_one_first(gallery):
 def test_it_is_closed_by_its_button_and_with_the_gallery(net, page, living):
     gallery = FilterGallery(net, "conv2", range(4), size=16, steps=2)
     gallery.open_unit(1)
-    gallery.unit_page.panel._measuring.wait()
+    gallery.unit_page.panel._place.run.wait()
     with_page = len(living())
     gallery.unit_page._close.click()
     assert gallery.unit_page.panel is None and len(living()) < with_page
     gallery.open_unit(2)
-    gallery.unit_page.panel._measuring.wait()
+    gallery.unit_page.panel._place.run.wait()
     gallery.close()
     assert living() == []
 
@@ -86,5 +86,5 @@ def test_it_is_opened_from_which_units_for_the_chosen_unit_too(net, opened, wait
     panel._about.click()
     page = panel.unit_page.panel
     assert (page.layer, page.unit) == ("conv2", panel.unit) and page.picture is panel._held.given
-    page._measuring.wait()
+    page._place.run.wait()
     waiting(lambda: not panel._is_busy_beside())
