@@ -69,7 +69,7 @@ docs: $(IN_DOCS)
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs build/docs
 
 browser: $(IN_TEST) chromium
-	$(BIN)/python -m pytest -m 'browser and not binder' --numprocesses 2 --dist loadfile tests/browser
+	$(BIN)/python -m pytest -m 'browser and not binder' tests/browser
 
 binder: $(IN_TEST) chromium
 	$(BIN)/python -m pytest -m binder tests/browser
