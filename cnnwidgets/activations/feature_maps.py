@@ -150,7 +150,7 @@ def answers(net: Network, paths: tuple[str, ...], call: int, arrays: Sequence[Ar
 
 
 def _maps_graph(net: Network, paths: tuple[str, ...], call: int) -> tuple[Any, list[bool]]:
-    """The pass, and for each layer whether its output has memory of its own."""
+    """The pass, and for each layer whether its output can be given away without a copy."""
     are_own: list[bool] = []
 
     def run(feed: list[Any]) -> tuple[list[Any], Any]:

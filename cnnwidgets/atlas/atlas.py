@@ -146,7 +146,7 @@ class Atlas:
         return self.patches_of(path, (self._checked_unit(path, unit),))[0]
 
     def patches_of(self, path: str, units: Sequence[int]) -> list[NDArray[np.uint8]]:
-        """The `patches` of some units in order, read at once."""
+        """The `patches` of some units, whose indices ascend, in one read."""
         examples = self._known_examples(path)
         counts = np.isfinite(self._read(path, examples["values"], units)).sum(1)
         patches = self._read(path, examples["patches"], units)
@@ -164,7 +164,7 @@ class Atlas:
         return self.histograms_of(path, (self._checked_unit(path, unit),))[0]
 
     def histograms_of(self, path: str, units: Sequence[int]) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-        """The `histogram` of some units in order, read at once."""
+        """The `histogram` of some units, whose indices ascend, in one read."""
         examples = self._known_examples(path)
         exponents = np.clip(self._read(path, examples["exponents"], units), LEAST, -LEAST * 3).tolist()
         return list(map(histogram, self._read(path, examples["counts"], units), exponents))

@@ -22,7 +22,7 @@ _BY_ELEMENT = {"BiasAdd", "Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid"
 
 
 def is_own(output: Any, feed: Sequence[Any]) -> bool:
-    """Whether an output of the graph that is being traced has memory of its own: see above.
+    """Whether an output of the graph that is being traced can be given away without a copy (see the module).
 
     Args:
         output: a tensor of the graph.
