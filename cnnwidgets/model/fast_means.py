@@ -82,8 +82,8 @@ def _of_convolution(layer: Any, x: Any, _means: Means) -> Any:
     if seen is None:
         return None
     kernel = tf.cast(tf.convert_to_tensor(layer.kernel), tf.float32)  # [k, k, C, units]
-    means = tf.linalg.matmul(tf.reshape(seen, [tf.shape(x)[0], -1]), tf.reshape(kernel, [-1, kernel.shape[-1]]))
-    return _with_bias(layer, means)
+    each = tf.reshape(kernel, [-1, kernel.shape[-1]])  # [k * k * C, units]
+    return _with_bias(layer, tf.linalg.matmul(tf.reshape(seen, [-1, each.shape[0]]), each))
 
 
 def _of_depthwise_convolution(layer: Any, x: Any, _means: Means) -> Any:
@@ -110,8 +110,8 @@ def _seen_by_cells(layer: Any, x: Any) -> Any:  # [N, h, w, C] -> [N, k * k, C]
         return means_of_map(x)[:, None] if sees_all else None
     sides = zip((height, width), layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
     rows, columns = (_seen_along(*side, layer.padding) for side in sides)
-    lines = tf.linalg.matmul(rows, tf.reshape(tf.cast(x, tf.float32), [-1, height, width * channels]))
-    cells = tf.linalg.matmul(columns, tf.reshape(lines, [-1, width, channels]))  # [N * k, k, C]
+    lines = tf.einsum("kh,nhwc->nkwc", rows, tf.cast(x, tf.float32))
+    cells = tf.einsum("lw,nkwc->nklc", columns, lines)
     return tf.reshape(cells, [-1, len(rows) * len(columns), channels])
 
 

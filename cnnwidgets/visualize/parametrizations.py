@@ -18,7 +18,7 @@ from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.model.arguments import number
 from cnnwidgets.model.backend import tf
 from cnnwidgets.visualize import randomness
-from cnnwidgets.visualize.spectrum import Spectrum, correlated, natural_spectrum, spectrum_of
+from cnnwidgets.visualize.spectrum import Spectrum, correlated, natural_spectrum, planes_of, spectrum_of
 
 MOST_DECAY = 4.0
 
@@ -83,8 +83,8 @@ class Fourier:
     def render(self, variables: Any, shape: tuple[int, int, int]) -> Any:
         """Inverse transform, correlate the colors, sigmoid."""
         height, width, _ = shape
-        real, imaginary = tf.unstack(variables * tf.constant(_spectrum_scale(height, width, self.decay)), axis=1)
-        return tf.sigmoid(correlated(tf.signal.irfft2d(tf.complex(real, imaginary), [height, width]) / 4.0))
+        scale = _spectrum_scale(height, width, self.decay) / np.float32(4.0)
+        return tf.sigmoid(correlated(planes_of(variables, scale, height, width)))
 
 
 @functools.lru_cache(maxsize=64)
@@ -119,9 +119,8 @@ class FixedMagnitude:
     def render(self, variables: Any, shape: tuple[int, int, int]) -> Any:
         """Inverse transform, correlate the colors, bring to the usual contrast, sigmoid."""
         height, width, channels = shape
-        size = tf.constant(self.spectrum.resized(height, width, channels))
-        waves = tf.complex(size * tf.cos(variables), size * tf.sin(variables))
-        logits = correlated(tf.signal.irfft2d(waves, [height, width]))
+        waves = tf.stack([tf.cos(variables), tf.sin(variables)], 1)
+        logits = correlated(planes_of(waves, self.spectrum.resized(height, width, channels), height, width))
         mean, variance = tf.nn.moments(logits, [1, 2, 3], keepdims=True)
         return tf.sigmoid((logits - mean) / tf.sqrt(variance + 1e-8))
 

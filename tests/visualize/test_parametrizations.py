@@ -7,6 +7,7 @@ import pytest
 
 from cnnwidgets.model.backend import tf
 from cnnwidgets.visualize import parametrizations, randomness
+from cnnwidgets.visualize.spectrum import planes_of
 
 ALL = [parametrizations.pixels(), parametrizations.fourier(), parametrizations.fourier(decay=1.5)]
 SHAPES = [(16, 16, 3), (15, 22, 3), (22, 15, 1), (9, 9, 7)]
@@ -146,3 +147,23 @@ def test_fourier_never_leaves_black_and_white(shape):
 def test_equal_settings_are_equal_and_hashable():
     assert parametrizations.fourier(1.0) == parametrizations.fourier()
     assert len({*ALL, parametrizations.fourier(), parametrizations.pixels()}) == 3
+
+
+@pytest.mark.parametrize("height, width", [(6, 8), (7, 9), (5, 6)])
+def test_the_gradient_of_frequencies_is_that_of_the_inverse_transform(height, width):
+    random = np.random.default_rng(0)
+    parts = tf.constant(random.normal(size=(2, 2, 3, height, width // 2 + 1)), tf.float32)
+    scale = random.uniform(0.5, 2, (height, width // 2 + 1)).astype(np.float32)
+    weights = random.normal(size=(2, 3, height, width)).astype(np.float32)
+
+    def plainly(parts, scale, height, width):
+        real, imaginary = tf.unstack(parts * scale, axis=1)
+        return tf.signal.irfft2d(tf.complex(real, imaginary), [height, width])
+
+    gradients = []
+    for render in (planes_of, plainly):
+        with tf.GradientTape() as tape:
+            tape.watch(parts)
+            total = tf.reduce_sum(weights * render(parts, scale, height, width))
+        gradients.append(tape.gradient(total, parts).numpy())
+    np.testing.assert_allclose(*gradients, rtol=1e-5, atol=1e-6)

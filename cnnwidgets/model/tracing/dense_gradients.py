@@ -46,7 +46,7 @@ def _convolved(layer: Any, convolve: Any, x: Any, kernel: Any) -> Any:
                 input=x, filter_sizes=tf.shape(kernel), out_backprop=upstream,
                 strides=[1, *layer.strides, 1], padding=padding,
             )  # fmt: skip
-            return _of_input(upstream, kernel, tf.shape(x)[1:3], layer.strides[0], padding), of_kernel
+            return _of_input(upstream, kernel, _sides(x), layer.strides[0], padding), of_kernel
 
         return convolve(x, kernel), gradient
 
@@ -66,10 +66,24 @@ def _of_input(upstream: Any, kernel: Any, size: Any, stride: int, padding: str) 
     blocks = tf.reverse(tf.reshape(blocks, [down, right, units, stride * stride * channels]), [0, 1])
     around = [[0, 0], [down - 1, down - 1], [right - 1, right - 1], [0, 0]]
     laid_out = tf.nn.depth_to_space(tf.nn.conv2d(tf.pad(upstream, around), blocks, 1, "VALID"), stride)
-    cells = tf.constant([rows, columns])
-    missing = tf.maximum((tf.shape(upstream)[1:3] - 1) * stride + cells - size, 0)
-    before = missing // 2 if padding == "SAME" else tf.zeros_like(missing)
-    after = tf.maximum(size + before - tf.shape(laid_out)[1:3], 0)  # what no position of the output sees
-    laid_out = tf.pad(laid_out, [[0, 0], [0, after[0]], [0, after[1]], [0, 0]])
-    top, left = before[0], before[1]
+    positions, cells = _sides(upstream), (rows, columns)
+    top, left = (_before(*side, stride, padding) for side in zip(size, positions, cells, strict=True))
+    reached = [stride * (count + more - 1) for count, more in zip(positions, (down, right), strict=True)]
+    unseen = [_at_least_0(size[0] + top - reached[0]), _at_least_0(size[1] + left - reached[1])]
+    laid_out = tf.pad(laid_out, [[0, 0], [0, unseen[0]], [0, unseen[1]], [0, 0]])
     return laid_out[:, top : top + size[0], left : left + size[1]]
+
+
+def _sides(maps: Any) -> list[Any]:
+    """Rows and columns of [N, H, W, C], as numbers where they are known, which need no operations."""
+    shape = tf.shape(maps) if None in maps.shape[1:3] else None
+    return [maps.shape[axis] if shape is None else shape[axis] for axis in (1, 2)]
+
+
+def _before(side: Any, positions: Any, cells: int, stride: int, padding: str) -> Any:
+    """How many pixels a convolution adds before the first row or column."""
+    return _at_least_0((positions - 1) * stride + cells - side) // 2 if padding == "SAME" else 0
+
+
+def _at_least_0(count: Any) -> Any:
+    return max(count, 0) if isinstance(count, int) else tf.maximum(count, 0)

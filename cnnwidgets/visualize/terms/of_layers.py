@@ -19,7 +19,7 @@ class Unit(LayerTerm):
 
     def value(self, activation: Activation, numbers: Numbers) -> Any:
         """See the class."""
-        return tf.gather(activation.means, numbers.units, batch_dims=1)
+        return _own(activation.means, numbers.units)
 
 
 class Channel(Unit):
@@ -47,7 +47,7 @@ class Neuron(LayerTerm):
         row, column = tf.unstack(numbers.own[0])
         y = tf.where(row < 0, height // 2, tf.minimum(row, height - 1))
         x = tf.where(column < 0, width // 2, tf.minimum(column, width - 1))
-        return tf.gather(seen[:, y, x, :], numbers.units, batch_dims=1)
+        return _own(seen[:, y, x, :], numbers.units)
 
     def check_layer(self, info: LayerInfo) -> None:
         """Only where there are positions."""
@@ -61,6 +61,11 @@ class Neuron(LayerTerm):
     def own_numbers(self) -> tuple[Any, ...]:
         """The position, [2]."""
         return (tf.constant(self.position, tf.int32),)
+
+
+def _own(values: Any, units: Any) -> Any:  # [N, C], [N] -> [N]
+    """The value of each picture's own unit; a gather with batches has a gradient of ten times as many operations."""
+    return tf.gather_nd(values, tf.stack([tf.range(tf.shape(units)[0]), units], 1))
 
 
 class Layer(LayerTerm):
