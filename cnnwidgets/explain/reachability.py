@@ -18,6 +18,7 @@ from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.tracing.compiled import from_shapes
 from cnnwidgets.model.tracing.operations import ancestors, descendants
+from cnnwidgets.model.tracing.sure_gradients import surely_back
 
 # Operations that block gradients, with their common names; the most certain causes first.
 _CUTS = {
@@ -202,9 +203,7 @@ def _candidates(net: Network, target: Target, run: _Run) -> tuple[list[str], set
         lambda path, tensor: not _is_scores(net, target, infos[path], tensor, run, infos),
         lambda path, tensor: all(len(_pictures_of(one, run)) == 1 for one in run.calls[path]),
     ]
-    gradients = _gradients(run.value, [tensor for _, tensor in spatial])
-    pairs = zip(spatial, gradients, strict=True)
-    connected = [made for made, gradient in pairs if gradient is not None] or spatial  # some methods need no gradient
+    connected = _with_gradient(run.value, spatial) or spatial  # some methods need no gradient
     paths: list[str] = []
     for count in range(len(preferences) + 1):  # preferences that cannot be met are dropped, the last one first
         wanted = preferences[:count]
@@ -212,6 +211,15 @@ def _candidates(net: Network, target: Target, run: _Run) -> tuple[list[str], set
     layers = {tensor.op for _, tensor in run.order}
     branches = {path for path, tensor in connected if _is_added(tensor, layers, run)}
     return list(dict.fromkeys(reversed(paths))), branches
+
+
+def _with_gradient(value: Any, made: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Those calls to whose output a gradient comes back from a value."""
+    sure = surely_back(value.op)
+    unsure = [tensor for _, tensor in made if tensor.op not in sure]
+    gradients = zip(unsure, _gradients(value, unsure), strict=True) if unsure else ()
+    cut = {id(tensor) for tensor, gradient in gradients if gradient is None}
+    return [(path, tensor) for path, tensor in made if id(tensor) not in cut]
 
 
 def _is_added(tensor: Any, layers: set[Any], run: _Run) -> bool:

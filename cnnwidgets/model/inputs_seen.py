@@ -7,24 +7,15 @@ connects has none. Only what lies in between needs a gradient.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.recording import Recording
-from cnnwidgets.model.tracing.operations import descendants, spread
+from cnnwidgets.model.tracing.operations import descendants
+from cnnwidgets.model.tracing.sure_gradients import surely_from
 
 Seen = tuple[int, ...]  # indices of inputs
-
-# Operations that have a gradient for each of their inputs that are floats.
-_PASSING = {
-    "Add", "AddN", "AddV2", "AvgPool", "BatchMatMulV2", "BiasAdd", "Cast", "ConcatV2", "Conv2D", "Conv2DBackpropInput",
-    "DepthwiseConv2dNative", "Elu", "Erf", "Exp", "ExpandDims", "Identity", "LeakyRelu", "LogSoftmax", "MatMul", "Max",
-    "MaxPool", "Maximum", "Mean", "Minimum", "MirrorPad", "Mul", "Neg", "Pack", "Pad", "PadV2", "RealDiv", "Relu",
-    "Relu6", "Reshape", "ResizeBilinear", "ResizeNearestNeighbor", "Rsqrt", "Selu", "Sigmoid", "Slice", "Softmax",
-    "Softplus", "Split", "SplitV", "Sqrt", "Square", "SquaredDifference", "Squeeze", "StridedSlice", "Sub", "Sum",
-    "Tanh", "Tile", "Transpose", "Unpack",
-}  # fmt: skip
 
 
 def inputs_seen(recording: Recording, inputs: Sequence[Any]) -> Mapping[str, tuple[Seen | None, ...]]:
@@ -37,7 +28,7 @@ def inputs_seen(recording: Recording, inputs: Sequence[Any]) -> Mapping[str, tup
     if tf.executing_eagerly():  # where all functions run eagerly there is no graph to look at
         return {}
     connected = [descendants([one.op]) for one in inputs]
-    reached = [spread([one.op], _passed_on) if one.dtype.is_floating else set() for one in inputs]
+    reached = [surely_from(one.op) if one.dtype.is_floating else set() for one in inputs]
 
     def seen(tensor: Any) -> Seen | None:
         if not _is_here(tensor):
@@ -52,10 +43,3 @@ def _is_here(tensor: Any) -> bool:
     """Whether it is a tensor of floats of this graph, rather than of a loop's own graph inside it."""
     here = tf.is_symbolic_tensor(tensor) and tensor.graph is tf.compat.v1.get_default_graph()
     return here and bool(tensor.dtype.is_floating)
-
-
-def _passed_on(operation: Any) -> Iterator[Any]:
-    """The operations that surely hand on the gradient which reaches this one."""
-    for tensor in operation.outputs:
-        if tensor.dtype.is_floating:
-            yield from (one for one in tensor.consumers() if one.type in _PASSING)

@@ -16,6 +16,7 @@ from typing import Any
 from cnnwidgets.model.backend import keras, tf
 
 from tensorflow.python.eager import record as taping  # isort: skip  # once `backend` has imported TensorFlow quietly
+from tensorflow.python.framework.ops import get_gradient_function  # isort: skip
 
 TRACING = threading.RLock()  # one at a time: a cell's verb may run during a panel's gradient ascent
 
@@ -343,6 +344,11 @@ def has_own_gradient(operation: Any) -> bool:
     if operation.type != "IdentityN":
         return False
     return bool(operation.node_def.attr["_gradient_op_type"].s.startswith(b"CustomGradient"))
+
+
+def own_gradients(operation: Any) -> list[Any]:
+    """The gradients by the inputs of an operation that `has_own_gradient`, `None` where there is none."""
+    return list(get_gradient_function(operation)(operation, *map(tf.ones_like, operation.outputs)))
 
 
 def set_gradient(operation: Any, name: str) -> None:
