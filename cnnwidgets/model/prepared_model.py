@@ -22,6 +22,7 @@ from cnnwidgets.model.tracing.content import Held
 from cnnwidgets.model.tracing.dense_gradients import dense_gradients, may_gain
 from cnnwidgets.model.tracing.graph_cache import Traces
 from cnnwidgets.model.tracing.layer_settings import settings_of
+from cnnwidgets.model.tracing.user_function import preprocessed
 from cnnwidgets.model.unlocked_property import unlocked_property
 
 
@@ -157,7 +158,8 @@ class PreparedModel:
         """
         expected = list(feed)
         for i, preprocess in preprocess_of_each(self.preprocess, self.picture_inputs):
-            expected[i] = preprocess(feed[i] * 255.0)  # [N, H, W, C] 0..1 -> what the network expects
+            # [N, H, W, C] 0..1 -> what the network expects
+            expected[i] = preprocessed(preprocess, feed[i] * 255.0, self.inputs[i].channels)
         prepared, takes_whole_numbers = self._prepared(expected)
         note_inputs(prepared)
         with keras_internals.floats_stay(self.model) if takes_whole_numbers else contextlib.nullcontext():

@@ -359,3 +359,16 @@ def test_a_name_that_no_graph_takes_is_told_with_what_to_do(names):
     with pytest.raises(BadModel, match="cannot run a layer or model called.*Build the model with names of letters"):
         Network(named).layer("conv")
     assert keras.Variable(0.0, name="later").path == "later"
+
+
+def test_class_names_that_were_read_from_the_lines_of_a_file_have_no_line_ends(build):
+    names = np.array(["ant\n", "bee\r\n", " cat", "dog", "eel"])
+    net = Network(build("plain"), class_names=names)
+    assert net.class_names == ("ant", "bee", "cat", "dog", "eel")
+    assert net.class_index("bee") == 1
+    assert {type(name) for name in net.class_names} == {str}
+
+
+def test_a_set_of_class_names_is_refused_for_it_has_no_order(build):
+    with pytest.raises(BadTarget, match="must be a list of names"):
+        Network(build("plain"), class_names={"ant", "bee", "cat", "dog", "eel"})

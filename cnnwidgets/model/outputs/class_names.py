@@ -12,15 +12,15 @@ from cnnwidgets.model.outputs.output_info import OutputInfo
 
 
 def checked_names(names: object) -> tuple[str, ...]:
-    """The names of classes.
+    """The names of classes, without the line ends of the file that they were read from.
 
     Raises:
-        BadTarget: for anything but a list of text.
+        BadTarget: for anything but a list of text; a set has no order.
     """
-    if is_list(names):
+    if is_list(names) and not isinstance(names, (set, frozenset)):
         every = tuple(names)
         if all(isinstance(name, str) for name in every):
-            return every
+            return tuple(str(name).strip() for name in every)
     raise BadTarget(f"class_names must be a list of names, one for each class, got {quoted(names)}.")
 
 

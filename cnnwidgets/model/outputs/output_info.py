@@ -23,7 +23,8 @@ class OutputInfo:
 
     Attributes:
         name: as the model calls it; where several have one name, with a number: "distances_0", "distances_1".
-        shape: without the batch; with rows and columns as [H, W, C], also if the model returns [C, H, W].
+        shape: without the batch; with rows and columns as [H, W, C], also if the model returns [C, H, W]. A single
+            row and column, which a classifier without dense layers ends in, are left out.
         squashed_by: "softmax", "sigmoid" or "log_softmax" where its last step is one; else "".
         dtype: of its numbers.
         shared_name: the name that the model gives to several outputs, this one among them; else "".
@@ -92,11 +93,12 @@ def describe(model: Any, outputs: Any, layers: Mapping[str, Any], recording: Rec
     for own, name, tensor, loss in each:
         squashed_by = behind(tensor, recording)[1]
         last = model.layers[-1].name if isinstance(model, keras.Sequential) else name
-        kind, is_sure = kind_of(tensor, last, squashed_by, layers, recording, loss)
         shared = "" if own == name else name
         first = tensor.shape.rank == 4 and is_channels_first(tensor, layers, recording)
         shape = tuple(tensor.shape)[1:]
         shape = (*shape[1:], shape[0]) if first else shape
+        shape = shape[-1:] if all(n == 1 for n in shape[:-1]) else shape
+        kind, is_sure = kind_of(tensor, shape, last, squashed_by, layers, recording, loss)
         found.append(OutputInfo(own, shape, squashed_by, tensor.dtype.name, shared, kind, is_sure, first))
     return tuple(found)
 

@@ -23,12 +23,19 @@ _TO_A_NORM = ("Sqrt", "Rsqrt", "Maximum", "Reciprocal", "Pow", "AddV2", "Abs", "
 
 
 def kind_of(
-    tensor: Any, name: str, squashed_by: str, layers: Mapping[str, Any], recording: Recording, loss: str
+    tensor: Any,
+    shape: tuple[int | None, ...],
+    name: str,
+    squashed_by: str,
+    layers: Mapping[str, Any],
+    recording: Recording,
+    loss: str,
 ) -> tuple[str, bool]:
     """What an output is, and whether that is sure.
 
     Args:
         tensor: the output of a recorded run in a graph.
+        shape: of the output, as its OutputInfo has it.
         name: the model's for it.
         squashed_by: "softmax", "sigmoid", "log_softmax" or "".
         layers: every layer by path.
@@ -38,10 +45,10 @@ def kind_of(
     Returns:
         "classes", "decision", "value", "map" or "embedding"; and False where a linear layer may be class scores too.
     """
-    numbers, of_scores = _numbers(tensor), bool(_LOSS_OF_SCORES.search(loss))
+    numbers, of_scores = (shape[-1:] or (1,))[0] or 0, bool(_LOSS_OF_SCORES.search(loss))
     if squashed_by in ("softmax", "log_softmax"):
         return "classes", True
-    if tensor.shape.rank > 2:  # an edge map or a picture ends in sigmoids too
+    if len(shape) > 1:  # an edge map or a picture ends in sigmoids too
         return ("classes", True) if of_scores and numbers > 1 else ("map", True)
     if squashed_by == "sigmoid":
         return ("decision" if numbers == 1 else "classes"), True
@@ -49,10 +56,12 @@ def kind_of(
         return "value", True
     if of_scores or _LOSS_OF_NUMBERS.search(loss):
         return ("classes" if of_scores else "value"), True
-    return _of_vector(tensor, name.casefold(), layers, recording)
+    return _of_vector(tensor, numbers, name.casefold(), layers, recording)
 
 
-def _of_vector(tensor: Any, name: str, layers: Mapping[str, Any], recording: Recording) -> tuple[str, bool]:
+def _of_vector(
+    tensor: Any, numbers: int, name: str, layers: Mapping[str, Any], recording: Recording
+) -> tuple[str, bool]:
     """The kind of several linear numbers, of which no loss is known."""
     last = layers.get(_layer_that_returned(tensor, recording))
     if _is_of_unit_length(tensor) or isinstance(last, _NORMALIZATIONS) or _EMBEDDINGS.search(name):
@@ -61,13 +70,9 @@ def _of_vector(tensor: Any, name: str, layers: Mapping[str, Any], recording: Rec
         return ("value" if isinstance(last, keras.layers.Dense) else "embedding"), True
     if _NUMBERS.search(name):
         return "value", True
-    if _SCORES.search(name) or _numbers(tensor) != 2 or not isinstance(last, keras.layers.Dense):
+    if _SCORES.search(name) or numbers != 2 or not isinstance(last, keras.layers.Dense):
         return "classes", True
     return "value", False  # two scores, or two numbers: shown as they are
-
-
-def _numbers(tensor: Any) -> int:
-    return 1 if tensor.shape.rank == 1 else int(tensor.shape[-1] or 0)
 
 
 def _layer_that_returned(tensor: Any, recording: Recording) -> str:

@@ -71,7 +71,7 @@ def _outputs(net: Network, feed: list[Any], kept: Kept) -> list[Any]:
 def class_numbers(scores: Array, output: OutputInfo) -> Array:
     """A number for each class or value of an output [..., K]: see `Prediction`."""
     rows = scores.reshape(-1, scores.shape[-1] if scores.ndim else 1)  # [positions, K]
-    if output.kind == "classes" and scores.ndim == 3 and output.squashed_by != "sigmoid":
+    if output.kind == "classes" and len(output.shape) == 3 and output.squashed_by != "sigmoid":
         return np.bincount(rows.argmax(1), minlength=rows.shape[1]) / len(rows)
     mean = rows.mean(0)
     return _probabilities(mean, output) if output.is_class_scores else np.asarray(mean)

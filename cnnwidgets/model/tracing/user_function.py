@@ -8,6 +8,8 @@ from typing import Any
 from cnnwidgets.errors import BadTarget, CnnWidgetsError, quoted
 from cnnwidgets.model.backend import tf
 
+_RETURN_BATCH = "Return the whole batch [N, H, W, C], such as lambda pictures: pictures / 255."
+
 
 def called(name: str, function: Callable[[Any], Any], given: Any, advice: str) -> Any:
     """What it returns, float32.
@@ -21,6 +23,24 @@ def called(name: str, function: Callable[[Any], Any], given: Any, advice: str) -
     Raises:
         BadTarget: for a function that fails, or returns what is not numbers.
     """
+    return tf.cast(_tensor(name, function, given, advice), tf.float32)
+
+
+def preprocessed(function: Callable[[Any], Any], pictures: Any, channels: int) -> Any:
+    """What a preprocessing makes of a batch [N, H, W, C] in 0..255, in the type that it returns.
+
+    Raises:
+        BadTarget: for a function that fails, or returns anything but a batch of as many channels.
+    """
+    name = "The preprocess function"
+    tensor = _tensor(name, function, pictures, _RETURN_BATCH)
+    if tensor.shape.rank not in (None, 4) or tensor.shape.rank and tensor.shape[-1] not in (None, channels):
+        got = f"{name} made the shape {quoted(tuple(tensor.shape))} of {quoted(tuple(pictures.shape))}"
+        raise BadTarget(f"{got}, and the network takes {channels} channels. {_RETURN_BATCH}")
+    return tensor
+
+
+def _tensor(name: str, function: Callable[[Any], Any], given: Any, advice: str) -> Any:
     try:
         value = function(given)
     except CnnWidgetsError:
@@ -33,7 +53,7 @@ def called(name: str, function: Callable[[Any], Any], given: Any, advice: str) -
         tensor = None
     if tensor is None or not (tensor.dtype.is_floating or tensor.dtype.is_integer or tensor.dtype.is_bool):
         raise BadTarget(f"{name} returned {quoted(value)}, which is not a number. {advice}")
-    return tf.cast(tensor, tf.float32)
+    return tensor
 
 
 def failed(name: str, error: Exception, given: Any = None) -> BadTarget:

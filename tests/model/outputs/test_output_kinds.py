@@ -137,3 +137,33 @@ def test_losses_and_class_names_belong_to_the_outputs_that_they_are_given_for(no
         net.class_index(7, 1)
     with pytest.raises(cw.BadTarget, match="no class names"):
         net.class_index("north", 2)
+
+
+def ending_in_one_position(activation, numbers, first):
+    order = "channels_first" if first else "channels_last"
+    given = keras.Input((3, 12, 12) if first else (12, 12, 3))
+    x = L.Conv2D(6, 3, activation="relu", data_format=order)(given)
+    x = L.GlobalAveragePooling2D(order, keepdims=True)(x)
+    x = L.Conv2D(numbers, 1, name="scores", data_format=order)(x)
+    return keras.Model(given, activation(x))
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["channels last", "channels first"])
+@pytest.mark.parametrize(
+    ("activation", "numbers", "kind", "right"),
+    [
+        (lambda first: L.Softmax(axis=1 if first else -1), 4, "classes", lambda y: y),
+        (lambda _: L.Activation("sigmoid"), 4, "classes", lambda y: y),
+        (lambda _: L.Activation("sigmoid"), 1, "decision", lambda y: [1 - y[0], y[0]]),
+        (lambda _: L.Identity(), 4, "classes", lambda y: np.exp(y) / np.exp(y).sum()),
+        (lambda _: L.Identity(), 1, "value", lambda y: y),
+    ],
+    ids=["softmax", "sigmoids", "one sigmoid", "logits", "one number"],
+)
+def test_one_row_and_one_column_of_scores_are_scores_of_the_picture(noise, first, activation, numbers, kind, right):
+    model, picture = ending_in_one_position(activation(first), numbers, first), noise(12, 12, 3)
+    net = cw.Network(model, preprocess="unit")
+    fed = np.moveaxis(picture, -1, 0) if first else picture
+    assert (net.outputs[0].kind, net.outputs[0].shape) == (kind, (numbers,))
+    shown = [line.probability for line in sorted(net.predict(picture))]
+    assert shown == pytest.approx(right(model(fed[None]).numpy().ravel()), abs=1e-6)

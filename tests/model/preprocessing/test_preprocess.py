@@ -551,3 +551,21 @@ def test_an_unknown_preprocessing_is_refused_with_the_choices(net, name):
 def test_a_preprocessing_of_colors_is_refused_for_other_channels(mode):
     with pytest.raises(BadTarget, match="for 3 channels and this network takes 1"):
         Network(model_named("own", channels=1), preprocess=mode)
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda x: np.asarray(x) / 255, "raised NotImplementedError.*use TensorFlow operations"),
+        (lambda x: x / 255 if tf.reduce_max(x) > 1 else x, "raised OperatorNotAllowed.*use TensorFlow operations"),
+        (lambda x, mean: x - mean, "raised TypeError.*'mean'"),
+        (lambda _: None, "returned None.*whole batch"),
+        (lambda x: x[0] / 255, "made the shape .8, 8, 3. of .1, 8, 8, 3.*3 channels"),
+        (lambda x: tf.reduce_mean(x, -1, keepdims=True), "made the shape .1, 8, 8, 1. of"),
+    ],
+    ids=["numpy", "if", "two arguments", "nothing", "no batch", "gray"],
+)
+def test_a_function_that_cannot_preprocess_is_named_with_what_it_did(build, noise, function, said):
+    network = Network(build("plain"), preprocess=function)
+    with pytest.raises(BadTarget, match=f"The preprocess function {said}"):
+        network.predict(noise(8, 8, 3))
