@@ -15,11 +15,15 @@ USUAL = (224, 224)  # pixels of the picture used to measure a network's cost
 
 def copies_of_pictures(probe: Probe, gradient: bool = False) -> int:
     """How many copies of the pictures share one device call, with or without a backward pass."""
+    if not probe.net.takes_batches:
+        return 1
     return int(np.clip(STEP_FLOPS // ((2 if gradient else 1) * _flops(probe, "") + 1), 1, MOST_COPIES))
 
 
 def copies_of_layer(probe: Probe, path: str) -> int:
     """How many copies of a layer's output share one device call."""
+    if not probe.net.takes_batches:
+        return 1
     fits = MOST_NUMBERS // int(np.prod(probe.activations(path)[0].shape))
     affordable = STEP_FLOPS // (_flops(probe, "") - _flops(probe, path) + 1)
     return int(np.clip(min(affordable, fits), 1, MOST_CHANNELS))

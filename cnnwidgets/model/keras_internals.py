@@ -132,6 +132,32 @@ def nodes_in_order(model: Any) -> tuple[list[Any], list[Any], Run] | None:
     return list(functional.inputs), list(functional.outputs), run
 
 
+def is_turned_to_channels_last(model: Any, which: int) -> bool:
+    """Whether the first thing done to an input is to bring its channels from the front to the end."""
+    found = nodes_in_order(model)
+    if found is None:
+        return False
+    inputs, _, run = found
+    tensor = inputs[which]
+    operation = None
+    for operation, given, made in run:
+        if not any(one is tensor for one in given):
+            continue
+        if isinstance(operation, keras.Model):
+            return is_turned_to_channels_last(operation, next(i for i, one in enumerate(given) if one is tensor))
+        if not isinstance(operation, keras.layers.Rescaling):
+            break
+        tensor = made[0]
+    if isinstance(operation, keras.layers.Permute):
+        return tuple(operation.dims) == (2, 3, 1)
+    if isinstance(operation, keras.src.ops.numpy.Transpose):
+        return tuple(operation.axes or ()) == (0, 2, 3, 1)
+    return isinstance(operation, keras.src.ops.numpy.Moveaxis) and (operation.source, operation.destination) in _TO_END
+
+
+_TO_END = [([one], [other]) for one in (1, -3) for other in (3, -1)]
+
+
 # -- patches, each for the length of a `with`
 
 

@@ -10,6 +10,7 @@ from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.model import graph, keras_internals
 from cnnwidgets.model import layers as layers_
 from cnnwidgets.model.backend import keras, tf
+from cnnwidgets.model.batches_taken import takes_batches
 from cnnwidgets.model.inputs import input_info
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.outputs.class_names import checked_names
@@ -77,7 +78,7 @@ class PreparedModel:
         self._state, self.version = state, self.version + 1
         self.layers_by_path = layers_.by_path(self.model)
         self._sees.clear()
-        for found in ("_survey", "layers", "outputs", "_layer_infos", "_channels_first", "_strided"):
+        for found in ("_survey", "takes_batches", "layers", "outputs", "_layer_infos", "_channels_first", "_strided"):
             vars(self).pop(found, None)
 
     def _layers_and_settings(self) -> tuple[object, ...]:
@@ -132,6 +133,11 @@ class PreparedModel:
         if layer is not None:
             return found.note if layer in found.layers else ""
         return found.note if (found.outputs if output is None else output in found.outputs) else ""
+
+    @unlocked_property
+    def takes_batches(self) -> bool:
+        """Whether each picture of a batch gets the numbers that it gets alone; else pictures are run one by one."""
+        return takes_batches(self, self._survey.may_mix)
 
     def sees(self, path: str, call: int = 0) -> tuple[int, ...]:
         """Which picture inputs a layer's call depends on, as a gradient shows; () if none can be traced."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cnnwidgets.errors import BadModel, CnnWidgetsError, quoted, without_colors
 from cnnwidgets.model import graph, layers
 from cnnwidgets.model.backend import keras, tf
+from cnnwidgets.model.batches_taken import may_mix
 from cnnwidgets.model.inputs_seen import Seen, inputs_seen
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.outputs.output_info import OutputInfo, describe
@@ -31,6 +32,7 @@ class Survey(NamedTuple):
         nesting: the structure in which the model returns them.
         randomness: what depends on random numbers.
         seen: the inputs that each call of a layer depends on, by path; `None` where only a gradient can tell.
+        may_mix: whether the pictures of a batch may act on one another.
     """
 
     layers: tuple[LayerInfo, ...]
@@ -38,6 +40,7 @@ class Survey(NamedTuple):
     nesting: Any
     randomness: Randomness
     seen: Mapping[str, tuple[Seen | None, ...]]
+    may_mix: bool = False
 
 
 def check_names(model: Any, every: Iterable[Any]) -> None:
@@ -106,7 +109,8 @@ def _surveyed(model: PreparedModel, side: int | None) -> Survey:
             described = describe(model.model, outputs, model.layers_by_path, recording)
             nesting = keras.tree.map_structure(lambda _: 0, outputs)
         randomness = randomness_of(recording, outputs, model.layers_by_path)
-        return Survey(infos, described, nesting, randomness, inputs_seen(recording, feed))
+        mixes = not tf.executing_eagerly() and may_mix(feed)
+        return Survey(infos, described, nesting, randomness, inputs_seen(recording, feed), mixes)
 
     return from_shapes(run)
 

@@ -6,16 +6,18 @@ differentiated forward pass: the stored picture itself never moves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.model.arguments import number, whole_number
 from cnnwidgets.model.backend import tf
+from cnnwidgets.model.tracing.user_function import tensor_of
 from cnnwidgets.visualize import randomness
 
 MOST_SCALE = 4.0
+_TAKE = "Take pictures, seeds and shared, and return the pictures [N, H, W, C]."
 
 
 class Transform(Protocol):
@@ -109,8 +111,13 @@ def compose(pictures: Any, transforms: Sequence[Transform], seeds: Any, shared: 
     """Apply the transforms in order, each with seeds of its own."""
     for index, transform in enumerate(transforms):
         own = randomness.at_step(seeds, index + 1)
-        pictures = transform(pictures, own, tf.random.experimental.stateless_fold_in(shared, index + 1))
+        alike = tf.random.experimental.stateless_fold_in(shared, index + 1)
+        pictures = tensor_of("The transform", _with_seeds(transform, own, alike), pictures, _TAKE)
     return pictures
+
+
+def _with_seeds(transform: Transform, seeds: Any, shared: Any) -> Callable[[Any], Any]:
+    return lambda pictures: transform(pictures, seeds, shared)
 
 
 def _range(smallest: float, largest: float, most: float) -> tuple[float, float]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cnnwidgets.errors import BadTarget
 from cnnwidgets.model.backend import tf
-from cnnwidgets.visualize import randomness, transforms
+from cnnwidgets.visualize import objectives, randomness, transforms
+from cnnwidgets.visualize.ascent import ascend
 
 ALL = [transforms.jitter(4), transforms.crop(), transforms.noise(), transforms.scale(), transforms.rotate()]
 OWN = [ALL[1], *ALL[3:]]  # each picture has its own change; a jitter and noise are one for the batch
@@ -145,3 +147,17 @@ def test_compose_applies_in_order_each_with_seeds_of_its_own(noise):
 
 def test_equal_settings_are_equal_and_hashable():
     assert len({*ALL, transforms.jitter(4), transforms.crop(0.55, 0.95), transforms.rotate(10.0)}) == len(ALL)
+
+
+@pytest.mark.parametrize(
+    ("mine", "said"),
+    [
+        (lambda pictures: pictures, "raised TypeError.*takes 1 positional argument but 3"),
+        (lambda pictures, seeds, shared: None, "returned None.*Take pictures, seeds and shared"),
+        (lambda pictures, seeds, shared: np.asarray(pictures), "raised NotImplementedError.*TensorFlow operations"),
+    ],
+    ids=["of pictures alone", "nothing", "numpy"],
+)
+def test_a_transform_of_ones_own_that_fails_is_named_with_what_it_did(net, mine, said):
+    with pytest.raises(BadTarget, match=f"The transform {said}"):
+        next(iter(ascend(net("plain"), objectives.channel("conv1", 0), size=16, steps=1, transforms=(mine,))))

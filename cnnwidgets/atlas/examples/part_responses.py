@@ -217,6 +217,8 @@ def _whole_path(file: str | PathLike[str]) -> Path:
 
 
 def _batch(net: Network, arrays: Sequence[Array]) -> int:
+    if not net.takes_batches:
+        return 1
     which = net.picture_inputs[0]
     cost = forward_flops(net, "", Canvas(arrays[which].shape[1:], which))
     return int(np.clip(STEP_FLOPS // (cost + 1), 1, LARGEST_BATCH))

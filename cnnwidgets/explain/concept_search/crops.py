@@ -81,7 +81,8 @@ class Reader:
         Raises:
             BadModel: where the layer's numbers are not finite.
         """
-        parts = [crops[start : start + BATCH] for start in range(0, len(crops), BATCH)]
+        batch = BATCH if self.net.takes_batches else 1
+        parts = [crops[start : start + batch] for start in range(0, len(crops), batch)]
         found = np.concatenate([self._of_batch(opened, part) for part in parts])
         if not np.isfinite(found).all():
             raise BadModel(self.net.why_not_finite())

@@ -207,7 +207,13 @@ def _followed(net: Network, path: str, number: int, which: int, fed: tuple[int, 
     """Carry coordinates to a layer's call, or to an output where there is no path; traced once for all sizes."""
     follow, unknown = net.traces.get(functools.partial(_way_to, net, path, number, which))
     feed = [tf.zeros([KINDS, *_fed_shape(net, i, which, fed)]) for i in range(len(net.inputs))]
-    (location, extent), shape = follow(feed)
+    try:
+        (location, extent), shape = follow(feed)
+    except tf.errors.InvalidArgumentError:  # the coordinates are a batch of four
+        if net.takes_batches:
+            raise
+        known = net.layer(path).output_shape if path else net.outputs[number].shape
+        return _Found(None, None, (1, *(n or 1 for n in known)), (*sorted(unknown), "a fixed batch of one"))
     values = [one.numpy() if one.shape.rank else None for one in (location, extent)]
     return _Found(values[0], values[1], tuple(shape.numpy()), tuple(sorted(unknown)))
 

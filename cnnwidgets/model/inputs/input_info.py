@@ -14,7 +14,7 @@ from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.inputs import flat_pictures
 from cnnwidgets.model.inputs.model_objects import check_is_model, why_not_built
-from cnnwidgets.model.keras_internals import all_layers, built_shapes
+from cnnwidgets.model.keras_internals import all_layers, built_shapes, is_turned_to_channels_last
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue: ITU-R BT.601
 
@@ -110,7 +110,8 @@ def of_model(model: Any, shape: object = None) -> tuple[tuple[InputInfo, ...], A
     if nesting is None:
         raise BadModel(why_not_built(model))
     first = _is_channels_first(model)
-    declared = [_info(tensor, i, first) for i, tensor in enumerate(keras.tree.flatten(nesting))]
+    tensors = keras.tree.flatten(nesting)
+    declared = [_info(tensor, i, first or is_turned_to_channels_last(model, i)) for i, tensor in enumerate(tensors)]
     flat = flat_pictures.with_pictures(declared, model, shape)
     flat_pictures.check_picture(flat, model)
     return flat, keras.tree.map_structure(lambda _: None, nesting)

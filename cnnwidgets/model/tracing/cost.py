@@ -28,6 +28,8 @@ def batch_size(net: Network, path: str, canvas: Canvas) -> int:
 
     It depends on network, layer and size alone, never on how many units are asked for.
     """
+    if not net.takes_batches:
+        return 1
     cost = 2 * forward_flops(net, path, canvas)  # the gradient of the picture costs a forward pass again
     batch = LARGEST_BATCH
     while batch > 1 and SIDE_BY_SIDE * batch * cost > STEP_FLOPS:

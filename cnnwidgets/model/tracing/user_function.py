@@ -23,7 +23,7 @@ def called(name: str, function: Callable[[Any], Any], given: Any, advice: str) -
     Raises:
         BadTarget: for a function that fails, or returns what is not numbers.
     """
-    return tf.cast(_tensor(name, function, given, advice), tf.float32)
+    return tf.cast(tensor_of(name, function, given, advice), tf.float32)
 
 
 def preprocessed(function: Callable[[Any], Any], pictures: Any, channels: int) -> Any:
@@ -33,14 +33,15 @@ def preprocessed(function: Callable[[Any], Any], pictures: Any, channels: int) -
         BadTarget: for a function that fails, or returns anything but a batch of as many channels.
     """
     name = "The preprocess function"
-    tensor = _tensor(name, function, pictures, _RETURN_BATCH)
+    tensor = tensor_of(name, function, pictures, _RETURN_BATCH)
     if tensor.shape.rank not in (None, 4) or tensor.shape.rank and tensor.shape[-1] not in (None, channels):
         got = f"{name} made the shape {quoted(tuple(tensor.shape))} of {quoted(tuple(pictures.shape))}"
         raise BadTarget(f"{got}, and the network takes {channels} channels. {_RETURN_BATCH}")
     return tensor
 
 
-def _tensor(name: str, function: Callable[[Any], Any], given: Any, advice: str) -> Any:
+def tensor_of(name: str, function: Callable[[Any], Any], given: Any, advice: str) -> Any:
+    """As `called`, in the type that the function returns."""
     try:
         value = function(given)
     except CnnWidgetsError:

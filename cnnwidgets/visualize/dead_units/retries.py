@@ -64,7 +64,8 @@ class LabeledUnits:
             ascent = replace(ascent, transforms=())
             if plan.layer.is_spatial:
                 objective = objectives.neuron(plan.layer.path, units, call=plan.call)
-        return maximize(plan.net, objective, plan.canvas, STEPS, ascent, plan.settings.seed + extra_seed)
+        batch = 0 if plan.net.takes_batches else 1
+        return maximize(plan.net, objective, plan.canvas, STEPS, ascent, plan.settings.seed + extra_seed, batch=batch)
 
     def last_frame(self, step: int) -> UnitsFrame:
         """The frame that ends a run of so many steps."""

@@ -135,3 +135,32 @@ def test_a_model_that_takes_no_picture_is_refused_with_what_it_takes(shape):
     with pytest.raises(BadModel, match="takes no picture") as caught:
         Network(model)
     assert str(shape) in str(caught.value)
+
+
+def turned_around(how):
+    given = keras.Input((3, 12, 14))
+    x = how(given)
+    x = L.GlobalAveragePooling2D()(L.Conv2D(4, 3, activation="relu", name="conv")(x))
+    return keras.Model(given, L.Dense(3, name="scores")(x))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        L.Permute((2, 3, 1)),
+        lambda x: keras.ops.transpose(x, (0, 2, 3, 1)),
+        lambda x: keras.ops.moveaxis(x, 1, -1),
+        lambda x: L.Permute((2, 3, 1))(L.Rescaling(1 / 255)(x)),
+        keras.Sequential([keras.Input((3, 12, 14)), L.Permute((2, 3, 1))]),
+    ],
+    ids=["Permute", "transpose", "moveaxis", "behind a Rescaling", "in a model of its own"],
+)
+def test_a_model_that_brings_its_channels_to_the_end_first_takes_them_first(noise, how):
+    model, picture = turned_around(how), noise(12, 14, 3)
+    network = Network(model, preprocess="unit", class_names=["a", "b", "c"])
+    (info,) = network.inputs
+    assert (info.channels_first, info.size, info.channels) == (True, (12, 14), 3)
+    scores = model(np.moveaxis(picture, -1, 0)[None]).numpy()[0]
+    assert network.predict(picture)[0].index == scores.argmax()
+    (seen,) = network.call([picture[None]])
+    np.testing.assert_allclose(seen[0], scores, rtol=1e-5)
