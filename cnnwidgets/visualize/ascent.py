@@ -99,10 +99,10 @@ class AscendSettings(Settings):
         picture = None if self.start is None else net.array(self.start, canvas.which)
         frames = maximize(net, objective, canvas, found.steps, ascent, found.seed, picture)
         note = random_note(net, objective)
-        return _with_note(frames, note) if note else frames
+        return with_note(frames, note) if note else frames
 
 
-def _with_note(frames: Iterator[Frame], note: str) -> Iterator[Frame]:
+def with_note(frames: Iterator[Frame], note: str) -> Iterator[Frame]:
     """The frames; the last one has the note for each picture."""
     for frame in frames:
         is_last = frame.step == frame.steps

@@ -1,7 +1,6 @@
-"""Accentuated photographs and caricatures: what a unit, class or layer sees in a photograph.
+"""Accentuated photographs: what a unit or class sees in a photograph.
 
-Both are the loop of `ascent` with other arguments: an accentuation starts from the photograph and is held near it, a
-caricature starts from noise and is drawn towards the photograph's activation.
+An accentuation is the loop of `ascend`; it starts from the photograph and is held near it.
 """
 
 from __future__ import annotations

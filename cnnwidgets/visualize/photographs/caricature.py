@@ -6,17 +6,16 @@ A caricature is the loop of `ascend`; it starts from noise and is drawn towards 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from cnnwidgets.frame import Frame
 from cnnwidgets.model.arguments import check_call
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.settings import SEED, STEPS, Number, Settings, setting
-from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.visualize import transforms as transforms_
-from cnnwidgets.visualize.ascent import maximize
+from cnnwidgets.visualize.ascent import maximize, with_note
 from cnnwidgets.visualize.canvas_choice import canvas_of_photograph
 from cnnwidgets.visualize.gradient_step import Ascent
 from cnnwidgets.visualize.objectives import Objective
@@ -65,7 +64,7 @@ def caricature(
     Example:
         >>> *_, frame = caricature(net, "cat.jpg", "fire8_concat")
     """
-    return CaricatureSettings.given(locals()).check(net, picture).frames()
+    return CaricatureSettings.given(locals()).check(net, picture)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +79,8 @@ class CaricatureSettings(Settings):
     size: Size | None = None
     seed: int = setting(0, SEED)
 
-    def check(self, net: Network | Any, picture: object) -> CaricaturePlan:
-        """Check a caricature.
+    def check(self, net: Network | Any, picture: object) -> Iterator[Frame]:
+        """The unstarted run.
 
         Raises:
             BadTarget, BadPicture: what `caricature` raises before any computing.
@@ -92,31 +91,4 @@ class CaricatureSettings(Settings):
         ascent = Ascent(transforms=transforms_.checked(self.transforms))
         objective = Objective((Resemblance(layer=info.path, call=call, before_activation=False, power=found.power),))
         canvas = canvas_of_photograph(net, objective, picture, self.size)
-        return CaricaturePlan(replace(found, layer=info.path, call=call), net, canvas, objective, ascent)
-
-
-@dataclass(frozen=True, eq=False)
-class CaricaturePlan:
-    """A checked caricature.
-
-    Attributes:
-        settings: as given, each in its range.
-        net: the network.
-        canvas: the input that is optimized, with the photograph.
-        objective: the resemblance to the photograph.
-        ascent: the parametrization and the transforms.
-    """
-
-    settings: CaricatureSettings
-    net: Network
-    canvas: Canvas
-    objective: Objective
-    ascent: Ascent
-
-    def frames(self) -> Iterator[Frame]:
-        """Optimize from noise."""
-        note = random_note(self.net, self.objective)
-        for frame in maximize(
-            self.net, self.objective, self.canvas, self.settings.steps, self.ascent, self.settings.seed
-        ):
-            yield replace(frame, notes=(note,)) if frame.step == frame.steps else frame
+        return with_note(maximize(net, objective, canvas, found.steps, ascent, found.seed), random_note(net, objective))
