@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnwidgets.atlas.attributes import Settings, StoredLayer, from_attributes
-from cnnwidgets.atlas.examples.example_store import layer_examples, no_examples
-from cnnwidgets.atlas.examples.responses import LEAST, histogram
+from cnnwidgets.atlas.examples.example_store import examples_group, no_examples
+from cnnwidgets.atlas.examples.layer_examples import LayerExamples
 from cnnwidgets.atlas.html import page_of
 from cnnwidgets.atlas.records import LayerRecord
 from cnnwidgets.atlas.store import address, array_of, damaged, open_group
@@ -58,7 +58,7 @@ class Atlas:
         self._stored_layers = {stored.path: stored for stored in stored_layers}
         self._arrays: dict[str, Any] = {}
         self._entries: dict[str, LayerRecord] = {}
-        self._examples: dict[str, Any] = {}
+        self._examples: dict[str, LayerExamples | None] = {}
 
     def __repr__(self) -> str:
         """One line: network, layers, units, size and steps."""
@@ -131,8 +131,7 @@ class Atlas:
     @property
     def skipped(self) -> tuple[str, ...]:
         """The pictures that could not be read when the examples were searched, each with the reason."""
-        names = [str(one) for path in self.examples for one in self._examples_of(path).attrs.get("skipped", ())]
-        return tuple(dict.fromkeys(names))
+        return tuple(dict.fromkeys(name for path in self.examples for name in self._known_examples(path).skipped))
 
     def patches(self, path: str, unit: int) -> NDArray[np.uint8]:
         """The parts of the user's pictures that a unit responds to most: [n, h, w, 3], the strongest first; n <= 9.
@@ -142,15 +141,7 @@ class Atlas:
         Raises:
             BadTarget: for a layer or unit that is not in it, or an atlas that was rendered without pictures.
         """
-        self._known_examples(path)
-        return self.patches_of(path, (self._checked_unit(path, unit),))[0]
-
-    def patches_of(self, path: str, units: Sequence[int]) -> list[NDArray[np.uint8]]:
-        """The `patches` of some units, whose indices ascend, in one read."""
-        examples = self._known_examples(path)
-        counts = np.isfinite(self._read(path, examples["values"], units)).sum(1)
-        patches = self._read(path, examples["patches"], units)
-        return [own[:count] for own, count in zip(patches, counts, strict=True)]
+        return self._known_examples(path).patches((self._checked_unit(path, unit),))[0]
 
     def histogram(self, path: str, unit: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """How strongly a unit responds to the user's pictures: (counts [n], edges [n + 1]).
@@ -160,14 +151,7 @@ class Atlas:
         Raises:
             BadTarget: for a layer or unit that is not in it, or an atlas that was rendered without pictures.
         """
-        self._known_examples(path)
-        return self.histograms_of(path, (self._checked_unit(path, unit),))[0]
-
-    def histograms_of(self, path: str, units: Sequence[int]) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-        """The `histogram` of some units, whose indices ascend, in one read."""
-        examples = self._known_examples(path)
-        exponents = np.clip(self._read(path, examples["exponents"], units), LEAST, -LEAST * 3).tolist()
-        return list(map(histogram, self._read(path, examples["counts"], units), exponents))
+        return self._known_examples(path).histograms((self._checked_unit(path, unit),))[0]
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
         """Write the atlas as one HTML page that opens anywhere, without kernel, network or server.
@@ -178,15 +162,17 @@ class Atlas:
         Raises:
             BadTarget: if it cannot be written.
         """
-        return write_file(checked_path("path", path), page_of(self).encode())
+        examples = {layer: self._known_examples(layer) for layer in self.examples}
+        return write_file(checked_path("path", path), page_of(self, examples).encode())
 
-    def _examples_of(self, path: str) -> Any:
+    def _examples_of(self, path: str) -> LayerExamples | None:
         stored = self._stored_layer(path)
         if path not in self._examples:
-            self._examples[path] = layer_examples(self._group, stored, self._where)
+            group = examples_group(self._group, stored, self._where)
+            self._examples[path] = None if group is None else LayerExamples(self._where, path, group)
         return self._examples[path]
 
-    def _known_examples(self, path: str) -> Any:
+    def _known_examples(self, path: str) -> LayerExamples:
         found = self._examples_of(path)
         if found is None:
             raise no_examples(self._where, path)
@@ -197,14 +183,6 @@ class Atlas:
         if isinstance(unit, (int, np.integer)) and not isinstance(unit, bool) and 0 <= unit < units:
             return int(unit)
         raise BadTarget(f"The layer {quoted(path)} has no unit {quoted(unit)}. Its units are 0 to {units - 1}.")
-
-    def _read(self, path: str, array: Any, units: Sequence[int]) -> NDArray[Any]:
-        if not units:
-            return np.zeros((0, *array.shape[1:]), array.dtype)
-        try:
-            return np.asarray(array[units[0] : units[-1] + 1])[[unit - units[0] for unit in units]]
-        except Exception as error:  # Zarr can raise anything for a file that others wrote
-            raise damaged(self._where, path, type(error).__name__) from error
 
     def _stored_layer(self, path: str) -> StoredLayer:
         if path not in self._stored_layers:

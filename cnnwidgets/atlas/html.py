@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import html
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnwidgets.html_page import document, json_block, source
 from cnnwidgets.pictures import displayable, mosaic, resize, to_jpeg, to_uint8
 
 if TYPE_CHECKING:
     from cnnwidgets.atlas.atlas import Atlas
+    from cnnwidgets.atlas.examples.layer_examples import LayerExamples
 
 PAGE, COLUMNS = 96, 12  # units on a page; its mosaic is decoded at once when it is looked at
 QUALITY = 82
@@ -25,11 +25,9 @@ BARS = 16  # of a histogram on the page
 PARTS = Path(__file__).parent / "page"
 
 
-def page_of(atlas: Atlas) -> str:
-    """The HTML of an atlas."""
+def page_of(atlas: Atlas, examples: Mapping[str, LayerExamples]) -> str:
+    """The HTML of an atlas, with the examples of those layers that have some."""
     script = (PARTS / "atlas.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     settings = atlas.settings
     units = sum(len(atlas.units(path)) for path in atlas.layers)
     about = (
@@ -37,45 +35,41 @@ def page_of(atlas: Atlas) -> str:
         f"{settings.steps} steps, {' x '.join(map(str, settings.size))} pixels, recipe {settings.recipe}, "
         f"seed {settings.seed}."
     )
-    parts = {
-        "policy": policy,
-        "title": html.escape(f"Atlas of {settings.network}"),
-        "about": html.escape(about),
-        "style": (PARTS / "atlas.css").read_text(encoding="utf-8"),
-        "data": "\n".join(_data(atlas)),
-        "script": script,
-    }
-    page = (PARTS / "atlas.html").read_text(encoding="utf-8")
-    pieces = page.split("{{")
-    return pieces[0] + "".join(parts[name] + rest for name, rest in (piece.split("}}", 1) for piece in pieces[1:]))
+    return document(
+        PARTS / "atlas.html",
+        f"default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; script-src {source(script)}",
+        html.escape(f"Atlas of {settings.network}"),
+        (PARTS / "atlas.css").read_text(encoding="utf-8"),
+        about=html.escape(about),
+        data="\n".join(_data(atlas, examples)),
+        script=script,
+    )
 
 
-def _data(atlas: Atlas) -> Iterator[str]:
+def _data(atlas: Atlas, examples: Mapping[str, LayerExamples]) -> Iterator[str]:
     """Blocks that the browser keeps and never runs: the index, and the mosaic of each page."""
-    layers = [_layer(atlas, path) for path in atlas.layers]
+    layers = [_layer(atlas, path, examples.get(path)) for path in atlas.layers]
     tile = _tile(atlas)
     sizes = {"page": PAGE, "columns": COLUMNS, "tile": tile, "patches": 3 * PATCH}
-    index = json.dumps({**sizes, "layers": layers}, ensure_ascii=True)
-    for sign in "<>&":  # so that no name can end the block
-        index = index.replace(sign, f"\\u{ord(sign):04x}")
+    index = json_block({**sizes, "layers": layers})
     yield f'<script type="application/json" id="atlas">{index}</script>'
     for number, path in enumerate(atlas.layers):
         units = atlas.units(path)
         for page, start in enumerate(range(0, len(units), PAGE)):
             data = base64.b64encode(_mosaic(atlas, path, units[start : start + PAGE], tile)).decode()
             yield f'<script type="text/plain" id="m-{number}-{page}">data:image/jpeg;base64,{data}</script>'
-            if path in atlas.examples:
-                data = base64.b64encode(_patches(atlas, path, units[start : start + PAGE])).decode()
+            if path in examples:
+                data = base64.b64encode(_patches(examples[path], units[start : start + PAGE])).decode()
                 yield f'<script type="text/plain" id="p-{number}-{page}">data:image/jpeg;base64,{data}</script>'
 
 
-def _layer(atlas: Atlas, path: str) -> dict[str, Any]:
+def _layer(atlas: Atlas, path: str, examples: LayerExamples | None) -> dict[str, Any]:
     units, values = atlas.units(path), atlas.values(path)
     notes = {unit: note for unit, note in enumerate(atlas.notes(path)) if note}
     shown = [f"{values[unit]:.3g}" for unit in units]
     layer = {"path": path, "count": len(values), "units": list(units), "values": shown, "notes": notes}
-    if path in atlas.examples:
-        layer["histograms"] = [_bars(*one) for one in atlas.histograms_of(path, units)]
+    if examples is not None:
+        layer["histograms"] = [_bars(*one) for one in examples.histograms(units)]
     return layer
 
 
@@ -88,10 +82,10 @@ def _bars(counts: NDArray[Any], edges: NDArray[Any]) -> list[Any]:
     return [f"{edges[0]:.3g}", f"{edges[0] + len(padded) * width * (edges[1] - edges[0]):.3g}", *padded.tolist()]
 
 
-def _patches(atlas: Atlas, path: str, units: tuple[int, ...]) -> bytes:
+def _patches(examples: LayerExamples, units: tuple[int, ...]) -> bytes:
     """A mosaic of the units' strongest patches, nine in a tile, gray where there are fewer."""
     tiles = np.full((len(units), 3 * PATCH, 3 * PATCH, 3), 128, np.uint8)
-    for tile, patches in zip(tiles, atlas.patches_of(path, units), strict=True):
+    for tile, patches in zip(tiles, examples.patches(units), strict=True):
         for rank, patch in enumerate(patches):
             top, left = PATCH * (rank // 3), PATCH * (rank % 3)
             tile[top : top + PATCH, left : left + PATCH] = to_uint8(resize(patch / 255, (PATCH, PATCH)))

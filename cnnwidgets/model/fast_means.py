@@ -116,7 +116,7 @@ def _seen_by_cells(layer: Any, x: Any) -> Any:  # [N, h, w, C] -> [N, k * k, C]
 
 
 def _weighted(weights: Array, values: Any) -> Any:  # [k, m], [N, m, C] -> [N, k, C]
-    """Weighted sums of values; TensorFlow's own gradient would ask for the weights' too, in five times the operations."""
+    """Weighted sums of values; TensorFlow's own gradient also asks for the weights', in five times the operations."""
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def sums(values: Any) -> Any:

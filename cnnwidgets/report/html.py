@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import html
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from cnnwidgets.explain.faithfulness import Curve
 from cnnwidgets.explain.heatmap import Heatmap
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.frame import Array
+from cnnwidgets.html_page import document, source
 from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.pictures import cells
 from cnnwidgets.report.curve_drawing import curve_drawing
@@ -33,20 +33,16 @@ Files = Mapping[int, str]  # the names of the files by the id of their drawing
 def page_of(explanation: Explanation, files: Files) -> str:
     """The HTML of an explanation."""
     style = (PARTS / "report.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    parts = {
-        "policy": policy,
-        "generator": GENERATOR,
-        "title": text(f"Explanation of {explanation.about}, network {explanation.network}"),
-        "about": _about(explanation),
-        "style": style,
-        "body": "\n".join(_body(explanation, files)),
-        "footer": text(f"Made by cnnwidgets {__version__}. The numbers of this page are in manifest.json."),
-    }
-    page = (PARTS / "report.html").read_text(encoding="utf-8")
-    pieces = page.split("{{")
-    return pieces[0] + "".join(parts[name] + rest for name, rest in (piece.split("}}", 1) for piece in pieces[1:]))
+    return document(
+        PARTS / "report.html",
+        f"default-src 'none'; img-src data:; style-src {source(style)}; base-uri 'none'; form-action 'none'",
+        text(f"Explanation of {explanation.about}, network {explanation.network}"),
+        style,
+        f'<meta name="generator" content="{GENERATOR}">\n',
+        about=_about(explanation),
+        sections="\n".join(_body(explanation, files)),
+        footer=text(f"Made by cnnwidgets {__version__}. The numbers of this page are in manifest.json."),
+    )
 
 
 def text(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from dataclasses import asdict, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnwidgets import pictures
+from cnnwidgets.html_page import document, json_block, source
 from cnnwidgets.provenance.recipe import installed_versions
 
 HERE = Path(__file__).parent
@@ -67,16 +67,8 @@ def page_of(data: dict[str, Any]) -> str:
     style = (HERE / "page.css").read_text(encoding="utf-8")
     script = (HERE / "page.js").read_text(encoding="utf-8")
     policy = (
-        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        f"default-src 'none'; img-src data:; style-src {source(style)}; script-src {source(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    index = json.dumps(data, ensure_ascii=True)
-    for sign in "<>&":  # so that no name can end the block
-        index = index.replace(sign, f"\\u{ord(sign):04x}")
-    parts = {"policy": policy, "style": style, "data": index, "script": script}
-    pieces = (HERE / "page.html").read_text(encoding="utf-8").split("{{")
-    return pieces[0] + "".join(parts[name] + rest for name, rest in (piece.split("}}", 1) for piece in pieces[1:]))
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    title = "Try cnnwidgets without installing"
+    return document(HERE / "page.html", policy, title, style, data=json_block(data), script=script)

@@ -45,7 +45,7 @@ def test_patches_are_those_of_the_strongest_responses(made, net, photos):
         assert patches.dtype == np.uint8
         assert patches.shape == (9, 48, 48, 3)
         best = cw.top_patches(net, photos, path, unit)
-        values = made._known_examples(path)["values"][unit]
+        values = made._known_examples(path).values((unit,))[0]
         np.testing.assert_allclose(values, [patch.value for patch in best], rtol=1e-4)
         whole = cw.receptive_field(net, path).size
         inner = [i for i, patch in enumerate(best) if patch.pixels.shape[:2] == whole]  # not cut off by the border

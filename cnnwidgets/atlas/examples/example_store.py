@@ -111,7 +111,7 @@ def _like(units: int) -> dict[str, tuple[tuple[int, ...], str]]:
     }
 
 
-def layer_examples(group: Any, stored: StoredLayer, where: str) -> Any:
+def examples_group(group: Any, stored: StoredLayer, where: str) -> Any:
     """The group of a layer's examples, whose arrays are checked; `None` where there are none, or not yet.
 
     Raises:

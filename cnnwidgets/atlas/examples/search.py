@@ -102,7 +102,7 @@ class ExampleSearch:
         example_store.forget_states(group)
 
     def _lacks(self, group: Any, stored: StoredLayer, where: str) -> bool:
-        there = example_store.layer_examples(group, stored, where)
+        there = example_store.examples_group(group, stored, where)
         return there is None or there.attrs["digest"] != self.digest
 
     def _progress(self, state: State) -> Looked:
