@@ -16,15 +16,13 @@ from cnnwidgets.activations.maps_run import MapsFrame
 from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
-from cnnwidgets.explain.passes import Probe
 from cnnwidgets.model.arguments import check_unit, flag, is_whole
 from cnnwidgets.model.layer_choices import spatial_layers
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import focus, markup
 from cnnwidgets.panels.base.binding import Setting, settings_of
-from cnnwidgets.panels.base.panel import Panel
-from cnnwidgets.panels.base.pixel import Pixel, checked_pixel
+from cnnwidgets.panels.base.position_panel import PositionPanel
 from cnnwidgets.panels.controls.controls import row
 from cnnwidgets.panels.feature_maps.arithmetic import Arithmetic
 from cnnwidgets.panels.feature_maps.controls import FeatureMapControls
@@ -38,7 +36,7 @@ PAGE, COLUMNS = 64, 8
 
 
 @settings_of(FeatureMapSettings)
-class FeatureMapPanel(Panel[MapsFrame]):
+class FeatureMapPanel(PositionPanel[MapsFrame]):
     """A photograph's feature maps for a layer, sixty-four at a time; click one to see where it is active, and for what.
 
     Args:
@@ -72,10 +70,8 @@ class FeatureMapPanel(Panel[MapsFrame]):
     order: str
     how: str
     size: Size | None
-    picture = Setting()
     unit = Setting(None)
     place = Setting((0, 0))
-    position = Setting(None)
     arithmetic = Setting(False)
     atlas = Setting(None)
 
@@ -95,8 +91,8 @@ class FeatureMapPanel(Panel[MapsFrame]):
         given = FeatureMapSettings.given(locals())
         network, atlas = as_network(net), checked_atlas(atlas)
         held, settings = HeldPicture(network, picture, size), given.fitted(network)
-        super().__init__(network)
-        self._held, self._page = held, 0
+        super().__init__(network, held)
+        self._page = 0
         self.layers = tuple(spatial_layers(network))
         self.controls = FeatureMapControls(network, self.layers, self._set)
         self._previous = self._button("Previous maps", "chevron-left", lambda: self._turn(-1), "Maps before these")
@@ -226,9 +222,6 @@ class FeatureMapPanel(Panel[MapsFrame]):
             "black, since their patterns are rare."
         )
 
-    def _note(self) -> str:
-        return self._held.note
-
     def _doing(self, frame: MapsFrame) -> str:
         return "Measuring how much of the photograph a cell of these maps sees."
 
@@ -263,22 +256,10 @@ class FeatureMapPanel(Panel[MapsFrame]):
             if self._last.photograph is self._held.photos[0]:  # else it is on another photograph
                 self._assign(position=self._last.center_of(*self.place))
 
-    @traitlets.validate("position")
-    def _a_pixel(self, proposal: Any) -> Pixel | None:
-        return checked_pixel("position", proposal["value"], self._held.photos[0].shape[:2])
-
-    @traitlets.observe("position")
-    def _position_changed(self, _change: object) -> None:
-        if not self._updating:
-            self._go_to_position()
-
-    def _go_to_position(self) -> None:
+    def _show_position(self) -> None:
         frame = self._last
         if frame is not None and self.position is not None and frame.photograph is self._held.photos[0]:
             self.place = frame.cell_at(*self.position)
-
-    def _ended(self, frame: MapsFrame) -> None:
-        self._go_to_position()
 
     @traitlets.validate("unit")
     def _known_unit(self, proposal: Any) -> int | None:
@@ -339,11 +320,7 @@ class FeatureMapPanel(Panel[MapsFrame]):
         if name == "atlas":
             return
         settings = FeatureMapSettings.set_on(self).fitted(self.net)
-        if name == "picture":
-            self._held = HeldPicture(self.net, self.picture, self.size)
-            self._assign(position=None)
-        elif name == "size":
-            Probe(self.net, self._held.given, self.size)
+        super()._check(name)
         self._assign(**settings.recorded())
 
     def _apply(self, name: str) -> None:

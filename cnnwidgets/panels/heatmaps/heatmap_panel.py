@@ -8,9 +8,8 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
-import traitlets
 
-from cnnwidgets.errors import BadTarget, JobFailed, quoted
+from cnnwidgets.errors import BadTarget, JobFailed
 from cnnwidgets.explain.faithfulness import Curve, FaithfulnessSettings
 from cnnwidgets.explain.heatmap import Heatmap
 from cnnwidgets.explain.hidden_region import Hidden
@@ -21,30 +20,28 @@ from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.overlays.method_comparison import MethodResult
 from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles, Position
 from cnnwidgets.explain.passes import Probe
-from cnnwidgets.explain.regions import Box, Region, region
+from cnnwidgets.explain.regions import Box, Region
 from cnnwidgets.explain.sanity_check import randomized
 from cnnwidgets.model.layer_choices import map_layers
 from cnnwidgets.model.network import Network, as_network
-from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.base_panel import BUSY
-from cnnwidgets.panels.base.binding import Setting, settings_of
-from cnnwidgets.panels.base.panel import Panel
-from cnnwidgets.panels.base.pixel import Pixel, checked_pixel
+from cnnwidgets.panels.base.binding import settings_of
+from cnnwidgets.panels.base.position_panel import PositionPanel
 from cnnwidgets.panels.heatmaps import captions
 from cnnwidgets.panels.heatmaps.controls import HeatmapControls
 from cnnwidgets.panels.heatmaps.hidden_region import HiddenRegion
 from cnnwidgets.panels.heatmaps.map_check import MapCheck
 from cnnwidgets.panels.heatmaps.painting import Painter, Painting
-from cnnwidgets.panels.heatmaps.region_choice import RegionChoice
+from cnnwidgets.panels.heatmaps.region_choice import RegionChoice, box_dragged, is_dense, target_in
 from cnnwidgets.panels.heatmaps.settings import PAINTING, HeatmapSettings
 from cnnwidgets.panels.heatmaps.sidebar import HeatmapSidebar
 from cnnwidgets.provenance.positions import with_positions
 
 
 @settings_of(HeatmapSettings)
-class HeatmapPanel(Panel[ComparisonFrame]):
+class HeatmapPanel(PositionPanel[ComparisonFrame]):
     """Where a network looks: one heatmap for each input and call, next to the most probable classes.
 
     After the first Start every change is shown at once: another class, layer or method runs the network again; opacity,
@@ -95,8 +92,6 @@ class HeatmapPanel(Panel[ComparisonFrame]):
     second_method: str | None
     second_target: int | str | None
     sanity_check: bool
-    picture = Setting()
-    position = Setting(None)
 
     _curve_name = None
 
@@ -128,8 +123,8 @@ class HeatmapPanel(Panel[ComparisonFrame]):
         held = HeldPicture(network, picture, size)
         _check_region(settings, network, held)
         second_net = None if second_net is None else as_network(second_net)
-        super().__init__(network)
-        self._held, self._second_net = held, second_net
+        super().__init__(network, held)
+        self._second_net = second_net
         self._layers, self._last_layer = map_layers(network), last_layer
         self._is_method_chosen = method != method_guide.AT_THE_END
         self._remark = ""  # why the method has changed
@@ -242,7 +237,9 @@ class HeatmapPanel(Panel[ComparisonFrame]):
         self._offer_classes(frame)
 
     def _offer_region(self) -> None:
-        self.side.offer_region(self._is_dense, self.target, self._held.photos[0].shape[:2])
+        self.side.offer_region(
+            is_dense(self.net, self.output, self.target), self.target, self._held.photos[0].shape[:2]
+        )
 
     def _offer_classes(self, frame: ComparisonFrame | None) -> None:
         chosen = captions.class_chosen(self.net, self.target, self.output)
@@ -259,9 +256,6 @@ class HeatmapPanel(Panel[ComparisonFrame]):
             "for the class. Most methods take a moment. Then choose another class and see the warm regions move."
         )
 
-    def _note(self) -> str:
-        return self._held.note
-
     def _conclusion(self) -> str:
         first = self._last.requests[0]
         looked = self._last.picture.looked_at(first.net, first.size)
@@ -271,11 +265,7 @@ class HeatmapPanel(Panel[ComparisonFrame]):
 
     def _check(self, name: str) -> None:
         settings = HeatmapSettings.set_on(self).fitted(self.net)
-        if name == "picture":
-            self._held = HeldPicture(self.net, self.picture, self.size)
-            self._assign(position=None)
-        elif name == "size":
-            Probe(self.net, self._held.given, self.size)
+        super()._check(name)
         _check_region(settings, self.net, self._held)
         self._assign(**settings.recorded())
 
@@ -357,16 +347,7 @@ class HeatmapPanel(Panel[ComparisonFrame]):
             self._hide(position)
             self._show_state()
 
-    @traitlets.validate("position")
-    def _a_pixel(self, proposal: Any) -> Pixel | None:
-        return checked_pixel("position", proposal["value"], self._held.photos[0].shape[:2])
-
-    @traitlets.observe("position")
-    def _position_changed(self, _change: object) -> None:
-        if not self._updating:
-            self._point()
-
-    def _point(self) -> None:
+    def _show_position(self) -> None:
         """Show the evidence at the chosen position, on the first map of the first photograph."""
         if self._last is None or self.position is None:
             return
@@ -374,9 +355,6 @@ class HeatmapPanel(Panel[ComparisonFrame]):
         first = next((index for index, tile in enumerate(tiles.tiles) if tile.which == 0), None)
         if first is not None:
             self.region.point(tiles, tiles.position(column, row, first))
-
-    def _ended(self, frame: ComparisonFrame) -> None:
-        self._point()
 
     def _region_predicted(self) -> None:
         if self.region.traceback:
@@ -433,24 +411,12 @@ class HeatmapPanel(Panel[ComparisonFrame]):
 
     # The region that is explained.
 
-    @property
-    def _is_dense(self) -> bool:
-        """Whether the output has a class at each position, so that a part of the picture can be explained."""
-        info = self.net.outputs[find_output(self.output, self.net.outputs)]
-        return len(info.shape) == 3 and not callable(self.target)
-
     def _explain_region(self, box: Box | None) -> None:
-        target: Any = getattr(self, "target")  # noqa: B009 - a trait made from the settings
-        chosen = target.target if isinstance(target, Region) else target
-        setattr(self, "target", chosen if box is None else region(chosen, box))  # noqa: B010
+        setattr(self, "target", target_in(box, self.target))  # noqa: B010 - a trait made from the settings
 
     def _region_dragged(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        found = self._shown_tiles.box_between(start, end) if self._is_dense else None
-        if found is not None:
-            tile, box = found
-            if self._shown_tiles.tiles[tile].which:
-                first = self.net.inputs[self.net.picture_inputs[0]].name
-                raise BadTarget(f"A region is of the first picture, {quoted(first)}. Drag a rectangle on that one.")
+        box = box_dragged(self._shown_tiles, start, end) if is_dense(self.net, self.output, self.target) else None
+        if box is not None:
             self._explain_region(box)
 
     def _set(self, name: str, value: Any) -> None:

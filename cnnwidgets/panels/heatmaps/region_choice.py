@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import ipywidgets as widgets
 
-from cnnwidgets.explain.regions import Box, Region
+from cnnwidgets.errors import BadTarget, quoted
+from cnnwidgets.explain.overlays.overlay_tiles import HeatTiles
+from cnnwidgets.explain.regions import Box, Region, region
+from cnnwidgets.model.network import Network
+from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.panels.base import focus, markup
 from cnnwidgets.panels.controls.controls import named
 
@@ -57,6 +62,35 @@ class RegionChoice(widgets.VBox):
         ):
             edge.max, edge.value = most, value
         focus.set_disabled(self.whole, not isinstance(target, Region), self.edges["top"])
+
+
+def is_dense(net: Network, output: int | str | None, target: object) -> bool:
+    """Whether the output has a class at each position, so that a part of the picture can be explained."""
+    info = net.outputs[find_output(output, net.outputs)]
+    return len(info.shape) == 3 and not callable(target)
+
+
+def target_in(box: Box | None, target: Any) -> Any:
+    """The class of a target inside a box, or in the whole picture."""
+    chosen = target.target if isinstance(target, Region) else target
+    return chosen if box is None else region(chosen, box)
+
+
+def box_dragged(tiles: HeatTiles, start: tuple[float, float], end: tuple[float, float]) -> Box | None:
+    """The box that was dragged on a map; `None` where there is no map.
+
+    Raises:
+        BadTarget: on another photograph than the first.
+    """
+    found = tiles.box_between(start, end)
+    if found is None:
+        return None
+    tile, box = found
+    if tiles.tiles[tile].which:
+        net = tiles.comparison.requests[0].net
+        first = net.inputs[net.picture_inputs[0]].name
+        raise BadTarget(f"A region is of the first picture, {quoted(first)}. Drag a rectangle on that one.")
+    return box
 
 
 def _edge(name: str) -> widgets.BoundedIntText:
