@@ -150,6 +150,9 @@ def why_no_gradient(net: Network, target: Target, path: str = "", call: int = 0)
     name = quoted(net.outputs[target.output].name)
     output = f"the output {name}" if target.function is None else "your target function"
     what = f"the layer {quoted(path)}" if path else "the picture"
+    scores = [quoted(info.name) for info in net.outputs if info.has_gradient]
+    is_index = target.function is None and not net.outputs[target.output].has_gradient
+    other = f" Or choose another output, such as output={scores[0]}." if is_index and scores else ""
 
     def look(run: _Run) -> str:
         sources = [run.calls[path][call]] if path else list(run.pictures.values())
@@ -161,7 +164,7 @@ def why_no_gradient(net: Network, target: Target, path: str = "", call: int = 0)
         cut = next((p for p, one in run.order if one.op in reached and not _passes(one, sources)), None)
         where = f"at or just before the layer {quoted(cut)}" if cut else "behind the last layer"
         by = _cause(reached & ancestors(run.last.op))
-        return f"No gradient flows from {output} to {what}: it is blocked {where}{by}. {OTHER_METHODS}"
+        return f"No gradient flows from {output} to {what}: it is blocked {where}{by}. {OTHER_METHODS}{other}"
 
     message = str(_look(net, target, look))
     return message[0].upper() + message[1:]
@@ -179,7 +182,8 @@ def _look(net: Network, target: Target, look: Callable[[_Run], Any]) -> Any:
         last = outputs[target.output] if target.function is None else value
         pictures = {i: feed[i] for i in net.picture_inputs}
         seeing = {i: descendants([picture.op]) for i, picture in pictures.items()}
-        return look(_Run(pictures, seeing, recording.order, recording.calls, value, last))
+        order = [(path, one) for path, one in recording.order if hasattr(one, "op")]  # a ragged tensor has none
+        return look(_Run(pictures, seeing, order, recording.calls, value, last))
 
     return from_shapes(run)
 

@@ -12,9 +12,10 @@ from cnnwidgets.model import layers as layers_
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.batches_taken import takes_batches
 from cnnwidgets.model.inputs import input_info
+from cnnwidgets.model.inputs.texts import texts_of
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.outputs.class_names import checked_names
-from cnnwidgets.model.outputs.output_info import OutputInfo, logits_of
+from cnnwidgets.model.outputs.output_info import OutputInfo, logits_of, tensors_of
 from cnnwidgets.model.preprocessing.modes import Preprocess, is_affine, preprocess_of_each
 from cnnwidgets.model.preprocessing.preprocess import resolve
 from cnnwidgets.model.recording import Call, Instead, Recording, note_inputs, record
@@ -120,7 +121,8 @@ class PreparedModel:
 
     def as_returned(self, flat: Sequence[Any]) -> Any:
         """Flat outputs in the structure that the model itself returns: a tensor, or a list or dict of them."""
-        return keras.tree.pack_sequence_as(self._survey.nesting, list(flat))
+        left = iter(flat)
+        return keras.tree.map_structure(lambda one: None if one is None else next(left), self._survey.nesting)
 
     def random_note(self, layer: str | None = None, output: int | None = None) -> str:
         """Which layers draw random numbers at inference, and whether two calls differ; "" if none does.
@@ -169,7 +171,7 @@ class PreparedModel:
         prepared, takes_whole_numbers = self._prepared(expected)
         note_inputs(prepared)
         with keras_internals.floats_stay(self.model) if takes_whole_numbers else contextlib.nullcontext():
-            return list(keras.tree.flatten(self.run(prepared)))
+            return tensors_of(self.run(prepared))
 
     def _prepared(self, expected: Sequence[Any]) -> tuple[list[Any], bool]:
         """Each input in the model's order of axes and type, and whether any picture is taken as whole numbers."""
@@ -180,7 +182,7 @@ class PreparedModel:
             elif info.is_picture and info.inner_shape is not None:
                 x = info.without_channels(x)
             stays = info.is_picture and info.is_whole_numbers  # a cast would block the gradient
-            prepared.append(x if stays else tf.cast(x, info.dtype))
+            prepared.append(x if stays else texts_of(x) if info.is_text else tf.cast(x, info.dtype))
             takes_whole_numbers |= stays
         return prepared, takes_whole_numbers
 

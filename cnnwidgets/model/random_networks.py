@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from cnnwidgets.errors import quoted
-from cnnwidgets.model.backend import keras, tf
+from cnnwidgets.model.backend import tf
+from cnnwidgets.model.outputs.output_info import tensors_of
 from cnnwidgets.model.recording import Recording
 from cnnwidgets.model.tracing.operations import CALLS, ancestors, called_functions, descendants
 
@@ -39,8 +40,7 @@ def randomness_of(recording: Recording, outputs: Any, layers: Mapping[str, Any])
     if not draws.names:
         return Randomness()
     reached = frozenset(path for path, tensor in recording.order if tensor.op in draws.reached)
-    flat = keras.tree.flatten(outputs)
-    random_outputs = frozenset(index for index, tensor in enumerate(flat) if tensor.op in draws.reached)
+    random_outputs = frozenset(index for index, tensor in enumerate(tensors_of(outputs)) if tensor.op in draws.reached)
     return Randomness(reached, random_outputs, _note(_drawing(draws.names, layers), draws.are_repeated))
 
 

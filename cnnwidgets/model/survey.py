@@ -107,7 +107,7 @@ def _surveyed(model: PreparedModel, side: int | None) -> Survey:
             outputs = model.run_plainly(feed)
             infos = layers.describe(model.layers_by_path, recording)
             described = describe(model.model, outputs, model.layers_by_path, recording)
-            nesting = keras.tree.map_structure(lambda _: 0, outputs)
+            nesting = keras.tree.map_structure(lambda one: None if one is None else 0, outputs)
         randomness = randomness_of(recording, outputs, model.layers_by_path)
         mixes = not tf.executing_eagerly() and may_mix(feed)
         return Survey(infos, described, nesting, randomness, inputs_seen(recording, feed), mixes)

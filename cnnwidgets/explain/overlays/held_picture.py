@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -12,6 +12,8 @@ from PIL import Image
 
 from cnnwidgets import pictures
 from cnnwidgets.explain.passes import Probe
+from cnnwidgets.model.inputs.input_info import InputInfo
+from cnnwidgets.model.inputs.texts import content_of
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.sizes.picture_size import Size, fed_size
 
@@ -32,7 +34,7 @@ class HeldPicture:
 
     def __init__(self, net: Network, picture: object, size: Size | None = None) -> None:
         notes: list[str] = []
-        self.given = _held(picture, notes, alone=len(net.inputs) == 1)
+        self.given = _held_inputs(picture, net.inputs, notes)
         Probe(net, self.given, size)
         opened, more = net.opened_with_notes(self.given)
         # Of one keyword the first: a file's own note knows more than that of the array which was made of it.
@@ -42,7 +44,8 @@ class HeldPicture:
         digest = hashlib.sha256()
         for index, array in sorted(opened.items()):
             digest.update(f"{index}{array.shape}{array.dtype}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+            is_text = net.inputs[index].is_text
+            digest.update(content_of(array) if is_text else np.ascontiguousarray(array).tobytes())
         self.digest = digest.hexdigest()
 
     def looked_at(self, net: Network, size: Size | None) -> str:
@@ -62,12 +65,18 @@ def as_sentence(note: str) -> str:
     return f"{note[:1].upper()}{note[1:]}." if note else ""
 
 
-def _held(value: object, notes: list[str], alone: bool = True) -> Any:
+def _held_inputs(given: object, inputs: Sequence[InputInfo], notes: list[str]) -> Any:
+    texts = {key for i, info in enumerate(inputs) if info.is_text for key in (i, info.name)}
+    if isinstance(given, Mapping):
+        return {name: one if name in texts else _held(one, notes) for name, one in given.items()}
+    if isinstance(given, (list, tuple)) and len(inputs) > 1:
+        texts = texts if len(given) == len(inputs) else set()
+        return [one if i in texts else _held(one, notes) for i, one in enumerate(given)]
+    return _held(given, notes)
+
+
+def _held(value: object, notes: list[str]) -> Any:
     """A copy that nobody else changes; remarks about its files are added to `notes`."""
-    if isinstance(value, Mapping):
-        return {name: _held(one, notes) for name, one in value.items()}
-    if isinstance(value, (list, tuple)) and not alone:
-        return [_held(one, notes) for one in value]
     if isinstance(value, (str, PathLike, bytes, bytearray, memoryview, Image.Image)):
         picture, note = pictures.read_picture(value)
         notes += [note] if note else []

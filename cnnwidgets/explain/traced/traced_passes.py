@@ -237,8 +237,9 @@ def _in_tokens(output: Any, cells: Any, tokens: Sequence[int]) -> Any:  # [N, T,
 
 def why_no_map(net: Network, path: str, shape: tuple[int | None, ...]) -> str:
     """Why there is no map of a layer, and which layers have one."""
-    having = spatial_layers(net)
+    having = [other for other in spatial_layers(net) if other != path]
+    whose = " of the picture" if len(shape) == 3 else ""  # those of its parts, as under TimeDistributed
     exist = "This network has none; use attribution."
     if having:
         exist = f"Choose one that has: {', '.join(having[-5:])}; or use attribution."
-    return f"The layer {quoted(path)} has no rows and columns: its output has the shape {shape}. {exist}"
+    return f"The layer {quoted(path)} has no rows and columns{whose}: its output has the shape {shape}. {exist}"

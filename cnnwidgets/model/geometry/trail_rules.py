@@ -51,7 +51,8 @@ def length(tensor: Any, axis: int) -> Any:
     return tensor.shape[axis] if tensor.shape[axis] is not None else tf.shape(tensor)[axis]
 
 
-def _reduced(value: Any, axes: Sequence[int], kind: str, keep: bool = True) -> Any:
+def reduced(value: Any, axes: Sequence[int], kind: str, keep: bool = True) -> Any:
+    """Along some axes: the mean location, the widest extent."""
     reduce = tf.reduce_mean if kind == LOCATION else tf.reduce_max
     return reduce(value, list(axes), keepdims=keep)
 
@@ -79,7 +80,7 @@ def everywhere(op: Any, given: Given, kind: str) -> Sequence[Trail]:
     """Numbers that depend on all of what is given."""
     if kind == LOCATION:
         return [LOST] * len(op.outputs)
-    values = [_reduced(t.value, range(1, len(t.value.shape)), kind, False) for t in given if t is not None]
+    values = [reduced(t.value, range(1, len(t.value.shape)), kind, False) for t in given if t is not None]
     every = joined(values, kind)  # [4]
     ranks = [tensor.shape.rank for tensor in op.outputs]
     return [
@@ -213,7 +214,7 @@ def _reduction(op: Any, given: Given, kind: str) -> Sequence[Trail]:
     if trail is None or axes is None or 0 in axes:
         return everywhere(op, given, kind)
     keep = bool(op.get_attr("keep_dims"))
-    value = _reduced(trail.value, sorted(axes), kind, keep)
+    value = reduced(trail.value, sorted(axes), kind, keep)
     left = [axis for axis in range(rank) if keep or axis not in axes]
     return [Trail(value, frozenset(i for i, axis in enumerate(left) if axis in trail.flat - axes))]
 
@@ -232,7 +233,7 @@ def _product(op: Any, given: Given, kind: str) -> Sequence[Trail]:
     added = rank - 1 if (which == 0) != turned else rank - 2
     if added == 0 or (which == 1 and rank == 2):  # the batch itself is mixed
         return everywhere(op, given, kind)
-    value = _reduced(trail.value, [added], kind)
+    value = reduced(trail.value, [added], kind)
     flat = trail.flat | {added}
     if turned:  # the axis that is kept goes to the other place
         order = [*range(rank - 2), rank - 1, rank - 2]
@@ -250,7 +251,7 @@ def _einsum(op: Any, given: Given, kind: str) -> Sequence[Trail]:
     mine, trail = letters[known[0]], given[known[0]]
     if len(set(mine)) != len(mine) or mine[:1] not in result:
         return everywhere(op, given, kind)
-    value = _reduced(trail.value, [i for i, letter in enumerate(mine) if letter not in result], kind)
+    value = reduced(trail.value, [i for i, letter in enumerate(mine) if letter not in result], kind)
     left = [letter for letter in result if letter in mine]
     order = [mine.index(letter) for letter in left] + [i for i, letter in enumerate(mine) if letter not in result]
     value = tf.transpose(value, order)

@@ -24,6 +24,7 @@ from cnnwidgets.model.geometry.trail_rules import (
     full,
     joined,
     moves_by_content,
+    reduced,
 )
 
 
@@ -50,7 +51,7 @@ def _resized(op: Any, given: Given, kind: str) -> Sequence[Trail]:
 def _window(op: Any, given: Given, kind: str) -> Sequence[Trail]:
     """A sliding window of a convolution or pooling."""
     first = is_channels_first(op)
-    value = _thin(op, given[0], op.inputs[0])
+    value = _thin(op, given[0], op.inputs[0], kind)
     size, strides, padding = _window_size(op), spatial(op, "strides"), _padding(op)
     if isinstance(padding, list):
         value, padding = tf.pad(value, padding), "VALID"
@@ -64,11 +65,11 @@ def _window(op: Any, given: Given, kind: str) -> Sequence[Trail]:
     return [Trail(tf.transpose(value, [0, 3, 1, 2]), frozenset({1})) if first else Trail(value, frozenset({3}))]
 
 
-def _thin(op: Any, trail: Trail, tensor: Any) -> Any:  # [4, h, w, 1]
+def _thin(op: Any, trail: Trail, tensor: Any, kind: str) -> Any:  # [4, h, w, 1]
     channel = 1 if is_channels_first(op) else 3
     value = trail.value if trail.flat <= {channel} else full(trail, tensor, frozenset({channel})).value
-    if channel not in trail.flat:  # the channels of one location rarely differ
-        value = tf.reduce_max(value, channel, keepdims=True)
+    if channel not in trail.flat:  # channels that came from different pixels, as behind space_to_depth
+        value = reduced(value, [channel], kind)
     return tf.transpose(value, [0, 2, 3, 1]) if channel == 1 else value
 
 
@@ -114,7 +115,7 @@ def _window_back(op: Any, given: Given, kind: str) -> Sequence[Trail]:
     """A transposed convolution: each number comes from all windows that hold it."""
     if given[2] is None:
         return everywhere(op, given, kind)
-    value, first = _thin(op, given[2], op.inputs[2]), is_channels_first(op)
+    value, first = _thin(op, given[2], op.inputs[2], kind), is_channels_first(op)
     sizes = op.inputs[0][2:4] if first else op.inputs[0][1:3]
     filters = op.inputs[1]
     high, wide = filters.shape[:2]

@@ -14,6 +14,7 @@ from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.inputs import flat_pictures
 from cnnwidgets.model.inputs.model_objects import check_is_model, why_not_built
+from cnnwidgets.model.inputs.texts import numbers_of
 from cnnwidgets.model.keras_internals import all_layers, built_shapes, is_turned_to_channels_last
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue: ITU-R BT.601
@@ -40,6 +41,7 @@ class InputInfo:
         is_picture: whether it takes pictures: rows, columns and channels.
         is_fixed: whether it takes pictures of one size only.
         is_whole_numbers: whether it takes integers: pictures as they come from a file.
+        is_text: whether it takes text.
         fed_shape: of what `Network.call` takes here, without the batch: pictures as [H, W, C], in any order inside.
         model_shape: of what the model itself takes, without the batch.
     """
@@ -55,6 +57,7 @@ class InputInfo:
     is_picture: bool = _derived()
     is_fixed: bool = _derived()
     is_whole_numbers: bool = _derived()
+    is_text: bool = _derived()
     fed_shape: tuple[int | None, ...] = _derived()
     model_shape: tuple[int | None, ...] = _derived()
 
@@ -70,6 +73,7 @@ class InputInfo:
             "is_picture": is_picture,
             "is_fixed": None not in size,
             "is_whole_numbers": "int" in self.dtype,
+            "is_text": self.dtype == "string",
             "fed_shape": (*size, channels or 3) if is_picture else self.shape,
             "model_shape": self.shape if self.inner_shape is None else self.inner_shape,
         }
@@ -159,12 +163,12 @@ def _is_built_convolution(layer: Any) -> bool:
     return isinstance(layer, keras.layers.Conv2D) and layer.built
 
 
-def _specifications(shapes: Any) -> Any:
+def _specifications(shapes: Any, name: str = "input") -> Any:
     if isinstance(shapes, dict):
-        return {name: _specifications(shape) for name, shape in shapes.items()}
-    if shapes and isinstance(shapes[0], (tuple, list)):
-        return [_specifications(shape) for shape in shapes]
-    return keras.KerasTensor((None, *shapes[1:]), name="input")
+        return {key: _specifications(shape, str(key)) for key, shape in shapes.items()}
+    if shapes and isinstance(shapes[0], (tuple, list, dict)):
+        return [_specifications(shape, f"{name}_{i}") for i, shape in enumerate(shapes)]
+    return keras.KerasTensor((None, *shapes[1:]), name=name)
 
 
 def _info(tensor: Any, index: int, channels_first: bool) -> InputInfo:
@@ -200,19 +204,32 @@ def blank(info: InputInfo) -> Array:
 
 
 def _table(value: object, info: InputInfo) -> Array:
-    """The array for an input other than a picture, without the batch."""
-    try:
-        array = np.asarray(value, np.float32)
-    except (TypeError, ValueError):
-        array = np.full((), np.nan, np.float32)  # no numbers
+    """The array for an input other than a picture, without the batch; one number will do for a list of one."""
+    array = _numbers(value, info)
     if array.ndim == len(info.shape) + 1 and len(array) == 1:
         array = array[0]
+    if array.ndim == 0 and info.shape == (1,):
+        array = array[None]
     fits = array.ndim == len(info.shape) and all(n in (None, m) for n, m in zip(info.shape, array.shape, strict=True))
     if fits and np.isfinite(array).all():
         return array
     shape = " x ".join("any" if n is None else str(n) for n in info.shape) or "1"
     what = f"{quoted(value)}, of shape {list(array.shape)}" if array.ndim and not fits else quoted(value)
-    raise BadModel(f"The input {quoted(info.name)} takes finite numbers ({shape}), got {what}.")
+    kind = "text" if info.is_text else "whole numbers" if info.is_whole_numbers else "finite numbers"
+    raise BadModel(f"The input {quoted(info.name)} takes {kind} ({shape}), got {what}.")
+
+
+def _numbers(value: object, info: InputInfo) -> Array:
+    """The numbers of a table; those of its texts where the input takes text; NaN for what it does not take."""
+    none = np.full((), np.nan, np.float32)
+    if isinstance(value, (str, bytes)) and not info.is_text:
+        return none
+    try:
+        found = numbers_of(value) if info.is_text else np.asarray(value, np.float32)
+    except (TypeError, ValueError):
+        return none
+    is_part = found is not None and info.is_whole_numbers and (found != np.round(found)).any()
+    return none if found is None or is_part else found
 
 
 def _with_channels(picture: object, channels: int) -> tuple[Array, str]:

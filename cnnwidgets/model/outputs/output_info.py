@@ -81,7 +81,7 @@ class OutputInfo:
 def describe(model: Any, outputs: Any, layers: Mapping[str, Any], recording: Recording) -> tuple[OutputInfo, ...]:
     """List the outputs of one recorded run in a graph."""
     names = _names(model, outputs)
-    tensors = keras.tree.flatten(outputs)
+    tensors = tensors_of(outputs)
     for name, tensor in zip(names, tensors, strict=True):
         if tensor.shape.rank == 0:
             raise BadModel(
@@ -101,6 +101,11 @@ def describe(model: Any, outputs: Any, layers: Mapping[str, Any], recording: Rec
         kind, is_sure = kind_of(tensor, shape, last, squashed_by, layers, recording, loss)
         found.append(OutputInfo(own, shape, squashed_by, tensor.dtype.name, shared, kind, is_sure, first))
     return tuple(found)
+
+
+def tensors_of(outputs: Any) -> list[Any]:
+    """What a model returns, flat, without what it leaves out: `None` in a dict, for example."""
+    return [one for one in keras.tree.flatten(outputs) if one is not None]
 
 
 def check_gradient(info: OutputInfo) -> None:
@@ -137,7 +142,7 @@ _KINDS = {"value": "plain values", "map": "a map", "embedding": "an embedding"}
 
 def _names(model: Any, outputs: Any) -> list[str]:
     """The names of the outputs in the model; the keys of a dict."""
-    paths = [path for path, _ in keras.tree.flatten_with_path(outputs)]
+    paths = [path for path, one in keras.tree.flatten_with_path(outputs) if one is not None]
     names = list(getattr(model, "output_names", None) or [])
     if isinstance(outputs, dict):
         return ["/".join(map(str, path)) for path in paths]

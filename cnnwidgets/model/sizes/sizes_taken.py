@@ -11,6 +11,7 @@ from typing import Any
 
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.inputs.input_info import InputInfo
+from cnnwidgets.model.outputs.output_info import tensors_of
 from cnnwidgets.model.tracing.compiled import from_shapes
 
 OTHER = (32, 64)  # rows and columns by which the pictures of a second size are larger
@@ -107,7 +108,7 @@ def _output_shapes(inputs: Sequence[InputInfo], shapes: Sequence[Any], run: Run)
         given = [
             tf.raw_ops.Placeholder(dtype=one.dtype, shape=shape) for one, shape in zip(inputs, shapes, strict=True)
         ]
-        return [output.shape for output in keras.tree.flatten(run(given))]
+        return [output.shape for output in tensors_of(run(given))]
 
     try:
         return from_shapes(trace)

@@ -134,3 +134,27 @@ def test_same_padding_counts_as_even_on_both_sides(size, kernel):
     if size == (32, 48):  # then plain stretching is right
         plain = pictures.resize(heat.raw, size)
         np.testing.assert_allclose(heat.map, plain / plain.max(), atol=1e-6)
+
+
+def patches_by_reshaping(x):
+    x = keras.ops.reshape(x, (-1, 4, 8, 6, 8, 3))
+    return keras.ops.reshape(keras.ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, 4, 6, 192))
+
+
+def every_second(x):
+    return L.Concatenate()([x[:, i::2, j::2] for i in (0, 1) for j in (0, 1)])
+
+
+@pytest.mark.parametrize(
+    ("cut", "side"),
+    [(image(lambda x: tf.nn.space_to_depth(x, 8)), 8), (patches_by_reshaping, 8), (every_second, 2)],
+    ids=["space_to_depth", "reshaped", "every second pixel"],
+)
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_cells_lie_in_the_middle_of_the_patches_that_became_their_channels(cut, side, kernel):
+    given = keras.Input((32, 48, 3))
+    x = L.Conv2D(3, kernel, padding="same", kernel_initializer="ones", name="map")(cut(given))
+    net = Network(keras.Model(given, L.Dense(2)(L.GlobalAveragePooling2D()(x))), preprocess="unit")
+    (heat,) = class_activation_map(net, blob((32, 48), 12, 30), "map", 0)
+    for middles, length in ((heat.placement.rows, 32), (heat.placement.columns, 48)):
+        np.testing.assert_allclose(middles, np.arange((side - 1) / 2, length, side), atol=1e-4)
