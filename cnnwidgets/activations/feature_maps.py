@@ -198,7 +198,7 @@ def display_maps(maps: Array, how: str = "books") -> Array:
         silent.
 
     Raises:
-        BadPicture: for what are no feature maps.
+        BadPicture: for arrays that are not feature maps.
         BadTarget: for another way.
 
     Example:

@@ -95,15 +95,6 @@ def is_list(value: object) -> TypeGuard[Iterable[Any]]:
     return not is_text and isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0
 
 
-def checked_steps(steps: object) -> int:
-    """The number of steps.
-
-    Raises:
-        BadTarget: for anything but an integer from 1 to 2048.
-    """
-    return whole_number("steps", steps, 1, MOST_STEPS)
-
-
 def checked_seed(seed: object) -> int:
     """The seed.
 

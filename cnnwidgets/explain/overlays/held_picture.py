@@ -22,7 +22,7 @@ class HeldPicture:
     """A picture, or one for each input, that fits a network.
 
     Attributes:
-        given: as the verbs take it, and nobody else changes it.
+        given: as the verbs take it; a copy, so it never changes.
         photos: [H, W, 3], 0..1, one for each picture input, at their own size.
         digest: sha256 of all that was given, in hexadecimal digits.
         note: "" or what the reader of the files has to say: "Animated: this is its first frame."
@@ -61,7 +61,7 @@ class HeldPicture:
 
 
 def as_sentence(note: str) -> str:
-    """A note of the picture reader, to stand beside other sentences."""
+    """A note of the picture reader, as a sentence among others."""
     return f"{note[:1].upper()}{note[1:]}." if note else ""
 
 
@@ -76,7 +76,7 @@ def _held_inputs(given: object, inputs: Sequence[InputInfo], notes: list[str]) -
 
 
 def _held(value: object, notes: list[str]) -> Any:
-    """A copy that nobody else changes; remarks about its files are added to `notes`."""
+    """A copy, which stays as it is when the user's array changes; remarks about its files are added to `notes`."""
     if isinstance(value, (str, PathLike, bytes, bytearray, memoryview, Image.Image)):
         picture, note = pictures.read_picture(value)
         notes += [note] if note else []

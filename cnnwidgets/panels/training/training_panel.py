@@ -34,7 +34,7 @@ FRAME_INTERVAL = 0.1  # seconds between two live pictures, so that a page that i
 class TrainingPanel(BasePanel):
     """What a TrainingRecorder records, live while `fit` runs in this cell or another, and afterwards.
 
-    Pictures of the units, feature maps and heatmap of the probe, and curves of loss and metrics stand beside each
+    Pictures of the units, feature maps and heatmap of the probe, and curves of loss and metrics are shown next to each
     other; one slider, which is training time, moves them all.
 
     Args:

@@ -55,7 +55,7 @@ class UnitAttributionPanel(PhotographPanel):
     """The units that carried a decision: what each responds to, its share, and where it is on the photograph.
 
     A click on the photograph shows the units with the largest shares at that position. A check box switches a unit
-    off, and the prediction without it stands beside the one with it. After the first Start another class, layer or
+    off, and the prediction without it is shown next to the one with it. After the first Start another class, layer or
     picture begins again at once.
 
     Args:
@@ -237,9 +237,6 @@ class UnitAttributionPanel(PhotographPanel):
 
     def _result(self, look: UnitsLook) -> list[UnitAttribution]:
         return list(look.found)
-
-    def _draw_curve(self) -> None:
-        """Nothing is optimized here, so there is no curve."""
 
     def _offer_to_look_back(self, frame: Any) -> None:
         """There are no steps to look back at."""
