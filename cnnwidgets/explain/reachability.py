@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from cnnwidgets.errors import BadTarget, CnnWidgetsError, quoted
 from cnnwidgets.explain import targets
 from cnnwidgets.explain.targets import Target
+from cnnwidgets.explain.traced.target_reading import read_target
 from cnnwidgets.explain.traced.traced_passes import OTHER_METHODS
 from cnnwidgets.model.arguments import check_call
 from cnnwidgets.model.backend import keras, tf
@@ -178,7 +179,7 @@ def _look(net: Network, target: Target, look: Callable[[_Run], Any]) -> Any:
         with net.record(net.layers_by_path, activations=True) as recording:
             outputs = net.call(feed)
             chosen = target.chosen._replace(classes=tf.maximum(target.chosen.classes, 0))
-            value = targets.read(net, target, outputs, recording, chosen).value
+            value = read_target(net, target, outputs, recording, chosen).value
         last = outputs[target.output] if target.function is None else value
         pictures = {i: feed[i] for i in net.picture_inputs}
         seeing = {i: descendants([picture.op]) for i, picture in pictures.items()}

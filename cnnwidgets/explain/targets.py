@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -11,21 +11,17 @@ import numpy as np
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain.recorded_targets import unpack_mask
 from cnnwidgets.explain.regions import Region, check_dense, region
-from cnnwidgets.explain.traced import target_function
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.fast_means import scores_without_map
 from cnnwidgets.model.geometry.placement import Placement
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.outputs.output_info import OutputInfo, find, logits_of
-from cnnwidgets.model.recording import Recording
+from cnnwidgets.model.outputs.output_info import find
 
-__all__ = ["Reading", "Region", "Target", "named", "notes", "read", "region", "settled", "unpack_mask"]
+__all__ = ["Reading", "Region", "Target", "named", "notes", "region", "settled", "unpack_mask"]
 
 TOP = -1  # a unit that stands for the top class
 OF = ("logit", "log_odds")  # what of a class is explained
 SURE = 1 - 1e-6  # from here on softmax and sigmoid pass hardly any gradient in float32
-TINY = 1e-30  # of a probability whose logarithm is taken
 NOWHERE = 0.5  # weight of each position where the class is the prediction at none of them
 EVERYWHERE = np.zeros((1, 1), np.float32)  # stands for the pixels whose prediction the class is
 
@@ -77,7 +73,7 @@ class Target:
 
     @property
     def chosen(self) -> Chosen:
-        """What `read` takes."""
+        """What a graph takes of it."""
         return Chosen(tf.constant(np.array([self.unit, *self.against], np.int32)), tf.constant(self.where))
 
     def placed(self, placement: Placement) -> Target:
@@ -184,153 +180,10 @@ def describe(net: Network, target: Target, unit: int) -> str:
     return f"{name} rather than {rivals}" if rivals else name
 
 
-def read(net: Network, target: Target, outputs: Sequence[Any], recording: Recording, chosen: Chosen) -> Reading:
-    """The target of each picture, inside a graph.
-
-    Args:
-        net: the network.
-        target: what is read.
-        outputs: what `net.call` gave, under a recording of activations.
-        recording: that recording.
-        chosen: the classes and positions, as tensors.
-    """
-    if target.function is not None:
-        one = [outputs[target.output]]
-        given, nested = (list(outputs), net.as_returned) if target.takes_all else (one, lambda flat: flat[0])
-        value = target_function.values(target.function, given, nested)
-        nothing = tf.fill(tf.shape(value), float("nan"))
-        return Reading(value, tf.fill(tf.shape(value), TOP), nothing, nothing[:, None, None])
-    scores = _scores(net, target, outputs, recording)
-    units, where = _units_and_positions(scores, net.outputs[target.output], chosen)  # [N], [N, h, w]
-    each = scores.each(units)
-    value = _of_units(target, scores, each)
-    if target.against:
-        value -= tf.reduce_mean(tf.gather(scores.flat, chosen.classes[1:], axis=1), -1, keepdims=True)
-    return Reading(_mean(value, where), units, _mean(_probability(scores, each), where), where)
-
-
 def has_runner_up(net: Network, target: Target) -> bool:
     """Whether a target is a class by itself, among more than two."""
     info = net.outputs[target.output]
     return target.function is None and not target.against and info.is_class_scores and info.classes > 2
-
-
-def read_runner_up(
-    net: Network, target: Target, outputs: Sequence[Any], recording: Recording, reading: Reading
-) -> tuple[Any, Any]:
-    """[N] class with the highest score besides the target's own, at the same positions, and [N] its number."""
-    scores = _scores(net, target, outputs, recording)
-    means = tf.einsum("nhwk,nhw->nk", scores.rows, reading.where)
-    is_own = tf.one_hot(reading.unit, tf.shape(means)[1], True, False)
-    units = tf.argmax(tf.where(is_own, tf.constant(-np.inf, means.dtype), means), -1, tf.int32)
-    return units, _mean(_of_units(target, scores, scores.each(units)), reading.where)
-
-
-class _Scores(NamedTuple):
-    """Logits of each position.
-
-    Attributes:
-        rows: [N, h, w, K].
-        flat: [N * h * w, K].
-        squashed_by: the function after them.
-    """
-
-    rows: Any
-    flat: Any
-    squashed_by: str
-
-    def each(self, units: Any) -> Any:
-        """[N * h * w, 1]: the unit of each picture, [N], for each of its positions."""
-        if _is_one_position(self.rows):
-            return units[:, None]
-        return tf.repeat(units, tf.shape(self.rows)[1] * tf.shape(self.rows)[2])[:, None]
-
-
-def _is_one_position(rows: Any) -> bool:
-    """Whether [N, h, w, ...] has one row and one column."""
-    return tuple(rows.shape[1:3]) == (1, 1)
-
-
-def _scores(net: Network, target: Target, outputs: Sequence[Any], recording: Recording) -> _Scores:
-    info = net.outputs[target.output]
-    logits, squashed_by = logits_of(info, outputs[target.output], recording)
-    logits = tf.cast(scores_without_map(recording, logits), tf.float32)
-    rows = _rows(logits, info.is_decision)
-    return _Scores(rows, rows[:, 0, 0] if _is_one_position(rows) else _flat(rows), squashed_by)
-
-
-def _flat(rows: Any) -> Any:  # [N, h, w, K] -> [N * h * w, K]
-    return tf.reshape(rows, [-1, tf.shape(rows)[-1]])
-
-
-def _of_units(target: Target, scores: _Scores, each: Any) -> Any:  # [N * h * w, 1] -> [N * h * w, 1]
-    """The number of a unit at each position."""
-    if target.of == "log_odds" and scores.squashed_by != "sigmoid" and scores.rows.shape[-1] != 1:
-        return _log_odds(scores.flat, each, scores.squashed_by)
-    return tf.gather(scores.flat, each, batch_dims=1)
-
-
-def _probability(scores: _Scores, each: Any) -> Any:  # [N * h * w, 1] -> [N * h * w, 1]
-    if scores.squashed_by == "sigmoid":
-        return tf.sigmoid(tf.gather(scores.flat, each, batch_dims=1))
-    if scores.squashed_by:
-        return tf.gather(tf.nn.softmax(scores.flat), each, batch_dims=1)
-    return tf.fill(tf.shape(each), float("nan"))
-
-
-def _rows(logits: Any, is_decision: bool) -> Any:  # [N, ..., K] -> [N, h, w, K]
-    """Logits as rows and columns, one of each where the output is not dense, the mean over the positions of a sequence.
-
-    One sigmoid is evidence for its class 1 and against its class 0.
-    """
-    logits = tf.concat([-logits, logits], -1) if is_decision else logits
-    if logits.shape.rank == 4:
-        return logits
-    return tf.reduce_mean(logits, list(range(1, logits.shape.rank - 1)))[:, None, None]
-
-
-def _units_and_positions(scores: _Scores, info: OutputInfo, chosen: Chosen) -> tuple[Any, Any]:
-    """[N] class of each picture, and [N, h, w] how much each position counts: all of them where none predicts it."""
-    rows, flat, squashed_by = scores
-    is_dense = info.is_class_scores and rows.shape.rank == 4 and len(info.shape) == 3
-    if _is_one_position(rows) and not is_dense:
-        return _top_if_open(flat, chosen), tf.ones_like(rows[..., 0])
-    given = tf.reduce_max(chosen.where) > 0
-    part = tf.image.resize(chosen.where[None, ..., None], tf.shape(rows)[1:3], "area")[..., 0]  # [1, h, w]
-    part = tf.where(given, tf.repeat(part, tf.shape(rows)[0], 0), 1.0)  # [N, h, w]
-    if not is_dense:
-        shown = rows
-    elif squashed_by == "sigmoid" and not info.is_decision:
-        shown = tf.cast(rows > 0, tf.float32)  # each class is decided on its own
-    else:
-        shown = tf.one_hot(tf.argmax(rows, -1, tf.int32), rows.shape[-1])
-    units = _top_if_open(tf.einsum("nhwk,nhw->nk", shown, part), chosen)  # [N]
-    if not is_dense:
-        return units, part
-    predicted = tf.gather(tf.transpose(shown, [0, 3, 1, 2]), units, batch_dims=1)  # [N, h, w]
-    is_nowhere = tf.reduce_max(predicted, [1, 2], keepdims=True) <= 0
-    return units, tf.where(given, part, tf.where(is_nowhere, NOWHERE, predicted))
-
-
-def _top_if_open(scores: Any, chosen: Chosen) -> Any:  # [N, K] -> [N]
-    """The class that is chosen; the highest of each picture where none is."""
-    return tf.where(chosen.classes[0] < 0, tf.argmax(scores, -1, tf.int32), chosen.classes[0])
-
-
-def _mean(values: Any, where: Any) -> Any:  # [N * h * w, 1], [N, h, w] -> [N]
-    if _is_one_position(where):
-        return values[:, 0]
-    return tf.einsum("nhw,nhw->n", tf.reshape(values, tf.shape(where)), where) / tf.reduce_sum(where, [1, 2])
-
-
-def _log_odds(logits: Any, units: Any, squashed_by: str) -> Any:  # [N, K], [N, M] -> [N, M]
-    """log(p / (1 - p)) of classes behind a softmax, without the rounding of p near 1."""
-    if not squashed_by:  # a mean of softmaxes, for example: probabilities whose logits are not in the graph
-        is_distribution = (tf.abs(tf.reduce_sum(logits, -1) - 1) < 1e-3) & tf.reduce_all(logits >= 0, -1)
-        logits = tf.where(is_distribution[:, None], tf.math.log(tf.clip_by_value(logits, TINY, 1 / TINY)), logits)
-    is_unit = tf.one_hot(units, tf.shape(logits)[-1], True, False)  # [N, M, K]
-    others = tf.where(is_unit, tf.constant(-np.inf, logits.dtype), logits[:, None])
-    return tf.gather(logits, units, batch_dims=1) - tf.reduce_logsumexp(others, -1)
 
 
 def settled(target: Target, reading: Reading) -> Target:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cnnwidgets.errors import BadModel, BadTarget, quoted
-from cnnwidgets.explain import targets
 from cnnwidgets.explain.targets import Reading, Target
 from cnnwidgets.explain.traced import guided_relu as guided_relu_
+from cnnwidgets.explain.traced.target_reading import read_runner_up, read_target
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.layer_choices import spatial_layers
 from cnnwidgets.model.network import Network
@@ -64,7 +64,7 @@ def values(net: Network, target: Target) -> Pass:
 
     def run(feed: Any, chosen: Any) -> Reading:
         with net.record(activations=True) as recording:
-            return targets.read(net, target, net.call(feed), recording, chosen)
+            return read_target(net, target, net.call(feed), recording, chosen)
 
     return run
 
@@ -165,7 +165,7 @@ def _from(
 ) -> Reading:
     """The target with this activation as the output of a layer's call."""
     with net.record([path], True, _instead(net, path, call, activation, tokens)) as recording:
-        return targets.read(net, target, net.call(feed), recording, chosen)
+        return read_target(net, target, net.call(feed), recording, chosen)
 
 
 def _instead(net: Network, path: str, call: int, activation: Any, tokens: Sequence[int]) -> Instead:
@@ -185,8 +185,8 @@ def _read(
     net: Network, target: Target, outputs: Sequence[Any], recording: Recording, chosen: Any, is_compared: bool
 ) -> tuple[Reading, tuple[Any, ...]]:
     """The target, and where it is compared the class that comes next and its number."""
-    reading = targets.read(net, target, outputs, recording, chosen)
-    return reading, targets.read_runner_up(net, target, outputs, recording, reading) if is_compared else ()
+    reading = read_target(net, target, outputs, recording, chosen)
+    return reading, read_runner_up(net, target, outputs, recording, reading) if is_compared else ()
 
 
 def _by_layer(
