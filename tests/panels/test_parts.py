@@ -10,7 +10,7 @@ import pytest
 
 from cnnwidgets import pictures
 from cnnwidgets.frame import Frame
-from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base import charts, markup
 from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.controls.class_field import ClassField
@@ -106,24 +106,24 @@ def points(svg):
 
 
 def test_a_curve_fills_its_width_by_the_steps_that_are_done():
-    drawn = points(markup.curve([0, 1, 4], 5, "objective"))
+    drawn = points(charts.curve([0, 1, 4], 5, "objective"))
     assert [x for x, _ in drawn] == [0, 75, 150] and drawn[0][1] > drawn[1][1] > drawn[2][1]
 
 
 def test_a_curve_has_words_and_few_points():
-    svg = markup.curve(list(range(5000)), 5000, "objective")
+    svg = charts.curve(list(range(5000)), 5000, "objective")
     assert len(points(svg)) <= 202 and points(svg)[-1][0] == 300
     assert 'role="img" aria-label="objective: from 0 to 5e+03"' in svg
 
 
 @pytest.mark.parametrize("values", [[], [1.0], [float("nan")] * 3, [float("inf"), 1.0]])
 def test_too_little_makes_no_curve(values):
-    assert markup.curve(values, 10, "objective") == ""
+    assert charts.curve(values, 10, "objective") == ""
 
 
 def test_a_flat_curve_and_one_with_holes_are_drawn():
-    assert len(points(markup.curve([2, 2, 2], 3, "x"))) == 3
-    assert len(points(markup.curve([1, float("nan"), 2, float("inf"), 3], 5, "x"))) == 3
+    assert len(points(charts.curve([2, 2, 2], 3, "x"))) == 3
+    assert len(points(charts.curve([1, float("nan"), 2, float("inf"), 3], 5, "x"))) == 3
 
 
 @pytest.mark.parametrize(("share", "percent"), [(0.0, 0), (0.374, 37), (1.0, 100)])

@@ -9,7 +9,7 @@ import pytest
 import cnnwidgets as cw
 from cnnwidgets.model import layers
 from cnnwidgets.model.network import Network
-from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base import charts, markup
 from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
 
 ATTACK = "x\"'><img src=x onerror=alert(1)><script>alert(2)<%2fscript>"
@@ -90,7 +90,7 @@ def test_a_hostile_model_is_listed_as_text(hostile, opened, texts):
 def test_every_piece_of_markup_escapes(text):
     made = [
         markup.status(text), markup.status(text, True), markup.title(text), markup.code(text), markup.empty(text),
-        markup.progress(0.5, text), markup.progress_text(text), markup.curve([1, 2], 2, text),
+        markup.progress(0.5, text), markup.progress_text(text), charts.curve([1, 2], 2, text),
         markup.tiles(2, 1, 0.2, [(text, text, ""), (text, "", text)], 1),
     ]  # fmt: skip
     assert_harmless(made)

@@ -17,7 +17,7 @@ from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.recorded_targets import record
 from cnnwidgets.jobs import worker
 from cnnwidgets.model.outputs.output_info import find as find_output
-from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base import charts, markup
 from cnnwidgets.panels.base.run_buttons import button
 from cnnwidgets.panels.controls.controls import named, row
 from cnnwidgets.panels.heatmaps import captions, check_captions
@@ -205,7 +205,7 @@ class MapCheck(widgets.VBox):
                 f"{check_captions.areas(curve, self._are_shares)}"
             )
         words = f"{curve.metric} for {self._name}"
-        self.removal.curve.value = markup.removal_curve(
+        self.removal.curve.value = charts.removal_curve(
             curve.fractions.tolist(), curve.values.tolist(), curve.random_values.tolist(), words, self._are_shares
         )
 

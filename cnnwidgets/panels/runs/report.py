@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from cnnwidgets.durations import spoken
-from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base import charts, markup
 from cnnwidgets.panels.protocols import Frame
 from cnnwidgets.panels.runs.history import Record
 
@@ -65,7 +65,7 @@ class Report:
         text += "" if left is None else f" · {words}{spoken(left, tenths=True)} left"
         self.progress_line.value = markup.progress(share, text)
         if self._curve_name is not None:
-            self.curve.value = markup.curve(record.objective, record.steps, self._curve_name)
+            self.curve.value = charts.curve(record.objective, record.steps, self._curve_name)
         line = markup.one_line(doing)
         self.status_line.value = markup.status(line)
         return line
@@ -75,7 +75,7 @@ class Report:
         text = f"{text} {spoken(record.watch.seconds, tenths=True)}"
         self.progress_line.value = markup.progress(share, text)
         if self._curve_name is not None and record.objective:
-            self.curve.value = markup.curve(record.objective, record.steps, self._curve_name)
+            self.curve.value = charts.curve(record.objective, record.steps, self._curve_name)
 
     def say(self, line: str, is_error: bool = False) -> None:
         """Show a sentence in the status line."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipywidgets as widgets
 
 from cnnwidgets.panels.base import lifecycle, markup
+from cnnwidgets.panels.base.charts import chart
 from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.training import drawing
 from cnnwidgets.training.curves import Curves
@@ -78,7 +79,7 @@ class SnapshotView(widgets.HBox):
                 (one, [(float(p.batch), p.logs[one]) for p in points if one in p.logs])
                 for one, points in ((name, curves.batches or curves.epochs), (f"val_{name}", curves.epochs))
             ]
-            charts.append(markup.chart(lines, at, end))
+            charts.append(chart(lines, at, end))
         self.curves.value = "".join(charts)
 
     def close(self) -> None:
