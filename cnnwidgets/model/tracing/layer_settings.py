@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import types
 from collections.abc import Iterable
@@ -11,7 +12,8 @@ import numpy as np
 
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.keras_internals import own_attributes
-from cnnwidgets.model.tracing.content import Held, digest_of
+from cnnwidgets.model.tracing.content import Held, Key, digest_of, live
+from cnnwidgets.model.tracing.source import Unreadable, is_library
 
 _PLAIN = {type(None), bool, int, float, str, bytes, complex}
 _OF_TENSORFLOW = "_self_"
@@ -24,11 +26,12 @@ _OF_KERAS = {*vars(keras.Layer()), *vars(keras.Sequential()), "built", "call", "
 def settings_of(layers: Iterable[Any]) -> tuple[object, ...]:
     """What graphs of these layers hold, to be compared by `==`: it changes as soon as a setting does.
 
-    Numbers, text and lists of them count by their values, small arrays by their content, functions by identity.
+    Numbers, text and lists of them count by their values, arrays by their content, functions of the user's and `call`
+    of their layers by what they do and read: a Lambda may read a global that changes.
     """
     plain: list[Any] = []
-    functions: list[Held] = []
-    for layer in layers:
+    functions: list[Held | Key] = []
+    for layer in (layers := list(layers)):
         every = own_attributes(layer)
         for name in _read(tuple(every)):
             value = every[name]
@@ -38,10 +41,20 @@ def settings_of(layers: Iterable[Any]) -> tuple[object, ...]:
                 if _PLAIN.issuperset(map(type, value)):
                     plain.append((name, *value))
             elif isinstance(value, _FUNCTIONS) or (name == "activation" and callable(value)):
-                functions.append(Held(value))
+                functions.append(_of_function(value))
             elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
                 plain.append((name, value.shape, value.dtype.str, digest_of(np.ascontiguousarray(value).tobytes())))
-    return repr(plain), *functions
+    calls = dict.fromkeys(type(layer).call for layer in layers if not is_library(type(layer).__module__))
+    return repr(plain), *functions, *map(_of_function, calls)
+
+
+def _of_function(function: Any) -> Held | Key:
+    """What a function of the user's does and reads now; a library's, and one that cannot be read, stands for itself."""
+    if not isinstance(function, types.FunctionType) or is_library(function.__module__):
+        return Held(function)
+    with contextlib.suppress(Unreadable, RecursionError):  # such as one that holds its own network
+        return live(function)
+    return Held(function)
 
 
 @functools.lru_cache(maxsize=4096)  # asked before each verb for each layer; layers of one class have the same names

@@ -68,6 +68,26 @@ def test_a_changed_setting_is_another_graph(change):
     assert not np.array_equal(after, before)
 
 
+FACTORS = {"lambda": 1.0, "call": 1.0}
+
+
+@pytest.mark.parametrize("which", FACTORS)
+def test_a_global_that_a_lambda_or_a_layer_of_ones_own_reads_may_change(noise, monkeypatch, which):
+    class Scaling(L.Layer):
+        def call(self, x):
+            return x * FACTORS["call"]
+
+    picture = keras.Input((6, 6, 3))
+    x = L.Lambda(lambda x: x * FACTORS["lambda"])(Scaling()(L.Conv2D(4, 3)(picture)))
+    net, given = cw.Network(keras.Model(picture, L.Dense(2)(L.GlobalAveragePooling2D()(x))), "unit"), noise(6, 6, 3)
+    before = cw.attribution(net, given, 1, "gradient")[0].raw
+    graphs = len(net.traces)
+    assert np.array_equal(cw.attribution(net, given, 1, "gradient")[0].raw, before)
+    assert len(net.traces) == graphs
+    monkeypatch.setitem(FACTORS, which, -2.0)
+    np.testing.assert_allclose(cw.attribution(net, given, 1, "gradient")[0].raw, -2 * before, rtol=1e-5)
+
+
 def test_a_layer_with_other_strides_is_surveyed_and_located_again():
     picture = keras.Input((12, 12, 3))
     conv = L.Conv2D(4, 3, padding="same", name="conv")
