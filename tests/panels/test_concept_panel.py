@@ -13,7 +13,7 @@ import cnnwidgets as cw
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget
 from cnnwidgets.explain.concept_search.found_concepts import tiles_of
 from cnnwidgets.model.network import Network
-from cnnwidgets.panels.concepts import concepts_look
+from cnnwidgets.panels.concepts import concept_rows_run
 from cnnwidgets.pictures import to_png
 from tests.explain.test_concepts import colors
 from tests.tiny_networks import MODELS, seeded
@@ -37,8 +37,8 @@ def photos():
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch):
-    monkeypatch.setattr(concepts_look, "STEPS", 2)
-    monkeypatch.setattr(concepts_look, "SIZE", 16)
+    monkeypatch.setattr(concept_rows_run, "STEPS", 2)
+    monkeypatch.setattr(concept_rows_run, "SIZE", 16)
 
 
 @pytest.fixture

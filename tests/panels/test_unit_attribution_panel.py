@@ -15,7 +15,7 @@ from cnnwidgets.jobs import worker
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.unit.unit_pictures import Progress, UnitPainter, UnitPicture
-from cnnwidgets.panels.unit_attribution.units_frame import MOST_ROWS
+from cnnwidgets.panels.unit_attribution.unit_rows_run import MOST_ROWS
 from cnnwidgets.provenance.recipe import Recipe
 from tests.tiny_networks import MODELS, seeded
 

@@ -29,7 +29,7 @@ from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.base.photograph_panel import as_shown
 from cnnwidgets.panels.concepts.concept_rows import ConceptRows
-from cnnwidgets.panels.concepts.concepts_look import ConceptsLook, ConceptsRequest, Drawn
+from cnnwidgets.panels.concepts.concept_rows_run import ConceptRowsFrame, ConceptsRequest, Drawn
 from cnnwidgets.panels.concepts.controls import OFFERED, ConceptControls
 from cnnwidgets.panels.controls.class_menu import ClassMenu
 from cnnwidgets.panels.heatmaps.captions import all_classes, class_chosen
@@ -39,7 +39,7 @@ FILE = "concepts.json"
 
 
 @settings_of(ConceptsSettings)
-class ConceptPanel(Panel[ConceptsLook]):
+class ConceptPanel(Panel[ConceptRowsFrame]):
     """Concepts in your own pictures, as rows: patches, a picture along the direction, importance, and a map.
 
     Start searches; then each concept is visualized, step by step. A concept can be shown on the photograph, named, and
@@ -145,32 +145,32 @@ class ConceptPanel(Panel[ConceptsLook]):
         self._known, self._drawn = None, {}
         super().start()
 
-    def _frames(self) -> Iterator[ConceptsLook]:
+    def _frames(self) -> Iterator[ConceptRowsFrame]:
         plan = None if self._known is not None else self._plan
         held = self._held
         request = ConceptsRequest(self.net, plan, self._known, self._drawn, held.given, held.photos[0], self.seed)
         return request.frames()
 
-    def _result(self, look: ConceptsLook) -> Concepts | None:
-        return look.found
+    def _result(self, frame: ConceptRowsFrame) -> Concepts | None:
+        return frame.found
 
-    def _phase(self, look: ConceptsLook) -> str:
-        return look.phase
+    def _phase(self, frame: ConceptRowsFrame) -> str:
+        return frame.phase
 
     # What is shown.
 
     def _photo(self) -> np.ndarray:
         return as_shown(pictures_.displayable(self._held.photos[0]))
 
-    def _paint(self, look: ConceptsLook) -> np.ndarray:
-        photo = as_shown(pictures_.displayable(look.photo))
+    def _paint(self, frame: ConceptRowsFrame) -> np.ndarray:
+        photo = as_shown(pictures_.displayable(frame.photo))
         at = self.concept
-        return pictures_.overlay(photo, look.maps[at].map) if at < len(look.maps) else photo
+        return pictures_.overlay(photo, frame.maps[at].map) if at < len(frame.maps) else photo
 
-    def _picture(self, look: ConceptsLook) -> np.ndarray:
-        if look.found is None:
-            return pictures_.displayable(look.photo)
-        return tiles_of(look.found)
+    def _picture(self, frame: ConceptRowsFrame) -> np.ndarray:
+        if frame.found is None:
+            return pictures_.displayable(frame.photo)
+        return tiles_of(frame.found)
 
     def _offer_to_look_back(self, frame: Any) -> None:
         """There are no steps to look back at."""
@@ -181,22 +181,22 @@ class ConceptPanel(Panel[ConceptsLook]):
         self.screen.show(self._photo())
         self._describe(None)
 
-    def _describe(self, look: ConceptsLook | None) -> None:
-        found = None if look is None else look.found
-        if look is None or found is None:
+    def _describe(self, frame: ConceptRowsFrame | None) -> None:
+        found = None if frame is None else frame.found
+        if frame is None or found is None:
             self._caption.value = markup.progress_text("The photograph on which the concepts will be shown")
             self._notes.value = ""
             return
         at = min(self.concept, len(found) - 1)
-        note = look.maps[at].note if at < len(look.maps) else look.why_no_maps
+        note = frame.maps[at].note if at < len(frame.maps) else frame.why_no_maps
         self._caption.value = markup.progress_text(f"Where {found.title(at)} is{f'; {note}' if note else ''}")
         share = f"The concepts explain {found.explained:.0%} of how activations differ in pictures that were held back."
         self._notes.value = markup.notes([share, *filter(None, [found.note])])
-        self.rows.show(look, found, at)
+        self.rows.show(frame, found, at)
 
-    def _doing(self, look: ConceptsLook) -> str:
-        if look.found is None:
-            return f"Searching: {look.phase}."
+    def _doing(self, frame: ConceptRowsFrame) -> str:
+        if frame.found is None:
+            return f"Searching: {frame.phase}."
         return "The concepts are there; a picture emerges along the direction of each."
 
     def _invitation(self) -> str:
@@ -342,9 +342,9 @@ class ConceptPanel(Panel[ConceptsLook]):
 
     def _replace(self, found: Concepts, drawn: Mapping[int, Drawn], maps: Any) -> None:
         with self._run.lock:
-            look = self._last
-            self._last = ConceptsLook(
-                look.photo, look.step, look.steps, look.phase, found, maps, look.why_no_maps, drawn
+            frame = self._last
+            self._last = ConceptRowsFrame(
+                frame.photo, frame.step, frame.steps, frame.phase, found, maps, frame.why_no_maps, drawn
             )
             self._known, self._drawn, self.result = found, drawn, found
             self._describe(self._last)

@@ -12,7 +12,7 @@ from cnnwidgets.explain.concept_search.found_concepts import Concepts
 from cnnwidgets.panels.base import focus, lifecycle, markup
 from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.base.run_buttons import button
-from cnnwidgets.panels.concepts.concepts_look import ConceptsLook, Drawn
+from cnnwidgets.panels.concepts.concept_rows_run import ConceptRowsFrame, Drawn
 
 SMALL = 224  # pixels of the photograph behind a small map: twice what the page has room for
 
@@ -56,8 +56,8 @@ class ConceptRow(widgets.HBox):
     def __repr__(self) -> str:
         return f"ConceptRow({self.index})"
 
-    def show(self, look: ConceptsLook, found: Concepts, chosen: int) -> None:
-        """Show this concept of a look."""
+    def show(self, frame: ConceptRowsFrame, found: Concepts, chosen: int) -> None:
+        """Show this concept of a frame."""
         index, title = self.index, found.title(self.index)
         with self._updating:
             self.name.value = found.names[index]
@@ -69,9 +69,9 @@ class ConceptRow(widgets.HBox):
         self._put("bar", (found, index), lambda: markup.signed_bar(float(found.importance[index]), largest, words))
         self._put("note", (found, index), lambda: markup.notes([found.notes[index]] if found.notes[index] else []))
         self._put("patches", (found, index), lambda: _patches(found.patches[index], title))
-        drawn = look.drawn.get(index)
+        drawn = frame.drawn.get(index)
         self._put("picture", (title, drawn), lambda: _drawn(drawn, title))
-        self._put("map", (title, look.maps, id(look.photo)), lambda: _small_map(look, index, title))
+        self._put("map", (title, frame.maps, id(frame.photo)), lambda: _small_map(frame, index, title))
         self.layout.display = ""
 
     def _put(self, part: str, key: object, make: Callable[[], str]) -> None:
@@ -105,13 +105,13 @@ class ConceptRows(widgets.VBox):
     def __repr__(self) -> str:
         return f"ConceptRows({len(self.rows)})"
 
-    def show(self, look: ConceptsLook, found: Concepts, chosen: int) -> None:
-        """Show the concepts of a look."""
+    def show(self, frame: ConceptRowsFrame, found: Concepts, chosen: int) -> None:
+        """Show the concepts of a frame."""
         if len(self.rows) < len(found):
             self.rows += [ConceptRow(index, *self._actions) for index in range(len(self.rows), len(found))]
             self.children = tuple(self.rows)
         for row in self.rows[: len(found)]:
-            row.show(look, found, chosen)
+            row.show(frame, found, chosen)
         for row in self.rows[len(found) :]:
             row.layout.display = "none"
 
@@ -140,11 +140,11 @@ def _drawn(drawn: Drawn | None, title: str) -> str:
     return markup.still(data, "jpeg", f"what {title} looks like to the network, optimized from noise")
 
 
-def _small_map(look: ConceptsLook, index: int, title: str) -> str:
-    if not look.maps:
-        return markup.missing(look.why_no_maps or "no map yet")
-    height, width = look.photo.shape[:2]
+def _small_map(frame: ConceptRowsFrame, index: int, title: str) -> str:
+    if not frame.maps:
+        return markup.missing(frame.why_no_maps or "no map yet")
+    height, width = frame.photo.shape[:2]
     scale = min(1.0, SMALL / max(height, width))
-    photo = pictures.resize(look.photo, (max(1, round(height * scale)), max(1, round(width * scale))))
-    shown = pictures.overlay(pictures.displayable(photo), look.maps[index].map)
+    photo = pictures.resize(frame.photo, (max(1, round(height * scale)), max(1, round(width * scale))))
+    shown = pictures.overlay(pictures.displayable(photo), frame.maps[index].map)
     return markup.still(pictures.to_jpeg(shown), "jpeg", f"where {title} is on the photograph")

@@ -18,6 +18,7 @@ from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.arguments import choice, flag
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base import lifecycle, markup
+from cnnwidgets.panels.base.atlas_setting import checked_atlas
 from cnnwidgets.panels.base.binding import Setting, Updating
 from cnnwidgets.panels.base.cell_output import Bundle, CellOutput
 from cnnwidgets.panels.base.idle import Idle
@@ -33,7 +34,6 @@ from cnnwidgets.panels.explorer.status_bar import StatusBar
 from cnnwidgets.panels.explorer.tabs import KINDS
 from cnnwidgets.panels.explorer.taken_away import TakenAway
 from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
-from cnnwidgets.panels.galleries.ready_tiles import checked_atlas
 from cnnwidgets.panels.unit_attribution.unit_attribution_panel import UnitAttributionPanel
 from cnnwidgets.training.recorder import TrainingRecorder
 

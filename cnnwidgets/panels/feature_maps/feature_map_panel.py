@@ -21,6 +21,7 @@ from cnnwidgets.model.layer_choices import spatial_layers
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import focus, markup
+from cnnwidgets.panels.base.atlas_setting import AtlasSetting, checked_atlas
 from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.position_panel import PositionPanel
 from cnnwidgets.panels.controls.controls import row
@@ -29,7 +30,6 @@ from cnnwidgets.panels.feature_maps.controls import FeatureMapControls
 from cnnwidgets.panels.feature_maps.one_map import OneMap
 from cnnwidgets.panels.feature_maps.settings import FeatureMapSettings
 from cnnwidgets.panels.feature_maps.unit_view import UnitView
-from cnnwidgets.panels.galleries.ready_tiles import checked_atlas
 from cnnwidgets.panels.unit.atlas_unit import AtlasUnit, unit_in
 
 PAGE, COLUMNS = 64, 8
@@ -73,7 +73,7 @@ class FeatureMapPanel(PositionPanel[MapsFrame]):
     unit = Setting(None)
     place = Setting((0, 0))
     arithmetic = Setting(False)
-    atlas = Setting(None)
+    atlas = AtlasSetting()
 
     _curve_name = None
 
@@ -272,10 +272,6 @@ class FeatureMapPanel(PositionPanel[MapsFrame]):
         if not isinstance(place, (tuple, list)) or len(place) != 2 or not all(is_whole(i) and i >= 0 for i in place):
             raise BadTarget(f"place must be (row, column), integers of at least 0, got {quoted(place)}.")
         return int(place[0]), int(place[1])
-
-    @traitlets.validate("atlas")
-    def _an_atlas(self, proposal: Any) -> Atlas | None:
-        return checked_atlas(proposal["value"])
 
     @traitlets.observe("unit")
     def _unit_changed(self, _change: object) -> None:

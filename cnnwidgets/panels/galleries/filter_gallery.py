@@ -19,10 +19,11 @@ from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.layer_choices import last_convolution
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import focus, markup
+from cnnwidgets.panels.base.atlas_setting import AtlasSetting, checked_atlas
 from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.galleries.controls import GalleryControls
 from cnnwidgets.panels.galleries.photograph_menu import PhotographMenu
-from cnnwidgets.panels.galleries.ready_tiles import PAGE, PartialFrame, ReadyTiles, checked_atlas, part_of, ready_in
+from cnnwidgets.panels.galleries.ready_tiles import PAGE, PartialFrame, ReadyTiles, part_of, ready_in
 from cnnwidgets.panels.galleries.tile_gallery import TileGallery
 from cnnwidgets.panels.runs.side_run import SIZE, STEPS
 from cnnwidgets.panels.unit.unit_page import UnitPage
@@ -67,7 +68,7 @@ class FilterGallery(TileGallery):
     recipe: str
     call: int
     units: Any  # a tuple of int; any integers may be set
-    atlas = Setting(None)
+    atlas = AtlasSetting()
     photograph = Setting(None)
 
     _verb = "visualize_units"
@@ -288,10 +289,6 @@ class FilterGallery(TileGallery):
         self.enlarged_from.show(self.photograph)
         if not self._updating and self.unit is not None:
             self._guarded(self._enlarge)
-
-    @traitlets.validate("atlas")
-    def _an_atlas(self, proposal: Any) -> Atlas | None:
-        return checked_atlas(proposal["value"])
 
     def _check(self, name: str) -> None:
         """Plan other units; a layer that has fewer shows its first ones."""

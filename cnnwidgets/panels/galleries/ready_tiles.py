@@ -76,17 +76,6 @@ def part_of(frame: UnitsFrame, units: tuple[int, ...]) -> UnitsFrame:
     )
 
 
-def checked_atlas(atlas: object) -> Atlas | None:
-    """An atlas, or none.
-
-    Raises:
-        BadTarget: for anything else.
-    """
-    if atlas is None or isinstance(atlas, Atlas):
-        return atlas
-    raise BadTarget(f"atlas must be what cw.open_atlas(path) returns, got {quoted(atlas)}.")
-
-
 def ready_in(atlas: Atlas | None, plan: UnitsPlan) -> ReadyTiles:
     """The tiles of a plan that an atlas holds, if it is of the same network and settings."""
     if atlas is None:

@@ -9,7 +9,7 @@ from ipyevents import Event
 
 from cnnwidgets.activations.unit_links import Link
 from cnnwidgets.panels.base import lifecycle, markup
-from cnnwidgets.panels.unit import words
+from cnnwidgets.panels.unit import captions
 from cnnwidgets.panels.unit.kept import Pictures
 
 
@@ -48,7 +48,7 @@ class LinkedUnits(widgets.VBox):
             self._draw()
 
     def _draw(self) -> None:
-        self._rows.value = words.linked(self._links, self._pictures, self._heading)
+        self._rows.value = captions.linked(self._links, self._pictures, self._heading)
 
     def _clicked(self, event: dict[str, float]) -> None:
         high = event.get("boundingRectHeight", 0)

@@ -13,7 +13,7 @@ from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.runs.current_run import CurrentRun, Listener
-from cnnwidgets.panels.unit import words
+from cnnwidgets.panels.unit import captions
 from cnnwidgets.panels.unit.atlas_unit import Histogram
 from cnnwidgets.panels.unit.facts import Facts
 from cnnwidgets.pictures.marks import with_box
@@ -67,7 +67,7 @@ class OnPhotograph:
         before, self.facts = self.facts, facts
         if before is None or before.box != facts.box or before.plane is not facts.plane:
             self._show_place(facts)
-        self._classes.value = words.signed(
+        self._classes.value = captions.signed(
             facts.classes, "Classes it raises and lowers",
             "Logits with the unit minus those without it, on this photograph." if facts.classes
             else "Without it no class changes here, or the network has no classes.",
@@ -91,6 +91,6 @@ class OnPhotograph:
     def _show_responses(self) -> None:
         responses = None if self.facts is None else self.facts.responses
         if self._of_atlas is not None:
-            self.histogram.value = words.strongest_responses(*self._of_atlas)
+            self.histogram.value = captions.strongest_responses(*self._of_atlas)
         else:
-            self.histogram.value = "" if responses is None else words.histogram(responses)
+            self.histogram.value = "" if responses is None else captions.histogram(responses)

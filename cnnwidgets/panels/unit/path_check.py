@@ -8,7 +8,7 @@ from cnnwidgets.activations.path_similarity import PathSimilarity
 from cnnwidgets.jobs import Job
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.runs.current_run import CurrentRun, Listener
-from cnnwidgets.panels.unit import words
+from cnnwidgets.panels.unit import captions
 from cnnwidgets.panels.unit.path_run import PathFrame
 
 
@@ -42,7 +42,7 @@ class PathCheck:
     def _has_compared(self, job: Job[PathFrame]) -> None:
         if job.frame is not None:
             self.found = job.frame.found
-            self.line.value = words.same_path(job.frame.found)
+            self.line.value = captions.same_path(job.frame.found)
         elif job.failure is not None:
             self.line.value = markup.progress_text(f"Not compared with photographs: {job.failure.line}")
         elif job.state == "done":

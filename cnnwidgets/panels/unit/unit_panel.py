@@ -8,7 +8,6 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
-import traitlets
 
 from cnnwidgets.activations.patches_run import PatchesFrame, search_photographs, smaller
 from cnnwidgets.activations.path_similarity import PathSimilarity
@@ -19,11 +18,11 @@ from cnnwidgets.frame import Frame
 from cnnwidgets.model.arguments import check_call, check_unit
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.base.atlas_setting import AtlasSetting, checked_atlas
 from cnnwidgets.panels.base.base_panel import BUSY
 from cnnwidgets.panels.base.binding import Setting
 from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.controls.controls import row
-from cnnwidgets.panels.galleries.ready_tiles import checked_atlas
 from cnnwidgets.panels.runs.side_run import SideRun
 from cnnwidgets.panels.unit.atlas_unit import AtlasUnit
 from cnnwidgets.panels.unit.connected_units import ConnectedUnits
@@ -90,7 +89,7 @@ class UnitPanel(Panel[UnitsFrame]):
     seed = Setting(0)
     recipe = Setting("fourier")
     call = Setting(0)
-    atlas = Setting(None)
+    atlas = AtlasSetting()
 
     def __init__(
         self,
@@ -303,10 +302,6 @@ class UnitPanel(Panel[UnitsFrame]):
         self._assign(**settings)
         self._apply("unit")
         self._show_settings()
-
-    @traitlets.validate("atlas")
-    def _an_atlas(self, proposal: Any) -> Atlas | None:
-        return checked_atlas(proposal["value"])
 
     def _check(self, name: str) -> None:
         if name == "atlas":

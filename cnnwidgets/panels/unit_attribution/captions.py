@@ -12,7 +12,7 @@ from cnnwidgets.explain.overlays.unit_tiles import COLORS
 from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.unit_attribution.units_frame import UnitsLook, UnitsRequest
+from cnnwidgets.panels.unit_attribution.unit_rows_run import UnitRowsFrame, UnitsRequest
 
 LIKELY = 5  # classes that are shown as bars
 
@@ -24,10 +24,10 @@ def about(request: UnitsRequest, unit: int) -> str:
     return targets.describe(net, wanted, unit)
 
 
-def explained(look: UnitsLook) -> str:
-    """What a look explains."""
-    target = look.shown.target
-    return about(look.request, -1 if callable(target) else target)
+def explained(frame: UnitRowsFrame) -> str:
+    """What a frame explains."""
+    target = frame.shown.target
+    return about(frame.request, -1 if callable(target) else target)
 
 
 def are_class_scores(request: UnitsRequest) -> bool:
@@ -42,56 +42,58 @@ def _is_dense(request: UnitsRequest) -> bool:
     return are_class_scores(request) and len(outputs[find_output(request.settings.output, outputs)].shape) == 3
 
 
-def headings(look: UnitsLook) -> tuple[str, str]:
+def headings(frame: UnitRowsFrame) -> tuple[str, str]:
     """Over the rows for and against, or over the rows at a place and nothing."""
-    if look.request.place is None:
-        return f"Strongest for {explained(look)}", f"Strongest against {explained(look)}"
-    row, column = look.request.place
+    if frame.request.place is None:
+        return f"Strongest for {explained(frame)}", f"Strongest against {explained(frame)}"
+    row, column = frame.request.place
     return f"At x {column}, y {row}, strongest first", ""
 
 
-def share(look: UnitsLook, unit: int) -> str:
+def share(frame: UnitRowsFrame, unit: int) -> str:
     """A unit's share in words."""
-    value = float(look.shares[unit])
-    where = "" if look.request.place is None else " at this position"
+    value = float(frame.shares[unit])
+    where = "" if frame.request.place is None else " at this position"
     if value == 0:
-        return f"unit {unit} has no part in {explained(look)}{where}"
+        return f"unit {unit} has no part in {explained(frame)}{where}"
     side = "for" if value > 0 else "against"
-    return f"unit {unit}: {value:+.3g}{where}, {side} {explained(look)}"
+    return f"unit {unit}: {value:+.3g}{where}, {side} {explained(frame)}"
 
 
-def caption(look: UnitsLook | None, unit: int | None) -> str:
+def caption(frame: UnitRowsFrame | None, unit: int | None) -> str:
     """Under the photograph: its text equivalent."""
-    if look is None:
+    if frame is None:
         return "The photograph"
-    if look.maps.why_none:
-        return f"The photograph. {look.maps.why_none} There are shares without a position."
+    if frame.maps.why_none:
+        return f"The photograph. {frame.maps.why_none} There are shares without a position."
     whose = "all units together" if unit is None else f"unit {unit}"
     at = ""
-    if look.request.place is not None:
-        row, column = look.request.place
+    if frame.request.place is not None:
+        row, column = frame.request.place
         at = f" The frame is at x {column}, y {row}."
-    return f"Evidence of {whose} at {look.shown.path} for {explained(look)}.{at}"
+    return f"Evidence of {whose} at {frame.shown.path} for {explained(frame)}.{at}"
 
 
-def legend(look: UnitsLook, unit: int | None) -> str:
+def legend(frame: UnitRowsFrame, unit: int | None) -> str:
     """The color scale of the evidence on the photograph, as HTML."""
     table = pictures.to_uint8(pictures.colormap(COLORS)[::17])
-    parts = look.shown.parts
+    parts = frame.shown.parts
     largest = f"{float(np.abs(parts.sum(-1) if unit is None else parts[..., unit]).max()):.3g}"
-    words = f"Red is evidence for {explained(look)}, blue is evidence against it."
+    words = f"Red is evidence for {explained(frame)}, blue is evidence against it."
     return markup.legend([(int(r), int(g), int(b)) for r, g, b in table], 0, f"-{largest}", largest, words)
 
 
-def conclusion(look: UnitsLook) -> str:
+def conclusion(frame: UnitRowsFrame) -> str:
     """What is seen, and what to try next; what is to be noted comes first."""
-    note = look.shown.note
+    note = frame.shown.note
     if note:
         return f"{note[:1].upper()}{note[1:]}."
-    if not look.rows or not look.shares[look.rows[0]]:
-        return f"No unit of {look.shown.path} has a part in {explained(look)} here. Choose another position or layer."
-    first = f"{share(look, look.rows[0])}, is the strongest."
-    whole = f" All shares of {look.shown.path} add up to {look.shown.total:+.3g}; the value is {look.shown.value:.3g}."
+    if not frame.rows or not frame.shares[frame.rows[0]]:
+        return f"No unit of {frame.shown.path} has a part in {explained(frame)} here. Choose another position or layer."
+    first = f"{share(frame, frame.rows[0])}, is the strongest."
+    whole = (
+        f" All shares of {frame.shown.path} add up to {frame.shown.total:+.3g}; the value is {frame.shown.value:.3g}."
+    )
     return f"{first[:1].upper()}{first[1:]}{whole} Uncheck units to see the prediction without them."
 
 

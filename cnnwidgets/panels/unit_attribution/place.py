@@ -8,7 +8,7 @@ import ipywidgets as widgets
 
 from cnnwidgets.panels.base import focus, markup
 from cnnwidgets.panels.base.binding import Updating
-from cnnwidgets.panels.unit_attribution.units_frame import Place
+from cnnwidgets.panels.unit_attribution.unit_rows_run import Place
 
 HINT = "Click the photograph: the units with the largest shares at that position, strongest first."
 

@@ -13,7 +13,7 @@ from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.unit.unit_pictures import UnitPicture
 from cnnwidgets.panels.unit_attribution import captions
-from cnnwidgets.panels.unit_attribution.units_frame import MOST_ROWS, UnitsLook
+from cnnwidgets.panels.unit_attribution.unit_rows_run import MOST_ROWS, UnitRowsFrame
 from cnnwidgets.pictures import cells
 
 SMALL = 144  # pixels of the small pictures: twice what the page has room for
@@ -50,13 +50,15 @@ class UnitRow(widgets.HBox):
     def __repr__(self) -> str:
         return f"UnitRow({self.unit})"
 
-    def show(self, look: UnitsLook, unit: int, largest: float, is_chosen: bool, is_on: bool, photo: np.ndarray) -> None:
-        """Show a unit of a look; `largest` is the share that fills the bar, `photo` the photograph, small."""
+    def show(
+        self, frame: UnitRowsFrame, unit: int, largest: float, is_chosen: bool, is_on: bool, photo: np.ndarray
+    ) -> None:
+        """Show a unit of a frame; `largest` is the share that fills the bar, `photo` the photograph, small."""
         self.unit = unit
         with self._updating:
             self.is_on.value = is_on
         self.is_on.description = f"Unit {unit}"
-        self.is_on.tooltip = f"Unit {unit} of {look.shown.path}: uncheck to switch it off"
+        self.is_on.tooltip = f"Unit {unit} of {frame.shown.path}: uncheck to switch it off"
         self.choose.description = f"{'Hide' if is_chosen else 'Show'} {unit}"
         where = (
             "all units together on the photograph again" if is_chosen else "it on the photograph and everywhere else"
@@ -64,11 +66,11 @@ class UnitRow(widgets.HBox):
         self.choose.tooltip = f"Unit {unit}: show {where}"
         (self.add_class if is_chosen else self.remove_class)("cnnw-chosen-unit")
         (self.remove_class if is_on else self.add_class)("cnnw-off")
-        words = captions.share(look, unit)
-        self._put("bar", (words, largest), lambda: markup.signed_bar(float(look.shares[unit]), largest, words))
-        self._put("map", (look.shown, unit), lambda: _small_map(look, unit, photo))
-        drawn = look.pictures.get(unit)
-        self._put("picture", (look.shown.path, unit, drawn), lambda: _drawn(look, unit, drawn))
+        words = captions.share(frame, unit)
+        self._put("bar", (words, largest), lambda: markup.signed_bar(float(frame.shares[unit]), largest, words))
+        self._put("map", (frame.shown, unit), lambda: _small_map(frame, unit, photo))
+        drawn = frame.pictures.get(unit)
+        self._put("picture", (frame.shown.path, unit, drawn), lambda: _drawn(frame, unit, drawn))
         self.layout.display = ""
 
     def hide(self) -> None:
@@ -117,18 +119,18 @@ class UnitRows(widgets.HBox):
     def __repr__(self) -> str:
         return f"UnitRows({[row.unit for row in self.rows if row.layout.display != 'none']})"
 
-    def show(self, look: UnitsLook, chosen: int | None, off: Collection[int], photo: np.ndarray) -> None:
-        """Show the units of a look on its photograph."""
-        largest = max((abs(float(look.shares[unit])) for unit in look.rows), default=0.0)
+    def show(self, frame: UnitRowsFrame, chosen: int | None, off: Collection[int], photo: np.ndarray) -> None:
+        """Show the units of a frame on its photograph."""
+        largest = max((abs(float(frame.shares[unit])) for unit in frame.rows), default=0.0)
         small = cells.fit(photo, SMALL)
-        for row, unit in zip(self.rows, look.rows, strict=False):
-            row.show(look, unit, largest, unit == chosen, unit not in off, small)
-        for row in self.rows[len(look.rows) :]:
+        for row, unit in zip(self.rows, frame.rows, strict=False):
+            row.show(frame, unit, largest, unit == chosen, unit not in off, small)
+        for row in self.rows[len(frame.rows) :]:
             row.hide()
-        for head, words in zip(self._heads, captions.headings(look), strict=True):
+        for head, words in zip(self._heads, captions.headings(frame), strict=True):
             head.value = markup.title(words) if words else ""
-        self._arrange([look.request.place is not None or look.shares[unit] >= 0 for unit in look.rows])
-        self.layout.display = "" if look.rows else "none"
+        self._arrange([frame.request.place is not None or frame.shares[unit] >= 0 for unit in frame.rows])
+        self.layout.display = "" if frame.rows else "none"
 
     def hide(self) -> None:
         """Show no rows."""
@@ -151,15 +153,15 @@ class UnitRows(widgets.HBox):
         super().close()
 
 
-def _small_map(look: UnitsLook, unit: int, photo: np.ndarray) -> str:
-    if look.maps.why_none:
+def _small_map(frame: UnitRowsFrame, unit: int, photo: np.ndarray) -> str:
+    if frame.maps.why_none:
         return markup.missing("no positions")
     words = f"where unit {unit} is evidence on the photograph: red for, blue against"
-    return markup.still(pictures.to_jpeg(look.maps.over(photo, unit)), "jpeg", words)
+    return markup.still(pictures.to_jpeg(frame.maps.over(photo, unit)), "jpeg", words)
 
 
-def _drawn(look: UnitsLook, unit: int, drawn: UnitPicture | None) -> str:
+def _drawn(frame: UnitRowsFrame, unit: int, drawn: UnitPicture | None) -> str:
     if drawn is None or drawn.pixels is None:
         return markup.missing(drawn.note if drawn is not None and drawn.note else "not rendered yet")
-    words = f"what unit {unit} of {look.shown.path} responds to{f': {drawn.note}' if drawn.note else ''}"
+    words = f"what unit {unit} of {frame.shown.path} responds to{f': {drawn.note}' if drawn.note else ''}"
     return markup.still(pictures.to_jpeg(drawn.pixels), "jpeg", words)

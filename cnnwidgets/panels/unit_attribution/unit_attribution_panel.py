@@ -27,6 +27,7 @@ from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.model.outputs.without_units import Without, kept_units
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import lifecycle, markup
+from cnnwidgets.panels.base.atlas_setting import AtlasSetting, checked_atlas
 from cnnwidgets.panels.base.base_panel import BUSY
 from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.photograph_panel import PhotographPanel
@@ -34,7 +35,6 @@ from cnnwidgets.panels.base.pixel import checked_pixel
 from cnnwidgets.panels.controls.class_menu import ClassMenu
 from cnnwidgets.panels.controls.controls import row as controls_row
 from cnnwidgets.panels.controls.menu import Menu
-from cnnwidgets.panels.galleries.ready_tiles import checked_atlas
 from cnnwidgets.panels.heatmaps.captions import all_classes, class_chosen
 from cnnwidgets.panels.unit.unit_page import UnitPage
 from cnnwidgets.panels.unit.unit_pictures import UnitPainter
@@ -42,7 +42,7 @@ from cnnwidgets.panels.unit_attribution import captions
 from cnnwidgets.panels.unit_attribution.controls import UnitControls
 from cnnwidgets.panels.unit_attribution.place import PlaceChoice
 from cnnwidgets.panels.unit_attribution.rows import UnitRows
-from cnnwidgets.panels.unit_attribution.units_frame import Place, UnitsLook, UnitsRequest, look_at_units
+from cnnwidgets.panels.unit_attribution.unit_rows_run import Place, UnitRowsFrame, UnitsRequest, unit_rows_frames
 from cnnwidgets.panels.unit_attribution.without_units import WithoutUnits
 from cnnwidgets.pictures import cells
 
@@ -98,7 +98,7 @@ class UnitAttributionPanel(PhotographPanel):
     without = Setting({})
     place = Setting(None)
     unit = Setting(None)
-    atlas = Setting(None)
+    atlas = AtlasSetting()
 
     def __init__(
         self,
@@ -163,14 +163,14 @@ class UnitAttributionPanel(PhotographPanel):
 
     # What runs.
 
-    def _frames(self) -> Iterator[UnitsLook]:
+    def _frames(self) -> Iterator[UnitRowsFrame]:
         self._painter.atlas = self.atlas
-        return look_at_units(self._request(), self._painter, self._last)
+        return unit_rows_frames(self._request(), self._painter, self._last)
 
     def _request(self) -> UnitsRequest:
         return UnitsRequest(self.net, UnitAttributionSettings.set_on(self), self._held, self.place, self.unit)
 
-    def _phase(self, frame: UnitsLook) -> str:
+    def _phase(self, frame: UnitRowsFrame) -> str:
         return "shares" if frame.step == 1 else "pictures of units"
 
     def _is_busy_beside(self) -> bool:
@@ -212,31 +212,31 @@ class UnitAttributionPanel(PhotographPanel):
     def _photo(self, found: UnitAttribution) -> np.ndarray:
         return unit_tiles.photo_of(self.net, found, self._held.photos)
 
-    def _paint(self, look: UnitsLook) -> np.ndarray:
+    def _paint(self, frame: UnitRowsFrame) -> np.ndarray:
         """The photograph with the evidence; while units are rendered, it stays what it is."""
-        key = look.maps, self.unit, look.request.place
+        key = frame.maps, self.unit, frame.request.place
         if self._painted[0] != key:
-            self._painted = key, self._over_photograph(look)
+            self._painted = key, self._over_photograph(frame)
         return self._painted[1]
 
-    def _over_photograph(self, look: UnitsLook) -> np.ndarray:
-        photo = cells.fit(unit_tiles.photo_of(self.net, look.shown, look.request.picture.photos), WIDTH)
-        painted = photo if look.maps.why_none else look.maps.over(photo, self.unit)
-        if look.request.place is None:
+    def _over_photograph(self, frame: UnitRowsFrame) -> np.ndarray:
+        photo = cells.fit(unit_tiles.photo_of(self.net, frame.shown, frame.request.picture.photos), WIDTH)
+        painted = photo if frame.maps.why_none else frame.maps.over(photo, self.unit)
+        if frame.request.place is None:
             return painted
-        row, column = look.request.place
-        height, width = self._photo(look.shown).shape[:2]
+        row, column = frame.request.place
+        height, width = self._photo(frame.shown).shape[:2]
         return unit_tiles.marked(painted, ((row + 0.5) / height, (column + 0.5) / width))
 
-    def _picture(self, look: UnitsLook) -> np.ndarray:
-        photo = unit_tiles.photo_of(self.net, look.shown, look.request.picture.photos)
-        return unit_tiles.mosaic(look.shown, photo, look.rows, pictures.columns_for(len(look.rows)))
+    def _picture(self, frame: UnitRowsFrame) -> np.ndarray:
+        photo = unit_tiles.photo_of(self.net, frame.shown, frame.request.picture.photos)
+        return unit_tiles.mosaic(frame.shown, photo, frame.rows, pictures.columns_for(len(frame.rows)))
 
     def _photograph(self) -> np.ndarray:
         return cells.fit(self._held.photos[0], WIDTH)
 
-    def _result(self, look: UnitsLook) -> list[UnitAttribution]:
-        return list(look.found)
+    def _result(self, frame: UnitRowsFrame) -> list[UnitAttribution]:
+        return list(frame.found)
 
     def _offer_to_look_back(self, frame: Any) -> None:
         """There are no steps to look back at."""
@@ -246,23 +246,23 @@ class UnitAttributionPanel(PhotographPanel):
         self.rows.hide()
         super()._rest()
 
-    def _describe(self, look: UnitsLook | None) -> None:
-        self._caption.value = markup.progress_text(captions.caption(look, self.unit))
+    def _describe(self, frame: UnitRowsFrame | None) -> None:
+        self._caption.value = markup.progress_text(captions.caption(frame, self.unit))
         for button in (self._whole, self._about):
-            button.layout.display = "none" if self.unit is None or look is None else ""
-        if look is None:
+            button.layout.display = "none" if self.unit is None or frame is None else ""
+        if frame is None:
             self._notes.value = self._legend.value = ""
             self.position.show(None, self._held.photos[0].shape[:2], "")
             return
-        photo = unit_tiles.photo_of(self.net, look.shown, look.request.picture.photos)
+        photo = unit_tiles.photo_of(self.net, frame.shown, frame.request.picture.photos)
         self.screen.layout.width = f"{cells.fit(photo, WIDTH).shape[1]}px"
-        self._notes.value = markup.notes([one.note for one in look.found if one.note])
-        self._legend.value = "" if look.maps.why_none else captions.legend(look, self.unit)
-        self.position.show(look.request.place, photo.shape[:2], look.maps.why_none)
-        self.rows.show(look, self.unit, self.without.get(look.shown.path, ()), photo)
-        self.bars.show(look)
+        self._notes.value = markup.notes([one.note for one in frame.found if one.note])
+        self._legend.value = "" if frame.maps.why_none else captions.legend(frame, self.unit)
+        self.position.show(frame.request.place, photo.shape[:2], frame.maps.why_none)
+        self.rows.show(frame, self.unit, self.without.get(frame.shown.path, ()), photo)
+        self.bars.show(frame)
 
-    def _doing(self, look: UnitsLook) -> str:
+    def _doing(self, frame: UnitRowsFrame) -> str:
         return "The shares are there; rendering what the units respond to."
 
     def _invitation(self) -> str:
@@ -275,7 +275,7 @@ class UnitAttributionPanel(PhotographPanel):
         asked = self._last.request
         return f"{captions.conclusion(self._last)} {asked.picture.looked_at(self.net, asked.settings.size)}"
 
-    def _ended(self, look: UnitsLook) -> None:
+    def _ended(self, frame: UnitRowsFrame) -> None:
         self._fill_controls()  # the classes with their probabilities
 
     # What is changed.
@@ -316,10 +316,6 @@ class UnitAttributionPanel(PhotographPanel):
     def _inside(self, proposal: Any) -> Place | None:
         photo = self._held.photos[0] if self._last is None else self._photo(self._last.shown)
         return checked_pixel("place", proposal["value"], photo.shape[:2])
-
-    @traitlets.validate("atlas")
-    def _an_atlas(self, proposal: Any) -> Atlas | None:
-        return checked_atlas(proposal["value"])
 
     def _apply(self, name: str) -> None:
         if name == "without":
@@ -366,12 +362,12 @@ class UnitAttributionPanel(PhotographPanel):
         self._guarded(self._place_clicked, x, y)
 
     def _place_clicked(self, x: float, y: float) -> None:
-        look = self._last
-        if look is None:
+        frame = self._last
+        if frame is None:
             raise BadTarget("There are no shares yet to choose a position of. Press Start, or call run(), first.")
-        if look.maps.why_none:
-            raise BadTarget(look.maps.why_none)
-        height, width = self._photo(look.shown).shape[:2]
+        if frame.maps.why_none:
+            raise BadTarget(frame.maps.why_none)
+        height, width = self._photo(frame.shown).shape[:2]
         self.place = (int(y * height), int(x * width))
 
     def _fill_controls(self) -> None:
@@ -392,15 +388,15 @@ class UnitAttributionPanel(PhotographPanel):
     # What is taken away.
 
     def _settings(self) -> tuple[str, dict[str, Any]]:
-        look = self._last
-        asked = self._request() if look is None else look.request
+        frame = self._last
+        asked = self._request() if frame is None else frame.request
         settings = {**asked.settings.recorded(), "size": self.net.recorded_size(asked.settings.size)}
         settings["target"] = record(settings["target"])
         facts: dict[str, Any] = {"picture": asked.picture.digest}
         if self.without:
             facts["without"] = self.without
-        if look is not None:
-            facts |= {"shown": list(look.rows), "columns": pictures.columns_for(len(look.rows))}
+        if frame is not None:
+            facts |= {"shown": list(frame.rows), "columns": pictures.columns_for(len(frame.rows))}
         return "unit_attribution", {**settings, **facts}
 
     def _name(self) -> str:

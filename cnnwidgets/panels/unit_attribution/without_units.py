@@ -12,7 +12,7 @@ from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.panels.base import focus, markup
 from cnnwidgets.panels.runs.request import Request
 from cnnwidgets.panels.unit_attribution import captions
-from cnnwidgets.panels.unit_attribution.units_frame import UnitsLook, UnitsRequest, predicted
+from cnnwidgets.panels.unit_attribution.unit_rows_run import UnitRowsFrame, UnitsRequest, predicted
 
 EMPTY = "Start shows the predictions."
 HINT = "Uncheck a unit: the prediction without it stands beside the one with it."
@@ -62,16 +62,16 @@ class WithoutUnits(widgets.VBox):
         """Whether the network is being asked."""
         return self._request.is_busy
 
-    def show(self, look: UnitsLook) -> None:
-        """Show the predictions of a look, where no unit is off."""
-        self._asked = look.request
-        target = look.shown.target
+    def show(self, frame: UnitRowsFrame) -> None:
+        """Show the predictions of a frame, where no unit is off."""
+        self._asked = frame.request
+        target = frame.shown.target
         self._target = None if callable(target) else target
         if self.after is not None:
             self._draw()
             self._tell_change()
         elif not self.is_busy:
-            self.before = look.predictions
+            self.before = frame.predictions
             self._draw()
             self._tell(HINT)
 

@@ -46,7 +46,7 @@ class UnitsRequest:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class UnitsLook:
+class UnitRowsFrame:
     """What is known so far: a frame of a UnitAttributionPanel.
 
     Attributes:
@@ -81,37 +81,39 @@ class UnitsLook:
     is_step = False  # nothing is optimized for the shares, so there is no curve
 
     def __repr__(self) -> str:
-        return f"UnitsLook(step {self.step} of {self.steps}, units {list(self.rows)})"
+        return f"UnitRowsFrame(step {self.step} of {self.steps}, units {list(self.rows)})"
 
 
-def look_at_units(request: UnitsRequest, painter: UnitPainter, earlier: UnitsLook | None) -> Iterator[UnitsLook]:
+def unit_rows_frames(
+    request: UnitsRequest, painter: UnitPainter, earlier: UnitRowsFrame | None
+) -> Iterator[UnitRowsFrame]:
     """The shares at once, then pictures of the units that are shown: runs on the worker's thread.
 
     Args:
         request: what is asked.
         painter: renders units, and knows those that are rendered.
-        earlier: a look whose shares are taken over where only other rows are asked for.
+        earlier: a frame whose shares are taken over where only other rows are asked for.
     """
-    look = _shares(request, earlier)
-    yield look
-    for progress in painter.frames(look.shown.path, look.shown.call, look.rows):
-        yield replace(look, pictures=progress.by_unit, step=1 + progress.step, steps=1 + progress.steps)
+    frame = _shares(request, earlier)
+    yield frame
+    for progress in painter.frames(frame.shown.path, frame.shown.call, frame.rows):
+        yield replace(frame, pictures=progress.by_unit, step=1 + progress.step, steps=1 + progress.steps)
 
 
-def _shares(request: UnitsRequest, earlier: UnitsLook | None) -> UnitsLook:
+def _shares(request: UnitsRequest, earlier: UnitRowsFrame | None) -> UnitRowsFrame:
     net, fingerprint = request.net, request.net.fingerprint()
     if earlier is not None and earlier.fingerprint == fingerprint and request.has_same_shares_as(earlier.request):
-        look, known = replace(earlier, request=request), earlier.pictures
+        frame, known = replace(earlier, request=request), earlier.pictures
     else:
         found = tuple(_attributed(request))
         shown = first_shown(found)
         maps, everything = UnitMaps(found=shown), predicted(net, request.picture, request.settings, {})
         values = np.array([shown.value], np.float32)
-        look = UnitsLook(request, fingerprint, found, shown, maps, everything, (), shown.shares, {}, 1, 2, values)
+        frame = UnitRowsFrame(request, fingerprint, found, shown, maps, everything, (), shown.shares, {}, 1, 2, values)
         known = {}
-    shares = shares_at(look.shown, request.place)
+    shares = shares_at(frame.shown, request.place)
     rows = chosen_rows(shares, request.place is not None, request.unit)
-    return replace(look, shares=shares, rows=rows, pictures=known, step=1, steps=2)
+    return replace(frame, shares=shares, rows=rows, pictures=known, step=1, steps=2)
 
 
 def _attributed(request: UnitsRequest) -> list[UnitAttribution]:

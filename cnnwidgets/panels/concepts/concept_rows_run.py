@@ -33,7 +33,7 @@ class Drawn:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ConceptsLook:
+class ConceptRowsFrame:
     """What is known so far: a frame of a ConceptPanel.
 
     Attributes:
@@ -87,30 +87,30 @@ class ConceptsRequest:
     photo: np.ndarray
     seed: int
 
-    def frames(self) -> Iterator[ConceptsLook]:
+    def frames(self) -> Iterator[ConceptRowsFrame]:
         """The unstarted run."""
-        look, found = ConceptsLook(self.photo, 0, 1, "", self.known), self.known
+        shown, found = ConceptRowsFrame(self.photo, 0, 1, "", self.known), self.known
         if self.plan is not None:
             to_draw = self.plan.settings.count * STEPS
             for frame in self.plan.frames():
                 found = frame.found
-                look = ConceptsLook(self.photo, frame.step, frame.steps + 1 + to_draw, frame.phase, found)
-                yield look
+                shown = ConceptRowsFrame(self.photo, frame.step, frame.steps + 1 + to_draw, frame.phase, found)
+                yield shown
         assert found is not None
         missing = [index for index in range(len(found)) if index not in self.drawn]
-        look = replace(look, step=look.step + 1, steps=look.step + 1 + len(missing) * STEPS, found=found)
+        shown = replace(shown, step=shown.step + 1, steps=shown.step + 1 + len(missing) * STEPS, found=found)
         maps, why_none = _maps(found, self.given)
-        look = replace(look, phase="maps", drawn=dict(self.drawn), maps=maps, why_no_maps=why_none)
-        yield look
+        shown = replace(shown, phase="maps", drawn=dict(self.drawn), maps=maps, why_no_maps=why_none)
+        yield shown
         for index in missing:
-            for later in self._drawn(look, found, index):
+            for later in self._drawn(shown, found, index):
                 yield later
-                look = later
+                shown = later
 
-    def _drawn(self, look: ConceptsLook, found: Concepts, index: int) -> Iterator[ConceptsLook]:
-        """The looks while one concept is visualized."""
+    def _drawn(self, shown: ConceptRowsFrame, found: Concepts, index: int) -> Iterator[ConceptRowsFrame]:
+        """The frames while one concept is visualized."""
         size = None if self.net.inputs[self.net.picture_inputs[0]].is_fixed else SIZE
-        before, drawn = look.step, look.drawn
+        before, drawn = shown.step, shown.drawn
         try:
             for frame in ascend(
                 self.net,
@@ -122,9 +122,9 @@ class ConceptsRequest:
                 seed=self.seed,
             ):
                 now = {**drawn, index: Drawn(frame.pictures[0])}
-                yield replace(look, step=before + frame.step, phase=f"drawing {found.title(index)}", drawn=now)
+                yield replace(shown, step=before + frame.step, phase=f"drawing {found.title(index)}", drawn=now)
         except CnnWidgetsError as error:  # the other concepts are right all the same
-            yield replace(look, step=before + STEPS, drawn={**drawn, index: Drawn(None, str(error))})
+            yield replace(shown, step=before + STEPS, drawn={**drawn, index: Drawn(None, str(error))})
 
 
 def _maps(found: Concepts, picture: object) -> tuple[tuple[Heatmap, ...], str]:
