@@ -185,7 +185,7 @@ def shapes(net: Network) -> list[tuple[int | None, ...]]:
 
 
 def display_maps(maps: Array, how: str = "books") -> Array:
-    """Feature maps as gray pictures, each channel normalized by itself.
+    """Feature maps as gray pictures, each channel normalized separately.
 
     Args:
         maps: [h, w, units], finite.

@@ -20,7 +20,7 @@ from cnnwidgets.errors import JobFailed, quoted
 
 WAITING = 2  # tasks sent to a worker for each of its threads: one runs while the next one waits
 LOSSES = 3  # workers that may be lost while they have a task before it is set apart
-INTERVAL = 1.0  # seconds between two looks at who is there
+INTERVAL = 1.0  # seconds between two checks of which workers are there
 ANYONE = ""  # stands for the first worker to come, while there is none
 
 

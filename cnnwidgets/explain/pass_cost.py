@@ -1,4 +1,4 @@
-"""How many copies of a picture, or of a layer's output, share one device call without making it long."""
+"""How many copies of a picture, or of a layer's output, can share one device call while it stays short."""
 
 from __future__ import annotations
 

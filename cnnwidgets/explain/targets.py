@@ -181,7 +181,7 @@ def describe(net: Network, target: Target, unit: int) -> str:
 
 
 def has_runner_up(net: Network, target: Target) -> bool:
-    """Whether a target is a class by itself, among more than two."""
+    """Whether a target is a single class, compared with none, among more than two."""
     info = net.outputs[target.output]
     return target.function is None and not target.against and info.is_class_scores and info.classes > 2
 

@@ -7,7 +7,7 @@ from collections import deque
 
 MOST_FPS = 30.0  # more than a page shows
 FULL_INTERVAL = 0.5  # seconds between frames while the window is full
-ABSENT_AFTER = 10.0  # seconds without an acknowledgement after which nobody is assumed to look
+ABSENT_AFTER = 10.0  # seconds without an acknowledgement after which the page is taken to be gone
 ABSENT_INTERVAL = 2.0  # seconds between frames from then on
 
 _numbers = itertools.count(1)  # shared by all runs, so that late acknowledgements of an earlier run are ignored

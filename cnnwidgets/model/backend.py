@@ -71,14 +71,14 @@ def graphics_cards() -> list[Any]:
 
 
 def start_device() -> None:
-    """Make TensorFlow open its device now, without the lines that it writes on the way."""
+    """Make TensorFlow open its device now, without the lines that it prints while it does."""
     check_eager()
     with _quietly():
         tf.constant(0)
 
 
 def check_eager() -> None:
-    """Refuse to compute inside a graph of somebody else.
+    """Refuse to compute inside a user's own graph.
 
     Raises:
         BadModel: inside a `tf.function` or `tf.Graph`, or where eager execution is off.

@@ -125,7 +125,7 @@ def _info(path: str, layer: Any, outputs: list[Any], usual: str) -> LayerInfo:
     shape = tuple(getattr(outputs[0], "shape", ()))[1:] if outputs else ()
     if isinstance(layer, _L.InputLayer):  # Keras does not call these
         shape = tuple(layer.batch_shape)[1:]
-    # An activation or a sum has no data format of its own: it keeps that of the convolutions around it.
+    # An activation or a sum has no data format: it keeps that of the convolutions around it.
     first = getattr(layer, "data_format", usual) == "channels_first" and len(shape) == 3
     axis = 1 if first else -1
     units = (shape[0] if first else shape[-1]) if shape else 0

@@ -144,7 +144,7 @@ class Network(PreparedModel):
     def fingerprint(self) -> str:
         """A sha256 of all that changes a pixel, as it is now: weights, architecture and preprocessing; 64 digits.
 
-        Names of layers are no part of it: Keras counts them through a session.
+        Names of layers are not part of it: Keras numbers them within a session.
         """
         return self.identity().digest
 

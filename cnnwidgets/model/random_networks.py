@@ -80,7 +80,7 @@ class _Draws(NamedTuple):
 
 
 def _draws_in(graph: Any) -> _Draws:
-    """Look for random numbers in the graph of a call; those of a fixed seed are no others at the next call."""
+    """Look for random numbers in the graph of a call; those of a fixed seed are the same at each call."""
     drawing = [op for op in graph.get_operations() if _draws(graph, op)]
     kinds = {kind for op in drawing for kind in _kinds(graph, op.node_def) if _DRAWS.match(kind)}
     repeated = all(kind.startswith(("Stateless", "Stateful")) for kind in kinds)

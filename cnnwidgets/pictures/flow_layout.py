@@ -162,7 +162,7 @@ def draw(
         width: of the drawing.
         size: (width, height) of a node's box in a lane of this width.
         gap: the room between two connected boxes.
-        alone: the nodes beside which there is nothing: they stand in the middle and may be as wide as the drawing.
+        alone: the nodes with nothing next to them: they are centered and may be as wide as the drawing.
     """
     lanes = _assign(order, edges)
     middles, room = _columns(lanes, width)

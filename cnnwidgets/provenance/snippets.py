@@ -1,4 +1,4 @@
-"""The Python source of a run: how each verb is written, and what it leaves.
+"""The Python source of a run: how each verb is called, and what its result is.
 
 Names of layers and classes may come out of a downloaded model, so foreign text is written by `repr` alone.
 """

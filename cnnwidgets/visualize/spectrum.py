@@ -130,7 +130,7 @@ def _crops(picture: np.ndarray[Any, Any], count: int) -> list[np.ndarray[Any, An
 
 def measured(crops: np.ndarray[Any, Any]) -> Spectrum:  # [N, SIZE, SIZE, 3]
     """The mean size of each frequency of crops, in decorrelated colors, before the sigmoid."""
-    window = np.hanning(SIZE + 1)[:-1]  # a crop does not go on at its other side: without this, edges make a cross
+    window = np.hanning(SIZE + 1)[:-1]  # a crop is not periodic: without a window its borders would show as a cross
     faded = 0.5 + (crops - crops.mean((1, 2), keepdims=True)) * np.outer(window, window)[..., None]
     sizes = np.abs(np.asarray(spectrum_of(faded.astype(np.float32)))).mean(0)  # [3, SIZE, SIZE // 2 + 1]
     sizes[:, 0, 0] = 0.0  # the mean brightness is not a pattern

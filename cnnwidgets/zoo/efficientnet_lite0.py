@@ -91,7 +91,7 @@ def build() -> Any:
 
 
 def _block(x: Any, name: str, size: int, stride: int, expansion: int, filters: int) -> Any:
-    """Expand the channels, filter each by itself (depthwise), project them down; add where nothing changed shape."""
+    """Expand the channels, filter each separately (depthwise), project down; add the input if its shape is kept."""
     before, channels = x, x.shape[-1]
     if expansion != 1:
         x = _conv(x, channels * expansion, 1, f"{name}_expand")

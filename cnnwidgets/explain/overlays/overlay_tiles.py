@@ -59,7 +59,7 @@ class Position(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """One heatmap and what it lies on.
+    """One heatmap and the photograph under it.
 
     Attributes:
         heat: the map.

@@ -2,7 +2,7 @@
 
 A gradient follows any graph, but its numbers lie here: behind a ReLU that is off, a maximum that was not chosen or a
 weight of zero it is 0, although another picture would pass. So the graph is followed by TensorFlow's own gradient
-machinery under other rules: each operation hands on a mask, "what can matter to what matters", in place of a
+machinery under other rules: each operation passes on a mask, "what can matter to what matters", in place of a
 derivative. Masks are never negative, so nothing cancels. Operations that only move, add or average numbers need no rule
 of their own: their derivatives are such masks already. What a model compiles itself (a `tf.function` in its call, a
 grouped convolution) is followed by its true gradient.

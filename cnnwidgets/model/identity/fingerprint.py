@@ -18,7 +18,7 @@ from cnnwidgets.model.identity.lasting_content import LastingReader
 from cnnwidgets.model.identity.nameless_config import nameless
 from cnnwidgets.model.keras_internals import all_layers, inner_layers
 
-# What a configuration says besides the computation: how training would go on, and how a file is read.
+# Parts of a configuration that do not change what is computed: how training would continue, how a file is read.
 _ASIDE = {"build_config", "compile_config", "registered_name", "trainable"}
 
 
@@ -39,7 +39,7 @@ class Identity(NamedTuple):
 
 
 def identity(model: Any, preprocess: Callable[[Any], Any]) -> Identity:
-    """The identity of weights, architecture and preprocessing as they are now; names of layers are no part of it.
+    """The identity of weights, architecture and preprocessing as they are now; names of layers are not part of it.
 
     A model that was saved and loaded again has the same, as far as `get_config` returns the settings of its layers.
     Nothing is refused: of a value that cannot be read, such as an open file, only the type is included.
@@ -88,7 +88,7 @@ def _is_of_keras(thing: Any) -> bool:
 
 
 def _configuration(layer: Any) -> Any:
-    """What a layer says of itself, without what is aside; `None` where it cannot say."""
+    """The configuration of a layer without the parts that are set aside; `None` where it has none."""
     if any(getattr(getattr(one, "activation", None), "__name__", "") == "<lambda>" for one in all_layers(layer)):
         return None  # Keras would warn the reader that such a model is unsafe to save
     try:

@@ -62,7 +62,7 @@ class InputInfo:
     model_shape: tuple[int | None, ...] = _derived()
 
     def __post_init__(self) -> None:
-        """Derive what is asked for again and again."""
+        """Derive once what is read often."""
         sides = self.shape[1:] if self.channels_first else self.shape[:2]
         size = sides if len(sides) == 2 else (None, None)
         channels = (self.shape[0] if self.channels_first else self.shape[-1]) if self.shape else None

@@ -198,7 +198,7 @@ def _distance(low: float, high: float) -> float:
 
 
 def _by_augmentation(evidence: Evidence) -> Finding | None:
-    """The range that an augmentation layer is told: it changes brightness or contrast within it while training."""
+    """The `value_range` of an augmentation layer, which changes brightness or contrast within it while training."""
     if evidence.family is not None:
         return None
     for call in evidence.front.on_the_way(evidence.which):

@@ -1,4 +1,4 @@
-"""Settings of single layers that Keras 2 wrote otherwise than Keras 3 reads them."""
+"""Settings of single layers that Keras 2 writes and Keras 3 reads in different ways."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from cnnwidgets.model.tracing.operations import assigned_in
 T = TypeVar("T")
 
 _NO_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
-PATIENCE = 2.0  # seconds that a reader lets a batch go first; longer, and the two would be waiting for each other
+PATIENCE = 2.0  # seconds that a reader waits for a batch; if both waited without limit, neither would continue
 RECENT = 3.0  # seconds after a batch for which the weights are said to be moving
 
 

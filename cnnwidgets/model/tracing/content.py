@@ -112,7 +112,7 @@ class Reader:
         return content
 
     def unread(self, value: Any, error: Unreadable) -> Hashable:
-        """What stands for a value that cannot be read: nothing does."""
+        """The content of a value that cannot be read: there is none."""
         raise error
 
     def content(self, value: Any) -> Hashable:

@@ -114,7 +114,7 @@ def read_by(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     """(name, value) of each global that a function reads, as it is now.
 
     Raises:
-        Unreadable: where it reads what nobody can know beforehand: a file, the clock, random numbers.
+        Unreadable: where it reads something that cannot be known in advance: a file, the clock, random numbers.
     """
     names = named_in(function.__code__)
     for part in names.attributes & _FILES:

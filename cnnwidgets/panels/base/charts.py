@@ -107,7 +107,7 @@ def _line(points: str, dash: str = "") -> str:
 
 
 def _wide(drawn: str, words: str) -> str:
-    """A drawing as wide as the page lets it be, with its numbers in words under it."""
+    """A drawing of the full width, with its numbers in words under it."""
     return (
         f'<svg class="cnnw-curve" viewBox="0 0 300 62" preserveAspectRatio="none" height="62" role="img" '
         f'aria-label="{escape(words)}"><title>{escape(words)}</title>{drawn}</svg>{progress_text(words)}'

@@ -107,7 +107,7 @@ def tiles(columns: int, rows: int, band: float, captions: Sequence[tuple[str, st
 
 
 def rectangle(start: tuple[float, float], end: tuple[float, float]) -> str:
-    """A frame between two points (x, y), shares 0..1 of what it lies on."""
+    """A frame between two points (x, y), shares 0..1 of the picture under it."""
     (left, right), (top, bottom) = (sorted(100 * share for share in pair) for pair in zip(start, end, strict=True))
     shape = f"left:{left:.2f}%;top:{top:.2f}%;width:{right - left:.2f}%;height:{bottom - top:.2f}%"
     return f'<div class="cnnw-drag" style="{shape}"></div>'
@@ -206,7 +206,7 @@ def thumbnails(addresses: Mapping[str, str]) -> str:
 
 
 def cross(x: float, y: float) -> str:
-    """A mark at a position, shares 0..1 of what it lies on."""
+    """A mark at a position, shares 0..1 of the picture under it."""
     return f'<div class="cnnw-cross" style="left:{100 * x:.2f}%;top:{100 * y:.2f}%"></div>'
 
 

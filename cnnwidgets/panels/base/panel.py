@@ -1,6 +1,6 @@
 """A panel of a verb: one run at a time, whose frames are shown while they are made.
 
-The way of a click to a picture, in the order of the methods below: `start` hands an unstarted iterator DOWN to the
+From a click to a picture, in the order of the methods below: `start` hands an unstarted iterator DOWN to the
 worker; the worker keeps its newest frame; the publisher hands that UP to `_show`, which puts it on the page; the last
 one is concluded. Nothing else crosses between the threads, and each part names the thread on which it runs.
 """
@@ -81,7 +81,7 @@ class Panel(VerbHooks[F], BasePanel):
         self._begin()
 
     def begin_unasked(self) -> None:
-        """Begin a run that the user has not asked for: when it ends, the output is not rebuilt under their hands."""
+        """Begin a run that the user has not asked for: its end does not rebuild the output and take the focus."""
         self._begin_again()
 
     def _begin_again(self) -> None:

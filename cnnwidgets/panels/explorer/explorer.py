@@ -44,7 +44,7 @@ MIRRORED = ("state", "progress", "status", "frames_shown", "result")  # of the p
 class Explorer(Choice, widgets.VBox):
     """A network under the microscope: its layers, filters, feature maps, heatmaps, dreams and classes in one place.
 
-    Once it is displayed, the tab in front starts by itself where its first picture takes under a second: Filters,
+    Once it is displayed, the front tab starts without a click if its first picture takes under a second: Filters,
     Feature maps, Where it looks and Which units of a small network. Pause and Stop act as always; a longer run waits
     for Start. The panel in front is made first, the others while the kernel is idle, or in a deep network when their
     tab is opened.

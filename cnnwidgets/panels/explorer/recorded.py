@@ -43,6 +43,6 @@ def record_chosen(recorder: TrainingRecorder, chosen: Choice, name: str) -> None
 
 
 def _units(chosen: Choice) -> tuple[int, ...]:
-    """The chosen unit with those that stand beside it, eight in all; the first eight where none is chosen."""
+    """The chosen unit with its neighbors, eight in all; the first eight where none is chosen."""
     first = 0 if chosen.unit is None else chosen.unit // len(UNITS) * len(UNITS)
     return tuple(range(first, min(first + len(UNITS), chosen.net.layer(chosen.layer).units)))

@@ -1,4 +1,4 @@
-"""Panels that were taken off the page, closed when the page has no message for them under way any more."""
+"""Panels that were taken off the page, closed once no message from the page to them can still be under way."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ def _cut(level: Level) -> list[tuple[Item | None, list[Item]]]:
 
 
 def _alone(before: Item | None, part: Sequence[Item], edges: Sequence[Edge]) -> set[Item]:
-    """The items of a part beside which nothing stands: the one before it, and the last if all lead there."""
+    """The items of a part that have a row to themselves: the one before it, and the last if all lead there."""
     leading = {edge.start for edge in edges}
     alone = set() if before is None else {before}
     if all(item in leading for item in part[:-1]):

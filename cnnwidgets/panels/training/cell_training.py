@@ -14,7 +14,7 @@ HELD = "This training runs in a cell, which keeps the kernel busy. Train with pa
 
 
 class CellTraining:
-    """One call of `fit` by somebody else, with what a TrainingRun has: it can be stopped, and not paused.
+    """One call of `fit` in a cell, with the methods of a TrainingRun: it can be stopped but not paused.
 
     Args:
         recorder: the callback that records it.

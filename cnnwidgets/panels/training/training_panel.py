@@ -190,7 +190,7 @@ class TrainingPanel(BasePanel):
             self.state = run.state
 
     def _heard(self, event: str) -> None:
-        """Act on what the recorder tells; whatever goes wrong here must not reach the training."""
+        """Act on an event of the recorder; an error in here must not reach the training."""
         try:
             with self._lock:
                 self._act(event)

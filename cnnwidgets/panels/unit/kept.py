@@ -1,4 +1,4 @@
-"""What is there of a unit and its connected units without optimizing: from an atlas, or from the cache."""
+"""Pictures of a unit and its connected units that need no optimizing: from an atlas, or from the cache."""
 
 from __future__ import annotations
 

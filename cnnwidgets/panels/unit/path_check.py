@@ -1,4 +1,4 @@
-"""The line under a unit's picture that says whether it excites the same units on the way as photographs do."""
+"""The line under a unit's picture: whether it excites the same units in earlier layers as photographs do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cnnwidgets.panels.unit.path_run import PathFrame
 
 
 class PathCheck:
-    """A comparison of the finished picture with photographs, and the line that tells its result.
+    """A comparison of the finished picture with photographs, and the line with its result.
 
     Attributes:
         line: the widget.

@@ -107,7 +107,7 @@ class Term(abc.ABC):
 
     @abc.abstractmethod
     def random_note(self, net: Network) -> str:
-        """What is to be said where the network draws random numbers on the way to it; "" where it does not."""
+        """The note where the network draws random numbers before this term; "" where it does not."""
 
     @property
     @abc.abstractmethod
@@ -200,7 +200,7 @@ class OutputTerm(Term):
 
     @abc.abstractmethod
     def of_decision(self, index: int) -> Term:
-        """The same of an output that tells two classes by one number."""
+        """The same for an output that has one number for two classes."""
 
     def activation(self, net: Network, recording: Recording, outputs: list[Any], is_fast: bool) -> Activation:
         """What the output's softmax or sigmoid gets."""
