@@ -295,10 +295,10 @@ def house(root: Path, file: str, source: str) -> Path:
     return root / "cnnwidgets"
 
 
-@pytest.mark.parametrize(("file", "source", "told"), BROKEN)
-def test_a_broken_wall_is_seen(tmp_path, file, source, told):
+@pytest.mark.parametrize(("file", "source", "message"), BROKEN)
+def test_a_broken_wall_is_seen(tmp_path, file, source, message):
     package = house(tmp_path, file, source)
-    assert any(told in line for check in CHECKS for line in check(package))
+    assert any(message in line for check in CHECKS for line in check(package))
 
 
 @pytest.mark.parametrize(("file", "source"), SOUND)

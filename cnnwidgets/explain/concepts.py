@@ -21,9 +21,9 @@ from cnnwidgets.explain.concept_search.search import Search, check_enough
 from cnnwidgets.explain.targets import Target
 from cnnwidgets.explain.unit_attribution import default_layer
 from cnnwidgets.frame import last_of
-from cnnwidgets.model.arguments import check_call, choice
+from cnnwidgets.model.arguments import check_call
 from cnnwidgets.model.network import Network, as_network
-from cnnwidgets.model.settings import SEED, Settings, Whole, setting
+from cnnwidgets.model.settings import SEED, OneOf, Settings, Whole, setting
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.model.unlocked_property import unlocked_property
 from cnnwidgets.pictures.reading.folders import many_pictures
@@ -86,10 +86,6 @@ def concepts(
     return last_of(ConceptsSettings.given(locals()).check(net, pictures).frames()).concepts
 
 
-def _checked_method(name: str, method: object) -> str:
-    return choice(name, method, METHODS)
-
-
 @dataclass(frozen=True, eq=False)
 class ConceptsSettings(Settings):
     """The settings of `concepts`."""
@@ -97,7 +93,7 @@ class ConceptsSettings(Settings):
     layer: str | None = None
     target: Any = None
     count: int = setting(8, Whole(1, 64))
-    importance: str = setting("gradient_x_activation", _checked_method)
+    importance: str = setting("gradient_x_activation", OneOf(tuple(METHODS)))
     output: int | str | None = None
     call: int = 0
     size: Size | None = None

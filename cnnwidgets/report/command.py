@@ -63,10 +63,10 @@ def run(options: argparse.Namespace) -> None:
             show_progress(frame.step / frame.steps, frame.doing)
     page = frame.result().save(options.folder)
     clear_progress()
-    _tell(page)
+    _print_path(page)
 
 
-def _tell(page: Path) -> None:
+def _print_path(page: Path) -> None:
     sys.stdout.write(f"{page}\n")
     sys.stdout.flush()
 

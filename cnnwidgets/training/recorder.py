@@ -248,7 +248,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Any = None) -> None:
         """A `fit` begins."""
         self._is_new_fit = True
-        self._tell("begin")
+        self._notify("begin")
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Before the first batch of a `fit`, take a snapshot, unless one of these very weights is there."""
@@ -283,7 +283,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
             every = self.settings.every
             if isinstance(every, int) and self._batch // every > before // every:
                 self._record(numbers)
-        self._tell("batch")
+        self._notify("batch")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Take a snapshot if it is time."""
@@ -293,14 +293,14 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
             self.curves.add_epoch(Point(self._epoch, self._batch, numbers))
             if self.settings.every == "epoch":
                 self._record(numbers)
-        self._tell("epoch")
+        self._notify("epoch")
 
     def on_train_end(self, logs: Any = None) -> None:
         """Remember the weights, so that the next `fit` knows whether they were changed in between."""
         self._put_back()
         with self._unharmed():
             self._weights_then = self._fingerprint()
-        self._tell("end")
+        self._notify("end")
 
     def _fingerprint(self) -> str:
         return self._request.net.fingerprint() if self._request else ""
@@ -315,7 +315,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         if self._request is None:
             return
         self._kept.add(self._request.snapshot(self._epoch, self._batch, logs, note))
-        self._tell("snapshot")
+        self._notify("snapshot")
 
     @contextlib.contextmanager
     def _unharmed(self) -> Iterator[None]:
@@ -340,7 +340,7 @@ class TrainingRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         with contextlib.suppress(Warning):  # where warnings are errors
             warnings.warn(f"TrainingRecorder records nothing: {problem}", stacklevel=2)
 
-    def _tell(self, event: str) -> None:
+    def _notify(self, event: str) -> None:
         for listener in self._listeners:
             with contextlib.suppress(Exception):  # whoever listens has to show it
                 listener(event)

@@ -260,15 +260,15 @@ def test_a_subclass_that_computes_something_else_is_refused_and_one_that_does_no
 
 
 @pytest.mark.parametrize(
-    ("layer", "unit", "row", "column", "told"),
+    ("layer", "unit", "row", "column", "message"),
     [("gap_dense", 0, 0, 0, "no layer"), ("logits", 0, 0, 0, "is a Dense.*DepthwiseConv2D.*conv1, pool1, conv2, gap"),
      ("conv1", 8, 0, 0, "no unit 8. Its units are 0 to 7"), ("conv1", -1, 0, 0, "no unit -1"),
      ("conv1", 0, 20, 0, "row must be an integer from 0 to 19, got 20"),
      ("conv1", 0, 0, -1, "column must be an integer from 0 to 19, got -1"),
      ("conv1", 0, 1.5, 0, "row must be an integer"), ("conv1", 0, 0, None, "column must be an integer")],
 )  # fmt: skip
-def test_what_does_not_exist_is_refused_in_words(net, noise, layer, unit, row, column, told):
-    with pytest.raises(BadTarget, match=told):
+def test_what_does_not_exist_is_refused_in_words(net, noise, layer, unit, row, column, message):
+    with pytest.raises(BadTarget, match=message):
         cw.convolution_at(net("plain"), noise(20, 20, 3), layer, unit, row, column)
 
 

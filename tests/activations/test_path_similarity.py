@@ -104,11 +104,11 @@ def test_it_comes_in_steps_and_a_flat_photograph_is_left_out(network, noise):
 
 
 @pytest.mark.parametrize(
-    ("layer", "unit", "told"),
+    ("layer", "unit", "message"),
     [("first", 0, "No convolution leads to 'first'"), ("nope", 0, "no layer"), ("second", 6, "no unit 6")],
 )
-def test_what_cannot_be_compared_is_refused(network, noise, layer, unit, told):
-    with pytest.raises(BadTarget, match=told):
+def test_what_cannot_be_compared_is_refused(network, noise, layer, unit, message):
+    with pytest.raises(BadTarget, match=message):
         last(network, layer, unit, noise(16, 16, 3), [noise(16, 16, 3)])
 
 

@@ -44,7 +44,7 @@ def test_every_setting_reaches_the_atlas(file, tmp_path, capfd):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["squeezenot", "a"], "no network 'squeezenot'"),
         (["gone.keras", "a"], "no file 'gone.keras'"),
@@ -54,11 +54,11 @@ def test_every_setting_reaches_the_atlas(file, tmp_path, capfd):
         (["FILE", "FILE"], "not an atlas"),
     ],
 )
-def test_an_error_is_one_sentence_and_the_exit_code_two(file, tmp_path, monkeypatch, capfd, words, told):
+def test_an_error_is_one_sentence_and_the_exit_code_two(file, tmp_path, monkeypatch, capfd, words, message):
     monkeypatch.chdir(tmp_path)
     assert command_line.main(["atlas", *(str(file) if word == "FILE" else word for word in words)]) == 2
     said = capfd.readouterr().err
-    assert told in said and "Traceback" not in said and len(said.strip().splitlines()) == 1
+    assert message in said and "Traceback" not in said and len(said.strip().splitlines()) == 1
     assert not (tmp_path / "a").exists()
 
 

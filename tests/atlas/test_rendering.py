@@ -162,7 +162,7 @@ def test_short_memory_is_no_reason_to_paint_other_bytes(net, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"layers": ["nope"]}, "no layer 'nope'"),
         ({"layers": []}, "layers must name"),
@@ -185,11 +185,11 @@ def test_short_memory_is_no_reason_to_paint_other_bytes(net, tmp_path, monkeypat
         ({"path": "nope://x/y"}, "nope"),
     ],
 )
-def test_settings_that_cannot_be_are_refused_and_nothing_is_written(net, tmp_path, monkeypatch, arguments, told):
+def test_settings_that_cannot_be_are_refused_and_nothing_is_written(net, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadTarget) as refusal:
         cw.render_atlas(net, **{"path": "a.zarr", **SETTINGS, **arguments})
-    assert told in str(refusal.value)
+    assert message in str(refusal.value)
     assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == []
 
 
@@ -203,13 +203,13 @@ def files(folder):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [({"steps": 5}, "steps 4, not 5"), ({"size": 24}, "size 16 x 16, not 24 x 24"), ({"seed": 1}, "seed 0, not 1"),
      ({"recipe": "textbook"}, "recipe fourier, not textbook")],
 )  # fmt: skip
-def test_an_atlas_of_other_settings_is_refused_and_left_alone(net, made_once, change, told):
+def test_an_atlas_of_other_settings_is_refused_and_left_alone(net, made_once, change, message):
     before = files(made_once)
-    with pytest.raises(BadTarget, match=told):
+    with pytest.raises(BadTarget, match=message):
         cw.render_atlas(net, made_once, **{**SETTINGS, **change})
     assert files(made_once) == before
 

@@ -136,8 +136,8 @@ def test_integrated_gradients_do_not_advise_more_steps_without_end():
 
     summed = L.Lambda(lambda x: tf.reduce_sum(jump(x), (1, 2)))(picture)
     net, white = Network(keras.Model(picture, summed), "unit"), np.ones((4, 4), np.float32)
-    told = [attribution(net, white, 0, "integrated_gradients", samples=n)[0].note for n in (64, 200, 512)]
-    assert "samples=256 may" in told[0] and "samples=512 may" in told[1] and "hardly help" in told[2]
+    notes = [attribution(net, white, 0, "integrated_gradients", samples=n)[0].note for n in (64, 200, 512)]
+    assert "samples=256 may" in notes[0] and "samples=512 may" in notes[1] and "hardly help" in notes[2]
 
 
 def test_smoothgrad_is_the_mean_over_its_noisy_copies(noise):
@@ -366,7 +366,7 @@ def test_a_saturated_decision_is_told(noise):
 
 
 @pytest.mark.parametrize(
-    "keywords, told",
+    "keywords, message",
     [
         ({"method": "grad_cam"}, "no attribution method 'grad_cam'.*nearest: gradient"),
         ({"method": "smooth_grad"}, "no attribution method.*nearest: smoothgrad"),
@@ -384,8 +384,8 @@ def test_a_saturated_decision_is_told(noise):
         ({"target": lambda output: tf.constant([1.0])}, "The picture does not lead to your target function"),
     ],
 )
-def test_a_setting_that_does_not_exist_is_refused_in_a_sentence(noise, keywords, told):
-    with pytest.raises(BadTarget, match=told):
+def test_a_setting_that_does_not_exist_is_refused_in_a_sentence(noise, keywords, message):
+    with pytest.raises(BadTarget, match=message):
         attribution(linear(), noise(6, 5, 3), **keywords)
 
 

@@ -525,7 +525,7 @@ def test_a_call_that_leads_elsewhere_says_so(noise):
 
 
 @pytest.mark.parametrize(
-    "keywords, told",
+    "keywords, message",
     [
         ({"layer": "conv9"}, "no layer 'conv9'.*nearest: conv"),
         ({"layer": "logits"}, "'logits' has no rows and columns: its output has the shape .3,.*Choose one.*conv"),
@@ -548,8 +548,8 @@ def test_a_call_that_leads_elsewhere_says_so(noise):
         ({"target": lambda output: tf.cast(tf.argmax(output, -1), tf.float32)}, "blocked behind the last layer, by ar"),
     ],
 )
-def test_a_setting_that_does_not_exist_is_refused_in_a_sentence(noise, keywords, told):
-    with pytest.raises(BadTarget, match=told):
+def test_a_setting_that_does_not_exist_is_refused_in_a_sentence(noise, keywords, message):
+    with pytest.raises(BadTarget, match=message):
         class_activation_map(shared("logits"), noise(16, 16, 3), **keywords)
 
 
@@ -577,16 +577,16 @@ def test_a_layer_off_the_path_is_named_with_the_output(noise):
 
 
 @pytest.mark.parametrize(
-    "cut, told",
+    "cut, message",
     [
         (lambda x: L.Lambda(tf.stop_gradient, name="wall")(x), "blocked at or just before .* 'wall'.*stop_gradient"),
         (ops.stop_gradient, "blocked at or just before the layer 'gap', by stop_gradient"),
         (lambda x: ops.round(x), "blocked at or just before the layer 'gap', by rounding"),
     ],
 )
-def test_a_cut_gradient_names_the_place(noise, cut, told):
+def test_a_cut_gradient_names_the_place(noise, cut, message):
     net = Network(small(lambda x: pooled(3)(cut(x))))
-    with pytest.raises(BadTarget, match=f"to the layer 'conv'.*{told}.*score_cam"):
+    with pytest.raises(BadTarget, match=f"to the layer 'conv'.*{message}.*score_cam"):
         class_activation_map(net, noise(16, 16, 3), "conv")
     for method in ("score_cam", "ablation_cam", "eigen_cam"):
         assert class_activation_map(net, noise(16, 16, 3), "conv", method=method)[0].raw.any()

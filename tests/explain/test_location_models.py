@@ -186,11 +186,11 @@ def test_cells_of_padding_see_nothing_and_are_no_patches():
     assert all(patch.pixels.size for patch in patches)
 
 
-@pytest.mark.parametrize("shape, told", [((8, 16, 16, 3), "clip"), ((64, 2), "Conv1D")])
-def test_clips_and_signals_are_refused_with_what_can_be_done(shape, told):
+@pytest.mark.parametrize("shape, message", [((8, 16, 16, 3), "clip"), ((64, 2), "Conv1D")])
+def test_clips_and_signals_are_refused_with_what_can_be_done(shape, message):
     given = keras.Input(shape)
     convolution = L.Conv1D(2, 3) if len(shape) == 2 else L.Conv3D(2, 3)
-    with pytest.raises(BadModel, match=told):
+    with pytest.raises(BadModel, match=message):
         Network(keras.Model(given, L.Dense(2)(L.Flatten()(convolution(given)))))
 
 

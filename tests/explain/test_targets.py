@@ -89,9 +89,9 @@ FAILING = {
 
 @pytest.mark.parametrize("name", FAILING)
 def test_a_function_that_fails_is_reported_with_its_own_error(noise, name):
-    function, told = FAILING[name]
+    function, message = FAILING[name]
     for method in ("hirescam", "gradient", "occlusion"):
-        with pytest.raises(BadTarget, match=told):
+        with pytest.raises(BadTarget, match=message):
             raw_of(network("dict"), noise(12, 12, 3), method, function)
 
 
@@ -187,7 +187,7 @@ def test_nearly_all_negative_and_nearly_empty_maps_are_noted():
 
 
 @pytest.mark.parametrize(
-    "keywords, told",
+    "keywords, message",
     [
         ({"of": "probability"}, 'of must be "logit" or "log_odds", got .probability.'),
         ({"of": None}, "of must be"),
@@ -201,10 +201,10 @@ def test_nearly_all_negative_and_nearly_empty_maps_are_noted():
         ({"target": PLAIN, "of": "log_odds"}, "of='log_odds' is for a class, but the target is a function"),
     ],
 )
-def test_what_cannot_be_explained_is_refused(noise, keywords, told):
+def test_what_cannot_be_explained_is_refused(noise, keywords, message):
     settings = {"target": 1, **keywords}
     for verb in (class_activation_map, attribution):
-        with pytest.raises(BadTarget, match=told):
+        with pytest.raises(BadTarget, match=message):
             verb(network(), noise(12, 12, 3), **settings)
 
 

@@ -39,7 +39,7 @@ def test_each_is_checked_by_its_own_field():
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"steps": 0}, "steps must be an integer from 1 to 2048, got 0."),
         ({"rate": 0}, "rate must be a finite number above 0 and up to 1, got 0."),
@@ -47,7 +47,7 @@ def test_each_is_checked_by_its_own_field():
         ({"seed": "x"}, "seed must be an integer, got 'x'."),
     ],
 )
-def test_a_value_out_of_range_is_refused_by_name(given, told):
+def test_a_value_out_of_range_is_refused_by_name(given, message):
     with pytest.raises(BadTarget) as caught:
         Example("conv", **given).checked()
-    assert str(caught.value) == told
+    assert str(caught.value) == message

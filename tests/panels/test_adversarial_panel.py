@@ -81,7 +81,7 @@ def test_the_photograph_stands_there_before_the_start_with_all_classes_to_choose
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"target": 9}, "no class 9"),
         ({"epsilon": 0.001}, "at least one gray level"),
@@ -91,12 +91,12 @@ def test_the_photograph_stands_there_before_the_start_with_all_classes_to_choose
         ({"seed": "x"}, "got 'x'"),
     ],
 )
-def test_what_the_verb_refuses_is_refused_at_once_and_later(net, panel, arguments, told):
-    with pytest.raises(BadTarget, match=told):
+def test_what_the_verb_refuses_is_refused_at_once_and_later(net, panel, arguments, message):
+    with pytest.raises(BadTarget, match=message):
         AdversarialPanel(net, PICTURE, **arguments)
     (name, value), *_ = arguments.items()
     before = getattr(panel, name)
-    with pytest.raises(BadTarget, match=told):
+    with pytest.raises(BadTarget, match=message):
         setattr(panel, name, value)
     assert getattr(panel, name) == before and panel.run() is not None
 

@@ -117,15 +117,15 @@ def test_start_paints_a_page_of_the_atlas_again(net, whole, opened, climbed):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [({"steps": 5}, "its steps is 4, not 5"), ({"size": 24}, "its size is 16 x 16, not 24 x 24"),
      ({"seed": 7}, "its seed is 0, not 7"), ({"recipe": "textbook"}, "its recipe is fourier, not textbook"),
      ({"layer": "conv1"}, "it has no layer 'conv1'")],
 )  # fmt: skip
-def test_an_atlas_of_other_settings_is_not_used_and_the_status_says_why(net, whole, opened, change, told):
+def test_an_atlas_of_other_settings_is_not_used_and_the_status_says_why(net, whole, opened, change, message):
     settings = {"layer": "conv2", "units": range(4), **SETTINGS, **change}
     gallery = opened(FilterGallery(net, **settings, atlas=whole))
-    assert gallery.status == f"The atlas is not used: {told}." and gallery.screen.is_empty and gallery.result is None
+    assert gallery.status == f"The atlas is not used: {message}." and gallery.screen.is_empty and gallery.result is None
     assert same_pixels(gallery.run(), cw.visualize_units(net, **settings))
     gallery.layer = "conv2"
     for name, value in SETTINGS.items():

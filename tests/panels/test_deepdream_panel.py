@@ -85,7 +85,7 @@ def test_octaves_that_are_dropped_are_told(net, opened):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"layers": "nope"}, "no layer or preset 'nope'"),
         ({"octaves": 0}, "got 0"),
@@ -96,12 +96,12 @@ def test_octaves_that_are_dropped_are_told(net, opened):
         ({"seed": "x"}, "got 'x'"),
     ],
 )
-def test_what_the_verb_refuses_is_refused_at_once_and_later(net, panel, arguments, told):
-    with pytest.raises(BadTarget, match=told):
+def test_what_the_verb_refuses_is_refused_at_once_and_later(net, panel, arguments, message):
+    with pytest.raises(BadTarget, match=message):
         DeepDreamPanel(net, PICTURE, **arguments)
     (name, value), *_ = arguments.items()
     before = getattr(panel, name)
-    with pytest.raises(BadTarget, match=told):
+    with pytest.raises(BadTarget, match=message):
         setattr(panel, name, value)
     assert getattr(panel, name) == before and panel.run() is not None
 

@@ -30,13 +30,13 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize(("error", "told"), ERRORS)
-def test_an_error_in_a_run_is_one_line(toy, reel, shown_at, waiting, error, told):
+@pytest.mark.parametrize(("error", "message"), ERRORS)
+def test_an_error_in_a_run_is_one_line(toy, reel, shown_at, waiting, error, message):
     toy.reel = reel(5, error, 3)
     toy.reel.open()
     toy.start()
     waiting(lambda: toy.state == "error")
-    assert toy.status == told
+    assert toy.status == message
     assert type(error).__name__ in toy.traceback and "Traceback" in toy.traceback
     assert toy.result.step == 2 and np.array_equal(load_picture(toy.screen.data), shown_at(2))
 
@@ -112,13 +112,13 @@ def test_an_error_in_an_observer_of_the_user_is_told(toy, waiting):
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (BadTarget("There is no layer 'x'. Choose another."), "There is no layer 'x'. Choose another."),
         (KeyError("x"), "KeyError: 'x'. The details are in panel.traceback."),
     ],
 )
-def test_an_error_behind_a_button_goes_to_the_status_and_not_to_a_console(toy, error, told):
+def test_an_error_behind_a_button_goes_to_the_status_and_not_to_a_console(toy, error, message):
     def frames():
         raise error
 
@@ -126,7 +126,7 @@ def test_an_error_behind_a_button_goes_to_the_status_and_not_to_a_console(toy, e
     with pytest.raises(type(error)):
         toy.start()
     toy._buttons["start"].click()
-    assert (toy.state, toy.status) == ("idle", told)
+    assert (toy.state, toy.status) == ("idle", message)
     assert "frames" in toy.traceback
 
 

@@ -133,7 +133,7 @@ def test_silent_units_are_said_to_be_tried_again_and_the_curve_waits(build, open
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"layer": "nope"}, "no layer 'nope'"),
         ({"layer": 3}, "no layer 3"),
@@ -149,13 +149,13 @@ def test_silent_units_are_said_to_be_tried_again_and_the_curve_waits(build, open
         ({"seed": 0.5}, "got 0.5"),
     ],
 )
-def test_the_constructor_raises_what_the_verb_raises(net, arguments, told):
+def test_the_constructor_raises_what_the_verb_raises(net, arguments, message):
     settings = {"layer": "conv2", "units": range(2), **arguments}
     with pytest.raises(BadTarget) as by_panel:
         FilterGallery(net, **settings)
     with pytest.raises(BadTarget) as by_verb:
         cw.visualize_units(net, settings.pop("layer"), **settings)
-    assert str(by_panel.value) == str(by_verb.value) and told in str(by_panel.value)
+    assert str(by_panel.value) == str(by_verb.value) and message in str(by_panel.value)
 
 
 @pytest.mark.parametrize("net", [None, "squeezenet", keras.Sequential([keras.layers.Conv2D(3, 3)])])

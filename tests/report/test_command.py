@@ -60,7 +60,7 @@ def test_a_model_of_two_pictures_takes_two(here):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["squeezenot", "cat.jpg", "why"], "no network 'squeezenot'"),
         (["gone.keras", "cat.jpg", "why"], "no file 'gone.keras'"),
@@ -79,10 +79,10 @@ def test_a_model_of_two_pictures_takes_two(here):
         (["plain.keras", "cat.jpg", "why", "--preprocess", "coffee"], "coffee"),
     ],
 )
-def test_an_error_is_one_sentence_and_the_exit_code_two(here, capfd, words, told):
+def test_an_error_is_one_sentence_and_the_exit_code_two(here, capfd, words, message):
     assert explain(*words) == 2
     said = capfd.readouterr().err
-    assert told in said and "Traceback" not in said and len(said.strip().splitlines()) == 1
+    assert message in said and "Traceback" not in said and len(said.strip().splitlines()) == 1
     assert not (here / "why").exists() and [file.name for file in (here / "full").iterdir()] == ["thesis.docx"]
 
 

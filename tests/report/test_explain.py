@@ -162,7 +162,7 @@ def test_table_inputs_are_left_alone(net, noise):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "error", "told"),
+    ("wrong", "error", "message"),
     [
         ({"target": "no such"}, cw.BadTarget, "no such"),
         ({"target": 9}, cw.BadTarget, "9"),
@@ -180,8 +180,8 @@ def test_table_inputs_are_left_alone(net, noise):
         ({"picture": "gone.png"}, cw.BadPicture, "gone.png"),
     ],
 )
-def test_bad_input_is_refused_before_anything_is_computed(plain, picture, wrong, error, told):
-    with pytest.raises(error, match=told):
+def test_bad_input_is_refused_before_anything_is_computed(plain, picture, wrong, error, message):
+    with pytest.raises(error, match=message):
         cw.explain(plain, **{"picture": picture, **wrong})
 
 

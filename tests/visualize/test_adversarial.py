@@ -162,7 +162,7 @@ def test_the_gradient_beats_random_search(net, noise):
 
 
 @pytest.mark.parametrize(
-    ("keywords", "told"),
+    ("keywords", "message"),
     [
         ({"target": 5}, "no class 5"),
         ({"target": "goldfish"}, "no class names"),
@@ -179,8 +179,8 @@ def test_the_gradient_beats_random_search(net, noise):
     ],
     ids=str,
 )
-def test_bad_settings_are_refused_before_anything_is_computed(net, noise, keywords, told):
-    with pytest.raises(BadTarget, match=told):
+def test_bad_settings_are_refused_before_anything_is_computed(net, noise, keywords, message):
+    with pytest.raises(BadTarget, match=message):
         adversarial(net("plain"), noise(20, 24, 3), **keywords)
 
 

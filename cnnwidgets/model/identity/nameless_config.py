@@ -48,8 +48,8 @@ def _inside(value: Any, indices: Mapping[str, int]) -> Any:
     if not _is_layer(value):
         return {key: _inside(one, indices) for key, one in value.items()}
     rest = {key: one for key, one in value.items() if key not in ("name", "config")}
-    told = {key: _referring(one, indices) if key in _REFERRING else one for key, one in rest.items()}
-    return {**told, "config": nameless(value["config"])}
+    others = {key: _referring(one, indices) if key in _REFERRING else one for key, one in rest.items()}
+    return {**others, "config": nameless(value["config"])}
 
 
 def _referring(value: Any, indices: Mapping[str, int]) -> Any:

@@ -202,14 +202,14 @@ def _by_augmentation(evidence: Evidence) -> Finding | None:
     if evidence.family is not None:
         return None
     for call in evidence.front.on_the_way(evidence.which):
-        told = getattr(call.layer, "value_range", None)
-        if not isinstance(told, Sequence) or len(told) != 2:
+        found = getattr(call.layer, "value_range", None)
+        if not isinstance(found, Sequence) or len(found) != 2:
             continue
         for name in NAMES:
             low, high = evidence.range_of(name, call.tensor)
-            if max(abs(low - told[0]), abs(high - told[1])) < CLOSE * (told[1] - told[0]):
+            if max(abs(low - found[0]), abs(high - found[1])) < CLOSE * (found[1] - found[0]):
                 return Finding(
-                    MODES[name], f"probably: the value_range of {call.path!r} is {told[0]:g}..{told[1]:g}; {ADVICE}"
+                    MODES[name], f"probably: the value_range of {call.path!r} is {found[0]:g}..{found[1]:g}; {ADVICE}"
                 )
     return None
 

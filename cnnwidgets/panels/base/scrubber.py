@@ -52,13 +52,13 @@ class Scrubber(widgets.HBox):
         with self._updating:
             self._slider.max = max(1, len(self._words) - 1)
             self._slider.value = index
-        self._tell(index)
+        self._show_words(index)
 
     def _moved(self, change: dict[str, Any]) -> None:
         index = change["new"]
         if not self._updating and 0 <= index < len(self._words):
-            self._tell(index)
+            self._show_words(index)
             self._on_move(index)
 
-    def _tell(self, index: int) -> None:
+    def _show_words(self, index: int) -> None:
         self._line.value = markup.progress_text(self._words[index])

@@ -9,21 +9,13 @@ from typing import Any
 from cnnwidgets.activations.feature_maps import MapsSettings
 from cnnwidgets.activations.maps_run import MapsRun, Photographs
 from cnnwidgets.errors import BadTarget, quoted
-from cnnwidgets.model.arguments import check_call, choice
+from cnnwidgets.model.arguments import check_call
 from cnnwidgets.model.layer_choices import spatial_layers
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.settings import setting
+from cnnwidgets.model.settings import OneOf, setting
 
 CONTRASTS = ("range", "books")
 ORDERS = ("answer", "index")
-
-
-def _checked_order(name: str, value: object) -> str:
-    return choice(name, value, ORDERS)
-
-
-def _checked_contrast(name: str, value: object) -> str:
-    return choice(name, value, CONTRASTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +30,8 @@ class FeatureMapSettings(MapsSettings):
 
     layers: str | Iterable[str] | None = setting(None, recorded=False)
     layer: Any = None
-    order: str = setting("answer", _checked_order)
-    how: str = setting("range", _checked_contrast)
+    order: str = setting("answer", OneOf(ORDERS))
+    how: str = setting("range", OneOf(CONTRASTS))
 
     def fitted(self, net: Network) -> FeatureMapSettings:
         """The same, checked for a network, with the path of the layer.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from operator import attrgetter
 
 import ipywidgets as widgets
 
 from cnnwidgets import samples
-from cnnwidgets.activations.patches_run import PatchesFrame, search_photographs
+from cnnwidgets.activations.patches_run import search_photographs
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.sizes.picture_size import Size
@@ -33,7 +34,11 @@ class UnitView(widgets.HBox):
             on_change, "What it responds to", "Visualize this unit shows what the chosen unit responds to.", width=300
         )
         self.patches = SideRun(
-            on_change, "Top patches", "The parts of photographs that activate it most.", _progress, width=300
+            on_change,
+            "Top patches",
+            "The parts of photographs that activate it most.",
+            attrgetter("progress"),
+            width=300,
         )
         super().__init__(
             [self.optimized, self.patches], layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px 16px")
@@ -102,7 +107,3 @@ class UnitView(widgets.HBox):
         for part in (self.optimized, self.patches):
             part.close()
         super().close()
-
-
-def _progress(frame: PatchesFrame) -> str:
-    return frame.progress

@@ -81,7 +81,7 @@ class TrainingPanel(BasePanel):
         super().__init__()
         self._moments = Moments(lambda index: self._guarded(self._held_at, index))
         self._moments.follow.observe(lambda change: self._follow_pressed(change["new"]), "value")
-        self._unlisten = recorder.listen(self._heard)
+        self._unlisten = recorder.listen(self._on_event)
         self._assemble()
 
     def _parts(self) -> Sequence[widgets.Widget]:
@@ -189,7 +189,7 @@ class TrainingPanel(BasePanel):
                 self._conclude(run.state, run.failure, run.where)
             self.state = run.state
 
-    def _heard(self, event: str) -> None:
+    def _on_event(self, event: str) -> None:
         """Act on an event of the recorder; an error in here must not reach the training."""
         try:
             with self._lock:
@@ -210,14 +210,14 @@ class TrainingPanel(BasePanel):
         elif event == "end" and isinstance(run, CellTraining):
             run.ended()
         if event in ("epoch", "snapshot") or time.monotonic() - self._texted >= TEXT_INTERVAL:
-            self._tell()
+            self._update_texts()
 
     def _begin(self) -> None:
         self.progress, self._is_live = 0.0, True
         self._say("Preparing: the first batch is compiled.")
         self.state = "running"
 
-    def _tell(self) -> None:
+    def _update_texts(self) -> None:
         """Bring progress, curves and status up to date."""
         self._texted = time.monotonic()
         if self.state in BUSY:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 import ipywidgets as widgets
@@ -141,7 +142,11 @@ class UnitPanel(Panel[UnitsFrame]):
             self._show_state, "What minimizes it", "Start shows what it responds to least.", _least, WIDTH
         )
         self._patches = SideRun(
-            self._show_state, "Top patches", "Start searches photographs for its strongest patches.", _progress, WIDTH
+            self._show_state,
+            "Top patches",
+            "Start searches photographs for its strongest patches.",
+            attrgetter("progress"),
+            WIDTH,
         )
         self._caption = markup.markup("")
 
@@ -375,10 +380,6 @@ def _plan(net: Network, *, unit: int, size: Any, call: int, layer: str, **rest: 
     seen = (net.sees(layer, check_call(net.layer(layer), call)) or net.picture_inputs)[0]
     size = SIDE if size is None and not net.inputs[seen].is_fixed else size
     return UnitsSettings(layer=layer, units=[unit], size=size, call=call, **rest).check(net)
-
-
-def _progress(frame: PatchesFrame) -> str:
-    return frame.progress
 
 
 def _least(frame: Any) -> str:

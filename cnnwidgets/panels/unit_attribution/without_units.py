@@ -73,7 +73,7 @@ class WithoutUnits(widgets.VBox):
         elif not self.is_busy:
             self.before = frame.predictions
             self._draw()
-            self._tell(HINT)
+            self._show_text(HINT)
 
     def begin(self, request: UnitsRequest, without: Mapping[str, Sequence[int]]) -> None:
         """Let the worker predict without units, and do not wait; with all of them on, show that at once."""
@@ -83,10 +83,10 @@ class WithoutUnits(widgets.VBox):
         if not without:
             self.after = None
             self._draw()
-            self._tell(HINT)
+            self._show_text(HINT)
             return
         self._off = captions.switched_off(without)
-        self._tell(f"Predicting without {self._off}.")
+        self._show_text(f"Predicting without {self._off}.")
         net, picture, settings = request.net, request.picture, request.settings
         self._request.begin(lambda: (predicted(net, picture, settings, {}), predicted(net, picture, settings, without)))
 
@@ -106,7 +106,7 @@ class WithoutUnits(widgets.VBox):
         self._request.drop()
         self.before, self.after, self._target = (), None, None
         self._bars.value = markup.progress_text(EMPTY)
-        self._tell("")
+        self._show_text("")
 
     def drop(self) -> None:
         """Compute nothing any more."""
@@ -122,10 +122,10 @@ class WithoutUnits(widgets.VBox):
         if self._asked is None or self.after is None:
             return
         target = self.before[0].index if self._target is None else self._target
-        self._tell(f"Without {self._off}: {captions.change(self._asked, self.before, self.after, target)}")
+        self._show_text(f"Without {self._off}: {captions.change(self._asked, self.before, self.after, target)}")
 
     def _failed(self, failure: Failure) -> None:
-        self._tell(markup.complaint(failure), failure.traceback)
+        self._show_text(markup.complaint(failure), failure.traceback)
         self._on_change()
 
     def _draw(self) -> None:
@@ -141,6 +141,6 @@ class WithoutUnits(widgets.VBox):
         else:
             self._bars.value = markup.numbers([(line[0], line[1:2]) for line in rows], wanted, ("", "now"), are_shares)
 
-    def _tell(self, text: str, traceback: str = "") -> None:
+    def _show_text(self, text: str, traceback: str = "") -> None:
         self.words, self.traceback = text, traceback
         self._line.value = markup.status(text, is_error=bool(traceback))

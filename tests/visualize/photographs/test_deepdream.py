@@ -301,7 +301,7 @@ def test_what_is_not_given_is_animals(net):
 
 
 @pytest.mark.parametrize(
-    ("keywords", "told"),
+    ("keywords", "message"),
     [
         ({"layers": "no_such"}, r"no layer or preset 'no_such'.*conv1.*animals"),
         ({"layers": "anmals"}, "preset"),
@@ -323,8 +323,8 @@ def test_what_is_not_given_is_animals(net):
     ],
     ids=str,
 )
-def test_bad_settings_are_refused_before_anything_is_computed(net, photo, keywords, told):
-    with pytest.raises(BadTarget, match=told):
+def test_bad_settings_are_refused_before_anything_is_computed(net, photo, keywords, message):
+    with pytest.raises(BadTarget, match=message):
         deepdream(net("plain"), photo, **keywords)
 
 
