@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "cnnwidgets"
 
-PLAIN = {"durations", "errors", "frame", "html_page", "keywords", "paths", "pictures", "samples", "terminal"}
+PLAIN = {"durations", "errors", "frame", "html_page", "keywords", "paths", "pictures", "plurals", "samples", "terminal"}
 CORE = {"activations", "explain", "model", "visualize"}  # arrays in, arrays or frames out
 MAY_IMPORT = {  # room -> the rooms (or modules in them) that it may import, besides itself and the plain ones
     **dict.fromkeys(PLAIN, set()),

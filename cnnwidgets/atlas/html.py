@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cnnwidgets.html_page import document, json_block, source
 from cnnwidgets.pictures import displayable, mosaic, resize, to_jpeg, to_uint8
+from cnnwidgets.plurals import plural
 
 if TYPE_CHECKING:
     from cnnwidgets.atlas.atlas import Atlas
@@ -30,9 +31,12 @@ def page_of(atlas: Atlas, examples: Mapping[str, LayerExamples]) -> str:
     script = (PARTS / "atlas.js").read_text(encoding="utf-8")
     settings = atlas.settings
     units = sum(len(atlas.units(path)) for path in atlas.layers)
+    layers = len(atlas.layers)
     about = (
-        f"Pictures of what {units} units in {len(atlas.layers)} layers respond to, each optimized from noise: "
-        f"{settings.steps} steps, {' x '.join(map(str, settings.size))} pixels, recipe {settings.recipe}, "
+        f"Pictures of what {units} {plural('unit', units)} in {layers} {plural('layer', layers)} "
+        f"{'responds' if units == 1 else 'respond'} to, each optimized from noise: "
+        f"{settings.steps} {plural('step', settings.steps)}, {' x '.join(map(str, settings.size))} pixels, "
+        f"recipe {settings.recipe}, "
         f"seed {settings.seed}."
     )
     return document(

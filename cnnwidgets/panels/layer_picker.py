@@ -15,6 +15,7 @@ from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.binding import Setting, Updating
+from cnnwidgets.plurals import plural
 
 KINDS = {
     "all layers": None,
@@ -132,13 +133,14 @@ class LayerPicker(widgets.VBox):
         if not shown:
             return "No layer matches. Clear the search, or choose another kind."
         if not self.layer:
-            return f"{shown} layers"
+            return f"{shown} {plural('layer', shown)}"
         info = self.net.layer(self.layer)
         called = f", called {info.calls} times" if info.calls > 1 else ""
-        units = "channels" if info.is_spatial else "units"
+        units = plural("channel" if info.is_spatial else "unit", info.units)
         return (
             f"{info.path}: {_MEANING[info.kind]}. {info.units:,} {units}, output {_shape(info)}, "
-            f"{info.parameters:,} parameters{called}. {shown} of {len(self._infos)} layers listed."
+            f"{info.parameters:,} {plural('parameter', info.parameters)}{called}. "
+            f"{shown} of {len(self._infos)} {plural('layer', len(self._infos))} listed."
         )
 
     def _search_heard(self, _widget: object, content: dict[str, Any], _buffers: object) -> None:

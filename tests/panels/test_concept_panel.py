@@ -13,6 +13,7 @@ import cnnwidgets as cw
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget
 from cnnwidgets.explain.concept_search.found_concepts import tiles_of
 from cnnwidgets.model.network import Network
+from cnnwidgets.panels.base.base_panel import WIDE
 from cnnwidgets.panels.concepts import concept_rows_run
 from cnnwidgets.pictures import to_png
 from tests.explain.test_concepts import colors
@@ -100,6 +101,18 @@ def test_the_chosen_concept_lies_on_the_photograph(make, net, photos):
     panel._run.wait()
     assert np.array_equal(panel._last.photo, photos[1])
     assert panel.result is found, "nothing is searched again"
+
+
+def test_one_picture_and_one_concept_are_singular(make, photos):
+    panel = make(pictures=photos[:1], count=1)
+    assert "1 picture into crops and searches 1 concept in conv" in panel._invitation()
+    panel.run()
+    assert "1 concept in conv. Name it." in panel.status
+
+
+def test_rows_stand_side_by_side_on_a_wide_page(make):
+    panel = make()
+    assert (panel.layout.width, panel.layout.max_width, panel.rows.layout.flex_flow) == ("100%", WIDE, "row wrap")
 
 
 def test_naming_and_merging(make):

@@ -89,7 +89,7 @@ def test_a_grey_model_of_one_size_is_shown(opened):
 def test_a_unit_that_never_fires_says_so(gallery):
     notes = gallery.run().notes
     assert notes[3].startswith("never fires: ") and notes[:3] == ("", "", "")
-    assert notes[3] in gallery.screen.over.value and "1 of 4 units never fire" in gallery.status
+    assert notes[3] in gallery.screen.over.value and "1 of 4 units never fires; see its caption." in gallery.status
 
 
 def inactive_for_no_visible_reason(build):

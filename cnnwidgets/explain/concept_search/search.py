@@ -18,6 +18,7 @@ from cnnwidgets.explain.concept_search.found_concepts import PATCH, Concepts, no
 from cnnwidgets.explain.concept_search.importance import METHODS
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.frame import Array
+from cnnwidgets.plurals import plural
 
 if TYPE_CHECKING:
     from cnnwidgets.explain.concepts import ConceptsPlan
@@ -37,7 +38,8 @@ def check_enough(pictures: int, count: int, skipped: int = 0) -> None:
     if pictures < count:
         skip = f" ({skipped} could not be read)" if skipped else ""
         raise BadPicture(
-            f"{count} concepts need at least {count} pictures, got {pictures}{skip}. Give more pictures, or "
+            f"{count} {plural('concept', count)} {'needs' if count == 1 else 'need'} at least {count} "
+            f"{plural('picture', count)}, got {pictures}{skip}. Give more pictures, or "
             f"count={max(pictures, 1)}."
         )
 
@@ -185,8 +187,9 @@ class Search:
         if not self._has_settled:
             yield "not settled: the factorization stopped at its last round; ask for fewer concepts"
         if self._skipped:
-            shown = "; ".join(self._skipped[:SHOWN])
+            shown, count = "; ".join(self._skipped[:SHOWN]), len(self._skipped)
+            files = "1 file is not a picture" if count == 1 else f"{count} files are not pictures"
             more = "" if len(self._skipped) <= SHOWN else f"; and {len(self._skipped) - SHOWN} more"
-            yield f"skipped: {len(self._skipped)} files are not pictures ({shown}{more})"
+            yield f"skipped: {files} ({shown}{more})"
         random = self._reader.net.random_note(self._reader.path)
         yield from filter(None, [random])

@@ -24,6 +24,7 @@ from cnnwidgets.panels.runs.report import Report
 from cnnwidgets.paths import checked_path
 
 SIDE = {"flex": "1 1 280px", "min_width": "0", "max_width": "400px"}  # of a column next to the picture
+WIDE = "1280px"  # of a panel that has more than a picture and one column to show
 BUSY = ("running", "paused")
 
 
@@ -69,6 +70,11 @@ class BasePanel(widgets.VBox):
         super().__init__(layout=widgets.Layout(width="100%", max_width="850px"))
         self.add_class("cnnw")
         self._output = self.shown_in = CellOutput(self)
+
+    def _widen(self) -> None:
+        """Use a wide page: more columns, and larger main pictures."""
+        self.layout.max_width = WIDE
+        self.add_class("cnnw-wide")
 
     def _assemble(self) -> None:
         """Put the parts together, empty, once the leaf class has set its own."""

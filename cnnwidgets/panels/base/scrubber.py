@@ -29,7 +29,7 @@ class Scrubber(widgets.HBox):
         self._line = markup.markup("")
         super().__init__(
             [self._slider, self._line],
-            layout=widgets.Layout(flex_flow="row wrap", align_items="center", display="none"),
+            layout=widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0 12px", display="none"),
         )
         self._slider.observe(self._moved, "value")
 

@@ -34,6 +34,7 @@ from cnnwidgets.panels.concepts.controls import OFFERED, ConceptControls
 from cnnwidgets.panels.controls.class_menu import ClassMenu
 from cnnwidgets.panels.heatmaps.captions import all_classes, class_chosen
 from cnnwidgets.pictures.reading.folders import digest_of, name_of
+from cnnwidgets.plurals import plural
 
 FILE = "concepts.json"
 
@@ -124,6 +125,7 @@ class ConceptPanel(Panel[ConceptRowsFrame]):
             lambda index, text: self._guarded(self.name, index, text),
         )
         self._file = widgets.Text(FILE, description="File", layout=widgets.Layout(width="auto"))
+        self._widen()
         self._assemble()
 
     def _body(self) -> Sequence[widgets.Widget]:
@@ -134,7 +136,8 @@ class ConceptPanel(Panel[ConceptRowsFrame]):
         ])  # fmt: skip
         heading, kept = (markup.markup(markup.title(text)) for text in ("Importance is for", "Keep them"))
         side = widgets.VBox([heading, self.classes, kept, self._file, buttons], layout=widgets.Layout(**SIDE))
-        main = widgets.VBox([self.screen, self._caption], layout=widgets.Layout(max_width="100%"))
+        main = widgets.VBox([self.screen, self._caption], layout=widgets.Layout(flex="1 1 512px", max_width="660px"))
+        main.add_class("cnnw-main-column")
         row = widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="8px 16px")
         return [self.controls, widgets.HBox([main, side], layout=row), self._notes, self.rows]
 
@@ -200,13 +203,17 @@ class ConceptPanel(Panel[ConceptRowsFrame]):
         return "The concepts are there; a picture emerges along the direction of each."
 
     def _invitation(self) -> str:
+        given = len(self._plan.pictures)
         return (
-            f"Start cuts {len(self._plan.pictures)} pictures into crops and searches {self.count} concepts in "
-            f"{self.layer}. Then look at the patches: what do they have in common? Name it."
+            f"Start cuts {given} {plural('picture', given)} into crops and searches {self.count} "
+            f"{plural('concept', self.count)} in {self.layer}. Then look at the patches: what do they have in "
+            "common? Name it."
         )
 
     def _conclusion(self) -> str:
         found = self._last.found
+        if len(found) == 1:
+            return f"1 concept in {found.path}. Name it."
         return (
             f"{len(found)} concepts in {found.path}, the most important first. Name them, or merge two that are alike."
         )

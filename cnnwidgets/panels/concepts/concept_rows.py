@@ -49,6 +49,7 @@ class ConceptRow(widgets.HBox):
         buttons = widgets.HBox([self.choose, self.merge])
         left = widgets.VBox([self.name, buttons, self.bar, self.note], layout=widgets.Layout(flex="0 0 auto"))
         layout = widgets.Layout(flex_flow="row wrap", grid_gap="8px", margin="4px 0", display="none", min_width="0")
+        layout.flex, layout.max_width = "1 1 560px", "600px"  # two in a row where the page is wide
         super().__init__([left, self.patches, self.picture, self.map], layout=layout)
         self.add_class("cnnw-unit")
         self.add_class("cnnw-concept")
@@ -80,7 +81,7 @@ class ConceptRow(widgets.HBox):
             getattr(self, part).value = make()
 
 
-class ConceptRows(widgets.VBox):
+class ConceptRows(widgets.Box):
     """A row for each concept; they are made when they are first needed.
 
     Args:
@@ -100,7 +101,8 @@ class ConceptRows(widgets.VBox):
     ) -> None:
         self._actions = on_choose, on_merge, on_name
         self.rows: list[ConceptRow] = []
-        super().__init__([], layout=widgets.Layout(margin="6px 0"))
+        layout = widgets.Layout(margin="6px 0", flex_flow="row wrap", grid_gap="0 24px")
+        super().__init__([], layout=layout)
 
     def __repr__(self) -> str:
         return f"ConceptRows({len(self.rows)})"

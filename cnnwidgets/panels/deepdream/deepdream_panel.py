@@ -24,6 +24,7 @@ from cnnwidgets.panels.deepdream.controls import OWN, DreamControls
 from cnnwidgets.panels.deepdream.layer_weights import LayerWeights
 from cnnwidgets.panels.deepdream.steering import Steering
 from cnnwidgets.panels.runs.speed import Speed
+from cnnwidgets.plurals import plural
 from cnnwidgets.visualize.optimizers import Rate
 from cnnwidgets.visualize.photographs.deepdream import DreamFrame, DreamPlan, DreamSettings
 from cnnwidgets.visualize.photographs.dream_layers import DEPTHS, OTHER_NAMES, Layers, preset
@@ -141,7 +142,8 @@ class DeepDreamPanel(PhotographPanel[DreamFrame]):
         shown = None if frame is None else self._chosen(frame)
         rows = [f"{width} × {height}" for height, width in sizes]
         current = shown.octave - 1 if shown is not None and shown.octaves == len(sizes) else None
-        self._octaves.value = markup.octaves(rows, current, f"{self._plan.settings.steps} steps each")
+        steps = self._plan.settings.steps
+        self._octaves.value = markup.octaves(rows, current, f"{steps} {plural('step', steps)} each")
         if shown is None or self.controls.is_before:
             words = "The photograph"
         else:
@@ -157,7 +159,8 @@ class DeepDreamPanel(PhotographPanel[DreamFrame]):
     def _invitation(self) -> str:
         paths = " and ".join(self._plan.layers)
         return (
-            f"Start changes the photograph to activate {paths} more: {self._plan.steps} steps, about "
+            f"Start changes the photograph to activate {paths} more: {self._plan.steps} "
+            f"{plural('step', self._plan.steps)}, about "
             f"{self._estimate()} here. Watch it grow from the smallest octave. {' '.join(self._plan.notes)}"
         )
 

@@ -124,14 +124,16 @@ class FeatureMapPanel(PositionPanel[MapsFrame]):
         self.unit_view = UnitView(self._unit_view_changed)
         self._setting_names = ("picture", "atlas", *FeatureMapSettings.names())
         self._assign(picture=picture, atlas=atlas, **settings.recorded())
+        self.screen.add_class("cnnw-main")
+        self._widen()
         self._assemble()
 
     def _body(self) -> Sequence[widgets.Widget]:
         chosen = self._choice, self._visualize, self._arithmetic_button
         pages = row(self._previous, self._page_line, self._next, *chosen, self._caricature)
         gap = widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="8px 16px")
-        maps = widgets.HBox([self.screen, self.one_map], layout=gap)
-        return [self.controls, pages, maps, self._sums, self.unit_view]
+        maps = widgets.HBox([self.screen, self.one_map, self.unit_view], layout=gap)
+        return [self.controls, pages, maps, self._sums]
 
     # The run.
 

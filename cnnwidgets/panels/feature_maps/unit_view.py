@@ -41,7 +41,8 @@ class UnitView(widgets.HBox):
             width=300,
         )
         super().__init__(
-            [self.optimized, self.patches], layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px 16px")
+            [self.optimized, self.patches],
+            layout=widgets.Layout(flex="1 1 300px", max_width="616px", flex_flow="row wrap", grid_gap="8px 16px"),
         )
 
     def __repr__(self) -> str:

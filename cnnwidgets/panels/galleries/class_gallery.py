@@ -107,7 +107,7 @@ class ClassGallery(TileGallery):
         return "Optimizing: each step makes the pictures more of their class, and less of its rivals."
 
     def _failures(self, count: int, of: int) -> str:
-        return f"{count} of {of} are predicted as another class."
+        return f"{count} of {of} {'is' if count == 1 else 'are'} predicted as another class."
 
     def _advice(self) -> str:
         return "The numbers are logits. Click a tile to optimize it at a larger size; add another class by name."

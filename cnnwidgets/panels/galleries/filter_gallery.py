@@ -258,6 +258,8 @@ class FilterGallery(TileGallery):
         return "Optimizing: each step changes the pictures so that their units activate more."
 
     def _failures(self, count: int, of: int) -> str:
+        if count == 1:
+            return f"1 of {of} units never fires; see its caption."
         return f"{count} of {of} units never fire; see their captions."
 
     def _advice(self) -> str:

@@ -38,7 +38,7 @@ class SideRun(widgets.VBox):
         self,
         on_change: Callable[[], object],
         title: str = "Enlarged",
-        empty: str = "Click a tile, or choose a unit, to optimize it at a larger size.",
+        empty: str = "Click a tile, or choose it above, to optimize it at a larger size.",
         describe: Callable[[Any], str] | None = None,
         width: int = 320,
         on_frame: Callable[[Any, bool], object] = lambda _frame, _is_done: None,

@@ -20,6 +20,7 @@ from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.training import drawing
 from cnnwidgets.pictures import cells
 from cnnwidgets.pictures.pixels import displayable
+from cnnwidgets.plurals import plural
 from cnnwidgets.provenance import snippets
 from cnnwidgets.provenance.recipe import installed_versions
 from cnnwidgets.training.comparison import Comparison, ComparisonFrame, ComparisonSettings
@@ -97,6 +98,7 @@ class ComparePanel(Panel[ComparisonFrame]):
         self.heat = Screen(LARGE, lambda _number: None)
         self._moved, self._predictions = markup.markup(""), markup.markup("")
         self._unmatched = markup.markup("")
+        self._widen()
         self._assemble()
 
     @property
@@ -112,7 +114,8 @@ class ComparePanel(Panel[ComparisonFrame]):
             [*([] if self._held is None else beside), self._moved, self._unmatched], layout=widgets.Layout(**SIDE)
         )
         title = markup.markup(markup.title("What units look for: above before, below after"))
-        main = widgets.VBox([title, self.screen], layout=widgets.Layout(max_width="100%"))
+        main = widgets.VBox([title, self.screen], layout=widgets.Layout(flex="1 1 520px", max_width="820px"))
+        main.add_class("cnnw-main-column")
         stage = widgets.HBox(
             [main, side], layout=widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="8px 16px")
         )
@@ -207,7 +210,9 @@ class ComparePanel(Panel[ComparisonFrame]):
 
     def _invitation(self) -> str:
         known = self._plan.start
-        what = f"{len(known.units)} units" if self._plan.settings.units is not None else "the units that moved most"
+        units = len(known.units)
+        is_given = self._plan.settings.units is not None
+        what = f"{units} {plural('unit', units)}" if is_given else "the units that moved most"
         return (
             f"Start renders {what} of {known.layer}, for both networks from the same noise, so that only the weights "
             "differ. Look for tiles whose lower picture is another one."
@@ -220,7 +225,8 @@ class ComparePanel(Panel[ComparisonFrame]):
         known = self._known
         notes = " ".join(f"{note.rstrip('.')}." for note in known.notes)
         if known.moved is None:
-            return f"{notes} Give pictures= to rank the units by how far they moved.".strip()
+            how = "" if "not ranked" in notes else "Give pictures= to rank the units by how far they moved."
+            return f"{notes} {how}".strip()
         share = float((known.moved > 0.5).mean())
         return f"{notes} {share:.0%} of the units of {known.layer} moved by more than 0.5 of 2.".strip()
 

@@ -8,6 +8,7 @@ from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.charts import chart
 from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.training import drawing
+from cnnwidgets.plurals import plural
 from cnnwidgets.training.curves import Curves
 from cnnwidgets.training.snapshots import Snapshot
 
@@ -47,8 +48,8 @@ class SnapshotView(widgets.HBox):
     def explain(self, units: int) -> None:
         """Show what will be seen of so many units."""
         self.screen.explain(
-            f"Pictures of {units} units, before the first batch and as they change. Call panel.fit(x, y, epochs=5) "
-            "as you call model.fit, or give the recorder to your own fit as a callback."
+            f"Pictures of {units} {plural('unit', units)}, before the first batch and as they change. "
+            "Call panel.fit(x, y, epochs=5) as you call model.fit, or give the recorder to your own fit as a callback."
         )
         for screen, what in ((self.maps, "feature maps"), (self.heat, "heatmap")):
             screen.explain(f"With picture=, the {what} of a photograph.")

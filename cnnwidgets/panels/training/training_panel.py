@@ -247,11 +247,12 @@ class TrainingPanel(BasePanel):
 
     def _where(self) -> str:
         epoch, batch = self.recorder.moment
-        return f"after {batch} batches, in epoch {epoch + 1}" if self._is_live else f"after {batch} batches"
+        after = f"after {batch} {'batch' if batch == 1 else 'batches'}"
+        return f"{after}, in epoch {epoch + 1}" if self._is_live else after
 
     def _doing(self) -> str:
         every = self.recorder.settings.every
-        when = "each epoch" if every == "epoch" else f"every {every} batches"
+        when = "each epoch" if every == "epoch" else "every batch" if every == 1 else f"every {every} batches"
         return self._noted(f"Training. A snapshot is taken {when}, from the same noise, so only the weights differ.")
 
     def _noted(self, text: str) -> str:

@@ -13,6 +13,7 @@ from cnnwidgets.panels.base.markup import escape, missing, progress_text, signed
 from cnnwidgets.panels.unit.kept import Pictures
 from cnnwidgets.panels.unit.unit_pictures import WAITING, UnitPicture
 from cnnwidgets.pictures import to_jpeg
+from cnnwidgets.plurals import plural
 
 WIDE, HIGH = 260, 64
 
@@ -22,7 +23,8 @@ def histogram(responses: Responses) -> str:
     low, high = responses.edges[0], responses.edges[-1]
     return _bars(
         responses.counts,
-        f"Responses from {low:.3g} to {high:.3g} at all positions of {responses.pictures} photographs; "
+        f"Responses from {low:.3g} to {high:.3g} at all positions of {responses.pictures} "
+        f"{plural('photograph', responses.pictures)}; "
         f"above 0 at {responses.active:.1%} of them.",
     )
 

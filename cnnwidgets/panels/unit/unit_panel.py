@@ -274,6 +274,8 @@ class UnitPanel(Panel[UnitsFrame]):
     def _conclusion(self) -> str:
         note = self.result.notes[0]
         said = f"Unit {self.unit} of {self.layer}: {note}. " if note else ""
+        if self._patches.screen.is_empty and not self._patches.current.is_busy:  # after `run`
+            return f"{said}Start also shows what minimizes it, and its top patches."
         return f"{said}Compare what maximizes it with its top patches. Up and Down in Unit go to its neighbors."
 
     def _note(self) -> str:
