@@ -35,6 +35,16 @@ _L = keras.layers
 _MOVERS = (_L.Permute, _L.Reshape, _L.Flatten, _L.ZeroPadding2D, _L.Cropping2D, _L.Identity)
 
 
+# What is said of a default layer that is one branch of several.
+ADDED = (
+    "is added to another branch by an operation (x + y), which is not a layer, so the map leaves the other branch out; "
+    "build the sum with keras.layers.Add to explain it"
+)
+BESIDE = (
+    "is not the only way from the picture to the target, and the map leaves the others out; name layer= to see them"
+)
+
+
 class _Run(NamedTuple):
     """One run of the model as a graph, never executed."""
 
@@ -73,22 +83,17 @@ def layer_of_interest(net: Network) -> str:
 
 
 def branch_note(net: Network, target: Target) -> str:
-    """A note if the default layer is one branch of a sum that is not a layer; else ""."""
-    path, is_branch = _choice(net, target)
-    if not is_branch:
-        return ""
-    return (
-        f"one branch: {quoted(path)} is added to another branch by an operation (x + y), which is not a layer, so the "
-        "map leaves the other branch out; build the sum with keras.layers.Add to explain it"
-    )
+    """A note if the default layer is one of several ways from the picture to the target; else ""."""
+    path, branch = _choice(net, target)
+    return f"one branch: {quoted(path)} {branch}" if branch else ""
 
 
-def _choice(net: Network, target: Target) -> tuple[str, bool]:
-    """The default layer, and whether it is one branch of a sum that is not a layer."""
+def _choice(net: Network, target: Target) -> tuple[str, str]:
+    """The default layer, and what is said of it where it is one branch of several; else ""."""
     return net.traces.get(functools.partial(_chosen, net, target.structure))  # type: ignore[no-any-return]
 
 
-def _chosen(net: Network, any_unit: Target) -> tuple[str, bool]:
+def _chosen(net: Network, any_unit: Target) -> tuple[str, str]:
     """The same for any class, by the graph of the model."""
     candidates, branches = _look(net, any_unit, lambda run: _candidates(net, any_unit, run))
     maps = [path for path in candidates if len(net.layer(path).output_shape) == 3]
@@ -96,10 +101,10 @@ def _chosen(net: Network, any_unit: Target) -> tuple[str, bool]:
     for kind, paths in ((GRID, candidates), (SPREAD, maps)):
         for path in paths:
             if _is_map(net, any_unit, path, kind, path in tokens):
-                return path, path in branches
+                return path, branches.get(path, "")
     if not maps:
         raise BadTarget(_no_map(net))
-    return maps[0], maps[0] in branches
+    return maps[0], branches.get(maps[0], "")
 
 
 def _is_map(net: Network, target: Target, path: str, kind: str, is_of_tokens: bool) -> bool:
@@ -189,8 +194,8 @@ def _look(net: Network, target: Target, look: Callable[[_Run], Any]) -> Any:
     return from_shapes(run)
 
 
-def _candidates(net: Network, target: Target, run: _Run) -> tuple[list[str], set[str]]:
-    """Layers that may have rows and columns, the best choice first; and those that are branches of a bare sum."""
+def _candidates(net: Network, target: Target, run: _Run) -> tuple[list[str], dict[str, str]]:
+    """Layers that may have rows and columns, the best choice first; and what is said of branches."""
     on_the_way = ancestors(run.value.op)
     known: set[int] = set()
     spatial: list[tuple[str, Any]] = []
@@ -214,7 +219,9 @@ def _candidates(net: Network, target: Target, run: _Run) -> tuple[list[str], set
         wanted = preferences[:count]
         paths += [path for path, tensor in connected if all(prefers(path, tensor) for prefers in wanted)]
     layers = {tensor.op for _, tensor in run.order}
-    branches = {path for path, tensor in connected if _is_added(tensor, layers, run)}
+    narrow = _narrow(run, on_the_way)
+    beside = {path: BESIDE for path, one in connected if infos[path].calls == 1 and one.op not in narrow}
+    branches = beside | {path: ADDED for path, tensor in connected if _is_added(tensor, layers, run)}
     return list(dict.fromkeys(reversed(paths))), branches
 
 
@@ -225,6 +232,19 @@ def _with_gradient(value: Any, made: Sequence[tuple[str, Any]]) -> list[tuple[st
     gradients = zip(unsure, _gradients(value, unsure), strict=True) if unsure else ()
     cut = {id(tensor) for tensor, gradient in gradients if gradient is None}
     return [(path, tensor) for path, tensor in made if id(tensor) not in cut]
+
+
+def _narrow(run: _Run, on_the_way: set[Any]) -> set[Any]:
+    """The operations that every way from a picture to the target goes through."""
+    between = on_the_way.intersection(set().union(*run.seeing.values()))
+    ordered = [op for op in run.value.graph.get_operations() if op in between]  # each after those that it takes from
+    place = {op: index for index, op in enumerate(ordered)}
+    narrow, furthest = set(), 0  # where the longest of the ways that are open so far comes next
+    for index, op in enumerate(ordered):
+        if index >= furthest:
+            narrow.add(op)
+        furthest = max(furthest, *(place.get(to, 0) for out in op.outputs for to in out.consumers()), 0)
+    return narrow
 
 
 def _is_added(tensor: Any, layers: set[Any], run: _Run) -> bool:

@@ -225,3 +225,35 @@ def test_feature_maps_of_tokens_have_rows_and_columns(noise):
     maps = feature_maps(net, picture, ["block1", "patches", "tokens"])
     assert maps["block1"].shape == (4, 6, 8)
     np.testing.assert_array_equal(maps["tokens"], maps["patches"])
+
+
+def scores_of(picture, name):
+    x = L.Conv2D(4, 3, activation="relu", name=name)(picture)
+    return L.Dense(3, activation="softmax")(L.GlobalAveragePooling2D()(x))
+
+
+def ensemble(picture):
+    return L.Average()([scores_of(picture, "first"), scores_of(picture, "second")])
+
+
+def two_depths(picture):
+    early = L.Conv2D(4, 3, name="early")(picture)
+    late = L.Conv2D(4, 3, activation="relu", name="late")(early)
+    return L.Dense(3)(L.Concatenate()([L.GlobalAveragePooling2D()(x) for x in (early, late)]))
+
+
+def residual(picture):
+    x = L.Conv2D(4, 3, padding="same", name="stem")(picture)
+    x = L.Add(name="sum")([x, L.Conv2D(4, 3, padding="same", name="branch")(x)])
+    gate = L.Dense(4, activation="sigmoid")(L.GlobalAveragePooling2D(keepdims=True)(x))
+    return L.Dense(3)(L.GlobalAveragePooling2D()(L.Multiply(name="gated")([x, gate])))
+
+
+@pytest.mark.parametrize(("build", "is_branch"), [(ensemble, True), (two_depths, True), (residual, False)])
+def test_a_default_layer_that_is_one_way_of_several_says_so(noise, build, is_branch):
+    picture = keras.Input((16, 16, 3))
+    net = Network(keras.Model(picture, build(picture)), preprocess="unit")
+    (heat,) = class_activation_map(net, noise(16, 16, 3), target=1)
+    assert ("is not the only way from the picture to the target" in heat.note) == is_branch
+    (named,) = class_activation_map(net, noise(16, 16, 3), heat.path, target=1)
+    assert "only way" not in named.note  # who names a layer knows
