@@ -229,8 +229,11 @@ def _with_gradient(value: Any, made: Sequence[tuple[str, Any]]) -> list[tuple[st
     """Those calls to whose output a gradient comes back from a value."""
     sure = surely_back(value.op)
     unsure = [tensor for _, tensor in made if tensor.op not in sure]
-    gradients = zip(unsure, _gradients(value, unsure), strict=True) if unsure else ()
-    cut = {id(tensor) for tensor, gradient in gradients if gradient is None}
+    try:
+        gradients = tf.gradients(value, unsure) if unsure else []
+    except LookupError:  # an operation without any gradient: all layers stay, and what blocks is said of the chosen one
+        return []
+    cut = {id(tensor) for tensor, gradient in zip(unsure, gradients, strict=True) if gradient is None}
     return [(path, tensor) for path, tensor in made if id(tensor) not in cut]
 
 

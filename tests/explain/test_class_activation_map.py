@@ -703,3 +703,20 @@ def test_the_evidence_is_found_in_the_half_that_shows_the_class(name, path):
             assert heat.path == path
             column = np.unravel_index(heat.map.argmax(), heat.map.shape)[1]
             assert (column >= 160) == side
+
+
+def test_behind_an_operation_without_any_gradient_the_default_layer_says_what_blocks_it(noise):
+    class Suppress(L.Layer):
+        def call(self, boxes, classes):
+            found = tf.image.combined_non_max_suppression(boxes[:, :, None], classes, 3, 3, score_threshold=0.0)
+            return {"scores": found.nmsed_scores, "boxes": found.nmsed_boxes}
+
+        def compute_output_spec(self, boxes, classes):
+            return {"scores": keras.KerasTensor((None, 3)), "boxes": keras.KerasTensor((None, 3, 4))}
+
+    picture = keras.Input((16, 16, 3))
+    x = L.Conv2D(8, 4, strides=4, activation="relu", name="backbone")(picture)
+    boxes, classes = (L.Reshape((16, n))(L.Conv2D(n, 1)(x)) for n in (4, 5))
+    net = Network(keras.Model(picture, Suppress(name="suppress")(boxes, classes)), preprocess="unit")
+    with pytest.raises(BadModel, match="no gradient.*suppress"):
+        class_activation_map(net, noise(16, 16, 3), target=lambda y: y[:, 0], output="scores")
