@@ -253,6 +253,7 @@ def test_a_model_of_two_pictures_can_be_explored(two_pictures, opened):
         explorer.run()
         assert explorer.state == "done"
     assert {heat.input for heat in explorer.result} == {"left", "right"}
+    assert explorer._photographs._which.label == "left", "not blank"
     explorer._photographs._which.value = 1
     uploaded(explorer, png(PICTURE))
     assert [photo.shape for photo in explorer.held.photos] == [(16, 16, 3), (24, 32, 3)]

@@ -92,6 +92,12 @@ def test_a_unit_that_never_fires_says_so(gallery):
     assert notes[3] in gallery.screen.over.value and "1 of 4 units never fires; see its caption." in gallery.status
 
 
+def test_next_units_are_offered_only_where_there_are_more(gallery):
+    assert "Next units shows more of conv2" in gallery._advice()
+    gallery.units = range(gallery.net.layer("conv2").units)
+    assert "Next units" not in gallery._advice()
+
+
 def inactive_for_no_visible_reason(build):
     """The small model with a unit 3 that subtracts two equal units: no bound on either shows that it never fires."""
     model = build()

@@ -186,6 +186,22 @@ def test_a_picture_shrinks_with_the_page_and_does_not_grow(screen):
     assert (screen.layout.width, screen.layout.max_width) == ("300px", "100%")
 
 
+def test_a_tall_picture_is_shown_narrower(screen):
+    screen.show(np.zeros((80, 20, 3), np.uint8))
+    assert screen.layout.width == "112.5px", "1.5 times 300 pixels high"
+    screen.show(np.zeros((30, 20, 3), np.uint8))
+    assert screen.layout.width == "300px"
+    screen.show(np.zeros((80, 20, 3), np.uint8))
+    screen.explain("nothing")
+    assert (screen.layout.width, screen.layout.height) == ("300px", "300px")
+
+
+def test_a_long_status_ends_between_words():
+    line = markup.one_line("word " * 100)
+    assert line.endswith("word…") and len(line) <= 300
+    assert markup.one_line("a short\nline") == "a short line"
+
+
 def test_the_constructor_of_a_panel_calls_no_method_that_a_subclass_may_override(net, opened):
     def refusing(name):
         def refuse(*_arguments):

@@ -54,7 +54,10 @@ def progress_text(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Text as a status line: at most 300 characters, no control sequences."""
-    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))[:LONGEST_STATUS]
+    line = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+    if len(line) <= LONGEST_STATUS:
+        return line
+    return f"{line[: LONGEST_STATUS - 1].rsplit(' ', 1)[0]}…"
 
 
 def complaint(failure: Failure) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
+import PIL.Image
 from ipyevents import Event
 
 from cnnwidgets import pictures
@@ -14,6 +16,7 @@ from cnnwidgets.panels.base import lifecycle, markup
 DRAGGED = 0.02  # of the picture: less is a click
 DRAGGING = 50  # milliseconds between two reports of a rectangle that is being drawn
 POINTING = 100  # milliseconds between two reports of where the pointer is
+TALLEST = 1.5  # of its width: a taller picture is shown narrower, so that the parts below stay in view
 WINDOW = 1  # frames that may be on their way to the page: a second would replace the first before it is painted
 
 
@@ -57,6 +60,7 @@ class Screen(widgets.VBox):
         if on_click is not None:
             self._events = Event(source=self._image, watched_events=["click"])
             self._events.on_dom_event(lambda event: self._pressed(event, on_click))
+        self._width, self._tallest = float(width), TALLEST * width
         super().__init__(
             parts, layout=widgets.Layout(width=f"{width}px", max_width="100%", height=f"{width}px", overflow="visible")
         )
@@ -125,6 +129,7 @@ class Screen(widgets.VBox):
         self._empty.layout.display = ""
         self._image.layout.display = "none"
         self.over.value = ""
+        self._fit(1.0)
         self.layout.height = self.layout.width
         self.is_empty = True
 
@@ -137,6 +142,8 @@ class Screen(widgets.VBox):
         with self._image.hold_sync():
             self._image.format = "png" if number is None else "jpeg"
             self._image.value = data
+        columns, rows = PIL.Image.open(io.BytesIO(data)).size
+        self._fit(rows / columns)
         if self.is_empty:
             self.is_empty = False
             self.layout.height = "auto"
@@ -144,6 +151,17 @@ class Screen(widgets.VBox):
             self._empty.layout.display = "none"
         if number is not None:
             self._sent.value = number
+
+    def resize(self, width: float) -> None:
+        """Show pictures at another width, in CSS pixels."""
+        self._width = width
+        self.layout.width = f"{width:g}px"
+
+    def _fit(self, ratio: float) -> None:
+        """Make the screen narrower for a picture so many times as high as wide that it would be too tall."""
+        is_tall = self._width * ratio > self._tallest
+        (self.add_class if is_tall else self.remove_class)("cnnw-tall")
+        self.layout.width = f"{self._tallest / ratio if is_tall else self._width:g}px"
 
     @property
     def data(self) -> bytes:

@@ -89,6 +89,7 @@ class PhotographMenu(widgets.VBox):
         names = [net.inputs[i].name for i in net.picture_inputs]
         if self._which.options != tuple((name, i) for i, name in enumerate(names)):
             self._which.options = [(name, i) for i, name in enumerate(names)]
+            self._which.value = 0  # else the menu of a widget made without options stays blank
         self._which.layout.display = "" if len(names) > 1 else "none"
         if is_new:
             self._shown = self._opening
@@ -98,7 +99,7 @@ class PhotographMenu(widgets.VBox):
             self._show_thumbnails()
         small = [_as_viewed(photo) for photo in held.photos]
         size = cells.common([photo.shape[:2] for photo in small])
-        self._view.layout.width = f"{len(small) * size[1]}px"
+        self._view.resize(len(small) * size[1])
         self._view.show(pictures.mosaic(np.stack([cells.centered(photo, size) for photo in small]), len(small), gap=0))
         sizes = " and ".join(f"{photo.shape[1]} × {photo.shape[0]}" for photo in held.photos)
         self._words = f"{sizes} pixels. {held.note}".strip()

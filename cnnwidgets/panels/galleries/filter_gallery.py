@@ -263,7 +263,8 @@ class FilterGallery(TileGallery):
         return f"{count} of {of} units never fire; see their captions."
 
     def _advice(self) -> str:
-        return f"Click a tile to optimize it at a larger size; Next units shows more of {self._path}."
+        more = f"; Next units shows more of {self._path}" if self.units[-1] + 1 < self._plan.layer.units else ""
+        return f"Click a tile to optimize it at a larger size{more}."
 
     def _turn(self, pages: int) -> None:
         """Turn to the units before or after these, as many as now."""

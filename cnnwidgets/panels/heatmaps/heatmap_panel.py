@@ -229,7 +229,8 @@ class HeatmapPanel(PositionPanel[ComparisonFrame]):
     def _describe(self, frame: ComparisonFrame) -> None:
         tiles, brush, _ = self._painting(frame)
         texts = captions.captions(tiles)
-        self.screen.layout.width = self._legend.layout.max_width = f"{tiles.size[0]}px"
+        self.screen.resize(tiles.size[0])
+        self._legend.layout.max_width = f"{tiles.size[0]}px"
         self.screen.over.value = markup.tiles(tiles.columns, tiles.rows, tiles.band, texts, None)
         self._legend.value = captions.legend(tiles, brush)
         self.side.show(tiles, texts)

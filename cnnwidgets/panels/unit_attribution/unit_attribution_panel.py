@@ -255,7 +255,7 @@ class UnitAttributionPanel(PhotographPanel):
             self.position.show(None, self._held.photos[0].shape[:2], "")
             return
         photo = unit_tiles.photo_of(self.net, frame.shown, frame.request.picture.photos)
-        self.screen.layout.width = f"{cells.fit(photo, WIDTH).shape[1]}px"
+        self.screen.resize(cells.fit(photo, WIDTH).shape[1])
         self._notes.value = markup.notes([one.note for one in frame.found if one.note])
         self._legend.value = "" if frame.maps.why_none else captions.legend(frame, self.unit)
         self.position.show(frame.request.place, photo.shape[:2], frame.maps.why_none)
