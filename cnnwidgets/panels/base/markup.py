@@ -57,7 +57,8 @@ def one_line(text: str) -> str:
     line = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
     if len(line) <= LONGEST_STATUS:
         return line
-    return f"{line[: LONGEST_STATUS - 1].rsplit(' ', 1)[0]}…"
+    whole, space, _ = line[: LONGEST_STATUS - 1].rpartition(" ")
+    return f"{whole}…" if space else line[:LONGEST_STATUS]
 
 
 def complaint(failure: Failure) -> str:
