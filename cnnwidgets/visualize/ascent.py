@@ -21,7 +21,9 @@ from cnnwidgets.visualize.canvas_choice import canvas_for
 from cnnwidgets.visualize.gradient_step import Ascent, StepInputs, not_finite, step_and_render, trace_any_size
 from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.terms import custom
-from cnnwidgets.visualize.terms.objective_values import check_positions, checked, random_note, values_of
+from cnnwidgets.visualize.terms.objective_values import both, check_positions, checked, random_note, values_of
+
+NO_GRADIENT = "not optimized: no gradient at the start, such as where a whole layer is off; try another seed or start"
 
 
 def ascend(
@@ -98,15 +100,22 @@ class AscendSettings(Settings):
         check_positions(net, objective, canvas)
         picture = None if self.start is None else net.array(self.start, canvas.which)
         frames = maximize(net, objective, canvas, found.steps, ascent, found.seed, picture)
-        note = random_note(net, objective)
-        return with_note(frames, note) if note else frames
+        return with_notes(frames, random_note(net, objective))
 
 
-def with_note(frames: Iterator[Frame], note: str) -> Iterator[Frame]:
-    """The frames; the last one has the note for each picture."""
+def with_notes(frames: Iterator[Frame], random: str) -> Iterator[Frame]:
+    """The frames; the last one has a note for each picture that needs one, with that of a random network."""
+    first: Array | None = None
+    has_moved = np.array(False)
     for frame in frames:
-        is_last = frame.step == frame.steps
-        yield replace(frame, notes=(note,) * len(frame.values)) if is_last else frame
+        values = np.atleast_1d(np.asarray(frame.values))
+        first = values if first is None else first
+        has_moved = has_moved | (values != first)  # [N]
+        if frame.step == frame.steps:
+            stuck = [NO_GRADIENT if frame.step > 1 and not moved else "" for moved in has_moved]
+            notes = tuple([both(note, random) for note in stuck])
+            frame = replace(frame, notes=notes if any(notes) else ())
+        yield frame
 
 
 def maximize(

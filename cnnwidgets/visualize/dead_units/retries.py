@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnwidgets.frame import Array, Frame
-from cnnwidgets.visualize import objectives
+from cnnwidgets.visualize import objectives, parametrizations
 from cnnwidgets.visualize.ascent import maximize
 from cnnwidgets.visualize.batches import UnitPictures, UnitsFrame
 from cnnwidgets.visualize.dead_units.unit_activity import Activity, Measure, constant_notes, measuring, weights_of
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 STEPS, CHECK_EVERY, SEEDS = 96, 32, 2
 BATCH = 4  # dead units are few: a batch of their own, fixed like any other
+CONTRAST = 0.3  # of the second seed's noise; the usual one hardly leaves gray
 MOST_SPEEDUP = 2.0  # a unit is given up that would not fire even if it rose this many times faster from now on
 FLAT = 0.01  # of what the layer's units usually have: a unit that moves less is not retried any further
 
@@ -61,7 +62,9 @@ class LabeledUnits:
         plan = self._plan
         objective, ascent = objectives.unit(plan.layer.path, units, call=plan.call), named("fourier")
         if extra_seed:  # one position, no transforms: an edge has no mean, and a dense unit depends on each pixel's row
-            ascent = replace(ascent, transforms=())
+            # Full of contrast, since around gray all units of an earlier layer may be off, and then nothing has a
+            # gradient.
+            ascent = replace(ascent, parametrization=parametrizations.Fourier(spread=CONTRAST), transforms=())
             if plan.layer.is_spatial:
                 objective = objectives.neuron(plan.layer.path, units, call=plan.call)
         batch = 0 if plan.net.takes_batches else 1

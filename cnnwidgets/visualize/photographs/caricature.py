@@ -15,7 +15,7 @@ from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.settings import SEED, STEPS, Number, Settings, setting
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.visualize import transforms as transforms_
-from cnnwidgets.visualize.ascent import maximize, with_note
+from cnnwidgets.visualize.ascent import maximize, with_notes
 from cnnwidgets.visualize.canvas_choice import canvas_of_photograph
 from cnnwidgets.visualize.gradient_step import Ascent
 from cnnwidgets.visualize.objectives import Objective
@@ -91,4 +91,6 @@ class CaricatureSettings(Settings):
         ascent = Ascent(transforms=transforms_.checked(self.transforms))
         objective = Objective((Resemblance(layer=info.path, call=call, before_activation=False, power=found.power),))
         canvas = canvas_of_photograph(net, objective, picture, self.size)
-        return with_note(maximize(net, objective, canvas, found.steps, ascent, found.seed), random_note(net, objective))
+        return with_notes(
+            maximize(net, objective, canvas, found.steps, ascent, found.seed), random_note(net, objective)
+        )

@@ -9,6 +9,8 @@ from cnnwidgets.frame import Frame
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.sizes.canvas import Canvas
+from cnnwidgets.visualize import objectives
+from cnnwidgets.visualize.ascent import ascend
 from cnnwidgets.visualize.dead_units import retries
 from cnnwidgets.visualize.dead_units.unit_activity import Activity, measuring
 from cnnwidgets.visualize.units import visualize_units
@@ -75,6 +77,19 @@ def test_a_unit_that_noise_leaves_inactive_is_reached_and_has_no_note(make, nois
     assert pics.notes == ("",) * len(some)
     assert (answers(model, pics.pictures, some).max((1, 2)) > 0).all()
     assert (pics.pictures.std((1, 2, 3)) > 0.02).all()
+
+
+def test_a_unit_behind_a_layer_that_is_off_around_gray_is_reached():
+    first = keras.layers.Conv2D(4, 3, activation="relu", kernel_initializer="zeros")
+    second = keras.layers.Conv2D(3, 3, activation="relu", kernel_initializer="ones", name="second")
+    model = keras.Sequential([keras.Input((24, 24, 3)), first, second])
+    edges = np.zeros((3, 3, 3, 4), np.float32)
+    edges[0, 0], edges[2, 2] = 1, -1.1  # off on every gray picture, on at an edge
+    first.set_weights([edges, np.zeros(4)])
+    (frame, *_, last) = ascend(model, objectives.unit("second", 0), size=24, steps=3)
+    assert frame.values == last.values == 0 and "no gradient at the start" in last.notes[0]
+    pictures = visualize_units(model, "second", range(3), size=24, steps=4)
+    assert (pictures.values > 0).all() and pictures.notes == ("", "", "")
 
 
 def test_a_unit_that_a_few_steps_do_not_reach_is_retried():
