@@ -308,7 +308,8 @@ class FilterGallery(TileGallery):
         super()._fill_controls()
         plan = self._plan
         first, last = min(plan.units), max(plan.units)
-        self._page.value = markup.title(f"{first} to {last} of {plan.layer.units} in {plan.layer.path}")
+        shown = f"{first} to {last}" if last > first else f"Unit {first}"
+        self._page.value = markup.title(f"{shown} of {plan.layer.units} in {plan.layer.path}")
         start = self._buttons["start"]
         focus.set_disabled(self._next, last >= plan.layer.units - 1, self._previous, start)
         focus.set_disabled(self._previous, first == 0, self._next, start)
