@@ -110,7 +110,7 @@ def _paths(net: Network, layers: str | Iterable[str] | None, call: int) -> tuple
         whole_number("call", call)
         found = tuple(convolutions(net, call))
         if not found:
-            second = f" that is called {call + 1} times" if call else ""
+            second = f" with a call {call}" if call else ""
             raise BadTarget(f"The network {quoted(net.name)} has no convolution{second}. Name its layers.")
         return found
     named = list(layers) if is_list(layers) or isinstance(layers, Mapping) else [layers]
