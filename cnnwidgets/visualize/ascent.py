@@ -23,7 +23,7 @@ from cnnwidgets.visualize.objectives import Objective
 from cnnwidgets.visualize.terms import custom
 from cnnwidgets.visualize.terms.objective_values import both, check_positions, checked, random_note, values_of
 
-NO_GRADIENT = "not optimized: no gradient at the start, such as where a whole layer is off; try another seed or start"
+NO_GRADIENT = "not optimized: no gradient at the start, such as where a whole layer is off; use another seed"
 
 
 def ascend(

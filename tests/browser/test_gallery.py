@@ -358,7 +358,7 @@ def test_everything_is_done_by_the_keyboard(make):
     gallery.page.evaluate("() => { window.drawn = document.querySelector('.cnnw') }")
     gallery.page.keyboard.press("Enter")
     gallery.wait_for("gallery.state", "done")
-    gallery.page.wait_for_function("() => !window.drawn.isConnected")  # the end of a run draws the panel anew,
+    gallery.page.wait_for_function("() => !window.drawn.isConnected")  # the end of a run rebuilds the panel,
     gallery.page.wait_for_function("() => document.activeElement.innerText === 'Start'")  # and gives the focus back
     seen = []
     while not (seen and seen[-1].endswith("|Unit")):

@@ -16,7 +16,7 @@ from cnnwidgets.model.tracing.operations import spread
 _PASSING = {
     "Abs", "Add", "AddN", "AddV2", "AvgPool", "AvgPool3D", "BatchMatMulV2", "BatchToSpaceND", "BiasAdd",
     "BroadcastTo", "Cast", "ConcatV2", "Conv2D", "Conv2DBackpropInput", "Conv3D", "Cumsum", "DepthToSpace",
-    "DepthwiseConv2dNative", "Einsum", "Elu", "Erf", "Erfc", "Exp", "ExpandDims", "Fill", "FusedBatchNormV3",
+    "DepthwiseConv2dNative", "Einsum", "Elu", "Erf", "Erfc", "Exp", "ExpandDims", "Fill",
     "GatherNd", "GatherV2", "Identity", "L2Loss", "LRN", "LeakyRelu", "Log", "Log1p", "LogSoftmax", "MatMul", "Max",
     "MaxPool", "MaxPool3D", "Maximum", "Mean", "Min", "Minimum", "MirrorPad", "Mul", "Neg", "Pack", "Pad", "PadV2",
     "Pow", "Prod", "RealDiv", "Relu", "Relu6", "Reshape", "ResizeBilinear", "ResizeNearestNeighbor", "ReverseV2",

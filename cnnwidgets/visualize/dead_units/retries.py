@@ -62,8 +62,7 @@ class LabeledUnits:
         plan = self._plan
         objective, ascent = objectives.unit(plan.layer.path, units, call=plan.call), named("fourier")
         if extra_seed:  # one position, no transforms: an edge has no mean, and a dense unit depends on each pixel's row
-            # Full of contrast, since around gray all units of an earlier layer may be off, and then nothing has a
-            # gradient.
+            # With more contrast: around gray all units of an earlier layer may be off, and then there is no gradient.
             ascent = replace(ascent, parametrization=parametrizations.Fourier(spread=CONTRAST), transforms=())
             if plan.layer.is_spatial:
                 objective = objectives.neuron(plan.layer.path, units, call=plan.call)

@@ -153,7 +153,7 @@ def turned_around(how):
         lambda x: L.Permute((2, 3, 1))(L.Rescaling(1 / 255)(x)),
         keras.Sequential([keras.Input((3, 12, 14)), L.Permute((2, 3, 1))]),
     ],
-    ids=["Permute", "transpose", "moveaxis", "behind a Rescaling", "in a model of its own"],
+    ids=["Permute", "transpose", "moveaxis", "behind a Rescaling", "in a nested model"],
 )
 def test_a_model_that_brings_its_channels_to_the_end_first_takes_them_first(noise, how):
     model, picture = turned_around(how), noise(12, 14, 3)
