@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import secrets
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,18 +92,10 @@ class Server:
             return json.loads(answer.read() or "null")
 
     def ask_kernel(self, kernel_id: str, code: str, expression: str, seconds: float) -> Any:
-        """Run `code` in a kernel, past the page, and give the value of `expression`; literals only, else its `repr`.
-
-        A plain socket and not `jupyter_client`'s client: beside playwright's event loop that one starts threads.
-        """
-        file = self.folders["JUPYTER_RUNTIME_DIR"] / f"kernel-{kernel_id}.json"
-        kernel = json.loads(file.read_text(encoding="utf-8"))
-        session = Session(key=kernel["key"].encode(), signature_scheme=kernel["signature_scheme"])
+        """Run `code` in a kernel, past the page, and give the value of `expression`; literals only, else its `repr`."""
         content = {"code": code, "silent": True, "store_history": False, "allow_stdin": False,
                    "user_expressions": {"value": f"repr({expression})"}}  # fmt: skip
-        with zmq.Context.instance().socket(zmq.DEALER) as socket:
-            socket.linger = 0
-            socket.connect(f"tcp://{kernel['ip']}:{kernel['shell_port']}")
+        with self._connected(self.folders["JUPYTER_RUNTIME_DIR"] / f"kernel-{kernel_id}.json") as (session, socket):
             asked = session.send(socket, "execute_request", content)["header"]["msg_id"]
             answer = receive(session, socket, asked, seconds)
         value = answer.get("user_expressions", {}).get("value", {})
@@ -109,6 +103,28 @@ class Server:
             if reply.get("status") != "ok":
                 raise AssertionError(f"in the kernel: {reply.get('ename')}: {reply.get('evalue')}")
         return literal(ast.literal_eval(value["data"]["text/plain"]))
+
+    def knock(self) -> None:
+        """Connect to every kernel's shell and ask for nothing but a sign of life."""
+        for file in self.folders["JUPYTER_RUNTIME_DIR"].glob("kernel-*.json"):
+            try:
+                with self._connected(file) as (session, socket):
+                    receive(session, socket, session.send(socket, "kernel_info_request", {})["header"]["msg_id"], 1)
+            except (OSError, ValueError, AssertionError):  # half written, gone, or at work
+                continue
+
+    @contextlib.contextmanager
+    def _connected(self, file: Path) -> Iterator[tuple[Session, zmq.Socket[bytes]]]:
+        """A line to a kernel's shell.
+
+        A plain socket and not `jupyter_client`'s client: beside playwright's event loop that one starts threads.
+        """
+        kernel = json.loads(file.read_text(encoding="utf-8"))
+        session = Session(key=kernel["key"].encode(), signature_scheme=kernel["signature_scheme"])
+        with zmq.Context.instance().socket(zmq.DEALER) as socket:
+            socket.linger = 0
+            socket.connect(f"tcp://{kernel['ip']}:{kernel['shell_port']}")
+            yield session, socket
 
     def forget(self) -> None:
         """End all kernels and drop the settings that a test has changed, its theme for example."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -32,7 +33,26 @@ def kernel(request, server, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def notebook(server, browser, kernel):
+def awake(server):
+    """Connect to the kernels every second.
+
+    ipykernel 7.0 to 7.3 may leave a request of the page unread until somebody else connects (ipython/ipykernel#1554).
+    """
+    ended = threading.Event()
+
+    def knock():
+        while not ended.wait(1):
+            server.knock()
+
+    thread = threading.Thread(target=knock)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def notebook(server, browser, kernel, awake):
     name, version = kernel
     lab = Lab(server, browser)
     notebook = lab.open(CELLS, kernel=name)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import ipywidgets as widgets
 import pytest
 
-from cnnwidgets.panels.base import focus
+from cnnwidgets.panels.base import focus, lifecycle, run_buttons
 from cnnwidgets.panels.base.run_buttons import LOOKS, RunButtons
 
 
@@ -16,7 +14,6 @@ def focused(monkeypatch):
     """The descriptions of what was given the focus."""
     given = []
     monkeypatch.setattr(widgets.DOMWidget, "focus", lambda widget: given.append(widget.description))
-    monkeypatch.setattr(focus, "REBUILT", 0.01)
     return given
 
 
@@ -57,19 +54,37 @@ def test_a_button_that_is_disabled_itself_is_passed_over(focused):
     assert focused == ["c"] and not first.disabled
 
 
+def page_shows(row, *counts):
+    """What the page tells when it takes a panel away and builds it anew."""
+    for count in counts:
+        row["start"].set_state({"_view_count": count})
+
+
+@pytest.mark.parametrize("counts", [(0, 1), (2, 1)])
 @pytest.mark.parametrize(("x", "given"), [(0, ["Start"]), (640, [])])
-def test_only_keys_bring_the_focus_back_after_a_run(row, focused, x, given):
+def test_only_keys_bring_the_focus_back_once_the_page_has_built_the_panel_anew(row, focused, x, given, counts):
+    page_shows(row, 1)
     row._heard({"screenX": x, "screenY": x})
-    row.give_focus_back()
-    time.sleep(0.1)
+    row.keep_focus()
+    assert focused == [], "the old buttons would get it"
+    page_shows(row, *counts)
     assert focused == given
+    page_shows(row, *counts)
+    assert focused == given, "a page that is loaded later takes it from nobody"
 
 
-def test_a_panel_that_was_closed_meanwhile_gets_no_focus(focused):
-    made = RunButtons(dict.fromkeys(LOOKS, lambda: None))
-    made._heard({"screenX": 0, "screenY": 0})
-    made.give_focus_back()
-    made["start"].close()
-    made.close()
-    time.sleep(0.1)
+def test_a_page_that_comes_back_much_later_is_given_no_focus(row, focused, monkeypatch):
+    monkeypatch.setattr(run_buttons, "REBUILT", 0.0)
+    page_shows(row, 1)
+    row._heard({"screenX": 0, "screenY": 0})
+    row.keep_focus()
+    page_shows(row, 0, 1)
     assert focused == []
+
+
+def test_the_page_is_told_to_stop_counting_before_a_button_is_closed():
+    made = RunButtons(dict.fromkeys(LOOKS, lambda: None))
+    start, told = made["start"], []
+    start.observe(lambda change: told.append((change["new"], start.comm is not None)), "_view_count")
+    lifecycle.close_whole(made)
+    assert told == [(None, True)]

@@ -37,6 +37,18 @@ def test_the_focus_goes_from_stop_to_start(started, focused, waiting):
     assert focused == ["Start"], "nobody pressed Stop, so the focus is somewhere else"
 
 
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_a_run_by_keyboard_keeps_the_focus_however_soon_it_ends(toy, reel, focused, monkeypatch, is_seen):
+    """A short run ends before the page has shown a frame; its end rebuilds the panel all the same."""
+    monkeypatch.setattr(toy.shown_in, "refresh", lambda: toy._buttons["start"].set_state({"_view_count": 1}))
+    toy.reel = reel(1)
+    toy.reel.open()
+    toy._buttons._heard({"screenX": 0, "screenY": 0})
+    toy._run.is_watched = is_seen
+    toy.run()
+    assert focused == ["Start"]
+
+
 def test_a_kernel_that_sends_only_in_the_context_of_a_cell_is_served(page, toy, reel, waiting, monkeypatch):
     """As ipykernel 7.0, where the cell is a context variable that no thread has."""
     cell = contextvars.ContextVar("cell")

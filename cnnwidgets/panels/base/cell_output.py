@@ -48,13 +48,10 @@ class CellOutput:
         for display_id in self._boxes:
             update_display(self._bundle(display_id), raw=True, display_id=display_id)
 
-    def refresh_in_sight(self) -> None:
-        """As `refresh`, where a page shows it: at once, until that has been done too often."""
+    def may_redraw(self) -> bool:
+        """Whether the page may rebuild the widget once more, which it has not done too often; each call counts."""
         self._redraws += 1
-        if self._redraws <= MOST_REDRAWS:
-            self.refresh()
-        else:
-            self.refresh_later()
+        return self._redraws <= MOST_REDRAWS
 
     def refresh_later(self) -> None:
         """Show it as it is now when the next cell has run."""

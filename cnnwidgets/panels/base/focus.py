@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 
 import ipywidgets as widgets
 
-REBUILT = 0.4  # seconds
 _last: list[weakref.ref[widgets.Button]] = []  # the button that was pressed last, in any panel: the focus is on it
 
 
@@ -32,19 +30,6 @@ def set_disabled(button: widgets.Button, is_disabled: bool, *instead: widgets.DO
             if isinstance(following, widgets.Button):
                 _pressed(following)
     button.disabled = is_disabled
-
-
-def later(button: widgets.Button) -> None:
-    """Focus a button once the page has rebuilt its panel."""
-    timer = threading.Timer(REBUILT, _focus, (weakref.ref(button),))
-    timer.daemon = True
-    timer.start()
-
-
-def _focus(button: weakref.ref[widgets.Button]) -> None:
-    found = button()
-    if found is not None and found.comm is not None:
-        found.focus()
 
 
 def _pressed(button: widgets.Button) -> None:

@@ -34,6 +34,7 @@ def stop_counting(widget: widgets.Widget) -> None:
 
 def close_whole(widget: widgets.Widget) -> None:
     """Close a widget and everything inside it."""
+    stop_counting(widget)
     if isinstance(widget, widgets.Box):
         close_all(widget)
     widget.close()

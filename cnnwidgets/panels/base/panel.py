@@ -162,13 +162,12 @@ class Panel(VerbHooks[F], BasePanel):
 
     def _keep_in_output(self) -> None:
         """Let a notebook that is saved now hold the picture."""
-        if not self._run.is_watched:
-            self.shown_in.refresh()
-        elif self._is_requested:
-            self.shown_in.refresh_in_sight()
-            self._buttons.give_focus_back()
-        else:
+        if self._run.is_watched and not (self._is_requested and self.shown_in.may_redraw()):
             self.shown_in.refresh_later()
+            return
+        if self._is_requested:
+            self._buttons.keep_focus()
+        self.shown_in.refresh()
 
     # The run, from any thread of the user's: waited for, held, or ended.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ LOOKS = {  # name -> label, icon, tooltip
     "gif": ("Save GIF", "film", "Save the run as an animation"),
     "code": ("Copy code", "code", "Show Python code for the same picture"),
 }
+REBUILT = 30.0  # seconds that a busy page may take to build a panel anew
 
 
 def button(label: str, icon: str, hint: str, on_click: Callable[[], object]) -> widgets.Button:
@@ -41,7 +43,10 @@ class RunButtons(widgets.HBox):
     def __init__(self, actions: Mapping[str, Callable[[], object]]) -> None:
         self.by_name = {name: button(*look, actions[name]) for name, look in LOOKS.items()}
         self["start"].button_style = "primary"
+        self["start"]._view_count = 0  # the page counts how often it shows the button
+        self["start"].observe(self._counted, "_view_count")
         self._is_by_keyboard = False  # how one of them was pressed last
+        self._loses_focus_until = 0.0  # by the monotonic clock
         super().__init__(list(self.by_name.values()), layout=widgets.Layout(flex_flow="row wrap"))
         self._events = Event(source=self, watched_events=["click"])
         self._events.on_dom_event(self._heard)
@@ -57,13 +62,19 @@ class RunButtons(widgets.HBox):
         """A click by a key is at no position of the screen."""
         self._is_by_keyboard = event.get("screenX") == 0 == event.get("screenY")
 
-    def give_focus_back(self) -> None:
-        """Focus Start, if a key has pressed a button here: the page has rebuilt the panel and lost the focus.
+    def keep_focus(self) -> None:
+        """Focus Start once the page has built the panel anew, which loses the focus.
 
-        Those who use a mouse may be typing somewhere else.
+        Only if a key has pressed a button here: those who use a mouse may be typing somewhere else.
         """
         if self._is_by_keyboard:
-            focus.later(self["start"])
+            self._loses_focus_until = time.monotonic() + REBUILT
+
+    def _counted(self, change: dict[str, Any]) -> None:
+        is_new = None not in (change["old"], change["new"]) and change["new"] > change["old"]
+        if is_new and time.monotonic() < self._loses_focus_until:
+            self._loses_focus_until = 0.0
+            self["start"].focus()
 
     def close(self) -> None:
         """Take them off the page."""
