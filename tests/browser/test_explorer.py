@@ -158,10 +158,11 @@ def test_a_control_that_is_moved_during_a_dream_counts_from_the_next_step_on(not
 def test_looking_back_shows_an_earlier_frame(notebook, page):
     panel = run(notebook, "DeepDream")
     panel.get_by_text("the end", exact=True).wait_for()
-    last = panel.locator(".cnnw-stage img").first.get_attribute("src")
+    image = panel.locator(".cnnw-stage img").first
+    last = image.get_attribute("src")
     panel.get_by_role("slider").last.press("Home")
     panel.get_by_text("step 1 of 8", exact=True).wait_for()
-    assert panel.locator(".cnnw-stage img").first.get_attribute("src") != last
+    page.wait_for_function("([image, last]) => image.src !== last", arg=[image.element_handle(), last])
 
 
 def upload(page, path):

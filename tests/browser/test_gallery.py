@@ -71,6 +71,15 @@ def notebook(lab):
     return notebook
 
 
+def until(condition, what, seconds=20):
+    """Wait for something on the page, and give it."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
+        time.sleep(0.05)
+    return found
+
+
 def button(page, name):
     """A button by its last words; an icon before them is part of its name."""
     return page.get_by_role("button", name=re.compile(rf"\b{name}$"))
@@ -103,10 +112,7 @@ class Gallery:
 
     def box(self, selector=TILES):
         """Where the picture is; the end of a run draws it anew."""
-        deadline = time.monotonic() + 10
-        while (box := self.page.locator(selector).bounding_box()) is None:
-            assert time.monotonic() < deadline, f"{selector} is not on the page"
-        return box
+        return until(self.page.locator(selector).bounding_box, f"{selector} on the page")
 
     def nothing_arrives(self):
         """Whether the page is left alone, once what was on its way is there."""
@@ -156,18 +162,21 @@ def test_frames_reach_the_page_and_the_last_one_is_exact(make):
     gallery.click("Start")
     gallery.wait_for("gallery.state", "done", 60)
     gallery.wait_for_words("done in")
-    time.sleep(0.5)
+    tiles = np.frombuffer(gallery.get("pictures.to_uint8(gallery.result.pictures).tobytes()"), np.uint8)
+    tiles = tiles.reshape(4, 48, 48, 3)
+    until(lambda: np.array_equal(tiles_seen(gallery), tiles), "the last picture, pixel by pixel")
     arrived, shown = gallery.frames.arrived, gallery.frames.shown
     assert len(arrived) >= 4 and gallery.frames.failed == []
     assert len(shown) >= 0.8 * len(arrived)
     # The last one comes as PNG too, and once more in the output that keeps it for a saved notebook.
     assert len(arrived) <= gallery.get("gallery.frames_shown") + 2
-    tiles = np.frombuffer(gallery.get("pictures.to_uint8(gallery.result.pictures).tobytes()"), np.uint8)
+
+
+def tiles_seen(gallery):
+    """Four tiles of 48 pixels as the page shows them, without what is written below."""
     seen = np.asarray(gallery.notebook.picture(TILES).convert("RGB"))
     high = seen.shape[0] // 2
-    for index, tile in enumerate(tiles.reshape(4, 48, 48, 3)):
-        top, left = index // 2 * high, index % 2 * 48
-        assert np.array_equal(seen[top : top + 48, left : left + 48], tile)
+    return [seen[top : top + 48, left : left + 48] for top in (0, high) for left in (0, 48)]
 
 
 def test_a_reload_during_a_run_is_live_again(make):
@@ -196,8 +205,8 @@ def test_two_views_stay_in_step(make, lab):
     button(other.page, "Stop").click()
     gallery.wait_for_words("Stopped at step")
     other.page.locator(".cnnw", has_text="Stopped at step").first.wait_for()
-    time.sleep(0.5)
-    assert np.array_equal(np.asarray(gallery.notebook.picture(TILES)), np.asarray(other.picture(TILES)))
+    both = (gallery.notebook, other)
+    until(lambda: np.array_equal(*(np.asarray(one.picture(TILES)) for one in both)), "the same picture in both views")
     assert other.console_errors == []
     other.page.close()
 
@@ -319,9 +328,8 @@ def test_a_click_climbs_the_tile_under_it_large(make, width):
     gallery.click("Start")
     gallery.wait_for("gallery.state", "done")
     gallery.notebook.width(width, 1200)
-    time.sleep(0.5)
-    size = gallery.box()["width"]
-    assert size == 512 if width == 1280 else size < 400
+    wide = "the picture as wide as the page allows"
+    until(lambda: (gallery.box()["width"] == 512) if width == 1280 else (gallery.box()["width"] < 400), wide)
     gallery.page.locator(TILES).scroll_into_view_if_needed()
     for x, y, unit in PLACES:
         gallery.click_at(x, y)
