@@ -14,7 +14,7 @@ from cnnwidgets.frame import Array
 from cnnwidgets.model.arguments import check_call, choice, is_list, whole_number
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.geometry.locations import locate, seen_input
-from cnnwidgets.model.layer_choices import convolutions
+from cnnwidgets.model.layers import convolutions
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.settings import Settings
 from cnnwidgets.model.sizes.picture_size import Size

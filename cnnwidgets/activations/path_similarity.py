@@ -15,8 +15,8 @@ from cnnwidgets.frame import Array
 from cnnwidgets.model.arguments import check_call, check_unit, pictures_in
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.geometry.dependence import Box, follow
-from cnnwidgets.model.layer_choices import convolutions
 from cnnwidgets.model.layer_graph import Call, layer_graph
+from cnnwidgets.model.layers import convolutions
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.sizes.picture_size import Size
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from cnnwidgets.atlas.attributes import MOST_UNITS, Settings, StoredLayer, slug_for
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.model.arguments import is_list, whole_number
-from cnnwidgets.model.device import device_kind
-from cnnwidgets.model.layer_choices import convolutions_of_any_axes
-from cnnwidgets.model.layers import LayerInfo
+from cnnwidgets.model.backend import device_kind
+from cnnwidgets.model.layers import LayerInfo, convolutions_of_any_axes
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.tracing.cost import SIDE_BY_SIDE
 from cnnwidgets.provenance.recipe import installed_versions

@@ -14,7 +14,7 @@ from cnnwidgets.atlas.request import side_by_side
 from cnnwidgets.atlas.store import array_of, open_group
 from cnnwidgets.errors import JobFailed
 from cnnwidgets.jobs.failure import Failure
-from cnnwidgets.model.device import device_kind
+from cnnwidgets.model.backend import device_kind
 from cnnwidgets.model.network import Network
 from cnnwidgets.provenance.recipe import installed_versions
 from cnnwidgets.visualize.units import UnitsSettings

@@ -14,12 +14,11 @@ from cnnwidgets.explain.traced.traced_passes import OTHER_METHODS
 from cnnwidgets.model.arguments import check_call
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.geometry.locations import GRID, SPREAD, USUAL, leads_from_tokens, locate, seen_input
-from cnnwidgets.model.layer_choices import layers_with_units
-from cnnwidgets.model.layers import LayerInfo
+from cnnwidgets.model.graph import surely_back
+from cnnwidgets.model.layers import LayerInfo, layers_with_units
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.tracing.compiled import from_shapes
 from cnnwidgets.model.tracing.operations import ancestors, descendants
-from cnnwidgets.model.tracing.sure_gradients import surely_back
 
 # Operations that block gradients, with their common names; the most certain causes first.
 _CUTS = {

@@ -1,20 +1,41 @@
-"""What leads where in a network's graph: which pictures a layer sees, where gradients stop, and which sizes fit."""
+"""What leads where in a network's graph: which pictures a layer sees, where gradients stop, and which sizes fit.
+
+A gradient tells for sure what depends on what, and takes a tenth of a second or more to trace for each layer. Most
+networks have, on some way between two tensors, nothing but operations through which every gradient passes; what no way
+at all connects has none. Only what lies in between needs a gradient.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import BadPicture, BadTarget, CnnWidgetsError
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.inputs.input_info import InputInfo
+from cnnwidgets.model.keras_internals import has_own_gradient, own_gradients
+from cnnwidgets.model.recording import Recording
 from cnnwidgets.model.tracing.compiled import from_shapes
+from cnnwidgets.model.tracing.operations import descendants, spread
 
 if TYPE_CHECKING:
     from cnnwidgets.model.prepared_model import PreparedModel
 
 SMALL = 128  # pixels: any network takes pictures of this size
+# Operations that have a gradient for each of their inputs that are floats.
+_PASSING = {
+    "Abs", "Add", "AddN", "AddV2", "AvgPool", "AvgPool3D", "BatchMatMulV2", "BatchToSpaceND", "BiasAdd",
+    "BroadcastTo", "Cast", "ConcatV2", "Conv2D", "Conv2DBackpropInput", "Conv3D", "Cumsum", "DepthToSpace",
+    "DepthwiseConv2dNative", "Einsum", "Elu", "Erf", "Erfc", "Exp", "ExpandDims", "Fill",
+    "GatherNd", "GatherV2", "Identity", "L2Loss", "LRN", "LeakyRelu", "Log", "Log1p", "LogSoftmax", "MatMul", "Max",
+    "MaxPool", "MaxPool3D", "Maximum", "Mean", "Min", "Minimum", "MirrorPad", "Mul", "Neg", "Pack", "Pad", "PadV2",
+    "Pow", "Prod", "RealDiv", "Relu", "Relu6", "Reshape", "ResizeBilinear", "ResizeNearestNeighbor", "ReverseV2",
+    "Roll", "Rsqrt", "Select", "SelectV2", "Selu", "Sigmoid", "Slice", "Softmax", "Softplus", "Softsign",
+    "SpaceToBatchND", "SpaceToDepth", "Split", "SplitV", "Sqrt", "Square", "SquaredDifference", "Squeeze",
+    "StridedSlice", "Sub", "Sum", "Tanh", "Tile", "Transpose", "Unpack",
+}  # fmt: skip
+Seen = tuple[int, ...]  # indices of inputs
 
 
 def pictures_seen(net: PreparedModel, path: str, calls: int) -> list[tuple[int, ...]]:
@@ -92,3 +113,54 @@ def enough_room(height: int, width: int, error: type[BadPicture | BadTarget]) ->
             f"Pictures of {height} x {width} pixels are too small for this network: no rows or columns are "
             "left inside it. Give larger ones, or look at them at a larger size=."
         ) from inner
+
+
+def surely_from(operation: Any) -> set[Any]:
+    """The operation and all from whose numbers a gradient surely comes back to its own."""
+    return spread([operation], _takers)
+
+
+def surely_back(operation: Any) -> set[Any]:
+    """The operation and all to whose numbers a gradient surely comes back from its own."""
+    return spread([operation], _givers)
+
+
+def _takers(operation: Any) -> Iterator[Any]:
+    for tensor in operation.outputs:
+        if tensor.dtype.is_floating:
+            yield from (one for one in tensor.consumers() if one.type in _PASSING)
+
+
+def _givers(operation: Any) -> Iterator[Any]:
+    if operation.type in _PASSING:
+        yield from (tensor.op for tensor in operation.inputs if tensor.dtype.is_floating)
+    elif has_own_gradient(operation):  # a short one, such as that of swish, and so it is asked
+        given = zip(operation.inputs, own_gradients(operation), strict=True)
+        yield from (tensor.op for tensor, gradient in given if gradient is not None)
+
+
+def inputs_seen(recording: Recording, inputs: Sequence[Any]) -> Mapping[str, tuple[Seen | None, ...]]:
+    """For each layer the inputs that each of its calls depends on, `None` where only a gradient can tell.
+
+    Args:
+        recording: of a run that is traced in the graph at hand.
+        inputs: the placeholders of that run.
+    """
+    if tf.executing_eagerly():  # where all functions run eagerly there is no graph to look at
+        return {}
+    connected = [descendants([one.op]) for one in inputs]
+    reached = [surely_from(one.op) if one.dtype.is_floating else set() for one in inputs]
+
+    def seen(tensor: Any) -> Seen | None:
+        if not _is_here(tensor):
+            return None
+        every, certain = (tuple(i for i, ops in enumerate(each) if tensor.op in ops) for each in (connected, reached))
+        return every if every == certain else None
+
+    return {path: tuple(map(seen, calls)) for path, calls in recording.calls.items()}
+
+
+def _is_here(tensor: Any) -> bool:
+    """Whether it is a tensor of floats of this graph, rather than of a loop's own graph inside it."""
+    here = tf.is_symbolic_tensor(tensor) and tensor.graph is tf.compat.v1.get_default_graph()
+    return here and bool(tensor.dtype.is_floating)

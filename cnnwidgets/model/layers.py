@@ -1,16 +1,19 @@
-"""Layer lookup by path, and a LayerInfo for each layer."""
+"""Layers by path, a LayerInfo for each, and those that verbs take and panels offer if none is named."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnnwidgets.errors import BadTarget, nearest, quoted
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.keras_internals import layer_tree
 from cnnwidgets.model.recording import Recording
+
+if TYPE_CHECKING:
+    from cnnwidgets.model.prepared_model import PreparedModel
 
 _L = keras.layers
 _KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
@@ -138,3 +141,40 @@ def _info(path: str, layer: Any, outputs: list[Any], usual: str) -> LayerInfo:
         calls=len(outputs),
         channel_axis=axis,
     )
+
+
+def layers_with_units(net: PreparedModel) -> list[LayerInfo]:
+    """All layers with units that a run calls; inputs are not called."""
+    return [info for info in net.layers if info.units and info.calls]
+
+
+def spatial_layers(net: PreparedModel) -> list[str]:
+    """Paths of the layers with units whose output has rows and columns."""
+    return [info.path for info in layers_with_units(net) if info.is_spatial]
+
+
+def map_layers(net: PreparedModel) -> list[str]:
+    """The same, and layers of tokens: the patches of a vision transformer have rows and columns too."""
+    return [info.path for info in layers_with_units(net) if info.is_spatial or info.is_of_tokens]
+
+
+def convolutions(net: PreparedModel, call: int = 0) -> list[str]:
+    """Paths of the convolutions with rows and columns that have this call."""
+    return [info.path for info in net.layers if info.kind == "conv" and info.is_spatial and info.calls > call]
+
+
+def convolutions_of_any_axes(net: PreparedModel) -> list[LayerInfo]:
+    """All convolutions, also those over one axis or three."""
+    return [info for info in layers_with_units(net) if info.kind == "conv"]
+
+
+def last_convolution(net: PreparedModel) -> str:
+    """The path of the last convolution; without one, of the last layer with units.
+
+    Raises:
+        BadTarget: for a network without units.
+    """
+    found = convolutions(net) or [info.path for info in layers_with_units(net)]
+    if not found:
+        raise BadTarget(f"{net!r} has no layer with units. Give a convolutional network.")
+    return found[-1]

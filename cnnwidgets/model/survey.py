@@ -10,7 +10,7 @@ from cnnwidgets.errors import BadModel, CnnWidgetsError, quoted, without_colors
 from cnnwidgets.model import graph, layers
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.batches_taken import may_mix
-from cnnwidgets.model.inputs_seen import Seen, inputs_seen
+from cnnwidgets.model.graph import Seen, inputs_seen
 from cnnwidgets.model.layers import LayerInfo
 from cnnwidgets.model.outputs.output_info import OutputInfo, describe
 from cnnwidgets.model.random_networks import Randomness, randomness_of

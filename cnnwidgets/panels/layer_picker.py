@@ -10,8 +10,7 @@ import traitlets
 
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.model.arguments import flag
-from cnnwidgets.model.layer_choices import last_convolution, layers_with_units
-from cnnwidgets.model.layers import LayerInfo
+from cnnwidgets.model.layers import LayerInfo, last_convolution, layers_with_units
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.binding import Setting, Updating

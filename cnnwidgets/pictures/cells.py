@@ -1,6 +1,8 @@
-"""Pictures of different sizes as cells of one: fitted, centered, and with a place marked."""
+"""Pictures of different sizes as cells of one: fitted, centered, and with a region marked."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +11,8 @@ from cnnwidgets import pictures
 PAPER = 0.5  # brightness where a cell is not covered by its picture
 
 Square = tuple[float, float, float, float]  # left, top, right, bottom: shares 0..1 of a picture
+Box = tuple[int, int, int, int]  # top, left, bottom, right: pixels
+ORANGE, BLACK = (255, 140, 0), (0, 0, 0)
 
 
 def fit(picture: np.ndarray, box: int) -> np.ndarray:
@@ -36,25 +40,35 @@ def centered(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def with_frame(picture: np.ndarray, square: Square) -> np.ndarray:
-    """A place that is hidden from the network: a gray square, framed in black and white to be seen on any ground."""
-    height, width = picture.shape[:2]
-    left, top, right, bottom = (
-        round(share * length) for share, length in zip(square, (width, height, width, height), strict=True)
-    )
-    framed = picture.copy()
-    for inset, color in ((0, 0), (1, 255), (3, 128)):
-        framed[top + inset : bottom - inset, left + inset : right - inset] = color
-    return framed
+    """A region that is hidden from the network: a gray square, framed in black and white to be seen on any ground."""
+    return _framed(picture, _pixels(picture, square), ((0, 0), (1, 255), (3, 128)))
 
 
 def with_outline(picture: np.ndarray, square: Square) -> np.ndarray:
     """A part of a picture framed in black and white, to be seen on any ground; nothing is covered."""
+    return _framed(picture, _pixels(picture, square), ((0, 0), (1, 255), (3, 0), (4, None)))
+
+
+def with_box(picture: np.ndarray, box: Box) -> np.ndarray:
+    """The picture [H, W, 3], uint8, with (top, left, bottom, right) framed: orange in black, to be seen anywhere."""
+    line = max(1, round(max(picture.shape[:2]) / 200))
+    return _framed(picture, box, ((-line, BLACK), (0, ORANGE), (line, None)))
+
+
+def _pixels(picture: np.ndarray, square: Square) -> Box:
     height, width = picture.shape[:2]
-    left, top, right, bottom = (
-        round(share * length) for share, length in zip(square, (width, height, width, height), strict=True)
-    )
+    left, top, right, bottom = square
+    return round(top * height), round(left * width), round(bottom * height), round(right * width)
+
+
+def _framed(picture: np.ndarray, box: Box, layers: tuple[tuple[int, Any], ...]) -> np.ndarray:
+    """A box filled layer by layer, each (pixels further in, color); `None` is the picture itself."""
+    height, width = picture.shape[:2]
     drawn = picture.copy()
-    for inset, color in ((0, 0), (1, 255), (3, 0), (4, None)):
-        part = slice(top + inset, bottom - inset), slice(left + inset, right - inset)
-        drawn[part] = picture[part] if color is None else color
+    for inset, color in layers:
+        top, left, bottom, right = (
+            min(max(edge + sign * inset, 0), most)
+            for edge, sign, most in zip(box, (1, 1, -1, -1), (height, width, height, width), strict=True)
+        )
+        drawn[top:bottom, left:right] = picture[top:bottom, left:right] if color is None else color
     return drawn

@@ -1,28 +1,30 @@
-"""The folder of an explanation: which one is refused, what is written, and in which order."""
+"""The folder of an explanation: which one is refused, what is written, in which order, and the list of it as JSON."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from cnnwidgets import pictures
+from cnnwidgets import __version__, pictures
 from cnnwidgets.errors import BadTarget, quoted_path
+from cnnwidgets.explain.faithfulness import Curve
 from cnnwidgets.paths import checked_path
-from cnnwidgets.report.explanation import Drawing, Explanation
+from cnnwidgets.report.explanation import Drawing, Explanation, MethodMaps, StrongUnit
 from cnnwidgets.report.html import GENERATOR, page_of
-from cnnwidgets.report.manifest import FORMAT, manifest_of
 
 MANIFEST, PAGE = "manifest.json", "report.html"
 OURS = re.compile(r"(picture|heatmap|units?)[A-Za-z0-9._-]{0,80}\.png")  # names of our pictures
 TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")  # left by a write that was killed
 MOST = 2**25  # bytes of a file that is read to see whether it is ours
+FORMAT = "cnnwidgets explanation 1"
 
 
 def write(explanation: Explanation, folder: str | PathLike[str]) -> Path:
@@ -135,3 +137,66 @@ def _drawings(explanation: Explanation) -> Iterator[tuple[str, Drawing]]:
         if unit.portrait is not None:
             call = f"-call-{unit.call}" if len(calls) > 1 else ""
             yield f"unit-{pictures.slug(unit.path)[:40]}{call}-{unit.unit}.png", unit.portrait
+
+
+def manifest_of(explanation: Explanation, names: Mapping[int, str], files: Mapping[str, Any]) -> str:
+    """The list of an explanation: what was explained and found, the recipe, and the files with their sha256.
+
+    Args:
+        explanation: as computed.
+        names: of the files, by the id of their drawing.
+        files: by name, what is known of each file.
+    """
+    values = {
+        "format": FORMAT,
+        "cnnwidgets": __version__,
+        "recipe": dict(explanation.recipe),
+        "explained": {
+            "output": explanation.output,
+            "target": None if callable(explanation.target) else explanation.target,
+            "about": explanation.about,
+            "value": _number(explanation.value),
+            "probability": _number(explanation.probability),
+        },
+        "predictions": {
+            output: [{"index": i, "name": name, "probability": _number(p)} for i, name, p in lines]
+            for output, lines in explanation.outputs.items()
+        },
+        "heatmaps": [_method(one, names) for one in explanation.heatmaps],
+        "units": [_unit(one, names) for one in explanation.units],
+        "notes": list(explanation.notes),
+        "files": dict(files),
+    }
+    return json.dumps(values, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _method(one: MethodMaps, names: Mapping[int, str]) -> dict[str, Any]:
+    maps = [
+        {
+            "layer": heat.path,
+            "call": heat.call,
+            "input": heat.input,
+            "note": heat.note,
+            **{metric: _curve(curve) for metric, curve in curves.items()},
+        }
+        for heat, curves in zip(one.maps, one.curves, strict=True)
+    ]
+    return {"method": one.method, "file": names.get(id(one.drawing)), "note": one.note, "maps": maps}
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    return {
+        "area": _number(curve.area),
+        "random_area": _number(curve.random_area),
+        "values": [_number(value) for value in curve.values],
+    }
+
+
+def _unit(one: StrongUnit, names: Mapping[int, str]) -> dict[str, Any]:
+    kept = {"layer": one.path, "call": one.call, "input": one.input, "unit": one.unit, "share": _number(one.share)}
+    return {**kept, "file": names.get(id(one.portrait)), "note": one.note}
+
+
+def _number(value: Any) -> float | None:
+    """JSON has no NaN: null stands for it."""
+    return float(value) if math.isfinite(value) else None

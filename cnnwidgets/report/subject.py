@@ -14,7 +14,7 @@ from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.probabilities import probabilities
 from cnnwidgets.explain.targets import Reading, Target
 from cnnwidgets.frame import Array
-from cnnwidgets.model.device import device_kind
+from cnnwidgets.model.backend import device_kind
 from cnnwidgets.provenance.positions import with_positions
 from cnnwidgets.provenance.recipe import Recipe, installed_versions
 from cnnwidgets.provenance.snippets import write_explanation

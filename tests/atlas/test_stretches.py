@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from cnnwidgets.atlas.stretches import Stretches
+from cnnwidgets.atlas.dispatch import Stretches
 
 
 def layers_of(*counts):

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from cnnwidgets.jobs import Cache, CacheWarning, cache
-from cnnwidgets.jobs.entry import decode, encode
+from cnnwidgets.jobs.cache import decode, encode
 
 PICTURES = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cnnwidgets.jobs.pace import Pace
+from cnnwidgets.jobs.publisher import Pace
 
 TICK = 1 / 1024  # exact in binary, so that sums of it are
 

@@ -6,6 +6,7 @@ import os
 import runpy
 import sys
 
+import numpy as np
 import pytest
 
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed
@@ -122,3 +123,28 @@ def test_called_too_late_it_says_so(monkeypatch, two_cards, megabytes):
 def test_without_a_card_there_is_nothing_to_do(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     assert limit_gpu() is None and limit_gpu(1000) is None
+
+
+# What computes, as recipes and people call it.
+
+
+def test_a_recipe_knows_what_changes_bytes_on_a_cpu(monkeypatch):
+    monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: 3)
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    assert backend.device_kind() == "cpu, 3 threads, oneDNN"
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert backend.device_kind() == "cpu, 3 threads"
+
+
+def test_a_card_is_called_by_its_name(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["card"])
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda card: {"device_name": "RTX 9000"})
+    monkeypatch.setattr(tf.config.experimental, "get_memory_info", lambda name: {"current": 5, "peak": 9})
+    assert (backend.device_kind(), backend.device_name(), backend.memory_in_use()) == ("gpu", "RTX 9000", 5)
+
+
+def test_the_memory_of_this_process_is_told():
+    before = backend.memory_in_use()
+    held = np.ones(2**24)
+    assert 50e6 < before <= backend.memory_in_use() < 100e9
+    del held

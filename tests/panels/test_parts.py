@@ -13,7 +13,7 @@ from cnnwidgets.frame import Frame
 from cnnwidgets.panels.base import charts, markup
 from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.base.screen import Screen
-from cnnwidgets.panels.controls.class_field import ClassField
+from cnnwidgets.panels.controls.class_menu import ClassField
 from cnnwidgets.panels.controls.menu import Menu
 from cnnwidgets.panels.runs import history
 from cnnwidgets.panels.runs.history import Record, Stopwatch

@@ -8,7 +8,7 @@ import pytest
 import cnnwidgets as cw
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.model.backend import keras
-from cnnwidgets.panels.controls.size_menu import SizeMenu
+from cnnwidgets.panels.controls.menu import SizeMenu
 
 PICTURE = np.random.default_rng(0).random((40, 60, 3), np.float32)
 PANELS = {

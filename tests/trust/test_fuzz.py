@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 import cnnwidgets as cw
-from cnnwidgets.jobs.entry import decode, encode
+from cnnwidgets.jobs.cache import decode, encode
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.safe_files.model_archive import read_content
 from cnnwidgets.model.safe_files.model_file import load_model

@@ -204,7 +204,7 @@ def test_a_lesson_needs_less_than_a_gigabyte():
     script = """
 import numpy
 import cnnwidgets as cw
-from cnnwidgets.model.device import memory_in_use
+from cnnwidgets.model.backend import memory_in_use
 net = cw.load_network("squeezenet")
 list(cw.ascend(net, cw.objectives.channel("fire5_concat", range(16)), 64, 2))
 cw.class_activation_map(net, numpy.zeros((300, 451, 3), "uint8"))

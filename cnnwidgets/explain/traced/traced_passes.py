@@ -15,7 +15,7 @@ from cnnwidgets.explain.targets import Reading, Target
 from cnnwidgets.explain.traced import guided_relu as guided_relu_
 from cnnwidgets.explain.traced.target_reading import read_runner_up, read_target
 from cnnwidgets.model.backend import keras, tf
-from cnnwidgets.model.layer_choices import spatial_layers
+from cnnwidgets.model.layers import spatial_layers
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.recording import Instead, Recording
 

@@ -15,7 +15,6 @@ import numpy as np
 from cnnwidgets.model import layers as layers_
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.identity.lasting_content import LastingReader
-from cnnwidgets.model.identity.nameless_config import nameless
 from cnnwidgets.model.keras_internals import all_layers, inner_layers
 
 # Parts of a configuration that do not change what is computed: how training would continue, how a file is read.
@@ -24,6 +23,8 @@ _ASIDE = {"build_config", "compile_config", "registered_name", "trainable"}
 
 _SET_BY_KERAS = {"call", "input_spec", "autocast", "supports_masking"}  # when a layer is called or built
 _OF_TRAINING = {"optimizer", "history", "loss", "stop_training", "stop_evaluating", "stop_predicting"}  # of a model
+# Where a configuration names layers: each as [name, call, output].
+_REFERRING = {"inbound_nodes", "input_layers", "output_layers"}
 
 
 class Identity(NamedTuple):
@@ -106,3 +107,52 @@ def _without_aside(config: Any) -> Any:
     if isinstance(config, Mapping):
         return {str(key): _without_aside(value) for key, value in config.items() if not _is_aside(str(key))}
     return [_without_aside(value) for value in config] if isinstance(config, (list, tuple)) else config
+
+
+def nameless(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What `get_config` of a layer or model says, less its name and those of the layers inside it."""
+    indices = {name: index for index, name in enumerate(_names(config))}
+    found = {
+        key: _referring(one, indices) if key in _REFERRING else _inside(one, indices) for key, one in config.items()
+    }
+    found.pop("name", None)
+    return found
+
+
+def _names(config: Mapping[str, Any]) -> Iterator[str]:
+    """The names of the layers that a model lists."""
+    listed = config.get("layers")
+    for entry in listed if isinstance(listed, list | tuple) else ():
+        if _is_layer(entry):
+            yield str(entry.get("name") or entry["config"].get("name"))
+
+
+def _is_layer(value: Any) -> bool:
+    """Whether it is a layer as Keras writes it down; a precision has a class, a configuration and a name too."""
+    return (
+        isinstance(value, Mapping)
+        and isinstance(value.get("config"), Mapping)
+        and "name" in value["config"]
+        and ("inbound_nodes" in value or "trainable" in value["config"] or value.get("class_name") == "InputLayer")
+    )
+
+
+def _inside(value: Any, indices: Mapping[str, int]) -> Any:
+    if isinstance(value, list | tuple):
+        return [_inside(one, indices) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    if not _is_layer(value):
+        return {key: _inside(one, indices) for key, one in value.items()}
+    rest = {key: one for key, one in value.items() if key not in ("name", "config")}
+    others = {key: _referring(one, indices) if key in _REFERRING else one for key, one in rest.items()}
+    return {**others, "config": nameless(value["config"])}
+
+
+def _referring(value: Any, indices: Mapping[str, int]) -> Any:
+    """References to layers, by their indices."""
+    if isinstance(value, list | tuple):
+        if len(value) == 3 and isinstance(value[0], str) and value[0] in indices:
+            return [indices[value[0]], *value[1:]]
+        return [_referring(one, indices) for one in value]
+    return {key: _referring(one, indices) for key, one in value.items()} if isinstance(value, Mapping) else value

@@ -6,22 +6,28 @@ The first bytes of a file decide which of them it is, not its name.
 
 from __future__ import annotations
 
+import io
 import json
 import mmap
 import stat
+import struct
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import h5py
+import numpy as np
 
 from cnnwidgets.errors import BadModel, quoted
 from cnnwidgets.model.safe_files.file_kinds import ARCHIVE, GIVE, about_archive, kind_of
-from cnnwidgets.model.safe_files.hdf5_check import check_hdf5
 from cnnwidgets.model.safe_files.model_claims import AGAIN, DISTRUST, check_claim, damaged, rebuild
 
 MAX_CONFIG = 16_000_000  # bytes of JSON; that of EfficientNet-B7 has 1.5 million
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", ("model.weights.h5", "model.weights.npz")
+MAGIC = b"\x89HDF\r\n\x1a\n"
+_HEAP = b"GCOL\1\0\0\0"  # how a heap of texts begins
+_WIDTHS = {0: 13, 1: 13, 2: 9, 3: 9}  # where each version of the format says how wide its numbers are
 
 
 class Content(NamedTuple):
@@ -127,3 +133,61 @@ def _about_arrays(file: Path, hdf5: h5py.File) -> str:
     if of_keras or any(name in hdf5 for name in ("layers", "_layer_checkpoint_dependencies", "vars", "model_weights")):
         return f"{quoted(file.name)} holds weights and no model. {rebuild(file)}."
     return f"{quoted(file.name)} is an HDF5 file without a Keras model. {GIVE}."
+
+
+def check_hdf5(file: Path, data: bytes | mmap.mmap) -> None:
+    """Refuse HDF5 data that refers to other files, declares arrays that it cannot hold, or holds texts without end.
+
+    Args:
+        file: where it comes from.
+        data: the bytes of a part of the file, or the whole file.
+
+    Raises:
+        BadModel: what is wrong with it; other errors for data that is damaged.
+    """
+    _check_texts(file, data)
+    with h5py.File(io.BytesIO(data) if isinstance(data, bytes) else file, "r") as hdf5:
+        for link in _links(hdf5):
+            if not isinstance(link, h5py.HardLink):
+                raise BadModel(f"{quoted(file.name)} refers to {_place(link)}. {DISTRUST}.")
+        claimed = 0
+        for array in _arrays(hdf5):
+            if array.external or array.is_virtual:
+                raise BadModel(f"{quoted(file.name)} refers to data in another file. {DISTRUST}.")
+            claimed += int(np.prod(array.shape or (0,), dtype=object)) * array.dtype.itemsize
+        check_claim(file, claimed)
+
+
+def _check_texts(file: Path, data: bytes | mmap.mmap) -> None:
+    """Walk the heaps of texts as HDF5 does, which itself never returns from one whose lengths are wrong."""
+    widths = _WIDTHS.get(data[len(MAGIC)])
+    if widths is None or data[widths : widths + 2] != b"\x08\x08":
+        raise damaged(file)
+    start = data.find(_HEAP)
+    while start >= 0:
+        (size,) = struct.unpack_from("<Q", data, start + 8)
+        offset, end = start + 16, start + size
+        while offset + 16 <= min(end, len(data)):
+            index, length = struct.unpack_from("<H6xQ", data, offset)
+            if not index and not length:  # what is free has a length, its own header included
+                raise damaged(file)
+            offset += 16 + -(-length // 8) * 8 if index else length
+        if offset > end or end > len(data):
+            raise damaged(file)
+        start = data.find(_HEAP, start + 1)
+
+
+def _links(hdf5: h5py.File) -> Iterator[Any]:
+    found: list[Any] = []
+    hdf5.visititems_links(lambda name, link: found.append(link))
+    yield from found
+
+
+def _arrays(hdf5: h5py.File) -> Iterator[h5py.Dataset]:
+    found: list[Any] = []
+    hdf5.visititems(lambda name, item: found.append(item))
+    yield from (item for item in found if isinstance(item, h5py.Dataset))
+
+
+def _place(link: Any) -> str:
+    return f"another file, {quoted(link.filename)}" if isinstance(link, h5py.ExternalLink) else "a place by a link"

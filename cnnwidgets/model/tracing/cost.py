@@ -11,16 +11,23 @@ import numpy as np
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.graph import enough_room
-from cnnwidgets.model.keras_internals import all_layers
+from cnnwidgets.model.keras_internals import all_layers, nodes_in_order
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.preprocessing.modes import is_affine
 from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.tracing.compiled import from_shapes
-from cnnwidgets.model.tracing.shapes_by_rules import Shape, shapes_by_rules
 
 LARGEST_BATCH = 8
 SIDE_BY_SIDE = 2  # batches in one device call
 STEP_FLOPS = 12e9  # what one device call may cost: well under .25 s on two CPU cores
+_L = keras.layers
+# These exactly: a subclass may do anything.
+_RULED = {
+    _L.Activation, _L.Add, _L.AveragePooling2D, _L.BatchNormalization, _L.Concatenate, _L.Conv2D, _L.Dense,
+    _L.DepthwiseConv2D, _L.Dropout, _L.Flatten, _L.GlobalAveragePooling2D, _L.GlobalMaxPooling2D, _L.LeakyReLU,
+    _L.MaxPooling2D, _L.Multiply, _L.ReLU, _L.Rescaling, _L.Softmax, _L.ZeroPadding2D,
+}  # fmt: skip
+Shape = tuple[int, ...]
 
 
 def batch_size(net: Network, path: str, canvas: Canvas) -> int:
@@ -91,3 +98,30 @@ def _flops(layer: Any, shape: tuple[int | None, ...], inside: Iterable[Any]) -> 
     theirs = {id(weight) for part in inside for weight in part.weights}
     own = [weight for weight in layer.weights if len(weight.shape) > 1 and id(weight) not in theirs]
     return 2.0 * positions * sum(int(np.prod(weight.shape)) for weight in own)
+
+
+def shapes_by_rules(model: Any, given: Shape) -> list[tuple[Any, Shape]] | None:
+    """The shape of what each call of a layer returns, in Keras' order.
+
+    Args:
+        model: a Keras model.
+        given: the shape of its one input.
+
+    Returns:
+        (layer, shape) of each call; `None` for a model of other parts, or a picture that is too small for it.
+    """
+    inputs, _, run = nodes_in_order(model) or ((), (), ())
+    if len(inputs) != 1 or any(type(layer) not in _RULED for layer, _, _ in run):
+        return None
+    known, calls = {id(inputs[0]): given}, []
+    for layer, taken, (made,) in run:
+        shapes = [known[id(tensor)] for tensor in taken]
+        try:
+            shape = tuple(layer.compute_output_shape(shapes[0] if len(shapes) == 1 else shapes))
+        except ValueError:  # too small, which a traced run says in TensorFlow's words
+            return None
+        if None in shape or min(shape) < 1:
+            return None
+        known[id(made)] = shape
+        calls.append((layer, shape))
+    return calls

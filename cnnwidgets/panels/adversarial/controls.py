@@ -10,7 +10,7 @@ import ipywidgets as widgets
 from cnnwidgets.model.arguments import MOST_STEPS
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.controls.controls import Controls, named, wide
-from cnnwidgets.panels.controls.size_menu import SizeMenu
+from cnnwidgets.panels.controls.menu import SizeMenu
 
 LARGEST_BUDGET = 16  # gray levels of 255, unless a budget is larger
 BEFORE, AFTER, DIFFERENCE = VIEWS = ("Before", "After", "Difference × 20")

@@ -20,7 +20,7 @@ from cnnwidgets import pictures
 from cnnwidgets.errors import JobFailed
 from cnnwidgets.jobs import Job, worker
 from cnnwidgets.jobs.failure import Failure
-from cnnwidgets.model.device import device_kind
+from cnnwidgets.model.backend import device_kind
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base.base_panel import BUSY, BasePanel
 from cnnwidgets.panels.base.screen import Screen

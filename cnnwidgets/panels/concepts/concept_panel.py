@@ -20,7 +20,7 @@ from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.recorded_targets import record
 from cnnwidgets.explain.unit_attribution import default_layer
 from cnnwidgets.model.arguments import is_whole
-from cnnwidgets.model.layer_choices import layers_with_units
+from cnnwidgets.model.layers import layers_with_units
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import markup

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.controls.controls import Controls, named, wide
-from cnnwidgets.panels.controls.size_menu import SizeMenu
+from cnnwidgets.panels.controls.menu import SizeMenu
 
 METHODS = [("gradient times activation", "gradient_x_activation"), ("Sobol indices", "sobol")]
 OFFERED = 500  # photographs in the menu

@@ -13,7 +13,7 @@ import traitlets
 
 from cnnwidgets import durations
 from cnnwidgets.model.arguments import now, whole_number
-from cnnwidgets.model.layer_choices import spatial_layers
+from cnnwidgets.model.layers import spatial_layers
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.tracing.cost import forward_flops
 from cnnwidgets.panels.base import markup

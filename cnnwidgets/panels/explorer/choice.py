@@ -12,7 +12,7 @@ from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base.binding import Setting, Updating
-from cnnwidgets.panels.base.pixel import Pixel, checked_pixel
+from cnnwidgets.panels.base.position_panel import Pixel, checked_pixel
 
 
 class Choice(traitlets.HasTraits):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import ipywidgets as widgets
 
-from cnnwidgets.model.device import device_name, memory_in_use
+from cnnwidgets.model.backend import device_name, memory_in_use
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.base_panel import BUSY
 from cnnwidgets.panels.base.panel import Panel

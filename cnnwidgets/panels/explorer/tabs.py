@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cnnwidgets.model.layer_choices import spatial_layers
+from cnnwidgets.model.layers import spatial_layers
 from cnnwidgets.panels.adversarial.adversarial_panel import AdversarialPanel
 from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.deepdream.deepdream_panel import DeepDreamPanel

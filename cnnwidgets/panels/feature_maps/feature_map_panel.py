@@ -17,7 +17,7 @@ from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.arguments import check_unit, flag, is_whole
-from cnnwidgets.model.layer_choices import spatial_layers
+from cnnwidgets.model.layers import spatial_layers
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import focus, markup

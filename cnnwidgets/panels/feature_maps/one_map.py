@@ -14,7 +14,7 @@ from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.base_panel import SIDE
 from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.feature_maps.arithmetic_table import outline
-from cnnwidgets.pictures.marks import with_box
+from cnnwidgets.pictures.cells import with_box
 
 WIDTH = 280  # CSS pixels of one map, and of the photograph
 EMPTY = "Click a map to see it large."

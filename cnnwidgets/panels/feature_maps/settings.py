@@ -10,7 +10,7 @@ from cnnwidgets.activations.feature_maps import MapsSettings
 from cnnwidgets.activations.maps_run import MapsRun, Photographs
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.model.arguments import check_call
-from cnnwidgets.model.layer_choices import spatial_layers
+from cnnwidgets.model.layers import spatial_layers
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.settings import OneOf, setting
 

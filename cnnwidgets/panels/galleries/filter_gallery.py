@@ -16,7 +16,7 @@ from cnnwidgets.errors import BadTarget
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.frame import Frame
 from cnnwidgets.model.arguments import check_unit
-from cnnwidgets.model.layer_choices import last_convolution
+from cnnwidgets.model.layers import last_convolution
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import focus, markup
 from cnnwidgets.panels.base.atlas_setting import AtlasSetting, checked_atlas

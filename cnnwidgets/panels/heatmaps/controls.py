@@ -12,11 +12,9 @@ from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.controls.class_field import ClassField
-from cnnwidgets.panels.controls.class_menu import ClassMenu
+from cnnwidgets.panels.controls.class_menu import ClassField, ClassMenu
 from cnnwidgets.panels.controls.controls import Controls, named, wide
-from cnnwidgets.panels.controls.menu import Menu
-from cnnwidgets.panels.controls.size_menu import SizeMenu
+from cnnwidgets.panels.controls.menu import Menu, SizeMenu
 
 METHODS = [(method_guide.label(method), method) for method in method_guide.WORDS]
 SLIM, BROAD = named("70px"), named("120px")

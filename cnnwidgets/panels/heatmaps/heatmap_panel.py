@@ -22,7 +22,7 @@ from cnnwidgets.explain.overlays.overlay_tiles import Brush, HeatTiles, Position
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.explain.regions import Box, Region
 from cnnwidgets.explain.sanity_check import randomized
-from cnnwidgets.model.layer_choices import map_layers
+from cnnwidgets.model.layers import map_layers
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import markup

@@ -16,7 +16,7 @@ from cnnwidgets.explain.overlays.comparison import MapRequest
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.model.arguments import flag
 from cnnwidgets.model.geometry.locations import has_rows
-from cnnwidgets.model.layer_choices import map_layers, spatial_layers
+from cnnwidgets.model.layers import map_layers, spatial_layers
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.settings import Number, setting
 

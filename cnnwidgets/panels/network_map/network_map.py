@@ -13,8 +13,8 @@ from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.jobs import Job
 from cnnwidgets.model.arguments import is_list
-from cnnwidgets.model.layer_choices import last_convolution, layers_with_units
 from cnnwidgets.model.layer_graph import flow_shapes, layer_graph
+from cnnwidgets.model.layers import last_convolution, layers_with_units
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.binding import Setting

@@ -12,7 +12,7 @@ from cnnwidgets import pictures
 from cnnwidgets.activations.feature_maps import display_maps
 from cnnwidgets.activations.strongest_maps import strongest_maps
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
-from cnnwidgets.model.layer_choices import spatial_layers
+from cnnwidgets.model.layers import spatial_layers
 from cnnwidgets.model.network import Network
 
 SIDE = 20  # pixels, at most

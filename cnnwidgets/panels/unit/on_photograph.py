@@ -16,7 +16,7 @@ from cnnwidgets.panels.runs.current_run import CurrentRun, Listener
 from cnnwidgets.panels.unit import captions
 from cnnwidgets.panels.unit.atlas_unit import Histogram
 from cnnwidgets.panels.unit.facts import Facts
-from cnnwidgets.pictures.marks import with_box
+from cnnwidgets.pictures.cells import with_box
 
 
 class OnPhotograph:

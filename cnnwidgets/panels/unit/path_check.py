@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
-from cnnwidgets.activations.path_similarity import PathSimilarity
+import numpy as np
+
+from cnnwidgets.activations.patches_run import smaller
+from cnnwidgets.activations.path_similarity import PathSimilarity, path_similarity
 from cnnwidgets.jobs import Job
+from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.runs.current_run import CurrentRun, Listener
 from cnnwidgets.panels.unit import captions
-from cnnwidgets.panels.unit.path_run import PathFrame
 
 
 class PathCheck:
@@ -47,3 +51,24 @@ class PathCheck:
             self.line.value = markup.progress_text(f"Not compared with photographs: {job.failure.line}")
         elif job.state == "done":
             self.line.value = markup.progress_text("Not compared with photographs: too few activate this unit.")
+
+
+@dataclass(frozen=True, eq=False)
+class PathFrame:
+    """What is known after some of the photographs."""
+
+    found: PathSimilarity
+    step: int
+    steps: int
+    values: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    notes: tuple[str, ...] = ()
+    is_step: bool = False
+
+
+def compare_paths(
+    net: Network, layer: str, unit: int, call: int, picture: np.ndarray, photographs: Iterable[np.ndarray], count: int
+) -> Iterator[PathFrame]:
+    """Do a unit's picture and photographs excite the same units on the way to it: runs on the worker's thread."""
+    every = path_similarity(net, layer, unit, picture, map(smaller, photographs), call=call)
+    for step, found in enumerate(every, 1):
+        yield PathFrame(found, min(step, count), count)

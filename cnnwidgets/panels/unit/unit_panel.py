@@ -29,8 +29,7 @@ from cnnwidgets.panels.unit.atlas_unit import AtlasUnit
 from cnnwidgets.panels.unit.connected_units import ConnectedUnits
 from cnnwidgets.panels.unit.facts import Facts, measure
 from cnnwidgets.panels.unit.on_photograph import OnPhotograph
-from cnnwidgets.panels.unit.path_check import PathCheck
-from cnnwidgets.panels.unit.path_run import compare_paths
+from cnnwidgets.panels.unit.path_check import PathCheck, compare_paths
 from cnnwidgets.panels.unit.photographs import photographs, sample_for
 from cnnwidgets.panels.unit.unit_pictures import UnitPainter
 from cnnwidgets.visualize.ascent import ascend

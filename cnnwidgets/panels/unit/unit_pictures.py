@@ -12,7 +12,7 @@ from cnnwidgets import pictures
 from cnnwidgets.atlas.atlas import Atlas
 from cnnwidgets.errors import CnnWidgetsError
 from cnnwidgets.jobs import Cache
-from cnnwidgets.model.device import device_kind
+from cnnwidgets.model.backend import device_kind
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.galleries.ready_tiles import PAGE, ready_in
 from cnnwidgets.provenance.positions import with_positions

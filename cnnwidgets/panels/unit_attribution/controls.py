@@ -9,10 +9,9 @@ import ipywidgets as widgets
 
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs.output_info import find as find_output
-from cnnwidgets.panels.controls.class_field import ClassField
+from cnnwidgets.panels.controls.class_menu import ClassField
 from cnnwidgets.panels.controls.controls import Controls, named, wide
-from cnnwidgets.panels.controls.menu import Menu
-from cnnwidgets.panels.controls.size_menu import SizeMenu
+from cnnwidgets.panels.controls.menu import Menu, SizeMenu
 
 
 class UnitControls(Controls):

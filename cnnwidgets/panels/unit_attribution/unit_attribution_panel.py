@@ -20,7 +20,7 @@ from cnnwidgets.explain.recorded_targets import record
 from cnnwidgets.explain.regions import Region
 from cnnwidgets.explain.unit_attribution import UnitAttribution, UnitAttributionSettings, default_layer
 from cnnwidgets.model.arguments import check_unit
-from cnnwidgets.model.layer_choices import layers_with_units
+from cnnwidgets.model.layers import layers_with_units
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.outputs.output_info import find as find_output
 from cnnwidgets.model.outputs.predictions import Prediction
@@ -31,7 +31,7 @@ from cnnwidgets.panels.base.atlas_setting import AtlasSetting, checked_atlas
 from cnnwidgets.panels.base.base_panel import BUSY
 from cnnwidgets.panels.base.binding import Setting, settings_of
 from cnnwidgets.panels.base.photograph_panel import PhotographPanel
-from cnnwidgets.panels.base.pixel import checked_pixel
+from cnnwidgets.panels.base.position_panel import checked_pixel
 from cnnwidgets.panels.controls.class_menu import ClassMenu
 from cnnwidgets.panels.controls.controls import row as controls_row
 from cnnwidgets.panels.controls.menu import Menu

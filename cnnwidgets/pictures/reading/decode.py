@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from PIL.JpegImagePlugin import JpegImageFile
 from cnnwidgets.errors import BadPicture, CnnWidgetsError
 from cnnwidgets.pictures.reading.array_layout import MAX_PIXELS, check_size
 from cnnwidgets.pictures.reading.arrays import TOPS, dark_note, from_array
-from cnnwidgets.pictures.reading.deep_color import all_bits, is_deep, turned
 from cnnwidgets.pictures.reading.files import advice, quiet_pillow, read_safely
 
 # EXIF orientation: what turns the stored picture upright (1 is upright already).
@@ -26,6 +26,18 @@ UPRIGHT = {
     6: Image.Transpose.ROTATE_270,
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
+}
+# Raw modes of PNG: how to read the lower bytes of the same numbers. Both bytes of gray and alpha look like four colors.
+_LOWER = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
+_GRAY_AND_ALPHA = "LA;16B"
+_TURNS = {
+    Image.Transpose.FLIP_LEFT_RIGHT: lambda x: x[:, ::-1],
+    Image.Transpose.FLIP_TOP_BOTTOM: lambda x: x[::-1],
+    Image.Transpose.ROTATE_90: lambda x: np.rot90(x, 1),
+    Image.Transpose.ROTATE_180: lambda x: np.rot90(x, 2),
+    Image.Transpose.ROTATE_270: lambda x: np.rot90(x, 3),
+    Image.Transpose.TRANSPOSE: lambda x: x.swapaxes(0, 1),
+    Image.Transpose.TRANSVERSE: lambda x: np.rot90(x, 2).swapaxes(0, 1),
 }
 
 
@@ -125,3 +137,34 @@ def _from_16_bits(image: Image.Image) -> tuple[NDArray[np.float32], str]:
     if isinstance(key, int):
         picture[levels == key] = 1
     return picture, dark
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether a PNG that is not decoded yet has colors of 16 bits; one with a transparent color is not read here."""
+    modes = [str(tile[3]) for tile in getattr(image, "tile", None) or []]
+    return len(modes) == 1 and modes[0] in (*_LOWER, _GRAY_AND_ALPHA) and "transparency" not in image.info
+
+
+def all_bits(data: bytes) -> NDArray[np.uint16]:
+    """[H, W, 3 or 4] uint16 of such a PNG."""
+    mode = str(_opened(data).tile[0][3])
+    if mode == _GRAY_AND_ALPHA:
+        gray, alpha = np.moveaxis(_decoded(data, "RGBA").view(">u2"), -1, 0)  # [H, W, 4] bytes -> [H, W, 2]
+        return np.stack([gray, gray, gray, alpha], -1).astype(np.uint16)
+    upper, lower = (_decoded(data, raw).astype(np.uint16) for raw in (mode, _LOWER[mode]))
+    return 256 * upper + lower
+
+
+def turned(levels: NDArray[np.uint16], turn: Image.Transpose | None) -> NDArray[np.uint16]:
+    """[H, W, C] as `Image.transpose` turns an image."""
+    return levels if turn is None else np.ascontiguousarray(_TURNS[turn](levels))
+
+
+def _decoded(data: bytes, raw_mode: str) -> NDArray[np.uint8]:
+    image = _opened(data)
+    image.tile = [image.tile[0]._replace(args=raw_mode)]
+    return np.array(image)
+
+
+def _opened(data: bytes) -> Any:
+    return Image.open(io.BytesIO(data))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from cnnwidgets.errors import BadTarget, nearest, quoted
 from cnnwidgets.model.arguments import number
-from cnnwidgets.model.layer_choices import convolutions
+from cnnwidgets.model.layers import convolutions
 from cnnwidgets.model.network import Network
 from cnnwidgets.visualize.optimizers import Rate
 
