@@ -85,13 +85,15 @@ def press(panel, name):
 
 
 def run(notebook, title):
-    """Open a tab, press its Start, and wait for the end."""
+    """Open a tab, press its Start, and wait for the end, which rebuilds what the page shows."""
     panel = open_tab(notebook, title)
+    notebook.page.evaluate("() => { window.drawn = document.querySelector('.jupyter-widget-tab') }")
     for setting in filter(None, [FEWER_STEPS.get(title)]):
         name, _, value = setting.partition("=")
         notebook.kernel_run(f"explorer.panel.{name} = {value}")
     press(panel, "Start")
     wait(notebook, "explorer.state", "done")
+    notebook.wait_for("() => !window.drawn.isConnected", "the page to rebuild the Explorer")
     return panel
 
 
