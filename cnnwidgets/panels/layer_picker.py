@@ -72,12 +72,12 @@ class LayerPicker(widgets.VBox):
         for widget in (self._search, self._kind):
             widget.style.description_width = "48px"
         self._list = widgets.Select(
-            description="Layers", rows=12, layout=widgets.Layout(width="auto", max_width="640px", height="240px")
+            description="Layers", rows=12, layout=widgets.Layout(width="auto", max_width="760px", height="240px")
         )
         self._list.add_class("cnnw-mono")
         self._updating = Updating()
         self._line = markup.markup("")
-        super().__init__(layout=widgets.Layout(width="100%", max_width="660px"))
+        super().__init__(layout=widgets.Layout(width="100%", max_width="780px"))
         self.add_class("cnnw")
         style = markup.markup(markup.STYLE, display="none")
         row = widgets.HBox([self._search, self._kind], layout=widgets.Layout(flex_flow="row wrap"))
@@ -182,8 +182,9 @@ def _rows(names: list[str], infos: list[LayerInfo], is_compact: bool) -> list[st
     if is_compact:
         return [f"{name:<{wide}}  {shape:>{long}}" for name, shape in zip(names, shapes, strict=True)]
     held = [f"{info.parameters:,} parameters" if info.parameters else "" for info in infos]
+    kind, most = max((len(info.kind) for info in infos), default=0), max(map(len, held), default=0)
     return [
-        f"{name:<{wide}}  {info.kind:<13}  {shape:>{long}}  {parameters:>20}"
+        f"{name:<{wide}}  {info.kind:<{kind}}  {shape:>{long}}  {parameters:>{most}}"
         for name, info, shape, parameters in zip(names, infos, shapes, held, strict=True)
     ]
 

@@ -435,9 +435,13 @@ def overflow(page):
     return page.evaluate(beyond, parts)
 
 
+STRETCHED = "img => img.clientWidth / img.clientHeight * img.naturalHeight / img.naturalWidth"
+
+
 @pytest.mark.parametrize("width", [700, 1600])
-def test_nothing_scrolls_sideways(make, width):
+def test_nothing_scrolls_sideways_or_is_stretched(make, width):
     gallery = make(4)
+    gallery.notebook.kernel_run("gallery.units = [0, 2]")  # one row, lower than what is at its side
     gallery.notebook.width(width, 1200)
     gallery.click("More")
     gallery.click("Copy code")
@@ -445,6 +449,7 @@ def test_nothing_scrolls_sideways(make, width):
     gallery.wait_for("gallery.state", "done")
     gallery.notebook.kernel_run("gallery.unit = 2")
     gallery.notebook.count_frames(LARGE).wait(shown=1)
+    assert gallery.page.locator(TILES).evaluate(STRETCHED) == pytest.approx(1, abs=0.01)
     assert overflow(gallery.page) <= 0
     for selector in (TILES, LARGE):
         box = gallery.box(selector)

@@ -61,7 +61,7 @@ def test_units_are_ranked_by_how_far_they_moved(panel, pair):
     assert found.units[0] == 7
     assert found.moved == pytest.approx(cw.compare_units(*pair, "conv", [PROBE]))
     assert list(found.units) == list(np.argsort(-found.moved, kind="stable")[:8])
-    assert f"7 ({found.moved[7]:.2f})" in panel._moved.value
+    assert f"<span>{found.moved[7]:.2f}</span>" in panel._moved.value
 
 
 def test_heatmaps_and_predictions_of_both_are_there(panel, pair):

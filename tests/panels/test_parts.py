@@ -105,6 +105,17 @@ def points(svg):
     return [tuple(map(float, point.split(","))) for point in svg.split('points="')[1].split('"')[0].split()]
 
 
+def test_bars_show_shares_or_numbers_up_to_the_most():
+    shares, numbers = markup.bars([("a", 0.5)], None, "x"), markup.bars([("a", 0.5)], None, "x", most=2.0)
+    assert "width:50.0%" in shares and "50.0%</span>" in shares
+    assert "width:25.0%" in numbers and ">0.50</span>" in numbers
+
+
+def test_a_long_name_keeps_its_end():
+    names = ["encoder_view_conv_1", "conv_1", "encoder"]
+    assert [markup.tail(name, 7) for name in names] == ["…conv_1", "conv_1", "encoder"]
+
+
 def test_a_curve_fills_its_width_by_the_steps_that_are_done():
     drawn = points(charts.curve([0, 1, 4], 5, "objective"))
     assert [x for x, _ in drawn] == [0, 75, 150] and drawn[0][1] > drawn[1][1] > drawn[2][1]

@@ -74,6 +74,11 @@ def title(text: str) -> str:
     return f'<div class="cnnw-title">{escape(text)}</div>'
 
 
+def tail(text: str, room: int) -> str:
+    """The last letters of a name that is longer than its room: neighbors differ at the end (fire4_expand1x1)."""
+    return text if len(text) <= room else "…" + text[-max(1, room - 1) :]
+
+
 def code(text: str) -> str:
     """Code that one click selects whole."""
     return f'<pre class="cnnw-code" tabindex="0" aria-label="Code">{escape(text)}</pre>'
@@ -132,17 +137,18 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> st
     )
 
 
-def bars(rows: Sequence[tuple[str, float]], wanted: int | None, label: str) -> str:
-    """Probabilities as bars: a name and a number 0..1 each; the wanted one stands out, in words too."""
+def bars(rows: Sequence[tuple[str, float]], wanted: int | None, label: str, most: float | None = None) -> str:
+    """Names and numbers as bars, probabilities unless `most` is what fills one; the wanted row stands out."""
     lines = []
     for index, (name, share) in enumerate(rows):
         kind = "cnnw-wanted" if index == wanted else ""
         name = f"\u25b8 {name}" if index == wanted else name
-        width = 100 * min(max(share, 0.0), 1.0) if math.isfinite(share) else 0
+        width = 100 * min(max(share / (most or 1.0), 0.0), 1.0) if math.isfinite(share) else 0
+        written = percent(share) if most is None else f"{share:.2f}"
         lines.append(
             f'<div class="{kind}" role="listitem"><span title="{escape(name)}">{escape(name)}</span>'
             f'<div class="cnnw-track" aria-hidden="true"><div style="width:{width:.1f}%"></div></div>'
-            f"<span>{escape(percent(share))}</span></div>"
+            f"<span>{escape(written)}</span></div>"
         )
     return f'<div class="cnnw-bars" role="list" aria-label="{escape(label)}">{"".join(lines)}</div>'
 

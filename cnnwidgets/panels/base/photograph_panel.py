@@ -37,6 +37,7 @@ class PhotographPanel(Panel[F]):
     def __init__(self, net: Network, picture: object, settings: Settings) -> None:
         held = HeldPicture(net, picture, getattr(settings, "size", None))
         super().__init__(net)
+        self._widen()
         self._held = held
         self._made: dict[str, Any] = {}  # the settings of the run that is shown
         traits = {"picture": picture, **settings.recorded()}
@@ -46,7 +47,8 @@ class PhotographPanel(Panel[F]):
     def _body(self) -> Sequence[widgets.Widget]:
         self._caption = markup.markup("")
         side = widgets.VBox([*self._side(), self._graph], layout=widgets.Layout(**SIDE))
-        main = widgets.VBox([self.screen, self._caption], layout=widgets.Layout(max_width="100%"))
+        main = widgets.VBox([self.screen, self._caption], layout=widgets.Layout(flex="1 1 512px", max_width="660px"))
+        main.add_class("cnnw-main-column")
         stage = widgets.HBox(
             [main, side], layout=widgets.Layout(flex_flow="row wrap", margin="6px 0", grid_gap="8px 16px")
         )

@@ -8,6 +8,7 @@ import ipywidgets as widgets
 
 from cnnwidgets.panels.base import markup
 
+ROOM = 14  # letters of a layer's name
 LARGEST = 2.0  # of a slider, unless a weight is larger
 
 
@@ -92,7 +93,7 @@ class _Row(widgets.HBox):
         return f"_Row({self.path!r})"
 
     def show(self, path: str, weight: float, removable: bool) -> None:
-        self.path = self._slider.description = path
+        self.path, self._slider.description = path, markup.tail(path, ROOM)
         if weight > self._slider.max:
             self._slider.max = weight
         if weight < self._slider.min:

@@ -18,6 +18,7 @@ from cnnwidgets.panels.controls.menu import Menu, SizeMenu
 
 METHODS = [(method_guide.label(method), method) for method in method_guide.WORDS]
 SLIM, BROAD = named("70px"), named("120px")
+ROOM = 19  # letters of a layer's name beside the slider
 
 
 class HeatmapControls(Controls):
@@ -59,8 +60,8 @@ class HeatmapControls(Controls):
 def _mapped(layers: list[str]) -> dict[str, widgets.Widget]:
     return {
         "layer": widgets.SelectionSlider(
-            options=layers or ["none"], description="Layer", continuous_update=False, style=SLIM,
-            tooltip="From the picture to the class scores", layout=wide("440px"),
+            options=[(markup.tail(layer, ROOM), layer) for layer in layers or ["none"]], description="Layer",
+            continuous_update=False, style=SLIM, tooltip="From the picture to the class scores", layout=wide("440px"),
         ),
         "method": widgets.Dropdown(
             options=METHODS, description="Method", tooltip="How the evidence is computed", layout=wide("250px"),

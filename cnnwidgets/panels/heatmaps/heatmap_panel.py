@@ -143,6 +143,7 @@ class HeatmapPanel(PositionPanel[ComparisonFrame]):
         self._legend = markup.markup("")
         self._painter = Painter(self.screen, self._legend, self._run.lock, self._settled)
         self._setting_names = ("picture", *HeatmapSettings.names())
+        self._widen()
         self._assign(picture=picture, **settings.recorded())
         self._assemble()
 

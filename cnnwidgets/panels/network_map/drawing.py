@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from importlib import resources
 
-from cnnwidgets.panels.base.markup import escape
+from cnnwidgets.panels.base.markup import escape, tail
 from cnnwidgets.panels.network_map.scene import ENTRY, EXIT, Edge, Item, Level, Scene
 from cnnwidgets.pictures.flow_layout import GAP, Box, Drawing, Point, cut, draw
 
@@ -222,11 +222,9 @@ def _label(item: Item, left: float, right: float, y: float, sign: str = "") -> s
     """The name, cut to what has room, and the shape where there is room for both."""
     used = f" ×{item.uses}" if item.uses > 1 else ""
     room = int((right - left) / LETTER)
-    name = f"{sign}{item.name}"
     if room < 4:
         return ""
-    if len(name) + len(used) > room:  # the end differs between neighbors: fire4_expand1x1, conv2d_17
-        name = "…" + name[-max(1, room - len(used) - 1) :]
+    name = tail(f"{sign}{item.name}", room - len(used))
     text = f'<text x="{left:.1f}" y="{y:.1f}">{escape(name + used)}</text>'
     shape = shape_of(item)
     if item.shape and not sign and len(name) + len(used) + len(shape) + 2 <= room:

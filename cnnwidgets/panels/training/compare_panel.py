@@ -179,12 +179,11 @@ class ComparePanel(Panel[ComparisonFrame]):
         self.screen.over.value = markup.tiles(count, 2, drawing.BAND / (1 + drawing.BAND), captions, None)
         if moved is not None:
             order = np.argsort(-moved, kind="stable")[:8]
-            rows = [(f"unit {unit}", float(moved[unit]) / 2) for unit in order]
-            words = ", ".join(f"{unit} ({moved[unit]:.2f})" for unit in order)
+            rows = [(f"unit {unit}", float(moved[unit])) for unit in order]
             self._moved.value = (
                 markup.title("Units that moved most")
-                + markup.bars(rows, None, "How far units moved, as a share of 2")
-                + markup.progress_text(f"1 - correlation of their responses: {words}")
+                + markup.bars(rows, None, "How far units moved, 0 to 2", most=2.0)
+                + markup.progress_text("1 - correlation of the responses before and after: 0 unchanged, 2 reversed")
             )
         if self._held is not None and known.heat_before and known.heat_after:
             tiles = [
@@ -228,7 +227,7 @@ class ComparePanel(Panel[ComparisonFrame]):
             how = "" if "not ranked" in notes else "Give pictures= to rank the units by how far they moved."
             return f"{notes} {how}".strip()
         share = float((known.moved > 0.5).mean())
-        return f"{notes} {share:.0%} of the units of {known.layer} moved by more than 0.5 of 2.".strip()
+        return f"{notes} {share:.0%} of the units of {known.layer} moved by more than 0.5, where 2 is the most.".strip()
 
     def _note(self) -> str:
         return "" if self._held is None else self._held.note

@@ -43,7 +43,7 @@ class Moments(widgets.HBox):
         self._line = markup.markup("")
         super().__init__(
             [self.follow, self.film, self.slider, self._line],
-            layout=widgets.Layout(flex_flow="row wrap", align_items="center", display="none"),
+            layout=widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0 8px", display="none"),
         )
         self.slider.observe(self._moved, "value")
 

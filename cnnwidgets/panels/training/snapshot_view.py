@@ -52,7 +52,7 @@ class SnapshotView(widgets.HBox):
             "Call panel.fit(x, y, epochs=5) as you call model.fit, or give the recorder to your own fit as a callback."
         )
         for screen, what in ((self.maps, "feature maps"), (self.heat, "heatmap")):
-            screen.explain(f"With picture=, the {what} of a photograph.")
+            screen.explain(f"Give the recorder picture= to see the {what} of a photograph here.")
 
     def show(self, snapshot: Snapshot, number: int | None) -> None:
         """Show a snapshot: live with the number of its picture, for good without one."""

@@ -9,13 +9,14 @@ import numpy as np
 from cnnwidgets.activations.path_similarity import PathSimilarity
 from cnnwidgets.activations.unit_links import Link
 from cnnwidgets.activations.unit_responses import Responses
-from cnnwidgets.panels.base.markup import escape, missing, progress_text, signed_bar, still, table, title
+from cnnwidgets.panels.base.markup import escape, missing, progress_text, signed_bar, still, table, tail, title
 from cnnwidgets.panels.unit.kept import Pictures
 from cnnwidgets.panels.unit.unit_pictures import WAITING, UnitPicture
 from cnnwidgets.pictures import to_jpeg
 from cnnwidgets.plurals import plural
 
 WIDE, HIGH = 260, 64
+ROOM = 24  # letters of a layer's name beside a small picture
 
 
 def histogram(responses: Responses) -> str:
@@ -107,8 +108,8 @@ def linked(found: Sequence[Link], drawn: Pictures, heading: str) -> str:
         bar = signed_bar(link.weight, largest, f"{name}: {link.weight:+.2g}")
         shown = _small(drawn.get((link.path, link.unit)), name)
         rows.append(
-            f'<div class="cnnw-link" role="listitem">{shown}<div><span title="{escape(name)}">{escape(name)}</span>'
-            f"{bar}</div></div>"
+            f'<div class="cnnw-link" role="listitem">{shown}<div><span title="{escape(name)}">'
+            f"{escape(f'{link.unit} · {tail(link.path, ROOM)}')}</span>{bar}</div></div>"
         )
     return f'<div class="cnnw-links" role="list" aria-label="{escape(heading)}">{"".join(rows)}</div>'
 

@@ -145,7 +145,9 @@ class UnitAttributionPanel(PhotographPanel):
         self._assemble()
 
     def _body(self) -> Sequence[widgets.Widget]:
-        self._caption, self._legend, self._notes = (markup.markup("") for _ in range(3))
+        as_picture = {"width": "0", "min_width": "100%"}  # no wider than the picture, however long a layer's name is
+        self._caption, self._legend = (markup.markup("", **as_picture) for _ in range(2))
+        self._notes = markup.markup("")
         self._whole = self._button("All units together", "", lambda: self._set("unit", None), "Choose no unit")
         hint = "Everything on the chosen unit: what maximizes it, its patches, and what it is connected to"
         self._about = self._button("About this unit", "info-circle", self._open_unit, hint)
