@@ -25,7 +25,7 @@ from cnnwidgets.model.geometry.placement import Edges, scaled
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.model.tracing import user_function
-from cnnwidgets.model.tracing.compiled import compiled
+from cnnwidgets.model.tracing.compiled import GraphFailed, compiled
 
 # Half precision has few small numbers: the target is multiplied so that its gradient neither vanishes nor overflows.
 HALF_SCALES = (1024.0, 1.0, 1 / 1024)
@@ -292,10 +292,11 @@ class Probe:
         """Run a traced pass; an error of the user's function is reported as such."""
         try:
             return traced(*arguments)
-        except tf.errors.OpError as error:
+        except GraphFailed as error:
             if target.function is None:
                 raise
-            raise user_function.failed(target_function.NAME, error) from error
+            compiled(self.net.call)(self.feed)  # the network itself may be what fails
+            raise user_function.failed(target_function.NAME, error.__cause__ or error) from error
 
     def _scaled(
         self, traced_and_flags: tuple[Any, list[bool]], target: Target, feed: list[Any], *more: Any

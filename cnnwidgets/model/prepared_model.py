@@ -167,7 +167,7 @@ class PreparedModel:
         expected = list(feed)
         for i, preprocess in preprocess_of_each(self.preprocess, self.picture_inputs):
             # [N, H, W, C] 0..1 -> what the network expects
-            expected[i] = preprocessed(preprocess, feed[i] * 255.0, self.inputs[i].channels)
+            expected[i] = preprocessed(preprocess, feed[i] * 255.0, self.inputs[i].fed_shape)
         prepared, takes_whole_numbers = self._prepared(expected)
         note_inputs(prepared)
         with keras_internals.floats_stay(self.model) if takes_whole_numbers else contextlib.nullcontext():

@@ -15,6 +15,7 @@ from cnnwidgets.model.backend import tf
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.model.settings import SEED, STEPS, Settings, setting
 from cnnwidgets.model.sizes.canvas import Canvas
+from cnnwidgets.model.tracing.compiled import GraphFailed
 from cnnwidgets.visualize import optimizers, parametrizations
 from cnnwidgets.visualize import transforms as transforms_
 from cnnwidgets.visualize.canvas_choice import canvas_for
@@ -165,7 +166,7 @@ def maximize(
             inputs = inputs._replace(rate=tf.constant(now("step size", rate), tf.float32))
         try:
             moved, state, values, is_finite = step(variables, state, inputs)
-        except tf.errors.OpError as error:
+        except GraphFailed as error:
             custom.refuse_failed(maximized.terms, error)  # a function of the user's, named in the message
             raise
         if not is_finite:

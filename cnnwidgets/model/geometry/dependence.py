@@ -75,7 +75,8 @@ def _followed(net: Network, path: str, call: int, shapes: tuple[tuple[int | None
             )
         return _bounds(tf.convert_to_tensor(masks[found[0]]))[0], cells
 
-    box = compiled(run).get_concrete_function([tf.TensorSpec(s) for s in shapes], tf.TensorSpec([3], tf.int32))
+    specs = [tf.TensorSpec(shape) for shape in shapes], tf.TensorSpec([3], tf.int32)
+    box = compiled(run, for_zeros=True).get_concrete_function(*specs)
     return Followed(box, net.picture_inputs[found[0]])
 
 
@@ -124,7 +125,7 @@ def follow_together(net: Network, paths: tuple[str, ...], shapes: Sequence[tuple
         return _bounds(tf.convert_to_tensor(mask))
 
     specs = [tf.TensorSpec(shape) for shape in shapes], tf.TensorSpec([len(paths), 2], tf.int32)
-    return FollowedTogether(compiled(run).get_concrete_function(*specs), cells)
+    return FollowedTogether(compiled(run, for_zeros=True).get_concrete_function(*specs), cells)
 
 
 def _output(net: Network, path: str, call: int, feed: list[Any]) -> Any:  # [1, h, w, units], if it has rows and columns

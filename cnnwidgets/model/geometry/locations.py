@@ -16,7 +16,7 @@ from cnnwidgets.model.geometry.placement import Edges, Placement, scaled
 from cnnwidgets.model.geometry.trail_rules import EXTENT, KINDS, LOCATION, Trail
 from cnnwidgets.model.geometry.trails import Walk, picture_trails
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.tracing.compiled import compiled
+from cnnwidgets.model.tracing.compiled import GraphFailed, compiled
 
 GRID, SPREAD, NOWHERE = "grid", "spread", "nowhere"
 MOST_KEPT = 512  # answers for each network
@@ -182,7 +182,7 @@ def leads_from_tokens(net: Network, output: int, path: str, call: int, which: in
             return tf.constant(0.0) if trail is None or trail.value is None else tf.reduce_max(trail.value)
 
         specs = [tf.TensorSpec([None, *info.fed_shape]) for info in net.inputs]
-        return compiled(run).get_concrete_function(specs, tf.TensorSpec([None], tf.float32))
+        return compiled(run, for_zeros=True).get_concrete_function(specs, tf.TensorSpec([None], tf.float32))
 
     def look() -> bool:
         chosen = np.zeros(len(location.tokens) + location.others, np.float32)
@@ -209,11 +209,10 @@ def _followed(net: Network, path: str, number: int, which: int, fed: tuple[int, 
     feed = [tf.zeros([KINDS, *_fed_shape(net, i, which, fed)]) for i in range(len(net.inputs))]
     try:
         (location, extent), shape = follow(feed)
-    except tf.errors.InvalidArgumentError:  # the coordinates are a batch of four
-        if net.takes_batches:
-            raise
+    except GraphFailed:  # the coordinates are a batch of four
         known = net.layer(path).output_shape if path else net.outputs[number].shape
-        return _Found(None, None, (1, *(n or 1 for n in known)), (*sorted(unknown), "a fixed batch of one"))
+        batch = "operations on the whole batch" if net.takes_batches else "a fixed batch of one"
+        return _Found(None, None, (1, *(n or 1 for n in known)), (*sorted(unknown), batch))
     values = [one.numpy() if one.shape.rank else None for one in (location, extent)]
     return _Found(values[0], values[1], tuple(shape.numpy()), tuple(sorted(unknown)))
 
@@ -232,7 +231,7 @@ def _way_to(net: Network, path: str, number: int, which: int) -> tuple[Any, set[
         return [_value(trail) for trail in trails], _shape(tensor, trails, is_needed)
 
     specs = [tf.TensorSpec([None, *info.fed_shape]) for info in net.inputs]
-    return compiled(run).get_concrete_function(specs), guessed
+    return compiled(run, for_zeros=True).get_concrete_function(specs), guessed
 
 
 def _tensor(net: Network, path: str, number: int, feed: Any) -> Any:

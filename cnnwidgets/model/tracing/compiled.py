@@ -4,36 +4,49 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from cnnwidgets.errors import OutOfMemory, short_of_memory
+from cnnwidgets.errors import BadModel, OutOfMemory, quoted, short_of_memory
 from cnnwidgets.model.backend import tf
-from cnnwidgets.model.keras_internals import dtype_behind, stopped_tapes, tapes_are_open
+from cnnwidgets.model.keras_internals import dtype_behind, pass_assertions, stopped_tapes, tapes_are_open
 from cnnwidgets.model.tracing.operations import assigned_in
 
 T = TypeVar("T")
 
 _NO_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
+_OPERATION = re.compile(r"Detected at node (\S+)|\{\{node ([^}]+)\}\}")
 PATIENCE = 2.0  # seconds that a reader waits for a batch; if both waited without limit, neither would continue
 RECENT = 3.0  # seconds after a batch for which the weights are said to be moving
 
 
-def compiled(function: Callable[..., Any]) -> Graph:
+class GraphFailed(BadModel):
+    """A graph that cannot be run on its values, such as a category that a layer does not know; its cause says why."""
+
+
+def compiled(function: Callable[..., Any], *, for_zeros: bool = False) -> Graph:
     """The function as a graph, traced at its first call.
 
     TensorFlow counts the tracings of all graphs that share one piece of code, and warns in the reader's notebook when
     the same step is traced for five layers; a partial has no code, so that each graph is counted separately.
+
+    Args:
+        function: on tensors.
+        for_zeros: whether it gets zeros that stand for any values: the model's own assertions about them then pass.
     """
     assigned = _Assigned()
 
     def noted(*arguments: Any) -> Any:
         made = function(*arguments)
         if not tf.executing_eagerly():
-            for handle in assigned_in(tf.compat.v1.get_default_graph()):
+            graph = tf.compat.v1.get_default_graph()
+            for handle in assigned_in(graph):
                 assigned.note(handle)
+            if for_zeros:
+                pass_assertions(graph)
         return made
 
     return Graph(tf.function(functools.partial(noted), autograph=False, reduce_retracing=True), assigned)
@@ -51,6 +64,10 @@ class Graph:
 
     Variables that it assigns are put back after each run, also after one that fails. The first run traces and assigns
     at once, so the values of variables that are found while tracing are read there.
+
+    Raises:
+        OutOfMemory: when it runs, for an array that does not fit.
+        GraphFailed: when it runs, for values that an operation does not take.
     """
 
     def __init__(self, function: Any, assigned: _Assigned) -> None:
@@ -70,6 +87,8 @@ class Graph:
                 raise
             except _NO_MEMORY as error:
                 words = short_of_memory(str(error))
+            except tf.errors.OpError as error:
+                raise GraphFailed(_refused(error)) from error
             finally:
                 for handle, value in before + self._assigned.values_at_tracing:
                     tf.raw_ops.AssignVariableOp(resource=handle, value=value)
@@ -97,6 +116,23 @@ class Graph:
             self._assigned.values_at_tracing.clear()  # nothing ran, so nothing was assigned
             return Graph(graph, self._assigned)
         raise OutOfMemory(words)
+
+
+def line_of(error: BaseException) -> str:
+    """The line that says what is wrong; TensorFlow puts a report of the graph before and after it."""
+    lines = [line.strip() for line in str(error).partition("[[{{")[0].splitlines() if line.strip()]
+    if not lines:
+        return ""
+    return (lines[-1] if isinstance(error, tf.errors.OpError) else lines[0])[:200]
+
+
+def _refused(error: BaseException) -> str:
+    where = _OPERATION.search(str(error))
+    at = f" (operation {quoted(where[1] or where[2])})" if where else ""
+    return (
+        f"The network cannot be run on what it was given: {line_of(error).rstrip('.')}{at}. Give values and sizes that "
+        "its layers take; an input that is left out is 0, or an empty text."
+    )
 
 
 class _Assigned:

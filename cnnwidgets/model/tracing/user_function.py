@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cnnwidgets.errors import BadTarget, CnnWidgetsError, quoted
 from cnnwidgets.model.backend import tf
+from cnnwidgets.model.tracing.compiled import line_of
 
 _RETURN_BATCH = "Return the whole batch [N, H, W, C], such as lambda pictures: pictures / 255."
 
@@ -26,18 +27,24 @@ def called(name: str, function: Callable[[Any], Any], given: Any, advice: str) -
     return tf.cast(tensor_of(name, function, given, advice), tf.float32)
 
 
-def preprocessed(function: Callable[[Any], Any], pictures: Any, channels: int) -> Any:
+def preprocessed(function: Callable[[Any], Any], pictures: Any, takes: Sequence[int | None]) -> Any:
     """What a preprocessing makes of a batch [N, H, W, C] in 0..255, in the type that it returns.
 
+    Args:
+        function: the user's.
+        pictures: the batch.
+        takes: (height, width, channels) that the network takes, `None` for any.
+
     Raises:
-        BadTarget: for a function that fails, or returns anything but a batch of as many channels.
+        BadTarget: for a function that fails, or returns anything but as many pictures that the network takes.
     """
     name = "The preprocess function"
     tensor = tensor_of(name, function, pictures, _RETURN_BATCH)
-    if tensor.shape.rank not in (None, 4) or tensor.shape.rank and tensor.shape[-1] not in (None, channels):
-        got = f"{name} made the shape {quoted(tuple(tensor.shape))} of {quoted(tuple(pictures.shape))}"
-        raise BadTarget(f"{got}, and the network takes {channels} channels. {_RETURN_BATCH}")
-    return tensor
+    if tensor.shape.is_compatible_with([pictures.shape[0], *takes]):
+        return tensor
+    got = f"{name} made the shape {quoted(tuple(tensor.shape))} of {quoted(tuple(pictures.shape))}"
+    size = "" if None in takes else f"{takes[0]} x {takes[1]} pixels and "
+    raise BadTarget(f"{got}, and the network takes {size}{takes[2]} channels. {_RETURN_BATCH}")
 
 
 def tensor_of(name: str, function: Callable[[Any], Any], given: Any, advice: str) -> Any:
@@ -57,20 +64,12 @@ def tensor_of(name: str, function: Callable[[Any], Any], given: Any, advice: str
     return tensor
 
 
-def failed(name: str, error: Exception, given: Any = None) -> BadTarget:
+def failed(name: str, error: BaseException, given: Any = None) -> BadTarget:
     """The message for a function that raised an error."""
-    line = _first_line(error)
+    line = line_of(error)
     text = f"{type(error).__name__}: {line}" if line else type(error).__name__
     got = "" if given is None else f" It was given {_described(given)}, as symbolic tensors: use TensorFlow operations."
     return BadTarget(f"{name} raised {text.rstrip('.')}.{got}")
-
-
-def _first_line(error: Exception) -> str:
-    """The line that says what is wrong; TensorFlow puts a report of the graph before and after it."""
-    lines = [line.strip() for line in str(error).partition("[[{{")[0].splitlines() if line.strip()]
-    if not lines:
-        return ""
-    return (lines[-1] if isinstance(error, tf.errors.OpError) else lines[0])[:200]
 
 
 def _described(given: Any) -> str:

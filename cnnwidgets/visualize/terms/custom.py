@@ -9,6 +9,7 @@ from typing import Any
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.tracing import user_function
+from cnnwidgets.model.tracing.compiled import GraphFailed
 from cnnwidgets.visualize.terms.of_layers import Layer
 from cnnwidgets.visualize.terms.term import Activation, LayerTerm, Numbers, Term
 
@@ -67,11 +68,11 @@ def functions_in(terms: Sequence[Term]) -> str:
     return " and ".join(dict.fromkeys(term.name for term in terms if isinstance(term, Custom)))
 
 
-def refuse_failed(terms: Sequence[Term], error: Exception) -> None:
+def refuse_failed(terms: Sequence[Term], error: GraphFailed) -> None:
     """Report an error of a running graph as that of the user's function, where there is one.
 
     Raises:
-        BadTarget: for an error other than a lack of memory, where a function may have caused it.
+        BadTarget: where a function may have caused it.
     """
-    if functions_in(terms) and not isinstance(error, tf.errors.ResourceExhaustedError):
-        raise user_function.failed(functions_in(terms), error) from error
+    if functions_in(terms):
+        raise user_function.failed(functions_in(terms), error.__cause__ or error) from error

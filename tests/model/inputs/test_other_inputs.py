@@ -96,6 +96,55 @@ def test_what_an_input_does_not_take_is_refused_with_what_it_takes(noise, dtype,
         net.predict([noise(10, 12, 3), given])
 
 
+ONLY_KNOWN = {"num_oov_indices": 0, "output_mode": "one_hot"}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "layer", "given", "said"),
+    [
+        ("int32", L.Embedding(5, 4), 9, r"9 is not in \[0, 5\)"),
+        ("float32", L.Embedding(5, 4), 9, r"9 is not in \[0, 5\)"),
+        ("int64", L.IntegerLookup(vocabulary=[1, 2], **ONLY_KNOWN), 7, r"should be in vocabulary.* \[7"),
+        ("string", L.StringLookup(vocabulary=WORDS, **ONLY_KNOWN), "green", r"should be in vocabulary.*green"),
+    ],
+)
+def test_a_category_that_a_layer_does_not_know_is_named(noise, dtype, layer, given, said):
+    net = cw.Network(with_category(dtype, layer), preprocess="unit")
+    both = [noise(10, 12, 3), given]
+    said = f"cannot be run on what it was given: .*{said}.* Give values"
+    with pytest.raises(cw.BadModel, match=said):
+        net.predict(both)
+    with pytest.raises(cw.BadModel, match=said):
+        cw.class_activation_map(net, both, "conv", lambda y: y[:, 1])  # the function is not to blame
+
+
+def test_a_held_category_that_a_layer_does_not_know_is_named():
+    net = cw.Network(with_category("int32", L.Embedding(5, 4)), preprocess="unit")
+    with pytest.raises(cw.BadModel, match=r"cannot be run on what it was given: .* 9 is not in \[0, 5\)"):
+        cw.visualize_classes(net, [0], steps=1, held={"category": 9})
+
+
+def test_where_a_layer_looks_is_found_whatever_its_network_asserts_about_other_inputs(noise):
+    def both_assert(category):
+        known = L.IntegerLookup(vocabulary=[1, 2], **ONLY_KNOWN)(category)
+        positive = keras.ops.cast(category, "float32")
+        return L.Concatenate()([known, L.Lambda(asserted_positive, output_shape=(1,))(positive)])
+
+    def asserted_positive(x):
+        with tf.control_dependencies([tf.debugging.assert_positive(x)]):
+            return tf.identity(x)
+
+    model, picture = with_category("int64", both_assert), noise(10, 12, 3)
+    net = cw.Network(model, preprocess=lambda pictures: tf.tanh(pictures / 255))
+    (heat,) = cw.class_activation_map(net, [picture, 2], "conv", 1, "hirescam")
+    assert heat.raw.shape == (8, 10) and "assumed" not in heat.note
+    assert cw.receptive_field(net, "conv").size == (3, 3)
+    net = cw.Network(model, preprocess=lambda pictures: pictures / 255 + tf.reduce_mean(pictures, 0) * 0)
+    assert "operations on the whole batch" in cw.class_activation_map(net, [picture, 2], "conv", 1)[0].note
+    with pytest.raises(cw.BadModel, match="cannot be run on what it was given"):
+        net.predict([picture, -2])
+
+
 class OfNamedInputs(keras.Model):
     def __init__(self):
         super().__init__()

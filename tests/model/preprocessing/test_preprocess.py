@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import cnnwidgets as cw
 from cnnwidgets.errors import BadTarget
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.inputs.input_info import of_model
@@ -569,3 +570,22 @@ def test_a_function_that_cannot_preprocess_is_named_with_what_it_did(build, nois
     network = Network(build("plain"), preprocess=function)
     with pytest.raises(BadTarget, match=f"The preprocess function {said}"):
         network.predict(noise(8, 8, 3))
+
+
+@pytest.mark.parametrize(
+    ("function", "shape"),
+    [
+        (lambda x: tf.image.resize(x / 255, (6, 6)), "1, 6, 6, 3"),
+        (lambda x: tf.pad(x / 255, [[0, 0], [1, 1], [1, 1], [0, 0]]), "1, 10, 10, 3"),
+        (lambda x: tf.concat([x, x], 0) / 255, "2, 8, 8, 3"),
+    ],
+    ids=["resized", "padded", "two"],
+)
+def test_a_function_that_makes_other_pictures_than_the_network_takes_is_named(noise, function, shape):
+    picture = keras.Input((8, 8, 3))
+    network = Network(keras.Model(picture, keras.layers.Conv2D(2, 3, name="conv")(picture)), preprocess=function)
+    said = f"function made the shape .{shape}. of .1, 8, 8, 3.*takes 8 x 8 pixels and 3 channels"
+    with pytest.raises(BadTarget, match=said):
+        network.predict(noise(8, 8, 3))
+    with pytest.raises(BadTarget, match=said):
+        next(cw.ascend(network, cw.objectives.channel("conv", 0), steps=1))
