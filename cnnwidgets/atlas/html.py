@@ -73,6 +73,7 @@ def _layer(atlas: Atlas, path: str, examples: LayerExamples | None) -> dict[str,
     shown = [f"{values[unit]:.3g}" for unit in units]
     layer = {"path": path, "count": len(values), "units": list(units), "values": shown, "notes": notes}
     if examples is not None:
+        layer["patches"] = np.isfinite(examples.values(units)).sum(1).tolist()
         layer["histograms"] = [_bars(*one) for one in examples.histograms(units)]
     return layer
 
@@ -87,7 +88,7 @@ def _bars(counts: NDArray[Any], edges: NDArray[Any]) -> list[Any]:
 
 
 def _patches(examples: LayerExamples, units: tuple[int, ...]) -> bytes:
-    """A mosaic of the units' strongest patches, nine in a tile, gray where there are fewer."""
+    """A mosaic of the units' strongest patches, nine in a tile."""
     tiles = np.full((len(units), 3 * PATCH, 3 * PATCH, 3), 128, np.uint8)
     for tile, patches in zip(tiles, examples.patches(units), strict=True):
         for rank, patch in enumerate(patches):

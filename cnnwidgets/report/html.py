@@ -54,8 +54,8 @@ def text(value: object) -> str:
 def _about(explanation: Explanation) -> str:
     named = "" if len(explanation.outputs) == 1 else f" of the output {explanation.output!r}"
     if math.isnan(explanation.probability):
-        return text(f"Explained is {explanation.about}{named}: {explanation.value:.4g}.")
-    return text(f"Explained is {explanation.about}{named}, predicted with {explanation.probability:.1%}.")
+        return text(f"This page explains {explanation.about}{named}: {explanation.value:.4g}.")
+    return text(f"This page explains {explanation.about}{named}, predicted with {explanation.probability:.1%}.")
 
 
 def _body(explanation: Explanation, files: Files) -> Iterator[str]:
@@ -73,7 +73,8 @@ def _body(explanation: Explanation, files: Files) -> Iterator[str]:
     yield (
         "<p>The brighter, the more a region counts for the explained number. Each map is tested: pixels vanish from "
         "the picture, the most important first (deletion), or appear on a blurred one (insertion), and the prediction "
-        "is recorded. A good map has a smaller deletion area and a larger insertion area than a random order.</p>"
+        "is recorded. A good map has a smaller deletion area and a larger insertion area than random orders (dashed)."
+        "</p>"
     )
     yield _areas(explanation)
     for method in explanation.heatmaps:
@@ -92,11 +93,12 @@ def _predictions(explanation: Explanation, output: str, lines: Sequence[Predicti
     rows = []
     for index, name, value in lines:
         mark = is_explained and not callable(explanation.target) and index == explanation.target
-        number = f"{value:.1%}" if are_shares else f"{value:.4g}"
+        share = "< 0.1%" if 0 < value < 0.001 else f"{value:.1%}"
+        number = share if are_shares else f"{value:.4g}"
         meter = f"<meter value='{value:.4f}' aria-hidden='true'></meter>" if are_shares else ""
         rows.append(
             f"<tr{' class=explained' if mark else ''}><th scope='row'>{text(name)}"
-            f"{' (explained)' if mark else ''}</th><td>{meter}</td><td class='number'>{number}</td></tr>"
+            f"{' (explained)' if mark else ''}</th><td>{meter}</td><td class='number'>{text(number)}</td></tr>"
         )
     return f"<table><caption>{text(caption)}</caption><tbody>{''.join(rows)}</tbody></table>"
 

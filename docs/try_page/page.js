@@ -172,7 +172,7 @@
     for (const [name, share] of shot().predictions) {
       const head = make("th", { textContent: name });
       head.scope = "row";
-      body.append(make("tr", {}, head, make("td", { textContent: `${(100 * share).toFixed(1)}%` })));
+      body.append(make("tr", {}, head, make("td", { textContent: share > 0 && share < 0.001 ? "< 0.1%" : `${(100 * share).toFixed(1)}%` })));
     }
     return make("table", {}, make("caption", { textContent: "The most probable classes" }), body);
   }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -283,6 +284,8 @@ def test_the_page_has_patches_and_histograms(made, tmp_path):
     page = made.to_html(tmp_path / "atlas.html").read_text()
     assert 'id="p-0-0"' in page
     assert '"histograms"' in page
+    counts = json.loads(page.split('id="atlas">')[1].split("</script>")[0])["layers"][1]["patches"]
+    assert counts == [len(made.patches("conv2", unit)) for unit in made.units("conv2")] and 0 in counts
     assert page.count("</script>") == page.count("<script")
 
 

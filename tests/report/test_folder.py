@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import cnnwidgets as cw
 from cnnwidgets import pictures
 from cnnwidgets.model.backend import keras
 from cnnwidgets.report import folder as folder_
+from cnnwidgets.report.html import page_of
 from tests.tiny_networks import seeded
 
 L = keras.layers
@@ -26,6 +28,12 @@ def explained():
     net = cw.Network(model, class_names=[EVIL, "b\x1b[31m", "value 3"], name=EVIL)
     shot = np.random.default_rng(0).random((16, 16, 3)).astype(np.float32)
     return cw.explain(net, shot, EVIL, methods="grad_cam", units=1, steps=1)
+
+
+def test_a_class_that_is_hardly_predicted_is_not_said_to_have_none(explained):
+    lines = {explained.output: tuple(line._replace(probability=0.0004) for line in explained.outputs[explained.output])}
+    page = page_of(replace(explained, outputs=lines), {})
+    assert page.count("&lt; 0.1%") == 3 and "0.0%" not in page
 
 
 def contents(folder):

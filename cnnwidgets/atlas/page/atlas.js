@@ -45,7 +45,7 @@
     canvas.width = width;
     canvas.height = height;
     caption.textContent = unitOf(index);
-    value.textContent = noteOf(index) ? "silent" : valueOf(index);
+    value.textContent = noteOf(index).split(":")[0] || valueOf(index);
     value.className = "value";
     button.append(canvas, caption, value);
     button.addEventListener("click", () => enlarge(index));
@@ -103,9 +103,15 @@
     if (at("examples").hidden) return;
     const side = atlas.patches;
     const canvas = at("patches");
-    canvas.width = canvas.height = side;
+    const shown = layers[layer].patches[page * PAGE + chosen];
+    const one = side / 3;
+    [canvas.width, canvas.height] = [side, one * Math.ceil(shown / 3)];
     const [left, top] = [(chosen % COLUMNS) * side, Math.floor(chosen / COLUMNS) * side];
-    canvas.getContext("2d").drawImage(patches, left, top, side, side, 0, 0, side, side);
+    const brush = canvas.getContext("2d");
+    for (let rank = 0; rank < shown; rank++) {
+      const [x, y] = [(rank % 3) * one, Math.floor(rank / 3) * one];
+      brush.drawImage(patches, left + x, top + y, one, one, x, y, one, one);
+    }
     canvas.setAttribute("aria-label", `strongest patches for unit ${unitOf(chosen)}`);
     const total = counts.reduce((sum, count) => sum + count, 0);
     at("examplesof").textContent = `Strongest patches of ${total} pictures, and their responses, ${low} to ${high}`;
