@@ -17,7 +17,7 @@ from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.feature_maps.arithmetic_table import table
 from cnnwidgets.panels.runs.current_run import CurrentRun, Listener
 
-HOW = "Point at the map, click a position, or change row and column by the arrow keys."
+HOW = "Point at the map, click a position, or change row and column with the arrow keys."
 
 
 @dataclass(frozen=True, eq=False)

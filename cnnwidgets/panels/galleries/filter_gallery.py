@@ -101,9 +101,8 @@ class FilterGallery(TileGallery):
         self._next = self._button("Next units", "chevron-right", lambda: self._turn(1), "Units after these")
         self._page = markup.markup("")
         self._page.layout.margin = "0 8px"
-        self._about = self._button(
-            "About this unit", "info-circle", self._open_chosen, "Everything on the chosen unit; so does a double click"
-        )
+        hint = "Everything about the chosen unit; a double click on a tile opens it too"
+        self._about = self._button("About this unit", "info-circle", self._open_chosen, hint)
         self.unit_page = UnitPage(self._guarded)
         self.screen.watch_double_clicks(self._double_clicked)
         row = [self._previous, self._page, self._next, self._about]

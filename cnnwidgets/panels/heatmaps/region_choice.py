@@ -32,7 +32,7 @@ class RegionChoice(widgets.VBox):
             widgets.Button(description=label, tooltip=hint, layout=widgets.Layout(width="auto"))
             for label, hint in (
                 ("Explain this region", "The evidence for the class inside these rows and columns"),
-                ("The whole picture", "The evidence wherever the class is the prediction"),
+                ("The whole picture", "The evidence at all pixels whose prediction is the class"),
             )
         )
         self.explain.on_click(lambda _: on_choose(self.box))

@@ -214,7 +214,7 @@ class ComparePanel(Panel[ComparisonFrame]):
         what = f"{units} {plural('unit', units)}" if is_given else "the units that moved most"
         return (
             f"Start renders {what} of {known.layer}, for both networks from the same noise, so that only the weights "
-            "differ. Look for tiles whose lower picture is another one."
+            "differ. Look for tiles whose lower picture differs."
         )
 
     def _doing(self, frame: ComparisonFrame) -> str:

@@ -31,7 +31,7 @@ class UnitPage(widgets.VBox):
         self.picture: Any = None
         self.on_choice: Callable[[str, int], object] = lambda layer, unit: None
         close = functools.partial(guarded, self.clear)
-        self._close = run_buttons.button("Close this unit", "times", "Take the page of the unit away", close)
+        self._close = run_buttons.button("Close this unit", "times", "Close the page of the unit", close)
         self._close.layout.display = "none"
         super().__init__([self._close], layout=widgets.Layout(width="100%"))
 
