@@ -102,6 +102,8 @@ def find(path: object, paths: Iterable[str]) -> str:
             return ends[0]
         if ends:
             raise BadTarget(f"There are {len(ends)} layers {quoted(path)}. Name one of: {', '.join(ends[:10])}.")
+    if (given := getattr(path, "path", None)) in every:  # a LayerInfo, or a layer of Keras
+        raise BadTarget(f"A layer is named by its path, got {quoted(path)}. Give {quoted(given)}.")
     raise BadTarget(f"There is no layer {quoted(path)}. Choose one of this network's layers ({nearest(path, every)}).")
 
 

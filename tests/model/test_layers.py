@@ -129,6 +129,13 @@ def test_an_unknown_layer_is_named_with_what_exists(net, path):
         net("plain").layer(path)
 
 
+def test_a_layer_itself_is_answered_with_its_path(net):
+    nested = net("nested")
+    for layer in (nested.layer("deep.v2"), nested.model.get_layer("backbone")):
+        with pytest.raises(BadTarget, match="named by its path.*Give 'backbone"):
+            nested.layer(layer)
+
+
 # The layers that are taken if none is named, each with its own meaning.
 
 

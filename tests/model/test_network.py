@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -272,6 +274,11 @@ def named(net):
 def test_a_class_is_found_by_index_name_or_synonym(named, target, index):
     assert named.class_index(target) == index
     assert isinstance(named.class_index(target), int)
+
+
+@pytest.mark.parametrize("name", ["Café", "CAFÉ", unicodedata.normalize("NFD", "Café"), " café"])
+def test_a_class_is_found_however_its_accents_are_written(net, name):
+    assert Network(net("plain").model, class_names=["Café", *NAMES[1:]]).class_index(name) == 0
 
 
 def test_an_ambiguous_class_names_the_indices(named):

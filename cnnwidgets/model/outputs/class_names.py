@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -65,5 +67,11 @@ def _are_names_of(names: Sequence[str], info: OutputInfo) -> bool:
 
 
 def _called(name: str, names: Sequence[Sequence[str]]) -> list[int]:
-    wanted = name.strip().casefold()
-    return [i for i, every in enumerate(names) if any(wanted == one.casefold() for one in every)]
+    wanted = _plain(name)
+    return [i for i, every in enumerate(names) if any(wanted == _plain(one) for one in every)]
+
+
+@functools.lru_cache(4096)
+def _plain(name: str) -> str:
+    """A name as it is compared: upper and lower case, and the ways to write an accent, are alike."""
+    return unicodedata.normalize("NFKC", name.strip().casefold())

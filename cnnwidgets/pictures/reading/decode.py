@@ -86,7 +86,7 @@ def image_safely(image: Image.Image) -> tuple[NDArray[np.float32], str]:
     except CnnWidgetsError:
         raise
     except Exception as error:  # Pillow raises a dozen kinds over damaged files
-        raise BadPicture(f"This Pillow image cannot be read, its file is damaged. {advice()}") from error
+        raise BadPicture(f"This Pillow image cannot be read, its file is damaged or closed. {advice()}") from error
 
 
 def _bytes_of(file: Any) -> bytes:

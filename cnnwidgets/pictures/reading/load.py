@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def read_picture(source: object) -> tuple[NDArray[np.float32], str]:
     """
     if isinstance(source, (str, PathLike)):
         return _from_path(source)
-    if isinstance(source, (bytes, bytearray, memoryview)):
+    if _is_content(source):
         return from_file(bytes(source))
     if isinstance(source, Image.Image):
         return image_safely(source)
@@ -68,10 +69,17 @@ def read_bands(source: object, channels: int) -> tuple[NDArray[np.float32], str]
     Raises:
         BadPicture: as `load_picture`.
     """
-    if isinstance(source, (str, PathLike, bytes, bytearray, memoryview, Image.Image)):
+    if isinstance(source, (str, PathLike, Image.Image)) or _is_content(source):
         return read_picture(source)  # files and images hold colors
     picture, note = from_bands(as_array(source), (channels, *COLORS))
     return picture[..., None] if picture.ndim == 2 else picture, note
+
+
+def _is_content(source: object) -> TypeGuard[bytes | bytearray | memoryview]:
+    """Whether these are the bytes of a file; a view of an array's numbers has rows, or larger numbers."""
+    if isinstance(source, memoryview):
+        return source.ndim == 1 and source.itemsize == 1
+    return isinstance(source, (bytes, bytearray))
 
 
 def _from_path(source: str | PathLike[str]) -> tuple[NDArray[np.float32], str]:
@@ -86,12 +94,12 @@ def _from_path(source: str | PathLike[str]) -> tuple[NDArray[np.float32], str]:
         raise BadPicture(f"Expected a path, got {quoted(text)}. Give it without 'file://'.")
     if "://" in text:
         is_web = text.startswith(("http://", "https://"))
-        how = "cw.load_picture(keras.utils.get_file(origin=url))" if is_web else "then give the path of the file"
-        raise BadPicture(f"{quoted(text)} is an address, and nothing is downloaded here. Download it first: {how}.")
+        how = ": cw.load_picture(keras.utils.get_file(origin=url))" if is_web else ", then give the path of the file"
+        raise BadPicture(f"{quoted(text)} is an address, and nothing is downloaded here. Download it first{how}.")
     return from_file(expanded(text))
 
 
-def as_array(source: object) -> NDArray[Any]:
+def as_array(source: Any) -> NDArray[Any]:
     """The numbers of an array, tensor or table.
 
     Raises:
@@ -100,11 +108,12 @@ def as_array(source: object) -> NDArray[Any]:
     kind = type(source).__name__
     if isinstance(source, np.ma.MaskedArray) and np.ma.is_masked(source):
         raise BadPicture("Some values of this masked array are masked. Fill them: picture.filled(0).")
-    if not hasattr(type(source), "__array__"):
+    is_array = any(hasattr(source, name) for name in ("__array__", "__array_interface__"))
+    if inspect.isclass(source) or not (is_array or hasattr(source, "__dlpack__") or isinstance(source, memoryview)):
         got = "None" if source is None else f"{kind} {quoted(source)}"
         raise BadPicture(f"Expected a picture, got {got}. {_instead(source) or GIVE}")
     try:
-        values = np.asarray(source)
+        values = np.asarray(source) if is_array or isinstance(source, memoryview) else np.from_dlpack(source)
     except Exception as error:  # another library's array, with errors of its own (a symbolic tensor)
         how = "picture.detach().cpu().float().numpy()" if hasattr(source, "detach") else "an array of numbers"
         raise BadPicture(f"This {kind} cannot be read as a numpy array. Give {how}. {EXPECTED}") from error
@@ -130,6 +139,8 @@ def _instead(source: object) -> str:
         return "Give picture.toarray()."
     if hasattr(source, "read"):
         return "Give the bytes of the open file: picture.read()."
+    if hasattr(source, "read_bytes"):  # a zipfile.Path
+        return "Give its bytes: picture.read_bytes()."
     if hasattr(source, "element_spec") or hasattr(source, "__next__"):  # a tf.data.Dataset, an iterator
         return "Give one picture of it: next(iter(pictures))[0]."
     return ""

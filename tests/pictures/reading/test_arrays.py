@@ -41,6 +41,24 @@ def test_batches_of_one_and_integers_of_any_width_are_the_same_picture(source: n
     assert note == ""
 
 
+class OfInterface:
+    __array_interface__ = PICTURE.__array_interface__
+
+
+class OfDLPack:
+    def __dlpack__(self, **settings: object) -> object:
+        return PICTURE.__dlpack__(**settings)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return PICTURE.__dlpack_device__()
+
+
+@pytest.mark.parametrize("source", [OfInterface(), OfDLPack(), memoryview(PICTURE), memoryview(UNIT)])
+def test_arrays_of_other_libraries_are_taken_by_what_they_share(source: object) -> None:
+    np.testing.assert_allclose(load_picture(source), UNIT, atol=1e-6)
+    np.testing.assert_allclose(read_bands(source, 3)[0], UNIT, atol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
 def test_half_precision_is_taken(dtype: type) -> None:
     np.testing.assert_allclose(load_picture(UNIT.astype(dtype)), UNIT, atol=1 / 128)
