@@ -92,6 +92,21 @@ def test_ablation_cam_is_that_of_a_model_split_by_hand(build, noise):
     np.testing.assert_allclose(raw, expected, atol=1e-5)
 
 
+def test_layers_behind_may_have_to_know_the_size_of_what_they_get(noise):
+    pixels, picture = keras.Input((12, 10, 3)), noise(12, 10, 3)
+    seen = L.Conv2D(3, 3, activation="relu", name="conv")(pixels)
+    scores = L.Dense(4, name="scores")(L.GlobalAveragePooling2D()(L.LayerNormalization(axis=[1, 2, 3])(seen) ** 2))
+    net = Network(keras.Model(pixels, scores), "unit")
+    activation, head = keras.Model(pixels, seen)(picture[None]).numpy(), keras.Model(seen, scores)
+    expected = np.zeros((10, 8), np.float32)
+    for k in range(3):
+        without = activation * (np.arange(3) != k)
+        expected += (head(activation)[0, 2] - head(without)[0, 2]).numpy() * activation[0, ..., k]
+    np.testing.assert_allclose(raws(net, picture, "conv", 2, "ablation_cam")[0], expected, atol=1e-5)
+    for method in ("score_cam", "grad_cam"):
+        assert raws(net, picture, "conv", 2, method)[0].any()
+
+
 def test_score_cam_is_the_network_asked_about_masked_pictures(noise):
     net, picture = shared("logits"), noise(16, 16, 3)
     activation = Probe(net, picture).activations("conv")[0][0].numpy()

@@ -171,14 +171,16 @@ def _from(
 def _instead(net: Network, path: str, call: int, activation: Any, tokens: Sequence[int]) -> Instead:
     """Put an activation in the place of the output of a layer's call."""
 
-    def put(output: Any) -> Any:
+    def changed(output: Any) -> Any:
         leaves = keras.tree.flatten(output)
         cells = tf.cast(activation, leaves[0].dtype)
         has = _as_layer_has_it
-        leaves[0] = _in_tokens(leaves[0], cells, tokens) if tokens else has(net, path, cells, leaves[0])
+        put = _in_tokens(leaves[0], cells, tokens) if tokens else has(net, path, cells, leaves[0])
+        put.set_shape(leaves[0].shape)  # layers behind may have to know it
+        leaves[0] = put
         return keras.tree.pack_sequence_as(output, leaves)
 
-    return {(path, call): put}
+    return {(path, call): changed}
 
 
 def _read(
