@@ -153,7 +153,7 @@ def test_pause_holds_between_two_batches_resume_goes_on_and_stop_ends(panel, wai
     time.sleep(0.2)
     assert gate.batches == 3
     assert all(np.array_equal(a, b) for a, b in zip(panel.recorder.trained.get_weights(), held, strict=True))
-    assert "hold still" in panel.status
+    assert "the weights do not change" in panel.status
     panel.resume()
     waiting(lambda: gate.batches == 8)
     panel.pause()

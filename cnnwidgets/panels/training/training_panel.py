@@ -180,7 +180,7 @@ class TrainingPanel(BasePanel):
             if run.state == "paused":
                 self._painted = float("-inf")
                 self._offer()
-                self._say(f"Paused {self._where()}. Resume continues with the next batch; until then the weights stay.")
+                self._say(f"Paused {self._where()}. Resume continues with the next batch; the weights do not change.")
             elif run.state == "running":
                 self._say(self._doing())
             else:
