@@ -21,7 +21,7 @@ def probabilities(probe: Probe, target: Target, copies: Mapping[int, Array] | No
         copies: [N, H, W, C] of the picture for each picture input; the picture itself if not given.
     """
     info = probe.net.outputs[target.output]
-    if target.function is None and info.is_class_scores and not info.squashed_by:
+    if target.function is None and info.kind == "classes" and not info.squashed_by:
         return _softmax(probe.class_scores(target, copies), target)
     reading = probe.values(target, copies)
     probability = np.asarray(reading.probability, np.float32)

@@ -164,7 +164,7 @@ def _not_against_itself(target: Target) -> Target:
 def other(net: Network, target: Target) -> str:
     """The other choice of `of`; "" for a function, and if the log-odds equal the logit."""
     info = net.outputs[target.output]
-    is_same = info.squashed_by == "sigmoid" or info.classes == 1
+    is_same = info.squashed_by == "sigmoid" or info.is_decision or info.classes == 1
     return "" if is_same or target.function is not None else next(one for one in OF if one != target.of)
 
 

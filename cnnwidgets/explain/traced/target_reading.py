@@ -82,6 +82,7 @@ def _is_one_position(rows: Any) -> bool:
 def _scores(net: Network, target: Target, outputs: Sequence[Any], recording: Recording) -> _Scores:
     info = net.outputs[target.output]
     logits, squashed_by = logits_of(info, outputs[target.output], recording)
+    squashed_by = "sigmoid" if info.is_decision else squashed_by
     logits = tf.cast(scores_without_map(recording, logits), tf.float32)
     rows = _rows(logits, info.is_decision)
     return _Scores(rows, rows[:, 0, 0] if _is_one_position(rows) else _flat(rows), squashed_by)

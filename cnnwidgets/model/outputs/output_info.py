@@ -11,7 +11,7 @@ import numpy as np
 
 from cnnwidgets.errors import BadModel, BadTarget, nearest, quoted
 from cnnwidgets.model.backend import keras, tf
-from cnnwidgets.model.outputs.output_kinds import is_channels_first, kind_of, losses_of
+from cnnwidgets.model.outputs.output_kinds import is_channels_first, is_linear, kind_of, losses_of
 from cnnwidgets.model.recording import Recording
 
 SQUASHING = {"softmax": "Softmax", "sigmoid": "Sigmoid", "log_softmax": "LogSoftmax"}  # Keras' and TensorFlow's names
@@ -28,11 +28,12 @@ class OutputInfo:
         squashed_by: "softmax", "sigmoid" or "log_softmax" where its last step is one; else "".
         dtype: of its numbers.
         shared_name: the name that the model gives to several outputs, this one among them; else "".
-        kind: "classes" for class scores, "decision" for one sigmoid, which separates two classes; else "value" (one
-            number or a few), "embedding" or "map" ([H, W, C], such as edges or a picture), whose numbers are not
-            called classes.
+        kind: "classes" for class scores, "decision" for one sigmoid or the logit before it, which separates two
+            classes; else "value" (one number or a few), "embedding" or "map" ([H, W, C], such as edges or a picture),
+            whose numbers are not called classes.
         is_sure: False for two linear numbers of which nothing says whether they are class scores.
         channels_first: whether the model gives [C, H, W].
+        is_linear: whether its last step is a dense layer without an activation; one such number may be a logit.
     """
 
     name: str
@@ -43,6 +44,7 @@ class OutputInfo:
     kind: str = "classes"
     is_sure: bool = True
     channels_first: bool = False
+    is_linear: bool = False
 
     @property
     def has_gradient(self) -> bool:
@@ -51,7 +53,7 @@ class OutputInfo:
 
     @property
     def is_decision(self) -> bool:
-        """Whether it is one sigmoid: one number that separates two classes."""
+        """Whether it is one sigmoid, or the logit before it: one number that separates two classes."""
         return self.kind == "decision"
 
     @property
@@ -68,7 +70,8 @@ class OutputInfo:
     def named_by(self, count: int) -> OutputInfo:
         """The same output where `count` names of classes are given for it."""
         numbers = (self.shape[-1:] or (1,))[0]
-        if self.is_class_scores or count not in (numbers, 2 if numbers == 1 and self.squashed_by == "sigmoid" else 0):
+        is_logit = numbers == 1 and (self.squashed_by == "sigmoid" or (self.is_linear and len(self.shape) < 2))
+        if self.is_class_scores or count not in (numbers, 2 if is_logit else 0):
             return self
         return replace(self, kind="classes" if count == numbers else "decision", is_sure=True)
 
@@ -99,7 +102,8 @@ def describe(model: Any, outputs: Any, layers: Mapping[str, Any], recording: Rec
         shape = (*shape[1:], shape[0]) if first else shape
         shape = shape[-1:] if all(n == 1 for n in shape[:-1]) else shape
         kind, is_sure = kind_of(tensor, shape, last, squashed_by, layers, recording, loss)
-        found.append(OutputInfo(own, shape, squashed_by, tensor.dtype.name, shared, kind, is_sure, first))
+        linear = is_linear(tensor, layers, recording)
+        found.append(OutputInfo(own, shape, squashed_by, tensor.dtype.name, shared, kind, is_sure, first, linear))
     return tuple(found)
 
 

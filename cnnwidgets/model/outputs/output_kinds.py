@@ -16,6 +16,7 @@ _NUMBERS = re.compile(
 )
 _EMBEDDINGS = re.compile(r"embed|latent|encod|feature|descriptor|code$")
 _LOSS_OF_SCORES = re.compile(r"crossentropy|hinge|focal|ctc|dice|tversky|kl_?div|kullback")
+_LOSS_OF_A_LOGIT = re.compile(r"binary.*crossentropy.* from_logits")
 _LOSS_OF_NUMBERS = re.compile(r"mse|mae|mape|msle|squared|absolute|huber|cosh|cosine|poisson|triplet|contrastive")
 _NORMALIZATIONS = (keras.layers.UnitNormalization, keras.layers.LayerNormalization, keras.layers.BatchNormalization)
 _PASSED = ("Identity", "IdentityN", "Cast", "Reshape", "Squeeze", "StopGradient")
@@ -40,7 +41,8 @@ def kind_of(
         squashed_by: "softmax", "sigmoid", "log_softmax" or "".
         layers: every layer by path.
         recording: of all of them, with activations.
-        loss: the name of the loss that the model was compiled with for this output; "" where it was not.
+        loss: the name of the loss that the model was compiled with for this output, with " from_logits" where it
+            takes these; "" where it was not.
 
     Returns:
         "classes", "decision", "value", "map" or "embedding"; and False where a linear layer may be class scores too.
@@ -52,6 +54,8 @@ def kind_of(
         return ("classes", True) if of_scores and numbers > 1 else ("map", True)
     if squashed_by == "sigmoid":
         return ("decision" if numbers == 1 else "classes"), True
+    if numbers == 1 and _LOSS_OF_A_LOGIT.search(loss):
+        return "decision", True
     if numbers == 1 or not tensor.dtype.is_floating:
         return "value", True
     if of_scores or _LOSS_OF_NUMBERS.search(loss):
@@ -87,6 +91,12 @@ def _is_of_unit_length(tensor: Any) -> bool:
     if operation.type not in ("Mul", "RealDiv", "DivNoNan"):
         return False
     return any(_leads_to_squares(side.op) for side in operation.inputs)
+
+
+def is_linear(tensor: Any, layers: Mapping[str, Any], recording: Recording) -> bool:
+    """Whether a tensor is what a dense layer without an activation returns."""
+    last = layers.get(_layer_that_returned(tensor, recording))
+    return isinstance(last, keras.layers.Dense) and recording.activation_of(tensor) in ("", "linear")
 
 
 def _before(operation: Any) -> Any:
@@ -134,4 +144,4 @@ def losses_of(model: Any, names: Sequence[str]) -> list[str]:
 
 def _loss_name(loss: Any) -> str:
     name = loss if isinstance(loss, str) else getattr(loss, "name", None) or getattr(loss, "__name__", "")
-    return str(name or "").casefold()
+    return str(name or "").casefold() + " from_logits" * bool(getattr(loss, "from_logits", False))

@@ -73,6 +73,8 @@ def class_numbers(scores: Array, output: OutputInfo) -> Array:
     rows = scores.reshape(-1, scores.shape[-1] if scores.ndim else 1)  # [positions, K]
     if output.kind == "classes" and len(output.shape) == 3 and output.squashed_by != "sigmoid":
         return np.bincount(rows.argmax(1), minlength=rows.shape[1]) / len(rows)
+    if output.is_decision and not output.squashed_by:
+        rows = 1 / (1 + np.exp(-rows))
     mean = rows.mean(0)
     return _probabilities(mean, output) if output.is_class_scores else np.asarray(mean)
 

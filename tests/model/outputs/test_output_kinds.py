@@ -36,6 +36,9 @@ KINDS = {
     "logits": (from_vector(L.Dense(10)), "classes"),
     "two compiled logits": (compiled(from_vector(L.Dense(2)), LOGITS), "classes"),
     "two logits by name": (from_vector(L.Dense(2, name="logits")), "classes"),
+    "one compiled logit": (
+        compiled(from_vector(L.Dense(1)), keras.losses.BinaryCrossentropy(from_logits=True)), "decision"),
+    "one compiled number": (compiled(from_vector(L.Dense(1)), "binary_crossentropy"), "value"),
     "two numbers": (from_vector(L.Dense(2)), "value"),
     "one number": (from_vector(L.Dense(1)), "value"),
     "compiled with a squared error": (compiled(from_vector(L.Dense(4)), "mse"), "value"),
@@ -96,6 +99,34 @@ def test_class_names_make_class_scores_of_any_numbers(noise):
     lines = net.predict(noise(12, 12, 3))
     assert {line.name for line in lines} == {"cat", "dog"}
     assert sum(line.probability for line in lines) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("names", [None, ["cat", "dog"]], ids=["by its loss", "by two names"])
+def test_one_logit_separates_two_classes_as_its_sigmoid_does(noise, names):
+    picture = noise(12, 12, 3)
+    model = KINDS["one compiled logit" if names is None else "one number"][0]()
+    twin = keras.Sequential([L.Input((12, 12, 3)), *model.layers, L.Activation("sigmoid")])
+    net, other = (cw.Network(one, "unit", class_names=names) for one in (model, twin))
+    found, right = net.predict(picture), other.predict(picture)
+    assert [line.name for line in found] == [line.name for line in right]
+    np.testing.assert_allclose([p.probability for p in found], [p.probability for p in right], atol=1e-6)
+    for target in (0, 1):
+        for method in ("gradient", "rise"):
+            np.testing.assert_allclose(
+                cw.attribution(net, picture, target, method)[0].raw,
+                cw.attribution(other, picture, target, method)[0].raw,
+                atol=1e-5,
+            )
+    pictures = [cw.visualize_classes(one, [0, 1], steps=1) for one in (net, other)]
+    np.testing.assert_allclose(pictures[0].values, pictures[1].values, rtol=1e-4)
+    last = [list(cw.adversarial(one, picture, steps=1))[-1].pictures for one in (net, other)]
+    np.testing.assert_array_equal(*last)
+
+
+def test_two_names_are_refused_for_one_number_that_is_no_logit():
+    for layer in (L.Dense(1, "relu"), L.Dense(1, "hard_sigmoid")):
+        with pytest.raises(cw.BadTarget, match="must have 1 names"):
+            cw.Network(from_vector(layer)(), class_names=["cat", "dog"])
 
 
 def test_a_segmentation_is_predicted_as_shares_of_the_pixels(noise):
