@@ -20,6 +20,7 @@ from cnnwidgets.model.sizes.canvas import Canvas
 from cnnwidgets.model.tracing.compiled import compiled
 from cnnwidgets.model.tracing.cost import batch_size
 from cnnwidgets.visualize import objectives
+from cnnwidgets.visualize.ascent import NO_GRADIENT
 from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame, optimize
 from cnnwidgets.visualize.canvas_choice import canvas_for
 from cnnwidgets.visualize.presets import CLASS_RECIPES, named
@@ -134,9 +135,14 @@ class ClassesPlan(Tiles):
     def whole_run(self) -> Iterator[UnitsFrame]:
         """Optimize, then predict from the pictures as they would be saved."""
         for frame in optimize(self):
+            if frame.step == len(self.groups):  # the first step of the last batch
+                first = frame.pictures
             if frame.step < frame.steps:
                 yield frame
         values, notes = self._predicted(frame.pictures)
+        if self.settings.steps > 1:
+            is_stuck = (first == frame.pictures).all((1, 2, 3))
+            notes = tuple(both(NO_GRADIENT * bool(one), note) for one, note in zip(is_stuck, notes, strict=True))
         yield UnitsFrame(frame.pictures, frame.steps, frame.steps, values, notes, self.units, is_step=False)
 
     def _predicted(self, pictures: Array) -> tuple[Array, tuple[str, ...]]:

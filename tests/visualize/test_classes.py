@@ -53,6 +53,15 @@ def test_the_result_says_what_the_network_sees(named):
         assert pics.notes[row] == ("" if seen == wanted else f"the network sees {NAMES[seen]} instead")
 
 
+def test_a_start_without_a_gradient_is_told(build):
+    model = build("plain")
+    dead = model.get_layer("conv1")
+    dead.bias.assign([-1e4] * dead.filters)
+    pics = visualize_classes(Network(model, class_names=NAMES), [0, 1, 2], size=16, steps=2)
+    assert all(note.startswith("not optimized: no gradient at the start") for note in pics.notes)
+    assert sum("the network sees" in note for note in pics.notes) >= 2
+
+
 def test_a_picture_that_failed_names_the_class_that_is_seen_instead(build):
     model = build("plain")
     model.get_layer("logits").bias.assign([1e3, 0, 0, 0, 0])

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.frame import Array, Frame
 from cnnwidgets.model.arguments import now, number
@@ -170,7 +172,7 @@ class DreamPlan:
             smaller, photograph = photograph, resized(self.picture, octave.size)
             start = photograph if smaller is None else _enlarged(dream, smaller, photograph)
             for frame in self._dream(octave, start, self.settings.seed + index):
-                yield self._frame(frame, index)
+                yield self._frame(frame, index, photograph)
             dream = frame.pictures
 
     def _dream(self, octave: Octave, start: Any, seed: int) -> Iterator[Frame]:
@@ -183,11 +185,13 @@ class DreamPlan:
         steps = self.settings.steps
         return maximize(self.net, lambda: objective(self.layers), canvas, steps, ascent, seed, start)
 
-    def _frame(self, frame: Frame, index: int) -> DreamFrame:
+    def _frame(self, frame: Frame, index: int, photograph: Any) -> DreamFrame:
         step = index * self.settings.steps + frame.step
         notes = self.notes
         if step == self.steps and not frame.values.any():
             notes = (*notes, "The layers are zero everywhere for this picture, so there is nothing to maximize.")
+        elif step == self.steps and np.array_equal(frame.pictures, photograph):
+            notes = (*notes, "No gradient reaches the picture, so it did not change: the network is inactive here.")
         return DreamFrame(
             frame.picture_source, step, self.steps, frame.value_source, (" ".join(notes),), index + 1, len(self.octaves)
         )

@@ -253,6 +253,16 @@ def test_layers_that_answer_nothing_are_told(photo):
     np.testing.assert_array_equal(frames[-1].pictures[0], photo)
 
 
+def test_a_dream_without_a_gradient_is_told(photo):
+    picture = keras.Input((None, None, 3))
+    dead = L.Conv2D(4, 3, activation="relu", bias_initializer=keras.initializers.Constant(-1e4))(picture)
+    model = keras.Model(picture, L.Conv2D(4, 3, bias_initializer="ones", name="constant")(dead))
+    frames = list(deepdream(Network(model, preprocess="unit"), photo, "constant", octaves=2, steps=2))
+    assert [frame.notes[0] for frame in frames[:-1]] == [""] * 3
+    assert "No gradient reaches the picture, so it did not change" in frames[-1].notes[0]
+    np.testing.assert_array_equal(frames[-1].pictures[0], photo)
+
+
 def encoded(image, **keywords):
     out = io.BytesIO()
     image.save(out, **keywords)
