@@ -220,7 +220,7 @@ class FeatureMapPanel(PositionPanel[MapsFrame]):
     def _invitation(self) -> str:
         return (
             f"Start shows where each unit of {self.layer} is active in the photograph: bright where its "
-            "pattern is, black where it is not. Early maps look like the photograph; deep ones are small and mostly "
+            "pattern is, dark where it is not. Early maps look like the photograph; deep ones are small and mostly "
             "black, since their patterns are rare."
         )
 
