@@ -82,10 +82,13 @@ def test_a_layer_without_rows_and_columns_is_refused(model, picture):
         cw.FeatureMapPanel(model, picture, "dense")
 
 
-def test_climbing_without_a_unit_says_what_to_do(panel):
-    panel.run()
+def test_visualizing_takes_the_number_in_the_field_and_before_a_run_says_what_to_do(panel):
     panel._guarded(panel._visualize_unit)
     assert "No unit is chosen" in panel.status
+    panel.run()
+    panel._guarded(panel._visualize_unit)
+    assert panel.unit == panel._choice.value == 0 and panel.unit_view.is_busy
+    panel.stop()
 
 
 def test_another_picture_is_shown_at_once_after_the_first_start(panel, model):

@@ -132,7 +132,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> st
         for name, *rest in rows
     )
     return (
-        f'<table class="cnnw-numbers" aria-label="{escape(label)}"><thead><tr>{head}</tr></thead>'
+        f'<table class="cnnw-numbers cnnw-texts" aria-label="{escape(label)}"><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table>"
     )
 

@@ -296,6 +296,8 @@ class FeatureMapPanel(PositionPanel[MapsFrame]):
 
     def _visualize_unit(self) -> None:
         if self.unit is None:
+            self._choose(self._choice.value)  # the number that is seen in the field, where no map was clicked
+        if self.unit is None:
             raise BadTarget("No unit is chosen yet. Click a map, or give a unit's number, first.")
         self.unit_view.begin(self.net, self.layer, self.unit, self.call, self._held, self._in_atlas())
 

@@ -32,7 +32,7 @@ class UnitPage(widgets.VBox):
         self.on_choice: Callable[[str, int], object] = lambda layer, unit: None
         close = functools.partial(guarded, self.clear)
         self._close = run_buttons.button("Close this unit", "times", "Close the page of the unit", close)
-        self._close.layout.display = "none"
+        self._close.layout.display, self._close.layout.align_self = "none", "flex-start"
         super().__init__([self._close], layout=widgets.Layout(width="100%"))
 
     def __repr__(self) -> str:
