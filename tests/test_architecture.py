@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "cnnwidgets"
 
-PLAIN = {"durations", "errors", "frame", "html_page", "keywords", "paths", "pictures", "plurals", "samples", "terminal"}
+PLAIN = {"errors", "frame", "html_page", "keywords", "paths", "pictures", "quantities", "samples", "terminal"}
 CORE = {"activations", "explain", "model", "visualize"}  # arrays in, arrays or frames out
 MAY_IMPORT = {  # room -> the rooms (or modules in them) that it may import, besides itself and the plain ones
     **dict.fromkeys(PLAIN, set()),
@@ -26,7 +26,7 @@ MAY_IMPORT = {  # room -> the rooms (or modules in them) that it may import, bes
     "zoo": {"model.backend", "model.network", "model.sizes.picture_size", "model.preprocessing"},
     "provenance": CORE | {"zoo"},
     "atlas": {"activations", "jobs", "model", "provenance.recipe", "visualize", "zoo"},
-    "report": {"explain", "model", "provenance", "visualize.units", "zoo.named"},
+    "report": {"explain", "model", "provenance", "visualize.units", "zoo"},
     "panels": CORE | {"training", "atlas.atlas", "jobs", "provenance", "zoo"},  # what is there is read, never rendered
     "__init__": CORE | {"atlas", "jobs", "panels", "provenance", "report", "training", "zoo"},
     "__main__": {"command_line"},

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnwidgets.atlas.attributes import Settings, StoredLayer, from_attributes
-from cnnwidgets.atlas.examples.example_store import examples_group, no_examples
-from cnnwidgets.atlas.examples.layer_examples import LayerExamples
+from cnnwidgets.atlas.examples.example_store import LayerExamples, examples_group, no_examples
 from cnnwidgets.atlas.html import page_of
 from cnnwidgets.atlas.records import LayerRecord
 from cnnwidgets.atlas.store import address, array_of, damaged, open_group

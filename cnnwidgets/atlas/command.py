@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from cnnwidgets import durations
+from cnnwidgets.quantities import spoken
 from cnnwidgets.terminal import say
 
 INTERVAL = 0.5  # seconds between two progress lines
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
     """Render an atlas, and report the progress."""
     from cnnwidgets.atlas.atlas import open_atlas
     from cnnwidgets.atlas.render_atlas import AtlasSettings
-    from cnnwidgets.zoo.named import network_named
+    from cnnwidgets.zoo import network_named
 
     net = network_named(options.network, options.preprocess)
     with _client(options) as client:
@@ -86,6 +86,6 @@ def _line(progress: Any) -> str:
         looked = progress.looked
         skipped = f", {looked.skipped} cannot be read" if looked.skipped else ""
         return f"{f'{looked.done} of {looked.total} of your pictures{skipped}':<70}"
-    left = "" if progress.seconds_left is None else f", about {durations.spoken(progress.seconds_left)} left"
+    left = "" if progress.seconds_left is None else f", about {spoken(progress.seconds_left)} left"
     failed = f", {progress.failed} failed" if progress.failed else ""
     return f"{f'{progress.done} of {progress.total} pictures{left}{failed}':<70}"

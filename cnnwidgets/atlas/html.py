@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from cnnwidgets.html_page import document, json_block, source
 from cnnwidgets.pictures import displayable, mosaic, resize, to_jpeg, to_uint8
-from cnnwidgets.plurals import plural
+from cnnwidgets.quantities import plural
 
 if TYPE_CHECKING:
     from cnnwidgets.atlas.atlas import Atlas
-    from cnnwidgets.atlas.examples.layer_examples import LayerExamples
+    from cnnwidgets.atlas.examples.example_store import LayerExamples
 
 PAGE, COLUMNS = 96, 12  # units on a page; its mosaic is decoded at once when it is looked at
 QUALITY = 82

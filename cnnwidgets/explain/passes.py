@@ -15,9 +15,9 @@ import numpy as np
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed, quoted
 from cnnwidgets.explain import targets
 from cnnwidgets.explain.targets import CHOSEN, Reading, Target
-from cnnwidgets.explain.traced import target_function, traced_passes
+from cnnwidgets.explain.traced import traced_passes
 from cnnwidgets.explain.traced.guided_relu import Guidance
-from cnnwidgets.explain.traced.target_function import RETURN_ONE
+from cnnwidgets.explain.traced.target_reading import FUNCTION, RETURN_ONE
 from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.geometry.locations import NOWHERE, Location, locate, output_placement, seen_by_output
@@ -296,7 +296,7 @@ class Probe:
             if target.function is None:
                 raise
             compiled(self.net.call)(self.feed)  # the network itself may be what fails
-            raise user_function.failed(target_function.NAME, error.__cause__ or error) from error
+            raise user_function.failed(FUNCTION, error.__cause__ or error) from error
 
     def _scaled(
         self, traced_and_flags: tuple[Any, list[bool]], target: Target, feed: list[Any], *more: Any

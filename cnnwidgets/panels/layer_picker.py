@@ -14,7 +14,7 @@ from cnnwidgets.model.layers import LayerInfo, last_convolution, layers_with_uni
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.binding import Setting, Updating
-from cnnwidgets.plurals import plural
+from cnnwidgets.quantities import plural
 
 KINDS = {
     "all layers": None,

@@ -1,4 +1,4 @@
-"""Pictures as PNG (exact, with the settings inside), JPEG (small, for live frames) and GIF (a run)."""
+"""Pictures as PNG (exact, settings inside), JPEG (small, for live frames), GIF (a run), and a still for a notebook."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from cnnwidgets.pictures.reading.files import read_safely
 KEY = "cnnwidgets"  # the PNG text chunk that holds the settings as JSON
 MAX_METADATA = 2**18  # characters: some hundred times what settings need
 HOLD = 1500  # milliseconds that a GIF rests on its last frame
+LONGEST = 512  # pixels
+MOST_BYTES = 100_000  # a notebook holds several, and should be opened fast
 
 
 def to_png(picture: NDArray[Any], metadata: Mapping[str, Any] | None = None) -> bytes:
@@ -124,3 +126,27 @@ def _as_json(metadata: Mapping[str, Any]) -> str:
     if len(text) > MAX_METADATA:
         raise BadTarget(f"Settings of {len(text)} characters are too long. Keep them below {MAX_METADATA}.")
     return text
+
+
+def to_still(picture: NDArray[Any]) -> bytes:
+    """A picture ([H, W] or [H, W, C], uint8 or float 0..1) as a PNG of at most 100 kB: fewer colors, then smaller."""
+    pixels = displayable(to_uint8(picture))
+    scale = min(1.0, LONGEST / max(pixels.shape[:2]))
+    while True:
+        data = _palette_png(_scaled(pixels, scale))
+        if len(data) <= MOST_BYTES:
+            return data
+        scale *= 0.8
+
+
+def _scaled(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    if scale == 1:
+        return pixels
+    height, width = (max(1, round(scale * length)) for length in pixels.shape[:2])
+    return to_uint8(resize(pixels.astype(np.float32) / 255, (height, width)))
+
+
+def _palette_png(pixels: NDArray[np.uint8]) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).quantize(256, Image.Quantize.FASTOCTREE).save(out, "PNG")  # Stop must not wait for the best
+    return out.getvalue()

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
     """Explain a prediction, and print the path of the page."""
     from cnnwidgets.report.explaining import ExplainSettings
     from cnnwidgets.report.folder import check_folder
-    from cnnwidgets.zoo.named import network_named
+    from cnnwidgets.zoo import network_named
 
     check_folder(options.folder)  # before anything is computed
     classes = None if options.classes is None else _class_names(options.classes)

@@ -141,9 +141,6 @@ class ExplanationFrame:
         assert self.explanation is not None
         return self.explanation
 
-    def __repr__(self) -> str:
-        return f"ExplanationFrame(step {self.step} of {self.steps}, {self.doing})"
-
 
 @dataclass(frozen=True, eq=False)
 class ExplainPlan:

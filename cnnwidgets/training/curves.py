@@ -1,13 +1,45 @@
-"""Curves of loss and metrics over batches and epochs, at most some hundred points of each."""
+"""Lists that are thinned out where they grow too long, and curves of loss and metrics made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-from cnnwidgets.training.thinned import Thinned
-
+T = TypeVar("T")
 MOST_POINTS = 400
+
+
+class Thinned(Generic[T]):
+    """Values in the order in which they came, thinned out evenly where there are too many.
+
+    The first and the last always stay. Whenever there is no room, every second one of the others is dropped, and from
+    then on every second new one, so that the distances between those that remain are equal.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._every, self._came = 1, 0
+        self._values: list[tuple[int, T]] = []  # (how many came before it, it)
+
+    def add(self, value: T) -> None:
+        """Take one more."""
+        self._values = [*self._on_grid(), (self._came, value)]
+        self._came += 1
+        while len(self._values) > 2 and self.is_full():
+            self._every *= 2
+            last = self._values[-1]
+            self._values = [*(one for one in self._on_grid() if one is not last), last]
+
+    def _on_grid(self) -> list[tuple[int, T]]:
+        return [one for one in self._values if one[0] % self._every == 0]
+
+    def is_full(self) -> bool:
+        """Whether there are more values than there is room for."""
+        return len(self._values) > self._most
+
+    def all(self) -> list[T]:
+        """Those that remain, the oldest first."""
+        return [value for _, value in self._values]
 
 
 class Point(NamedTuple):

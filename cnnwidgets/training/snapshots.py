@@ -10,7 +10,7 @@ import numpy as np
 from cnnwidgets.explain.heatmap import Heatmap
 from cnnwidgets.frame import Array
 from cnnwidgets.pictures import mosaic
-from cnnwidgets.training.thinned import Thinned
+from cnnwidgets.training.curves import Thinned
 
 MOST_BYTES = 512 * 2**20  # of all snapshots together
 NOTHING = np.zeros((0, 1, 1, 3), np.float32)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,25 @@ def load_network(name: str, size: Size | None = None) -> Network:
     start_device()  # before a layer is built, which would do it less quietly
     with _random_state_kept():
         return bundled.load(bundled.size if size is None else size)
+
+
+def network_named(name: str, preprocess: str = "auto", class_names: Sequence[str] | None = None) -> Network:
+    """A network as a person names it at a terminal: a bundled one, or the path of a `.keras` or `.h5` file.
+
+    Args:
+        name: one of `NETWORKS`, or a path.
+        preprocess: of a file, as for a Network.
+        class_names: of a file, one for each class.
+
+    Raises:
+        BadModel: for a name that does not exist, or a file that cannot be read.
+        BadTarget: for an unknown preprocessing, or a number of class names that does not fit.
+    """
+    from cnnwidgets.model.network import Network
+
+    if name not in NETWORKS and (Path(name).suffix or Path(name).exists()):
+        return Network.from_file(name, preprocess, class_names)
+    return load_network(name)
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ from PIL import Image
 import cnnwidgets as cw
 from cnnwidgets.activations.feature_maps import feature_maps
 from cnnwidgets.atlas.examples import example_store, part_responses, search
+from cnnwidgets.atlas.examples.patches import seen_part, seen_parts
 from cnnwidgets.atlas.examples.responses import BINS, STRONGEST, Responses, from_bytes, histogram
-from cnnwidgets.atlas.examples.seen_part import seen_part, seen_parts
 from cnnwidgets.atlas.render_atlas import AtlasSettings
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget
 from cnnwidgets.model.backend import tf

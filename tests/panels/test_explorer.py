@@ -14,13 +14,13 @@ import pytest
 import cnnwidgets as cw
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.backend import keras
-from cnnwidgets.panels.explorer import first_picture, photographs, taken_away
+from cnnwidgets.panels.explorer import photographs, stage, tabs
 from cnnwidgets.panels.explorer.tabs import KINDS
 from cnnwidgets.samples import sample, sample_names
 
 L = keras.layers
 TITLES = [kind.title for kind in KINDS]
-COSTS = first_picture.FORWARD, first_picture.GRADIENT, first_picture.SIXTEEN_TILES
+COSTS = tabs.FORWARD, tabs.GRADIENT, tabs.SIXTEEN_TILES
 PICTURE = np.random.default_rng(0).random((24, 32, 3), dtype=np.float32)
 
 
@@ -363,19 +363,19 @@ def test_long_runs_wait_for_start(explorer, title):
 
 
 def test_a_network_whose_first_picture_takes_longer_waits_for_start(explorer, monkeypatch):
-    monkeypatch.setattr(first_picture, "SPEED", 1.0)
+    monkeypatch.setattr(tabs, "SPEED", 1.0)
     displayed(explorer)
     assert explorer.state == "idle" and explorer.result is None
 
 
 def test_the_first_picture_of_a_deep_network_is_known_to_take_longer(net, build):
     held = HeldPicture(net, PICTURE)
-    assert all(first_picture.is_soon(cost, net, held) for cost in COSTS)
+    assert all(tabs.is_soon(cost, net, held) for cost in COSTS)
     x = picture = L.Input((None, None, 3))
     for _ in range(60):
         x = L.Conv2D(3, 1)(x)
     deep = cw.Network(keras.Model(picture, L.GlobalAveragePooling2D()(x)))
-    assert [first_picture.is_soon(cost, deep, held) for cost in COSTS] == [True, False, False]
+    assert [tabs.is_soon(cost, deep, held) for cost in COSTS] == [True, False, False]
 
 
 def test_the_picture_and_its_predictions_stand_together(explorer, waiting, net):
@@ -494,7 +494,7 @@ def test_a_tab_that_cannot_be_made_says_so_before_it_is_clicked():
 
 
 def test_panels_of_a_replaced_network_are_stopped_at_once_and_closed_later(net, build, monkeypatch):
-    monkeypatch.setattr(taken_away, "UNDER_WAY", 0.3)
+    monkeypatch.setattr(stage, "UNDER_WAY", 0.3)
 
     def work():
         explorer = cw.Explorer(net, PICTURE)

@@ -16,8 +16,7 @@ from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.controls.class_menu import ClassField
 from cnnwidgets.panels.controls.menu import Menu
 from cnnwidgets.panels.runs import history
-from cnnwidgets.panels.runs.history import Record, Stopwatch
-from cnnwidgets.panels.runs.speed import Speed
+from cnnwidgets.panels.runs.history import Record, Speed, Stopwatch
 
 
 class Clock:

@@ -12,7 +12,7 @@ from PIL import Image
 import cnnwidgets as cw
 from cnnwidgets.model.backend import keras
 from cnnwidgets.training import snapshots
-from cnnwidgets.training.thinned import Thinned
+from cnnwidgets.training.curves import Thinned
 from tests.training.conftest import MAKERS
 
 PROBE = np.random.default_rng(0).random((16, 16, 3)).astype(np.float32)

@@ -18,7 +18,7 @@ from cnnwidgets.explain.concept_search.found_concepts import PATCH, Concepts, no
 from cnnwidgets.explain.concept_search.importance import METHODS
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.frame import Array
-from cnnwidgets.plurals import plural
+from cnnwidgets.quantities import plural
 
 if TYPE_CHECKING:
     from cnnwidgets.explain.concepts import ConceptsPlan

@@ -71,9 +71,6 @@ class ComparisonFrame:
     notes: tuple[str, ...] = ()
     is_step = True  # a point of the curve
 
-    def __repr__(self) -> str:
-        return f"ComparisonFrame(step {self.step} of {self.steps}, {[len(column) for column in self.columns]} heatmaps)"
-
 
 def compare(
     requests: tuple[MapRequest, ...], picture: HeldPicture, shuffled: Callable[[Network, int], Network]

@@ -68,9 +68,6 @@ class MethodsFrame:
     notes: tuple[str, ...] = ()
     is_step = False
 
-    def __repr__(self) -> str:
-        return f"MethodsFrame(step {self.step} of {self.steps}, {len(self.results)} methods)"
-
 
 def compare_methods(
     request: MapRequest, picture: HeldPicture, settings: FaithfulnessSettings, index: int = 0

@@ -1,21 +1,27 @@
-"""The value of a target for a batch of pictures, computed inside a graph from the outputs of a call."""
+"""The value of a target for a batch of pictures, computed inside a graph from the outputs of a call.
+
+A user's function is called there, and returns one number for each picture.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from cnnwidgets.errors import BadTarget, quoted
 from cnnwidgets.explain.targets import NOWHERE, TOP, Chosen, Reading, Target
-from cnnwidgets.explain.traced import target_function
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.fast_means import scores_without_map
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs.output_info import OutputInfo, logits_of
 from cnnwidgets.model.recording import Recording
+from cnnwidgets.model.tracing import user_function
 
 TINY = 1e-30  # of a probability whose logarithm is taken
+FUNCTION = "The target function"
+RETURN_ONE = "Return one number for each picture of the batch, such as lambda output: output[:, 7]."
 
 
 def read_target(net: Network, target: Target, outputs: Sequence[Any], recording: Recording, chosen: Chosen) -> Reading:
@@ -31,7 +37,7 @@ def read_target(net: Network, target: Target, outputs: Sequence[Any], recording:
     if target.function is not None:
         one = [outputs[target.output]]
         given, nested = (list(outputs), net.as_returned) if target.takes_all else (one, lambda flat: flat[0])
-        value = target_function.values(target.function, given, nested)
+        value = _values(target.function, given, nested)
         nothing = tf.fill(tf.shape(value), float("nan"))
         return Reading(value, tf.fill(tf.shape(value), TOP), nothing, nothing[:, None, None])
     scores = _scores(net, target, outputs, recording)
@@ -160,3 +166,41 @@ def _log_odds(logits: Any, units: Any, squashed_by: str) -> Any:  # [N, K], [N, 
     is_unit = tf.one_hot(units, tf.shape(logits)[-1], True, False)  # [N, M, K]
     others = tf.where(is_unit, tf.constant(-np.inf, logits.dtype), logits[:, None])
     return tf.gather(logits, units, batch_dims=1) - tf.reduce_logsumexp(others, -1)
+
+
+def _values(function: Callable[[Any], Any], flat: Sequence[Any], nested: Callable[[list[Any]], Any]) -> Any:
+    """The function's number for each picture, float32 [N], inside a graph.
+
+    A function that mixes the pictures of a batch into one number, such as `tf.reduce_mean` or `lambda y: y[0, 3]`, is
+    called for each picture alone, in a batch of one.
+
+    Args:
+        function: takes the output and returns one number for each picture, or one number where there is one picture.
+        flat: the outputs that it is given, each [N, ...].
+        nested: puts them into the structure that the function gets.
+
+    Raises:
+        BadTarget: for a function that fails, or returns anything else.
+    """
+    value = _number(function, nested(list(flat)))
+    if not _is_single(value):
+        return tf.reshape(value, [-1])
+
+    def of_one_picture(parts: Sequence[Any]) -> Any:
+        return tf.reshape(_number(function, nested([part[None] for part in parts])), [])
+
+    # Not tf.map_fn, whose loop would hide which outputs matter and where a gradient is cut.
+    return tf.vectorized_map(of_one_picture, list(flat), warn=False)
+
+
+def _number(function: Callable[[Any], Any], given: Any) -> Any:
+    value = user_function.called(FUNCTION, function, given, RETURN_ONE)
+    shape = value.shape
+    if shape.rank and any(n != 1 for n in shape[1:]) and not all(n == 1 for n in shape):
+        raise BadTarget(f"{FUNCTION} returned the shape {quoted(tuple(shape))}. {RETURN_ONE}")
+    return value
+
+
+def _is_single(value: Any) -> bool:
+    """Whether its shape is that of one number for any batch."""
+    return value.shape.rank is not None and all(n == 1 for n in value.shape)

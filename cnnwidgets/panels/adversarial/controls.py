@@ -52,9 +52,6 @@ class AdversarialControls(Controls):
         }  # fmt: skip
         super().__init__(on_set, inputs, [3], "Steps, seed and size")
 
-    def __repr__(self) -> str:
-        return f"AdversarialControls({self._inputs['epsilon'].value} of 255, {self.view!r})"
-
     @property
     def view(self) -> str:
         """One of `VIEWS`."""

@@ -57,9 +57,6 @@ class OtherNetwork:
         self._fooled = name
         self._net: Network | None = None
 
-    def __repr__(self) -> str:
-        return f"OtherNetwork({self.name!r})"
-
     def check(self) -> None:
         """Raise BadTarget where there is no other network."""
         if not self.name:

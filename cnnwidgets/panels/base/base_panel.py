@@ -18,8 +18,7 @@ from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.panels.base import lifecycle, markup, run_buttons
 from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.base.cell_output import Bundle, CellOutput
-from cnnwidgets.panels.base.code_box import CodeBox
-from cnnwidgets.panels.base.run_buttons import RunButtons
+from cnnwidgets.panels.base.run_buttons import CodeBox, RunButtons
 from cnnwidgets.panels.runs.report import Report
 from cnnwidgets.paths import checked_path
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import traitlets
 
-from cnnwidgets.errors import CnnWidgetsError
+from cnnwidgets.atlas.atlas import Atlas
+from cnnwidgets.errors import BadTarget, CnnWidgetsError, quoted
 from cnnwidgets.model.settings import Settings
 
 PanelClass = TypeVar("PanelClass", bound=type[Any])
@@ -74,3 +75,25 @@ class Updating(threading.local):
 
     def __exit__(self, *_raised: object) -> None:
         self._depth -= 1
+
+
+class AtlasSetting(Setting):
+    """A trait that refuses anything but an atlas or `None`."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def validate(self, _panel: Any, value: object) -> Atlas | None:
+        """The value, or BadTarget."""
+        return checked_atlas(value)
+
+
+def checked_atlas(atlas: object) -> Atlas | None:
+    """An atlas, or none.
+
+    Raises:
+        BadTarget: for anything else.
+    """
+    if atlas is None or isinstance(atlas, Atlas):
+        return atlas
+    raise BadTarget(f"atlas must be what cw.open_atlas(path) returns, got {quoted(atlas)}.")

@@ -23,9 +23,6 @@ class Idle:
         """Whether there is a loop, so that calls can wait for their turn."""
         return self._loop is not None and not self._loop.is_closed()
 
-    def __repr__(self) -> str:
-        return f"Idle({'a loop' if self else 'no loop'})"
-
     def call(self, action: Callable[[], object], seconds: float = 0.0) -> None:
         """Call it when the kernel is idle, at the earliest after so many seconds; from any thread.
 

@@ -1,4 +1,4 @@
-"""The row of buttons that every panel has."""
+"""The row of buttons that every panel has, and the box of code that the last of them shows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as widgets
 from ipyevents import Event
 
-from cnnwidgets.panels.base import focus, lifecycle
+from cnnwidgets.panels.base import focus, lifecycle, markup
 
 LOOKS = {  # name -> label, icon, tooltip
     "start": ("Start", "play", "Start the run, or start it again"),
@@ -90,3 +90,38 @@ class RunButtons(widgets.HBox):
         disabled = {"pause": not is_busy, "stop": not can_stop, "save": not can_save, "gif": not can_save}
         for name, is_disabled in disabled.items():
             focus.set_disabled(self[name], is_disabled, self["start"])
+
+
+class CodeBox(widgets.VBox):
+    """The code under a panel, hidden at first.
+
+    Args:
+        snippet: returns the code of what is shown now.
+    """
+
+    def __init__(self, snippet: Callable[[], str]) -> None:
+        self._snippet, self._text = snippet, markup.markup(width="100%")
+        super().__init__([self._text], layout=widgets.Layout(margin="0", width="100%", display="none"))
+
+    def __repr__(self) -> str:
+        return f"CodeBox({'hidden' if self.is_hidden else 'shown'})"
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the code is hidden."""
+        return bool(self.layout.display == "none")
+
+    def toggle(self) -> None:
+        """Show the code, or hide it."""
+        if self.is_hidden:
+            self._write()
+        self.layout.display = "" if self.is_hidden else "none"
+
+    def refresh(self) -> None:
+        """Write the code again where it is shown."""
+        if not self.is_hidden:
+            self._write()
+
+    def _write(self) -> None:
+        hint = markup.status("Click the code to select it, then copy it.")
+        self._text.value = hint + markup.code(self._snippet())

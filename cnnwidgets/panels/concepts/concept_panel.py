@@ -34,7 +34,7 @@ from cnnwidgets.panels.concepts.controls import OFFERED, ConceptControls
 from cnnwidgets.panels.controls.class_menu import ClassMenu
 from cnnwidgets.panels.heatmaps.captions import all_classes, class_chosen
 from cnnwidgets.pictures.reading.folders import digest_of, name_of
-from cnnwidgets.plurals import plural
+from cnnwidgets.quantities import plural
 
 FILE = "concepts.json"
 

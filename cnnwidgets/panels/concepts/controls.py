@@ -54,9 +54,6 @@ class ConceptControls(Controls):
         }  # fmt: skip
         super().__init__(on_set, inputs, [3], "Importance, crops, seed and size")
 
-    def __repr__(self) -> str:
-        return f"ConceptControls({self._inputs['layer'].value!r})"
-
     def offer(self, photographs: Sequence[str]) -> None:
         """Offer these photographs, by number."""
         self._inputs["photograph"].options = [(name, at) for at, name in enumerate(photographs[:OFFERED])]

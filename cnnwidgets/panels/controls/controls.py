@@ -36,6 +36,9 @@ class Controls(widgets.VBox):
             widget.observe(lambda change, name=name: self._moved(name, change["new"]), _trait(widget))
         self._more.observe(self._more_pressed, "value")
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
     def _fill(self, settings: Mapping[str, Any]) -> None:
         """Show these settings, where there is a control for them."""
         for name, value in settings.items():
@@ -67,3 +70,8 @@ def wide(width: str) -> widgets.Layout:
 def named(width: str) -> dict[str, str]:
     """A style whose name has this width."""
     return {"description_width": width}
+
+
+def in_sidebar() -> dict[str, Any]:
+    """The keywords of a control as wide as the sidebar of an Explorer; each needs a separate layout."""
+    return {"layout": widgets.Layout(width="auto"), "style": named("64px")}

@@ -57,9 +57,6 @@ class DreamControls(Controls):
         }  # fmt: skip
         super().__init__(on_set, inputs, [4], "Octaves, scale, steps, jitter and seed")
 
-    def __repr__(self) -> str:
-        return f"DreamControls({self._inputs['layers'].value!r})"
-
     @property
     def is_before(self) -> bool:
         """Whether the photograph is to be shown."""

@@ -11,7 +11,6 @@ import ipywidgets as widgets
 import numpy as np
 import traitlets
 
-from cnnwidgets import durations
 from cnnwidgets.model.arguments import now, whole_number
 from cnnwidgets.model.layers import spatial_layers
 from cnnwidgets.model.network import as_network
@@ -23,8 +22,8 @@ from cnnwidgets.panels.base.photograph_panel import PhotographPanel, as_shown
 from cnnwidgets.panels.deepdream.controls import OWN, DreamControls
 from cnnwidgets.panels.deepdream.layer_weights import LayerWeights
 from cnnwidgets.panels.deepdream.steering import Steering
-from cnnwidgets.panels.runs.speed import Speed
-from cnnwidgets.plurals import plural
+from cnnwidgets.panels.runs.history import Speed
+from cnnwidgets.quantities import plural, spoken
 from cnnwidgets.visualize.optimizers import Rate
 from cnnwidgets.visualize.photographs.deepdream import DreamFrame, DreamPlan, DreamSettings
 from cnnwidgets.visualize.photographs.dream_layers import DEPTHS, OTHER_NAMES, Layers, preset
@@ -170,7 +169,7 @@ class DeepDreamPanel(PhotographPanel[DreamFrame]):
         return f"{words} {' '.join(self._plan.notes)}"
 
     def _estimate(self) -> str:
-        return durations.spoken(SPEED.seconds(self._step_cost(), self._plan.steps))
+        return spoken(SPEED.seconds(self._step_cost(), self._plan.steps))
 
     def _step_cost(self) -> float:
         """Floating point operations of a step, on average: a gradient costs two passes."""

@@ -26,9 +26,6 @@ class Steering:
         self._weights = dict(weights)
         self.was_changed = False
 
-    def __repr__(self) -> str:
-        return f"Steering({self.step_size():.3g}, {self.weights})"
-
     def change(self, step_size: Number, weights: Mapping[str, Number]) -> None:
         """Use other numbers from the next step; the layers stay the same."""
         self._step_size = step_size

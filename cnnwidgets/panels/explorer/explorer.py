@@ -18,21 +18,18 @@ from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.arguments import choice, flag
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base import lifecycle, markup
-from cnnwidgets.panels.base.atlas_setting import checked_atlas
-from cnnwidgets.panels.base.binding import Setting, Updating
+from cnnwidgets.panels.base.binding import Setting, Updating, checked_atlas
 from cnnwidgets.panels.base.cell_output import Bundle, CellOutput
 from cnnwidgets.panels.base.idle import Idle
 from cnnwidgets.panels.base.panel import Panel
-from cnnwidgets.panels.explorer.choice import Choice
+from cnnwidgets.panels.explorer.choice import Choice, checked_recorder, record_chosen
 from cnnwidgets.panels.explorer.layer_choice import LayerChoice
 from cnnwidgets.panels.explorer.networks import NetworkMenu
 from cnnwidgets.panels.explorer.photographs import OTHER, PhotographMenu
 from cnnwidgets.panels.explorer.predictions import Predictions
-from cnnwidgets.panels.explorer.recorded import checked_recorder, record_chosen
-from cnnwidgets.panels.explorer.stage import Stage
+from cnnwidgets.panels.explorer.stage import Stage, TakenAway
 from cnnwidgets.panels.explorer.status_bar import StatusBar
 from cnnwidgets.panels.explorer.tabs import KINDS
-from cnnwidgets.panels.explorer.taken_away import TakenAway
 from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
 from cnnwidgets.panels.unit_attribution.unit_attribution_panel import UnitAttributionPanel
 from cnnwidgets.training.recorder import TrainingRecorder

@@ -10,7 +10,7 @@ from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.binding import Updating
-from cnnwidgets.panels.explorer.sidebar import wide
+from cnnwidgets.panels.controls.controls import in_sidebar
 from cnnwidgets.panels.runs.request import Request
 from cnnwidgets.zoo import NETWORKS, load_network
 
@@ -33,10 +33,10 @@ class NetworkMenu(widgets.VBox):
         self._request = Request(self._loaded_one, self.refuse)
         self._updating = Updating()
         self.traceback = ""
-        self._menu = widgets.Dropdown(description="Network", tooltip="Network to inspect", **wide())
+        self._menu = widgets.Dropdown(description="Network", tooltip="Network to inspect", **in_sidebar())
         self._path = widgets.Text(
             placeholder=HINT, description="Model file", continuous_update=False,
-            tooltip="A Keras model on this machine, read in Keras' safe mode", **wide(),
+            tooltip="A Keras model on this machine, read in Keras' safe mode", **in_sidebar(),
         )  # fmt: skip
         self._path.layout.display = "" if files else "none"
         self._may_open = files

@@ -20,7 +20,7 @@ from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.base.screen import Screen
-from cnnwidgets.panels.explorer.sidebar import wide
+from cnnwidgets.panels.controls.controls import in_sidebar
 from cnnwidgets.pictures import cells
 
 MOST_MEGABYTES = 8  # of an upload: a larger one never reaches Python, without any message
@@ -59,7 +59,7 @@ class PhotographMenu(widgets.VBox):
         self._looks = markup.markup("", display="none")
         self._path = widgets.Text(
             placeholder="path of a picture, then Enter", description="File", continuous_update=False,
-            tooltip="A picture on this machine: PNG, JPEG, WEBP, GIF or BMP", **wide(),
+            tooltip="A picture on this machine: PNG, JPEG, WEBP, GIF or BMP", **in_sidebar(),
         )  # fmt: skip
         self._path.layout.display = "" if files else "none"
         self._may_open = files
@@ -67,7 +67,8 @@ class PhotographMenu(widgets.VBox):
             accept="image/*", description=f"Upload, max {MOST_MEGABYTES} MB", tooltip="A picture on your own machine",
             layout=widgets.Layout(width="auto", flex="1 1 auto"),
         )  # fmt: skip
-        self._which = widgets.Dropdown(description="For", tooltip="Which picture of the model is opened", **wide())
+        look = in_sidebar()
+        self._which = widgets.Dropdown(description="For", tooltip="Which picture of the model is opened", **look)
         self._view = Screen(VIEW, lambda _number: None, on_point)
         self._line = markup.markup(markup.status(""))
         self._drawing: Job[None] | None = None

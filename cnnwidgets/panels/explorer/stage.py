@@ -1,4 +1,7 @@
-"""The panels of an Explorer in tabs: the one in front is made first, the others while the kernel is idle."""
+"""The panels of an Explorer in tabs: the one in front is made first, the others while the kernel is idle.
+
+A panel that is taken off the page is closed once no message from the page to it can still be under way.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,11 @@ from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.base.idle import Idle
 from cnnwidgets.panels.base.panel import Panel
-from cnnwidgets.panels.explorer import first_picture
 from cnnwidgets.panels.explorer.choice import Choice
-from cnnwidgets.panels.explorer.tabs import KINDS, Kind
-from cnnwidgets.panels.explorer.taken_away import TakenAway
+from cnnwidgets.panels.explorer.tabs import GRADIENT, KINDS, Kind, is_soon
 
 PAUSE = 0.1  # seconds between two panels that are made while the kernel is idle: clicks come in between
+UNDER_WAY = 10.0  # seconds for which the page may still send messages
 
 
 class Stage(widgets.Tab):
@@ -121,7 +123,7 @@ class Stage(widgets.Tab):
 
     def _make_others(self) -> None:
         """Make the other panels while the kernel is idle; those of a deep network would keep it busy for too long."""
-        if first_picture.is_soon(first_picture.GRADIENT, self._choice.net, self._choice.held):
+        if is_soon(GRADIENT, self._choice.net, self._choice.held):
             self._idle.call(self._make_next, PAUSE)
 
     def _make_next(self) -> None:
@@ -150,7 +152,7 @@ class Stage(widgets.Tab):
         panel, cost = self.front, self.kind.first_picture
         if not self._is_displayed or panel is None or cost is None or panel.state != "idle" or panel.result is not None:
             return
-        if first_picture.is_soon(cost, self._choice.net, self._choice.held):
+        if is_soon(cost, self._choice.net, self._choice.held):
             panel.begin_unasked()
 
     @property
@@ -202,3 +204,35 @@ class Stage(widgets.Tab):
 def _preparing(kind: Kind) -> widgets.Widget:
     words = f"Preparing {kind.title}: {kind.shows}. If a cell is running, this comes when the cell has ended."
     return markup.markup(markup.status(words), padding="24px")
+
+
+class TakenAway:
+    """Panels that wait to be closed; in a script, where no page sends anything, they are closed at once.
+
+    Args:
+        idle: of the Explorer.
+    """
+
+    def __init__(self, idle: Idle) -> None:
+        self._idle = idle
+        self._waiting: list[Any] = []
+
+    def add(self, panel: Any) -> None:
+        """Stop a panel that is about to leave the page, and close it some seconds later."""
+        lifecycle.stop_counting(panel)  # before the page takes it away and would tell that
+        if not self._idle:
+            panel.close()
+            return
+        panel.stop()
+        self._waiting.append(panel)
+        self._idle.call(lambda: self._close(panel), UNDER_WAY)
+
+    def close(self) -> None:
+        """Close those that wait."""
+        for panel in list(self._waiting):
+            self._close(panel)
+
+    def _close(self, panel: Any) -> None:
+        if panel in self._waiting:
+            self._waiting.remove(panel)
+            panel.close()

@@ -42,9 +42,6 @@ class FeatureMapControls(Controls):
         super().__init__(on_set, inputs, [3], "Size")
         self._more.layout.display = inputs["size"].layout.display
 
-    def __repr__(self) -> str:
-        return f"FeatureMapControls({self._inputs['layer'].value!r})"
-
     def show(self, settings: Mapping[str, Any]) -> None:
         """Show these settings."""
         self._fill(settings)

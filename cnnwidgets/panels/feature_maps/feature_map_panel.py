@@ -21,8 +21,7 @@ from cnnwidgets.model.layers import spatial_layers
 from cnnwidgets.model.network import as_network
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import focus, markup
-from cnnwidgets.panels.base.atlas_setting import AtlasSetting, checked_atlas
-from cnnwidgets.panels.base.binding import Setting, settings_of
+from cnnwidgets.panels.base.binding import AtlasSetting, Setting, checked_atlas, settings_of
 from cnnwidgets.panels.base.position_panel import PositionPanel
 from cnnwidgets.panels.controls.controls import row
 from cnnwidgets.panels.feature_maps.arithmetic import Arithmetic

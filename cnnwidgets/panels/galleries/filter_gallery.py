@@ -19,10 +19,8 @@ from cnnwidgets.model.arguments import check_unit
 from cnnwidgets.model.layers import last_convolution
 from cnnwidgets.model.network import as_network
 from cnnwidgets.panels.base import focus, markup
-from cnnwidgets.panels.base.atlas_setting import AtlasSetting, checked_atlas
-from cnnwidgets.panels.base.binding import Setting, settings_of
-from cnnwidgets.panels.galleries.controls import GalleryControls
-from cnnwidgets.panels.galleries.photograph_menu import PhotographMenu
+from cnnwidgets.panels.base.binding import AtlasSetting, Setting, checked_atlas, settings_of
+from cnnwidgets.panels.galleries.controls import GalleryControls, PhotographMenu
 from cnnwidgets.panels.galleries.ready_tiles import PAGE, PartialFrame, ReadyTiles, part_of, ready_in
 from cnnwidgets.panels.galleries.tile_gallery import TileGallery
 from cnnwidgets.panels.runs.side_run import SIZE, STEPS

@@ -10,7 +10,7 @@ import ipywidgets as widgets
 import numpy as np
 import traitlets
 
-from cnnwidgets import durations, pictures
+from cnnwidgets import pictures
 from cnnwidgets.frame import Frame
 from cnnwidgets.jobs import Cache
 from cnnwidgets.model.network import Network
@@ -20,10 +20,10 @@ from cnnwidgets.panels.base.base_panel import BUSY, SIDE
 from cnnwidgets.panels.base.binding import Setting
 from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.galleries.controls import GalleryControls
-from cnnwidgets.panels.runs.history import Snapshot
+from cnnwidgets.panels.runs.history import Snapshot, Speed
 from cnnwidgets.panels.runs.side_run import SideRun
-from cnnwidgets.panels.runs.speed import Speed
 from cnnwidgets.pictures.grid import banded_shape, with_bands
+from cnnwidgets.quantities import spoken
 from cnnwidgets.visualize.batches import Tiles, UnitPictures, UnitsFrame
 
 SPEED = Speed(first=2.0, overhead=0.015, least=3e8)  # of this process, shared by all galleries
@@ -138,7 +138,7 @@ class TileGallery(Panel[UnitsFrame]):
 
     def _estimate(self) -> str:
         steps = self._plan.settings.steps * len(self._rendered.groups)
-        return durations.spoken(SPEED.seconds(self._step_cost(), steps))
+        return spoken(SPEED.seconds(self._step_cost(), steps))
 
     # The pictures.
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cnnwidgets.durations import spoken
 from cnnwidgets.explain.faithfulness import RANDOM_ORDERS, Curve, CurvesFrame
 from cnnwidgets.explain.overlays import method_guide
 from cnnwidgets.explain.overlays.method_comparison import MethodResult
 from cnnwidgets.panels.base import markup
+from cnnwidgets.quantities import spoken
 
 PART = 0.2  # of the pixels, for the sentence
 SAME = 0.01  # of a random order's area, or of 1 for probabilities: areas that differ by less are the same

@@ -30,13 +30,12 @@ from cnnwidgets.panels.base.base_panel import BUSY
 from cnnwidgets.panels.base.binding import settings_of
 from cnnwidgets.panels.base.position_panel import PositionPanel
 from cnnwidgets.panels.heatmaps import captions
-from cnnwidgets.panels.heatmaps.controls import HeatmapControls
+from cnnwidgets.panels.heatmaps.controls import HeatmapControls, HeatmapSidebar
 from cnnwidgets.panels.heatmaps.hidden_region import HiddenRegion
 from cnnwidgets.panels.heatmaps.map_check import MapCheck
 from cnnwidgets.panels.heatmaps.painting import Painter, Painting
 from cnnwidgets.panels.heatmaps.region_choice import RegionChoice, box_dragged, is_dense, target_in
 from cnnwidgets.panels.heatmaps.settings import PAINTING, HeatmapSettings
-from cnnwidgets.panels.heatmaps.sidebar import HeatmapSidebar
 from cnnwidgets.provenance.positions import with_positions
 
 

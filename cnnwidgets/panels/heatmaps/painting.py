@@ -49,9 +49,6 @@ class Painter:
         self._exact: Job[None] | None = None  # paints the PNG that replaces a quick picture
         self._painted_at = float("-inf")  # when a quick picture was painted last
 
-    def __repr__(self) -> str:
-        return "Painter()"
-
     def repaint(self, painting: Painting) -> None:
         """Show a quick picture now, unless there was one just before, and have the exact one made; needs the lock."""
         if time.monotonic() - self._painted_at >= INTERVAL:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from cnnwidgets.durations import spoken
 from cnnwidgets.panels.base import charts, markup
 from cnnwidgets.panels.protocols import Frame
 from cnnwidgets.panels.runs.history import Record
+from cnnwidgets.quantities import spoken
 
 INTERVAL = 0.2  # seconds between two updates during a run
 
@@ -31,9 +31,6 @@ class Report:
         self.progress_line = markup.markup("", width="100%")
         self.curve = markup.markup("")
         self.status_line = markup.markup(markup.status(""), width="100%")
-
-    def __repr__(self) -> str:
-        return "Report()"
 
     def clear(self) -> None:
         """Show no progress and no curve."""

@@ -27,9 +27,6 @@ class Request(Generic[R]):
         self._lock = threading.Lock()
         self._publisher: Publisher[R] | None = None
 
-    def __repr__(self) -> str:
-        return f"Request({'busy' if self.is_busy else 'idle'})"
-
     @property
     def is_busy(self) -> bool:
         """Whether it is being computed."""

@@ -20,9 +20,9 @@ from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.training import drawing
 from cnnwidgets.pictures import cells
 from cnnwidgets.pictures.pixels import displayable
-from cnnwidgets.plurals import plural
 from cnnwidgets.provenance import snippets
 from cnnwidgets.provenance.recipe import installed_versions
+from cnnwidgets.quantities import plural
 from cnnwidgets.training.comparison import Comparison, ComparisonFrame, ComparisonSettings
 
 LARGE = 280  # CSS pixels of the heatmaps

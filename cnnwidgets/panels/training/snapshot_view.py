@@ -8,7 +8,7 @@ from cnnwidgets.panels.base import lifecycle, markup
 from cnnwidgets.panels.base.charts import chart
 from cnnwidgets.panels.base.screen import Screen
 from cnnwidgets.panels.training import drawing
-from cnnwidgets.plurals import plural
+from cnnwidgets.quantities import plural
 from cnnwidgets.training.curves import Curves
 from cnnwidgets.training.snapshots import Snapshot
 

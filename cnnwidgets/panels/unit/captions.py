@@ -10,10 +10,9 @@ from cnnwidgets.activations.path_similarity import PathSimilarity
 from cnnwidgets.activations.unit_links import Link
 from cnnwidgets.activations.unit_responses import Responses
 from cnnwidgets.panels.base.markup import escape, missing, progress_text, signed_bar, still, table, tail, title
-from cnnwidgets.panels.unit.kept import Pictures
-from cnnwidgets.panels.unit.unit_pictures import WAITING, UnitPicture
+from cnnwidgets.panels.unit.unit_pictures import WAITING, Pictures, UnitPicture
 from cnnwidgets.pictures import to_jpeg
-from cnnwidgets.plurals import plural
+from cnnwidgets.quantities import plural
 
 WIDE, HIGH = 260, 64
 ROOM = 24  # letters of a layer's name beside a small picture

@@ -1,13 +1,14 @@
-"""What is measured of a unit on a photograph and in others, part by part."""
+"""What is measured of a unit on a photograph and in others, part by part, and which photographs these are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from cnnwidgets import pictures
+from cnnwidgets import pictures, samples
 from cnnwidgets.activations.feature_maps import answers, display_maps
 from cnnwidgets.activations.patches_run import smaller
 from cnnwidgets.activations.receptive_field import receptive_field
@@ -15,6 +16,7 @@ from cnnwidgets.activations.unit_responses import Responses, unit_responses
 from cnnwidgets.errors import CnnWidgetsError
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.explain.unit_effect import unit_effect
+from cnnwidgets.model.arguments import pictures_in
 from cnnwidgets.model.geometry.dependence import Box
 from cnnwidgets.model.geometry.placement import scaled
 from cnnwidgets.model.network import Network
@@ -97,3 +99,39 @@ def _classes(net: Network, arrays: Sequence[np.ndarray], layer: str, unit: int) 
         [*(i for i in order[:CLASSES] if effect[i] > 0), *(i for i in order[-CLASSES:] if effect[i] < 0)]
     )
     return tuple((net.class_name(int(i)), float(effect[i])) for i in chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class Photographs:
+    """The photographs to search: samples are read one by one, where they are needed.
+
+    Attributes:
+        names: of all of them.
+        given: those of the user; `None` for the samples.
+    """
+
+    names: list[str]
+    given: list[np.ndarray] | None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        yield from map(samples.sample, self.names) if self.given is None else self.given
+
+
+def photographs(given: Iterable[object] | None) -> Photographs:
+    """Those of the user, or else the samples.
+
+    Raises:
+        BadPicture: for something that is not a picture, or one picture instead of many.
+    """
+    if given is None:
+        return Photographs(list(samples.sample_names()), None)
+    loaded = [pictures.load_picture(one) for one in pictures_in(given)]
+    return Photographs([f"picture {i}" for i in range(len(loaded))], loaded)
+
+
+def sample_for(net: Network) -> Any:
+    """A sample photograph, for each input that takes one."""
+    photograph = samples.sample(samples.sample_names()[0])
+    if len(net.inputs) == 1:
+        return photograph
+    return {net.inputs[i].name: photograph for i in net.picture_inputs}

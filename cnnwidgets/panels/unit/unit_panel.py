@@ -19,18 +19,16 @@ from cnnwidgets.frame import Frame
 from cnnwidgets.model.arguments import check_call, check_unit
 from cnnwidgets.model.network import Network, as_network
 from cnnwidgets.panels.base import markup
-from cnnwidgets.panels.base.atlas_setting import AtlasSetting, checked_atlas
 from cnnwidgets.panels.base.base_panel import BUSY
-from cnnwidgets.panels.base.binding import Setting
+from cnnwidgets.panels.base.binding import AtlasSetting, Setting, checked_atlas
 from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.controls.controls import row
 from cnnwidgets.panels.runs.side_run import SideRun
 from cnnwidgets.panels.unit.atlas_unit import AtlasUnit
 from cnnwidgets.panels.unit.connected_units import ConnectedUnits
-from cnnwidgets.panels.unit.facts import Facts, measure
+from cnnwidgets.panels.unit.facts import Facts, measure, photographs, sample_for
 from cnnwidgets.panels.unit.on_photograph import OnPhotograph
 from cnnwidgets.panels.unit.path_check import PathCheck, compare_paths
-from cnnwidgets.panels.unit.photographs import photographs, sample_for
 from cnnwidgets.panels.unit.unit_pictures import UnitPainter
 from cnnwidgets.visualize.ascent import ascend
 from cnnwidgets.visualize.batches import UnitPictures, UnitsFrame

@@ -36,6 +36,9 @@ class UnitPicture:
     note: str = ""
 
 
+Pictures = Mapping[tuple[str, int], UnitPicture]  # by layer and unit
+
+
 @dataclass(frozen=True, eq=False)
 class Progress:
     """The pictures so far.

@@ -1,4 +1,4 @@
-"""The controls of a UnitAttributionPanel: layer, call, what the class is compared with; the rest under More."""
+"""The controls of a UnitAttributionPanel, and the choice of a position on the photograph."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ import ipywidgets as widgets
 
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.outputs.output_info import find as find_output
+from cnnwidgets.panels.base import focus, markup
+from cnnwidgets.panels.base.binding import Updating
 from cnnwidgets.panels.controls.class_menu import ClassField
 from cnnwidgets.panels.controls.controls import Controls, named, wide
 from cnnwidgets.panels.controls.menu import Menu, SizeMenu
+from cnnwidgets.panels.unit_attribution.unit_rows_run import Place
+
+HINT = "Click the photograph: the units with the largest shares at that position, strongest first."
 
 
 class UnitControls(Controls):
@@ -52,9 +57,6 @@ class UnitControls(Controls):
         super().__init__(on_set, inputs, [3], "Log-odds, output and size")
         self._inputs["output"].layout.display = "" if len(net.outputs) > 1 else "none"
 
-    def __repr__(self) -> str:
-        return f"UnitControls({self._inputs['layer'].value!r})"
-
     def show(self, settings: Mapping[str, Any]) -> None:
         """Show these settings; what is only for classes is hidden for an output that gives other numbers."""
         index = find_output(settings["output"], self._net.outputs)
@@ -75,3 +77,49 @@ class UnitControls(Controls):
         seen = self._net.sees(layer, call)
         several = len(self._net.picture_inputs) > 1 and len(seen) == 1
         return f"call {call} · {self._net.inputs[seen[0]].name}" if several else f"call {call}"
+
+
+class PlaceChoice(widgets.VBox):
+    """Two numbers for the keyboard, which do what a click on the photograph does.
+
+    Args:
+        on_choose: called with (row, column), or with `None` for all positions.
+    """
+
+    def __init__(self, on_choose: Callable[[Place | None], object]) -> None:
+        self._on_choose, self._updating = on_choose, Updating()
+        slim, narrow = {"description_width": "16px"}, {"width": "78px"}
+        self._x = widgets.BoundedIntText(
+            0, description="x", tooltip="Pixels from the left", style=slim, layout=widgets.Layout(**narrow)
+        )
+        self._y = widgets.BoundedIntText(
+            0, description="y", tooltip="Pixels from the top", style=slim, layout=widgets.Layout(**narrow)
+        )
+        auto = {"width": "auto"}
+        self.here = widgets.Button(
+            description="Units here", tooltip="The units with the largest shares at this position",
+            layout=widgets.Layout(**auto),
+        )  # fmt: skip
+        self.everywhere = widgets.Button(
+            description="All positions", tooltip="The units of the whole picture", layout=widgets.Layout(**auto)
+        )
+        self.here.on_click(lambda _: on_choose((self._y.value, self._x.value)))
+        focus.watch(self.everywhere)
+        self.everywhere.on_click(lambda _: on_choose(None))
+        self._line = markup.markup(markup.progress_text(HINT))
+        buttons = [self._x, self._y, self.here, self.everywhere]
+        super().__init__([widgets.HBox(buttons, layout=widgets.Layout(flex_flow="row wrap")), self._line])
+
+    def __repr__(self) -> str:
+        return f"PlaceChoice(x={self._x.value}, y={self._y.value})"
+
+    def show(self, place: Place | None, size: tuple[int, int], why_none: str) -> None:
+        """Show a position on a photograph of (height, width); `why_none` is why there are no positions."""
+        with self._updating:
+            self._y.max, self._x.max = size[0] - 1, size[1] - 1
+            if place is not None:
+                self._y.value, self._x.value = place
+        for control in (self._x, self._y, self.here):
+            control.disabled = bool(why_none)
+        focus.set_disabled(self.everywhere, place is None, self.here, self._y)
+        self._line.value = markup.progress_text(why_none or HINT)

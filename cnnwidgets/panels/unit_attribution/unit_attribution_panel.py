@@ -27,9 +27,8 @@ from cnnwidgets.model.outputs.predictions import Prediction
 from cnnwidgets.model.outputs.without_units import Without, kept_units
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.panels.base import lifecycle, markup
-from cnnwidgets.panels.base.atlas_setting import AtlasSetting, checked_atlas
 from cnnwidgets.panels.base.base_panel import BUSY
-from cnnwidgets.panels.base.binding import Setting, settings_of
+from cnnwidgets.panels.base.binding import AtlasSetting, Setting, checked_atlas, settings_of
 from cnnwidgets.panels.base.photograph_panel import PhotographPanel
 from cnnwidgets.panels.base.position_panel import checked_pixel
 from cnnwidgets.panels.controls.class_menu import ClassMenu
@@ -39,8 +38,7 @@ from cnnwidgets.panels.heatmaps.captions import all_classes, class_chosen
 from cnnwidgets.panels.unit.unit_page import UnitPage
 from cnnwidgets.panels.unit.unit_pictures import UnitPainter
 from cnnwidgets.panels.unit_attribution import captions
-from cnnwidgets.panels.unit_attribution.controls import UnitControls
-from cnnwidgets.panels.unit_attribution.place import PlaceChoice
+from cnnwidgets.panels.unit_attribution.controls import PlaceChoice, UnitControls
 from cnnwidgets.panels.unit_attribution.rows import UnitRows
 from cnnwidgets.panels.unit_attribution.unit_rows_run import Place, UnitRowsFrame, UnitsRequest, unit_rows_frames
 from cnnwidgets.panels.unit_attribution.without_units import WithoutUnits

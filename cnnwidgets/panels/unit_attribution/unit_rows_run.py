@@ -80,9 +80,6 @@ class UnitRowsFrame:
     notes: tuple[str, ...] = ()
     is_step = False  # nothing is optimized for the shares, so there is no curve
 
-    def __repr__(self) -> str:
-        return f"UnitRowsFrame(step {self.step} of {self.steps}, units {list(self.rows)})"
-
 
 def unit_rows_frames(
     request: UnitsRequest, painter: UnitPainter, earlier: UnitRowsFrame | None

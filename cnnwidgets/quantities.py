@@ -1,4 +1,6 @@
-"""Durations in words."""
+"""Durations and counts in words."""
+
+
 
 
 def spoken(seconds: float, tenths: bool = False) -> str:
@@ -13,3 +15,10 @@ def spoken(seconds: float, tenths: bool = False) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def plural(noun: str, count: int) -> str:
+    """The noun for a count: "unit" for 1, "units" for 0, 2, ...; "class" and "patch" take "es"."""
+    if count == 1:
+        return noun
+    return f"{noun}es" if noun.endswith(("s", "ch")) else f"{noun}s"
