@@ -28,6 +28,15 @@ def seeded(model: Any, seed: int = 0) -> Any:
     return model
 
 
+def fill(model: Any, seed: int = 0, mean: float = 0.0, gain: float = 2.0, bias: float = 0.1) -> Any:
+    """The model with normal weights by fan-in, the same in every process; about half of the units fire."""
+    numbers = np.random.default_rng(seed)
+    for weight in model.weights:
+        shape = tuple(weight.shape)
+        weight.assign(numbers.normal(mean, (gain / np.prod(shape[:-1])) ** 0.5 if len(shape) > 1 else bias, shape))
+    return model
+
+
 def plain() -> Any:
     """Two convolutions with fused ReLUs, any size, and a softmax of its own."""
     x = picture = keras.Input((None, None, 3), name="picture")

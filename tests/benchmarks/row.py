@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from tests.benchmarks import peers, process
-from tests.benchmarks.jobs import Contender
+from tests.benchmarks.jobs import Contender, amount
 from tests.benchmarks.work import Work
 
 AGAIN = 2
@@ -23,7 +23,7 @@ def measure(job: Any, contender: Contender, work: Work) -> process.Numbers:
     first, first_cpu, _ = _timed(do)
     again, cpu, results = zip(*[_timed(do) for _ in range(AGAIN)], strict=True)
     memory = process.peak_memory()
-    each = 1000 / job.per(work)  # s -> ms of one
+    each = 1000 / amount(job, work)  # s -> ms of one
     return {
         "first": each * first,
         "again": each * min(again),

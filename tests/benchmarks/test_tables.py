@@ -57,7 +57,7 @@ def test_every_job_has_us_first_and_says_how_much_there_is_to_do(name):
     assert next(iter(job.CONTENDERS)).startswith("cnnwidgets")
     assert not next(iter(job.CONTENDERS.values())).is_slow
     quick, usual = job.work(True), job.work(False)
-    assert job.per(quick) < job.per(usual) or quick.steps < usual.steps
+    assert jobs.amount(job, quick) < jobs.amount(job, usual) or quick.steps < usual.steps
 
 
 def test_a_row_that_fails_by_itself_tells_its_reason_alone(monkeypatch):

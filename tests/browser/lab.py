@@ -223,3 +223,11 @@ class Frames:
         except AssertionError as error:
             counts = {what: len(self._times(what)) for what in ("arrived", "shown", "failed")}
             raise AssertionError(f"{error}\nframes: {counts}") from None
+
+
+def wait_for(notebook: Notebook, expression: str, value: Any = True, seconds: float = 60) -> None:
+    """Wait until an expression has this value in the kernel, which must not be running a cell."""
+    deadline = time.monotonic() + seconds
+    while (found := notebook.kernel_eval(expression)) != value:
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {expression} == {value!r}: {found!r}"
+        time.sleep(0.05)

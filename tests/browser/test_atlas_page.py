@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.atlas.synthetic import synthetic
+from tests.browser.own_page import OwnPage, check_policy, opened_in
 from tests.trust.payloads import PAYLOADS
 
 LAYERS = {"conv1": 100, "fire2/squeeze": 3, "</script><script>document.title='fired'</script>": 5}
@@ -24,20 +24,12 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return atlas.to_html(folder / "atlas.html")
 
 
-class Opened:
-    """The page, and what it complained of."""
+class Opened(OwnPage):
+    """The page, and how its test looks at it."""
 
     def __init__(self, page: Page, file: Path) -> None:
-        self.page, self.errors, self.asked = page, [], []
-        page.on("console", lambda said: self.errors.append(said.text) if said.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("dialog", lambda dialog: (self.errors.append(dialog.message), dialog.dismiss()))
-        page.on("request", lambda request: self.asked.append(request.url))
-        page.goto(file.as_uri())
+        super().__init__(page, file)
         self.drawn(0)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.page, name)
 
     def drawn(self, index: int) -> None:
         """Wait until a tile of the page is painted."""
@@ -60,12 +52,12 @@ class Opened:
 
 @pytest.fixture
 def opened(browser: Browser, file: Path, request: pytest.FixtureRequest) -> Iterator[Opened]:
-    context = browser.new_context(**getattr(request, "param", {}))
-    opened = Opened(context.new_page(), file)
-    yield opened
-    assert opened.errors == [], "the console stayed clean"
-    assert all(url.startswith(("file:", "data:")) for url in opened.asked)
-    context.close()
+    with opened_in(browser, file, Opened, request) as opened:
+        yield opened
+
+
+def test_the_policy_stops_what_is_not_ours(opened):
+    check_policy(opened)
 
 
 def test_it_shows_what_the_atlas_holds(opened, file):
@@ -93,20 +85,6 @@ def test_no_name_becomes_markup_and_none_runs(opened):
     assert opened.title().startswith("Atlas of ") and "fired" not in opened.title()
     handlers = "[...document.querySelectorAll('*')].some(e => [...e.attributes].some(a => a.name.startsWith('on')))"
     assert not opened.evaluate(handlers)
-
-
-def test_the_policy_stops_what_is_not_ours(opened):
-    opened.evaluate("""() => {
-        const script = document.createElement('script'); script.textContent = "document.title = 'fired'";
-        document.body.append(script);
-        const image = document.createElement('img'); image.src = 'http://127.0.0.1:9/x.png';
-        document.body.append(image);
-    }""")
-    opened.wait_for_timeout(200)
-    assert opened.title() != "fired"
-    assert len([line for line in opened.errors if "Content Security Policy" in line]) == 2
-    opened.errors.clear()
-    opened.asked.clear()
 
 
 def test_a_search_finds_layers(opened):

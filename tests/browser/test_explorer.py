@@ -12,7 +12,7 @@ import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import expect
 
-from tests.browser.lab import Lab
+from tests.browser.lab import Lab, wait_for
 
 SETUP = """
 import cnnwidgets as cw
@@ -56,28 +56,21 @@ def page(notebook):
     assert [output["output_type"] for output in notebook.outputs(EXPLORER)] == ["display_data"]
 
 
-def wait(notebook, expression, value=True, seconds=60):
-    deadline = time.monotonic() + seconds
-    while (found := notebook.kernel_eval(expression)) != value:
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {expression} == {value!r}: {found!r}"
-        time.sleep(0.05)
-
-
 def open_tab(notebook, title):
     notebook.page.locator(".jupyter-widget-tab .lm-TabBar-tab", has_text=title).click()
-    wait(notebook, "explorer.tab", title, 10)
+    wait_for(notebook, "explorer.tab", title, 10)
     return notebook.page.locator(".jupyter-widget-tab .cnnw:visible").first
 
 
 def test_a_first_picture_comes_without_pressing_anything_and_no_tab_is_blank(notebook, page):
-    wait(notebook, "explorer.result is not None")
-    wait(notebook, "sorted(explorer.panels)", sorted(TABS))
+    wait_for(notebook, "explorer.result is not None")
+    wait_for(notebook, "sorted(explorer.panels)", sorted(TABS))
     page.get_by_text("Egyptian cat").first.wait_for()
     page.get_by_label("coffee", exact=True).focus()
     page.keyboard.press("Space")
-    wait(notebook, "explorer.picture.shape", (400, 600, 3), 10)
+    wait_for(notebook, "explorer.picture.shape", (400, 600, 3), 10)
     page.get_by_label("your own", exact=True).check()
-    wait(notebook, "explorer.picture.shape", (150, 226, 3), 10)
+    wait_for(notebook, "explorer.picture.shape", (150, 226, 3), 10)
 
 
 def press(panel, name):
@@ -92,7 +85,7 @@ def run(notebook, title):
         name, _, value = setting.partition("=")
         notebook.kernel_run(f"explorer.panel.{name} = {value}")
     press(panel, "Start")
-    wait(notebook, "explorer.state", "done")
+    wait_for(notebook, "explorer.state", "done")
     notebook.wait_for("() => !window.drawn.isConnected", "the page to rebuild the Explorer")
     return panel
 
@@ -121,9 +114,9 @@ def test_a_class_is_chosen_by_its_name_and_the_map_follows(notebook, page):
     classes = panel.locator("select[size]").first
     expect(classes.locator("option")).to_have_count(2)  # the top class, and the one that is found
     classes.select_option(index=1)
-    wait(notebook, "explorer.state == 'done' and explorer.target", 287)
+    wait_for(notebook, "explorer.state == 'done' and explorer.target", 287)
     panel.get_by_text("for lynx at fire9_concat").wait_for()
-    wait(notebook, "bool((explorer.panel.result[0].raw > 0).any())")
+    wait_for(notebook, "bool((explorer.panel.result[0].raw > 0).any())")
 
 
 def test_opacity_repaints_without_asking_the_network(notebook, page):
@@ -133,7 +126,7 @@ def test_opacity_repaints_without_asking_the_network(notebook, page):
     before = image.get_attribute("src")
     slider = panel.get_by_role("slider").nth(1)  # after the layer's
     slider.press("ArrowLeft")
-    wait(notebook, "(explorer.panel.opacity, explorer.panel._run.job is looks)", (0.65, True), 10)
+    wait_for(notebook, "(explorer.panel.opacity, explorer.panel._run.job is looks)", (0.65, True), 10)
     expect(image).not_to_have_attribute("src", before)
 
 
@@ -147,14 +140,14 @@ def test_a_control_that_is_moved_during_a_dream_counts_from_the_next_step_on(not
     panel = open_tab(notebook, "DeepDream")
     notebook.kernel_run("explorer.panel.steps = 400")
     press(panel, "Start")
-    wait(notebook, "explorer.frames_shown > 2")
+    wait_for(notebook, "explorer.frames_shown > 2")
     before = notebook.kernel_eval("float(explorer.panel._steering.step_size())")
     panel.get_by_role("slider").nth(1).press("ArrowRight")  # the first is a weight's
     panel.get_by_role("slider").first.press("ArrowRight")
     panel.get_by_text("takes effect at the next step").wait_for()
     assert notebook.kernel_eval("float(explorer.panel._steering.step_size())") != before
     press(panel, "Stop")
-    wait(notebook, "(explorer.state, len(worker().jobs))", ("stopped", 0), 10)
+    wait_for(notebook, "(explorer.state, len(worker().jobs))", ("stopped", 0), 10)
 
 
 def test_looking_back_shows_an_earlier_frame(notebook, page):
@@ -204,16 +197,16 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(notebook, page):
     page.keyboard.press("Shift+Tab")
     assert page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("Enter")
-    wait(notebook, "explorer.state", "done")
+    wait_for(notebook, "explorer.state", "done")
 
 
 def test_another_network_is_chosen_from_the_menu(notebook, page):
     open_tab(notebook, "Filters")
     page.get_by_label("Network", exact=True).select_option("efficientnet_lite0")
-    wait(notebook, "explorer.net.name", "efficientnet_lite0")
+    wait_for(notebook, "explorer.net.name", "efficientnet_lite0")
     page.get_by_text("0 to 15 of 1280 in").wait_for()
     page.get_by_label("Network", exact=True).select_option("squeezenet")
-    wait(notebook, "explorer.net.name", "squeezenet")
+    wait_for(notebook, "explorer.net.name", "squeezenet")
     page.get_by_text("0 to 15 of 512 in").wait_for()
 
 

@@ -6,19 +6,14 @@ import time
 
 import numpy as np
 
+from tests.browser.lab import wait_for
+
 TILES = ".widget-hbox > .cnnw-stage > img"
 CELLS = [
     "import traitlets\nimport cnnwidgets as cw\nnet = cw.load_network('squeezenet')\nnet",
     "picker = cw.LayerPicker(net, 'fire5_concat')\npicker",
     "gallery = cw.FilterGallery(net, picker.layer)\ntraitlets.link((picker, 'layer'), (gallery, 'layer'))\ngallery",
 ]
-
-
-def wait_for(notebook, expression, value, seconds=60):
-    deadline = time.monotonic() + seconds
-    while (found := notebook.kernel_eval(expression)) != value:
-        assert time.monotonic() < deadline, f"{expression} is {found}"
-        time.sleep(0.1)
 
 
 def test_sixteen_tiles_paint_themselves_out_of_noise(lab, server):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from tests.browser.lab import Lab
+from tests.browser.lab import Lab, wait_for
 
 SETUP = """
 import traitlets
@@ -48,13 +46,6 @@ def page(notebook):
     yield notebook.page
     assert notebook.console_errors == [] and notebook.hidden_log() == []
     assert [output["output_type"] for output in notebook.outputs(1)] == ["execute_result"]
-
-
-def wait_for(notebook, expression, value, seconds=10):
-    deadline = time.monotonic() + seconds
-    while (found := notebook.kernel_eval(expression)) != value:
-        assert time.monotonic() < deadline, f"{expression} is {found}"
-        time.sleep(0.05)
 
 
 def listed(page):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from tests.browser.lab import Lab
+from tests.browser.lab import Lab, wait_for
 
 SETUP = """
 import traitlets
@@ -43,13 +41,6 @@ def page(notebook):
     notebook.page.locator(".cnnw-map-flow").wait_for()
     yield notebook.page
     assert notebook.console_errors == [] and notebook.hidden_log() == []
-
-
-def wait_for(notebook, expression, value, seconds=10):
-    deadline = time.monotonic() + seconds
-    while (found := notebook.kernel_eval(expression)) != value:
-        assert time.monotonic() < deadline, f"{expression} is {found}"
-        time.sleep(0.05)
 
 
 def box(notebook, path):

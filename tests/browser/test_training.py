@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from tests.browser.lab import wait_for
+
 MODEL = """
 import numpy as np, keras
 import cnnwidgets as cw
@@ -17,13 +19,6 @@ model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=Tru
 recorder = cw.TrainingRecorder(model, "conv", units=range(8), picture=x[0], steps=4)
 """
 IMAGES = ".cnnw-stage > img"  # of the units, the feature maps and the heatmap
-
-
-def wait_for(notebook, expression, value, seconds=60):
-    deadline = time.monotonic() + seconds
-    while (found := notebook.kernel_eval(expression)) != value:
-        assert time.monotonic() < deadline, f"{expression} is {found}"
-        time.sleep(0.1)
 
 
 def test_frames_reach_the_page_while_fit_keeps_the_kernel_busy(lab):

@@ -7,10 +7,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
+
+from tests.browser.own_page import OwnPage, check_policy, opened_in
 
 PROJECT = Path(__file__).parent.parent.parent
 TABS = ["Filters", "Feature maps", "Where it looks", "Which units", "DeepDream", "Classes", "Fool it"]
@@ -41,19 +42,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "try.html"
 
 
-class Opened:
-    """The page, and what it complained of."""
-
-    def __init__(self, page: Page, file: Path) -> None:
-        self.page, self.errors, self.asked = page, [], []
-        page.on("console", lambda said: self.errors.append(said.text) if said.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("dialog", lambda dialog: (self.errors.append(dialog.message), dialog.dismiss()))
-        page.on("request", lambda request: self.asked.append(request.url))
-        page.goto(file.as_uri())
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.page, name)
+class Opened(OwnPage):
+    """The page, and how its test looks at it."""
 
     def choose(self, tab: str) -> None:
         self.page.get_by_role("tab", name=tab, exact=True).click()
@@ -79,12 +69,12 @@ class Opened:
 
 @pytest.fixture
 def opened(browser: Browser, file: Path, request: pytest.FixtureRequest) -> Iterator[Opened]:
-    context = browser.new_context(**getattr(request, "param", {}))
-    opened = Opened(context.new_page(), file)
-    yield opened
-    assert opened.errors == [], "the console stayed clean"
-    assert all(url.startswith(("file:", "data:")) for url in opened.asked)
-    context.close()
+    with opened_in(browser, file, Opened, request) as opened:
+        yield opened
+
+
+def test_the_policy_stops_what_is_not_ours(opened):
+    check_policy(opened)
 
 
 def test_every_view_is_painted_for_both_photographs_and_networks(opened):
@@ -109,20 +99,6 @@ def test_the_names_of_a_network_are_no_markup(opened):
     assert EVIL in opened.inner_text("#unit-page") and EVIL in opened.inner_text("#unit-title")
     assert "fired" not in opened.title() and opened.locator("img").count() == 0
     assert opened.locator("script").count() == 2
-
-
-def test_the_policy_stops_what_is_not_ours(opened):
-    opened.evaluate("""() => {
-        const script = document.createElement('script'); script.textContent = "document.title = 'fired'";
-        document.body.append(script);
-        const image = document.createElement('img'); image.src = 'http://127.0.0.1:9/x.png';
-        document.body.append(image);
-    }""")
-    opened.wait_for_timeout(200)
-    assert opened.title() != "fired"
-    assert len([line for line in opened.errors if "Content Security Policy" in line]) == 2
-    opened.errors.clear()
-    opened.asked.clear()
 
 
 def test_a_slider_and_start_go_through_the_frames(opened):

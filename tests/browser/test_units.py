@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.lab import Lab
+from tests.browser.lab import Lab, wait_for
 
 SETUP = """
 import cnnwidgets as cw
@@ -47,16 +45,9 @@ def page(notebook):
     assert notebook.hidden_log()[logged:] == []
 
 
-def wait(notebook, expression, value=True, seconds=90):
-    deadline = time.monotonic() + seconds
-    while (found := notebook.kernel_eval(expression)) != value:
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {expression} == {value!r}: {found!r}"
-        time.sleep(0.05)
-
-
 def test_the_rows_fill_and_each_picture_has_its_words(notebook, page):
     page.get_by_role("button", name="Start").first.click()
-    wait(notebook, "panel.state", "done")
+    wait_for(notebook, "panel.state", "done")
     units = notebook.kernel_eval("panel.units")
     for unit in units:
         page.get_by_role("img", name=f"what unit {unit} of fire9_concat responds to").wait_for()
@@ -73,12 +64,12 @@ def test_a_click_on_the_photograph_shows_the_units_there_and_back(notebook, page
     everywhere = notebook.kernel_eval("panel.units")
     page.locator(".cnnw-stage img").first.click(position={"x": 200, "y": 150})
     page.get_by_text("strongest first", exact=False).first.wait_for()
-    wait(notebook, "panel.state == 'done' and panel.place is not None")
+    wait_for(notebook, "panel.state == 'done' and panel.place is not None")
     row, column = notebook.kernel_eval("panel.place")
     wide = page.locator(".cnnw-stage img").first.bounding_box()["width"]
     assert abs(column - 200 / wide * notebook.kernel_eval("photograph.shape[1]")) <= 1.5
     page.get_by_role("button", name="All positions").click()
-    wait(notebook, "panel.state == 'done' and panel.units", everywhere)
+    wait_for(notebook, "panel.state == 'done' and panel.units", everywhere)
 
 
 def test_units_are_switched_off_and_on_by_keyboard_and_the_bars_change(notebook, page):
@@ -86,23 +77,23 @@ def test_units_are_switched_off_and_on_by_keyboard_and_the_bars_change(notebook,
     for unit in (first, second):
         page.get_by_role("checkbox", name=f"Unit {unit}", exact=True).focus()
         page.keyboard.press("Space")
-    wait(notebook, "panel.without", {"fire9_concat": tuple(sorted((first, second)))})
+    wait_for(notebook, "panel.without", {"fire9_concat": tuple(sorted((first, second)))})
     page.get_by_text("Without units", exact=False).first.wait_for()
     page.get_by_role("columnheader", name="without").wait_for()
     after = notebook.kernel_eval("panel.predict_without()[0].probability")
     page.get_by_role("cell", name=f"{after:.1%}").first.wait_for()
     page.get_by_role("button", name="All on again").focus()
     page.keyboard.press("Enter")
-    wait(notebook, "panel.without", {})
+    wait_for(notebook, "panel.without", {})
     expect(page.get_by_role("checkbox", name=f"Unit {first}", exact=True)).to_be_checked()
 
 
 def test_a_unit_is_chosen_by_its_picture_and_by_its_button(notebook, page):
     first, second = notebook.kernel_eval("panel.units[:2]")
     page.get_by_role("img", name=f"what unit {first} of fire9_concat responds to").click()
-    wait(notebook, "panel.unit", first)
+    wait_for(notebook, "panel.unit", first)
     page.get_by_role("button", name=f"Show {second}", exact=True).press("Enter")
-    wait(notebook, "panel.unit", second)
+    wait_for(notebook, "panel.unit", second)
     page.get_by_text(f"Evidence of unit {second}", exact=False).wait_for()
 
 
@@ -113,5 +104,5 @@ def test_a_map_is_checked_while_the_curve_grows(notebook, page):
     page.get_by_role("button", name="Check this map").click()
     page.get_by_text("that this map calls most important", exact=False).first.wait_for(timeout=90_000)
     frames.wait(shown=4)
-    wait(notebook, "heat.trust.curve is not None")
+    wait_for(notebook, "heat.trust.curve is not None")
     assert page.locator("svg.cnnw-removal polyline").count() == 2

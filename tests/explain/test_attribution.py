@@ -14,17 +14,14 @@ from cnnwidgets.explain.methods import perturbation_attribution
 from cnnwidgets.explain.passes import Probe
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network
+from tests.tiny_networks import fill
 
 L, ops = keras.layers, keras.ops
 FEW = {"rise": 24, "smoothgrad": 4, "integrated_gradients": 8}  # samples: enough to see that it works
 
 
 def seeded(model):
-    numbers = np.random.default_rng(0)
-    for weight in model.weights:
-        spread = (1 / np.prod(weight.shape[:-1])) ** 0.5 if len(weight.shape) > 1 else 0.3
-        weight.assign(numbers.normal(0, spread, weight.shape))
-    return model
+    return fill(model, gain=1, bias=0.3)
 
 
 @functools.cache

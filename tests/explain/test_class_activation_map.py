@@ -18,6 +18,7 @@ from cnnwidgets.explain.passes import Probe
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network
 from cnnwidgets.zoo import load_network
+from tests.tiny_networks import fill
 
 L, ops = keras.layers, keras.ops
 
@@ -26,12 +27,7 @@ def small(head, size=(16, 16, 3), conv=None, dtype=None):
     """A picture, a rectified convolution "conv", and whatever `head` makes of it, with weights of a fixed seed."""
     picture = keras.Input(size, name="picture", dtype=dtype)
     x = conv(picture) if conv else L.Conv2D(4, 3, activation="relu", name="conv")(picture)
-    model = keras.Model(picture, head(x))
-    numbers = np.random.default_rng(0)
-    for weight in model.weights:
-        spread = (2 / np.prod(weight.shape[:-1])) ** 0.5 if len(weight.shape) > 1 else 0.1
-        weight.assign(numbers.normal(0, spread, weight.shape))
-    return model
+    return fill(keras.Model(picture, head(x)))
 
 
 def pooled(units, activation=None, name="logits"):

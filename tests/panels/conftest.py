@@ -19,6 +19,7 @@ from cnnwidgets.jobs import worker
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base.panel import Panel
+from tests.tiny_networks import fill
 
 L = keras.layers
 
@@ -34,16 +35,6 @@ def waiting() -> Callable[..., None]:
             time.sleep(0.005)
 
     return wait
-
-
-def fill(model: Any, seed: int = 0) -> Any:
-    """Give a model the same weights in every process."""
-    numbers = np.random.default_rng(seed)
-    for weight in model.weights:
-        shape = tuple(weight.shape)
-        spread = (2 / np.prod(shape[:-1])) ** 0.5 if len(shape) > 1 else 0.1
-        weight.assign(numbers.normal(0, spread, shape))
-    return model
 
 
 def small(first: str = "conv1", name: str = "small", classes: str = "logits") -> Any:
@@ -69,6 +60,26 @@ def build() -> Callable[..., Any]:
 def net() -> Network:
     """The small network, one for all tests, so that nothing is traced twice; leave its weights alone."""
     return Network(small())
+
+
+@pytest.fixture(scope="session")
+def named() -> Network:
+    """The small network with class names, one of which is HTML."""
+    return Network(small(), class_names=["ant", "bee", "cat", "<b>dog</b>"])
+
+
+@pytest.fixture(scope="session")
+def photo() -> np.ndarray:
+    """Noise with a bright patch, [24, 32, 3]."""
+    picture = np.random.default_rng(3).uniform(0, 0.4, (24, 32, 3)).astype(np.float32)
+    picture[4:12, 18:28] += 0.6
+    return picture
+
+
+@pytest.fixture
+def settled(waiting: Callable[..., None]) -> Callable[[Any], None]:
+    """`settled(panel)` waits until nothing is asked, rendered or painted any more."""
+    return lambda panel: waiting(lambda: panel.state != "running" and worker().jobs == ())
 
 
 class Reel:

@@ -14,6 +14,7 @@ from cnnwidgets.panels.adversarial import second_opinion
 from cnnwidgets.panels.adversarial.adversarial_panel import AdversarialPanel
 from cnnwidgets.panels.adversarial.controls import AFTER, BEFORE, DIFFERENCE
 from cnnwidgets.provenance.recipe import Recipe
+from tests.panels.pixels import on_screen
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (24, 32, 3)).astype(np.uint8)
 SETTINGS = {"target": 2, "epsilon": 4 / 255, "steps": 3}
@@ -27,10 +28,6 @@ def panel(net, opened):
 def last(net, **settings):
     *_, frame = cw.adversarial(net, PICTURE, **{**SETTINGS, **settings})
     return frame
-
-
-def on_screen(panel):
-    return pictures.to_uint8(pictures.load_picture(panel.screen.data))
 
 
 def looking_at(panel, view):

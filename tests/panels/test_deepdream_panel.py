@@ -15,6 +15,7 @@ from cnnwidgets.errors import BadPicture, BadTarget
 from cnnwidgets.model.backend import keras
 from cnnwidgets.panels.deepdream.deepdream_panel import DeepDreamPanel
 from cnnwidgets.provenance.recipe import Recipe
+from tests.panels.pixels import on_screen
 
 SETTINGS = {"layers": {"conv2": 1.0, "conv1": 0.5}, "octaves": 3, "octave_scale": 1.5, "steps": 3}
 PICTURE = np.random.default_rng(0).random((40, 60, 3)).astype(np.float32)
@@ -28,10 +29,6 @@ def panel(net, opened):
 def last(net, **settings):
     *_, frame = cw.deepdream(net, PICTURE, **{**SETTINGS, **settings})
     return frame
-
-
-def on_screen(panel):
-    return pictures.to_uint8(pictures.load_picture(panel.screen.data))
 
 
 def made_by(snippet, net):

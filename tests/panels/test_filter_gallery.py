@@ -14,6 +14,7 @@ from cnnwidgets.errors import BadModel, BadTarget
 from cnnwidgets.model.backend import keras
 from cnnwidgets.panels.galleries import tile_gallery
 from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
+from tests.panels.pixels import on_screen
 
 SETTINGS = {"units": range(4), "size": 16, "steps": 4}
 
@@ -21,10 +22,6 @@ SETTINGS = {"units": range(4), "size": 16, "steps": 4}
 @pytest.fixture
 def gallery(net, opened):
     return opened(FilterGallery(net, "conv2", **SETTINGS))
-
-
-def on_screen(gallery):
-    return pictures.to_uint8(pictures.load_picture(gallery.screen.data))
 
 
 # What it makes.

@@ -14,37 +14,15 @@ from cnnwidgets import pictures
 from cnnwidgets.errors import BadModel, BadPicture, BadTarget
 from cnnwidgets.explain.overlays import comparison, method_guide
 from cnnwidgets.explain.sanity_check import randomized
-from cnnwidgets.jobs import worker
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.heatmaps.heatmap_panel import HeatmapPanel
 from cnnwidgets.provenance.recipe import Recipe
+from tests.panels.pixels import read
+from tests.tiny_networks import fill
 
 L = keras.layers
 NAMES = ["ant", "bee", "cat", "<b>dog</b>"]
-
-
-def fill(model, seed=0):
-    """Give a model the same weights in every process."""
-    numbers = np.random.default_rng(seed)
-    for weight in model.weights:
-        shape = tuple(weight.shape)
-        weight.assign(numbers.normal(0, (2 / np.prod(shape[:-1])) ** 0.5 if len(shape) > 1 else 0.1, shape))
-    return model
-
-
-@pytest.fixture(scope="module")
-def photo():
-    """Noise with a bright patch, [24, 32, 3]."""
-    picture = np.random.default_rng(3).uniform(0, 0.4, (24, 32, 3)).astype(np.float32)
-    picture[4:12, 18:28] += 0.6
-    return picture
-
-
-@pytest.fixture(scope="module")
-def named(build):
-    """The small network with class names."""
-    return Network(build(), class_names=NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +43,6 @@ def make(named, photo, opened):
 
 
 @pytest.fixture
-def settled(waiting):
-    """`settled(panel)` waits until nothing is asked or painted any more."""
-    return lambda panel: waiting(lambda: panel.state != "running" and worker().jobs == ())
-
-
-@pytest.fixture
 def requests(monkeypatch):
     """Every map that is requested in this test."""
     asked = []
@@ -82,11 +54,6 @@ def requests(monkeypatch):
 
     monkeypatch.setattr(comparison.MapRequest, "frames", noted)
     return asked
-
-
-def read(path):
-    with PIL.Image.open(path) as image:
-        return np.asarray(image)
 
 
 def shown(panel):

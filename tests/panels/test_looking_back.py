@@ -12,10 +12,7 @@ from cnnwidgets import pictures
 from cnnwidgets.panels.base.cell_output import CellOutput, _refresh_outdated
 from cnnwidgets.panels.base.scrubber import Scrubber
 from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
-
-
-def on_screen(panel):
-    return pictures.to_uint8(pictures.load_picture(panel.screen.data))
+from tests.panels.pixels import on_screen
 
 
 def slide(panel, index):

@@ -23,14 +23,6 @@ NAMES = ["ant", "bee", "cat", "<b>dog</b>"]
 
 
 @pytest.fixture(scope="module")
-def photo():
-    """Noise with a bright patch, [24, 32, 3]."""
-    picture = np.random.default_rng(3).uniform(0, 0.4, (24, 32, 3)).astype(np.float32)
-    picture[4:12, 18:28] += 0.6
-    return picture
-
-
-@pytest.fixture(scope="module")
 def named(build):
     """The small network with class names and a softmax."""
     model = build()

@@ -14,6 +14,7 @@ from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.galleries.filter_gallery import FilterGallery
 from cnnwidgets.provenance.recipe import Recipe
+from tests.panels.pixels import read
 
 SETTINGS = {"units": [0, 1, 2, 5], "size": 16, "steps": 5}
 
@@ -21,11 +22,6 @@ SETTINGS = {"units": [0, 1, 2, 5], "size": 16, "steps": 5}
 @pytest.fixture
 def gallery(net, opened):
     return opened(FilterGallery(net, "conv2", **SETTINGS))
-
-
-def read(path):
-    with PIL.Image.open(path) as image:
-        return np.asarray(image)
 
 
 def made_by(snippet, net):

@@ -20,21 +20,6 @@ from cnnwidgets.provenance.recipe import Recipe
 from tests.tiny_networks import MODELS, seeded
 
 L = keras.layers
-NAMES = ["ant", "bee", "cat", "<b>dog</b>"]
-
-
-@pytest.fixture(scope="module")
-def photo():
-    """Noise with a bright patch, [24, 32, 3]."""
-    picture = np.random.default_rng(3).uniform(0, 0.4, (24, 32, 3)).astype(np.float32)
-    picture[4:12, 18:28] += 0.6
-    return picture
-
-
-@pytest.fixture(scope="module")
-def named(build):
-    """The small network with class names."""
-    return Network(build(), class_names=NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +60,6 @@ def painter(request, monkeypatch):
 def make(named, photo, opened):
     """`make(...)` is a panel of the network with names, closed after the test."""
     return lambda *arguments, **keywords: opened(cw.UnitAttributionPanel(named, photo, *arguments, **keywords))
-
-
-@pytest.fixture
-def settled(waiting):
-    """`settled(panel)` waits until nothing is asked or rendered any more."""
-    return lambda panel: waiting(lambda: panel.state != "running" and worker().jobs == ())
 
 
 def same(mine, others):

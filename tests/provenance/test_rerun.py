@@ -16,6 +16,7 @@ from cnnwidgets.model.backend import keras
 from cnnwidgets.pictures import read_png_metadata, to_png, to_uint8
 from cnnwidgets.provenance.positions import renamed, with_positions
 from cnnwidgets.provenance.recipe import Recipe, installed_versions
+from tests.tiny_networks import fill
 
 L = keras.layers
 
@@ -26,11 +27,7 @@ def small(name="small"):
     x = L.Conv2D(20, 3, padding="same", activation="relu", name="conv2")(x)
     x = L.Conv2D(70, 3, 2, activation="relu", name="conv3")(x)
     model = keras.Model(picture, L.Dense(4, name="logits")(L.GlobalAveragePooling2D(name="gap")(x)), name=name)
-    numbers = np.random.default_rng(0)
-    for weight in model.weights:
-        shape = tuple(weight.shape)
-        weight.assign(numbers.normal(0, (2 / np.prod(shape[:-1])) ** 0.5 if len(shape) > 1 else 0.1, shape))
-    return model
+    return fill(model)
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,6 @@ def work(quick: bool) -> Work:
     return Work("", 4 if quick else 20, 224, layer="fire5_expand3x3")
 
 
-def per(work: Work) -> int:
-    return work.count
-
-
 def by_pointer(work: Work) -> Job:
     """As the panel asks: the picture's values are computed once."""
     import cnnwidgets as cw

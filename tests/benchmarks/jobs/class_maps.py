@@ -19,10 +19,6 @@ def work(quick: bool) -> Work:
     return Work("", 4 if quick else 20, 224, layer="fire9_concat")
 
 
-def per(work: Work) -> int:
-    return work.count
-
-
 def _each(work: Work, explain: Callable[[np.ndarray], np.ndarray]) -> Job:
     photographs = work.photographs
     return lambda: np.stack([explain(photograph) for photograph in photographs])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from tests.benchmarks.jobs import Contender, Job, loops
+from tests.benchmarks.jobs import Contender, Job, loops, peer_pictures
 from tests.benchmarks.process import RowFailed
 from tests.benchmarks.work import Work
 
@@ -17,10 +15,6 @@ CLASSES = (1, 28, 130, 291, 340, 417, 463, 933)  # goldfish, salamander, flaming
 
 def work(quick: bool) -> Work:
     return Work("", 8, 64, 8, "logits") if quick else Work("", 8, 128, 64, "logits")
-
-
-def per(work: Work) -> int:
-    return work.count * work.steps
 
 
 def ours(work: Work) -> Job:
@@ -36,40 +30,10 @@ def by_hand(work: Work) -> Job:
     return loops.adam(work, start, lambda x: loops.cropped(render(x)), objective, render)
 
 
-def xplique(work: Work, **bare: Any) -> Job:
-    import tensorflow as tf
-    from xplique.features_visualizations import Objective, optimize
-
-    network, side = work.network, (work.size, work.size)
-
-    def paint() -> np.ndarray:
-        objective = Objective.neuron(network, work.layer, list(CLASSES))
-        pictures, _ = optimize(objective, nb_steps=work.steps, values_range=(0, 255), custom_shape=side, **bare)
-        return np.asarray(tf.convert_to_tensor(pictures[-1])) / 255
-
-    return paint
-
-
-def tf_keras_vis(work: Work, **bare: Any) -> Job:
-    import tensorflow as tf
-    from tf_keras_vis.activation_maximization import ActivationMaximization
-    from tf_keras_vis.utils.model_modifiers import ExtractIntermediateLayer
-    from tf_keras_vis.utils.scores import CategoricalScore
-
-    climb = ActivationMaximization(work.network, ExtractIntermediateLayer(work.layer), clone=False)
-    start, score = tf.random.uniform(work.shape, 0, 255), CategoricalScore(list(CLASSES))
-    return lambda: np.asarray(climb(score, seed_input=start, steps=work.steps, **bare)) / 255
-
-
 CONTENDERS = {
     "cnnwidgets": Contender(ours),
     "compiled loop by hand, crops and noise": Contender(by_hand),
-    "xplique 2.0.2, bare": Contender(xplique, "xplique", {"transformations": None}),
-    "xplique 2.0.2, as it comes": Contender(xplique, "xplique", is_slow=True),
-    "tf-keras-vis 0.8.7, bare": Contender(
-        tf_keras_vis, "tf-keras-vis", {"input_modifiers": [], "regularizers": []}, is_slow=True
-    ),
-    "tf-keras-vis 0.8.7, as it comes": Contender(tf_keras_vis, "tf-keras-vis", is_slow=True),
+    **peer_pictures.contenders("neuron", lambda work: list(CLASSES)),
 }
 
 

@@ -16,10 +16,6 @@ def work(quick: bool) -> Work:
     return Work("", 4 if quick else 12, 224, layer="fire9_concat")
 
 
-def per(work: Work) -> int:
-    return work.count
-
-
 def ours(work: Work) -> Job:
     import cnnwidgets as cw
 

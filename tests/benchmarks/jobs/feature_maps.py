@@ -16,10 +16,6 @@ def work(quick: bool) -> Work:
     return Work("", 4 if quick else 20, 224)
 
 
-def per(work: Work) -> int:
-    return work.count
-
-
 def ours(work: Work) -> Job:
     import cnnwidgets as cw
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from tests.benchmarks.jobs import Contender, Job, loops
+from tests.benchmarks.jobs import Contender, Job, loops, peer_pictures
 from tests.benchmarks.process import RowFailed
 from tests.benchmarks.work import Work
 
@@ -17,10 +15,6 @@ FIRST = 16  # these fire by themselves; #9 never does, and only this package wou
 
 def work(quick: bool) -> Work:
     return Work("", 16, 64, 8) if quick else Work("", 16, 128, 64)
-
-
-def per(work: Work) -> int:
-    return work.count * work.steps
 
 
 def units(work: Work) -> list[int]:
@@ -48,40 +42,11 @@ def fourier_by_hand(work: Work) -> Job:
     )
 
 
-def xplique(work: Work, **bare: Any) -> Job:
-    from xplique.features_visualizations import Objective, optimize
-
-    network, side = work.network, (work.size, work.size)
-
-    def paint() -> np.ndarray:
-        objective = Objective.channel(network, work.layer, units(work))
-        pictures, _ = optimize(objective, nb_steps=work.steps, values_range=(0, 255), custom_shape=side, **bare)
-        return pictures[-1].numpy() / 255
-
-    return paint
-
-
-def tf_keras_vis(work: Work, **bare: Any) -> Job:
-    import tensorflow as tf
-    from tf_keras_vis.activation_maximization import ActivationMaximization
-    from tf_keras_vis.utils.model_modifiers import ExtractIntermediateLayer
-    from tf_keras_vis.utils.scores import CategoricalScore
-
-    climb = ActivationMaximization(work.network, ExtractIntermediateLayer(work.layer), clone=False)
-    start, score = tf.random.uniform(work.shape, 0, 255), CategoricalScore(units(work))
-    return lambda: np.asarray(climb(score, seed_input=start, steps=work.steps, **bare)) / 255
-
-
 CONTENDERS = {
     "cnnwidgets": Contender(ours),
     "compiled loop by hand, pixels": Contender(pixels_by_hand),
     "compiled loop by hand, our recipe": Contender(fourier_by_hand),
-    "xplique 2.0.2, bare": Contender(xplique, "xplique", {"transformations": None}),
-    "xplique 2.0.2, as it comes": Contender(xplique, "xplique", is_slow=True),
-    "tf-keras-vis 0.8.7, bare": Contender(
-        tf_keras_vis, "tf-keras-vis", {"input_modifiers": [], "regularizers": []}, is_slow=True
-    ),
-    "tf-keras-vis 0.8.7, as it comes": Contender(tf_keras_vis, "tf-keras-vis", is_slow=True),
+    **peer_pictures.contenders("channel", units),
 }
 
 

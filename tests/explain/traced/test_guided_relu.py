@@ -8,6 +8,7 @@ import pytest
 from cnnwidgets.explain.attribution import attribution
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.network import Network
+from tests.tiny_networks import fill
 
 L = keras.layers
 clip = lambda x: keras.ops.clip(x / 6 + 0.5, 0, 1)  # noqa: E731  # a hard sigmoid without a ReLU
@@ -22,11 +23,7 @@ def network(block, first="relu", last=None):
     picture = keras.Input((10, 10, 3))
     x = block(L.Conv2D(6, 3, padding="same", activation=first, name="conv")(picture))
     model = keras.Model(picture, L.Dense(3, activation=last)(L.GlobalAveragePooling2D()(x)))
-    numbers = np.random.default_rng(1)
-    for weight in model.weights:
-        spread = (2 / np.prod(weight.shape[:-1])) ** 0.5 if len(weight.shape) > 1 else 0.3
-        weight.assign(numbers.normal(0.1, spread, weight.shape))
-    return Network(model, "unit")
+    return Network(fill(model, 1, mean=0.1, bias=0.3), "unit")
 
 
 def squeezed(gate, inner="silu"):
