@@ -45,6 +45,21 @@ def test_every_public_name_is_there_and_documented(name):
     assert inspect.getdoc(getattr(cnnwidgets, name)), f"cnnwidgets.{name} has no docstring"
 
 
+PUBLIC = [getattr(cnnwidgets, name) for name in cnnwidgets.__all__]
+
+
+@pytest.mark.parametrize("kind", [one for one in PUBLIC if inspect.isclass(one)], ids=lambda kind: kind.__name__)
+def test_every_method_of_a_public_class_is_documented(kind):
+    ours = {name: one for name, one in inspect.getmembers_static(kind) if is_of_ours(one) and not name.startswith("_")}
+    assert [name for name in ours if not inspect.getdoc(getattr(kind, name))] == []
+
+
+def is_of_ours(member):
+    """Whether it is a method or property that this package defines."""
+    function = getattr(member, "fget", None) or getattr(member, "func", None) or getattr(member, "__func__", member)
+    return inspect.isfunction(function) and function.__module__.startswith("cnnwidgets.")
+
+
 @pytest.mark.parametrize("name", ["CnnWidgetsError", "BadPicture", "BadModel", "BadTarget", "JobFailed"])
 def test_the_error_family_is_public(name):
     assert name in cnnwidgets.__all__

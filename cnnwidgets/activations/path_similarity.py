@@ -42,12 +42,10 @@ class PathSimilarity:
 
     @property
     def similarity(self) -> float:
-        """The mean of `picture`."""
         return float(self.picture.mean())
 
     @property
     def reference(self) -> float:
-        """The mean of `photographs`."""
         return float(self.photographs.mean())
 
 

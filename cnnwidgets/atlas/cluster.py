@@ -117,11 +117,9 @@ class NetworkPlugin(WorkerPlugin):
         self.name = f"cnnwidgets-{payload.fingerprint}"
 
     def setup(self, worker: Any) -> None:
-        """Keep the network on this worker."""
         keep_network(self.payload)
 
     def teardown(self, worker: Any) -> None:
-        """Forget the network on this worker."""
         forget_network(self.payload.fingerprint)
 
 

@@ -48,7 +48,6 @@ class LayerRecord:
         return cls([None if value is None else float(value) for value in values], notes, failed)
 
     def to_attributes(self, path: str) -> dict[str, Any]:
-        """JSON values for the attributes."""
         notes, failed = ({str(unit): text for unit, text in d.items()} for d in (self.notes, self.failed))
         return {"path": path, "values": self.values, "notes": notes, "failed": failed}
 
@@ -116,7 +115,6 @@ class Records:
                 self._save(waiting)
 
     def save(self) -> None:
-        """Save all unsaved records."""
         for path in list(self._unsaved):
             self._save(path)
 

@@ -197,6 +197,5 @@ class BatchRun:
                 self._notes[unit] = made.notes[row]
 
     def write(self, array: Any) -> BatchResult:
-        """Write the pictures and return the result."""
         array[self._units[0] : self._units[-1] + 1] = self._pictures
         return BatchResult(self._units, self._values, self._notes, self._failed)

@@ -82,7 +82,6 @@ class HeatmapFrame:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The note of each heatmap."""
         return tuple(heat.note for heat in self.heatmaps)
 
     def result(self) -> list[Heatmap]:

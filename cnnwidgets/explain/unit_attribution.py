@@ -196,7 +196,6 @@ class UnitAttributionPlan:
     passes: Mapping[int, BackwardPass]
 
     def result(self) -> list[UnitAttribution]:
-        """The shares of each call."""
         return with_picture_notes([self._of_call(call) for call in self.passes], self.probe)
 
     def _of_call(self, call: int) -> UnitAttribution:

@@ -68,7 +68,6 @@ class Settings:
         return replace(self, **{name: check(name, getattr(self, name)) for name, check in checks.items()})
 
     def recorded(self) -> dict[str, Any]:
-        """The recorded settings by name."""
         return {name: getattr(self, name) for name in self.names()}
 
 
@@ -81,7 +80,6 @@ class Whole:
     optional: bool = False
 
     def __call__(self, name: str, value: object) -> int | None:
-        """The value as an int."""
         return None if self.optional and value is None else whole_number(name, value, self.least, self.most)
 
 
@@ -94,7 +92,6 @@ class Number:
     above: bool = False
 
     def __call__(self, name: str, value: object) -> float:
-        """The value as a float."""
         return number(name, value, self.least, self.most, above=self.above)
 
 
@@ -105,7 +102,6 @@ class OneOf:
     choices: tuple[str, ...]
 
     def __call__(self, name: str, value: object) -> str:
-        """The value itself."""
         return choice(name, value, self.choices)
 
 
@@ -117,7 +113,6 @@ class Method:
     methods: tuple[str, ...]
 
     def __call__(self, _name: str, value: object) -> str:
-        """The value itself."""
         if isinstance(value, str) and value in self.methods:
             return value
         raise BadTarget(

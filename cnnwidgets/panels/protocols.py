@@ -20,15 +20,15 @@ class Frame(Protocol):
     """
 
     @property
-    def step(self) -> int: ...  # noqa: D102
+    def step(self) -> int: ...
     @property
-    def steps(self) -> int: ...  # noqa: D102
+    def steps(self) -> int: ...
     @property
-    def values(self) -> np.ndarray: ...  # noqa: D102
+    def values(self) -> np.ndarray: ...
     @property
-    def notes(self) -> Sequence[str]: ...  # noqa: D102
+    def notes(self) -> Sequence[str]: ...
     @property
-    def is_step(self) -> bool: ...  # noqa: D102
+    def is_step(self) -> bool: ...
 
 
 class PictureFrame(Frame, Protocol):
@@ -39,7 +39,7 @@ class PictureFrame(Frame, Protocol):
     """
 
     @property
-    def pictures(self) -> np.ndarray: ...  # noqa: D102
+    def pictures(self) -> np.ndarray: ...
 
 
 F = TypeVar("F", bound=Frame)

@@ -38,7 +38,6 @@ class ExplainedMaps:
         self._subject, self.found, self.notes = subject, list[MethodMaps](), list[str]()
 
     def parts(self) -> list[Part]:
-        """One for each method, and one for the curves."""
         each = [(f"heatmaps by {method_guide.label(m)}", self._finding(m)) for m in self._subject.settings.methods]
         return [*each, ("removing pixels in the order of each heatmap", self._measure)]
 

@@ -37,7 +37,6 @@ class ExplainedUnits:
         self._calls: list[tuple[UnitAttribution, tuple[int, ...]]] = []
 
     def parts(self) -> list[Part]:
-        """The shares, and the pictures of the strongest units."""
         if not self._subject.settings.units:
             return []
         return [("shares of units", self._share), ("pictures of the strongest units", self._portray)]

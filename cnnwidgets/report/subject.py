@@ -42,7 +42,6 @@ class Subject:
         return Recipe(verb, self.net.name, self._fingerprint, located, self._versions, self._device)
 
     def probability(self) -> float:
-        """Of the target, 0..1; NaN where it has none."""
         if self.target.function is not None or not self.net.outputs[self.target.output].is_class_scores:
             return float("nan")
         return float(probabilities(self.probe, targets.settled(self.target, self.reading))[0])

@@ -170,7 +170,6 @@ class _Reader:
         self._made: dict[int, Array] = {}
 
     def saved(self) -> Saved:
-        """All of it."""
         if self._sizes.get(INDEX, MOST_TEXT + 1) > MOST_TEXT:
             raise BadPicture("it is not a file of snapshots. Give one that TrainingRecorder.save wrote.")
         index = json.loads(self._archive.read(INDEX))

@@ -203,7 +203,6 @@ class AdversarialPlan:
         return round(self.settings.epsilon * 255)
 
     def frames(self) -> Iterator[AdversarialFrame]:
-        """Perturb the picture, a frame for each step."""
         for frame in METHODS[self.settings.method](self):
             yield AdversarialFrame(
                 frame.picture_source,

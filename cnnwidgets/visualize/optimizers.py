@@ -59,7 +59,6 @@ class Adam:
     def step(
         self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
     ) -> tuple[Any, tuple[Any, ...]]:
-        """One step."""
         first, second = self.moments(state, gradient)
         count = tf.cast(count, tf.float32)
         rate = rate * tf.sqrt(1 - tf.pow(self.beta_2, count)) / (1 - tf.pow(self.beta_1, count))
@@ -73,7 +72,6 @@ class Nadam(Adam):
     def step(
         self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
     ) -> tuple[Any, tuple[Any, ...]]:
-        """One step."""
         first, second = self.moments(state, gradient)
         count = tf.cast(count, tf.float32)
         ahead = self.beta_1 * first / (1 - tf.pow(self.beta_1, count + 1))
@@ -90,13 +88,11 @@ class NormalizedGradient:
     epsilon: float = 1e-5
 
     def begin(self, variables: Any) -> tuple[Any, ...]:
-        """No state."""
         return ()
 
     def step(
         self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
     ) -> tuple[Any, tuple[Any, ...]]:
-        """One step."""
         axes = list(range(1, gradient.shape.rank))
         length = tf.sqrt(tf.reduce_mean(tf.square(gradient), axes, keepdims=True))
         return variables + rate * gradient / (length + self.epsilon), state
@@ -119,13 +115,11 @@ class BlurredGradient:
     deviations: tuple[float, ...] = (0.5, 1.0, 2.0)
 
     def begin(self, variables: Any) -> tuple[Any, ...]:
-        """No state."""
         return ()
 
     def step(
         self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
     ) -> tuple[Any, tuple[Any, ...]]:
-        """One step."""
         blurred = mean_of_blurs(gradient, self.deviations)
         length = tf.sqrt(tf.reduce_mean(tf.square(blurred), [1, 2, 3], keepdims=True))
         return tf.clip_by_value(variables + rate * tf.math.divide_no_nan(blurred, length), 0.0, 1.0), state
@@ -155,7 +149,6 @@ class MomentumSign:
     def step(
         self, variables: Any, state: tuple[Any, ...], gradient: Any, count: Any, rate: Any
     ) -> tuple[Any, tuple[Any, ...]]:
-        """One step."""
         momentum, center = state
         size = tf.reduce_mean(tf.abs(gradient), list(range(1, gradient.shape.rank)), keepdims=True)
         momentum = self.decay * momentum + tf.math.divide_no_nan(gradient, size)

@@ -49,11 +49,9 @@ class Pixels:
         return self.mean + randomness.uniform(seeds, shape, 0.0, self.spread)
 
     def fit(self, pictures: Any) -> Any:
-        """The pictures themselves."""
         return pictures
 
     def render(self, variables: Any, shape: tuple[int, int, int]) -> Any:
-        """The variables themselves."""
         return variables
 
 

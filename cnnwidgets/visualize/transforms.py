@@ -34,7 +34,6 @@ class Jitter:
     pixels: int
 
     def __call__(self, pictures: Any, seeds: Any, shared: Any) -> Any:
-        """Roll."""
         offset = tf.random.stateless_uniform([2], shared, -self.pixels, self.pixels + 1, tf.int32)
         return tf.roll(pictures, offset, [1, 2])
 
@@ -62,7 +61,6 @@ class Noise:
     deviation: float
 
     def __call__(self, pictures: Any, seeds: Any, shared: Any) -> Any:
-        """Add noise."""
         return pictures + self.deviation * tf.random.stateless_normal(tf.shape(pictures)[1:], shared)
 
 

@@ -48,7 +48,6 @@ class AttributionRequest:
         return by_picture(copies, self.probe.backward(self.target, copies).gradients)
 
     def values(self, copies: Maps) -> Array:
-        """The target of copies, [N]."""
         return np.asarray(self.probe.values(self.target, copies).value)
 
 

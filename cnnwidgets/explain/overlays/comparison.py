@@ -40,7 +40,6 @@ class MapRequest(MapSettings):
         return verb, {**self._verb_settings().recorded(), "target": target, "size": self.net.recorded_size(self.size)}
 
     def frames(self, picture: object) -> Iterator[HeatmapFrame]:
-        """The run of that verb."""
         return self._verb_settings().check(Probe(self.net, picture, self.size)).frames()
 
     def _verb_settings(self) -> MapSettings | AttributionSettings:

@@ -50,7 +50,6 @@ class LastingReader(Reader):
         return ("class", value.__qualname__) if _is_ours(value) else super().class_(value)
 
     def variable(self, value: Any) -> Hashable:
-        """By its numbers."""
         return self.array(np.asarray(value))
 
     def tensor(self, value: Any) -> Hashable:

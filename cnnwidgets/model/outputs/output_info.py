@@ -58,7 +58,6 @@ class OutputInfo:
 
     @property
     def is_class_scores(self) -> bool:
-        """Whether its numbers are scores of classes."""
         return self.kind in ("classes", "decision")
 
     def unit_name(self, index: int) -> str:

@@ -130,7 +130,6 @@ class Front:
         return sorted(calls, key=lambda call: call.begin)
 
     def passes(self, layer: Any) -> bool:
-        """Whether a layer is called in the front."""
         return any(call.layer is layer for call in self.calls)
 
     def arriving(self, which: int, colors: Array, at: Any = None) -> Array:

@@ -29,7 +29,6 @@ class Affine:
     meaning: str = field(default="", compare=False)
 
     def __call__(self, pictures: Any) -> Any:  # [N, H, W, C] 0..255 -> [N, H, W, C]
-        """Apply it to a batch."""
         return tf.tensordot(pictures, tf.constant(self.matrix, tf.float32), 1) + tf.constant(self.offset, tf.float32)
 
 
@@ -42,7 +41,6 @@ class Scale:
     meaning: str = field(default="", compare=False)
 
     def __call__(self, pictures: Any) -> Any:
-        """Apply it to a batch."""
         return pictures * self.factor + self.offset
 
 

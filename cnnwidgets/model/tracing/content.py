@@ -54,11 +54,9 @@ class Key:
         self.content, self._hash = content, hash(content)
 
     def __eq__(self, other: object) -> bool:
-        """Whether the contents are equal."""
         return isinstance(other, Key) and self._hash == other._hash and self.content == other.content
 
     def __hash__(self) -> int:
-        """Of the content."""
         return self._hash
 
 
@@ -90,7 +88,6 @@ class Reader:
         self._read: dict[int, tuple[Any, Hashable]] = {}  # id -> (the object, which keeps its id taken, its content)
 
     def read(self, value: Any) -> Hashable:
-        """The content of one value."""
         if type(value) in _ATOMS:
             return type(value).__name__, repr(value)
         if type(value) is float:
@@ -130,7 +127,6 @@ class Reader:
         return kind, *map(self.read, parts)
 
     def array(self, value: Any) -> Hashable:
-        """Numbers as one digest."""
         if value.dtype.hasobject:
             return self.named("objects", value.shape, value.tolist())
         return "array", value.dtype.str, value.shape, digest_of(np.ascontiguousarray(value).tobytes())

@@ -55,5 +55,4 @@ class Traces:
             self._kept.clear()
 
     def __len__(self) -> int:
-        """How many functions are kept."""
         return len(self._kept)

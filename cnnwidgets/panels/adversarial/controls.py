@@ -54,11 +54,9 @@ class AdversarialControls(Controls):
 
     @property
     def view(self) -> str:
-        """One of `VIEWS`."""
         return str(self._inputs["view"].value)
 
     def show(self, values: Mapping[str, Any]) -> None:
-        """Show these settings."""
         levels = max(1, round(255 * values["epsilon"]))
         self._inputs["epsilon"].max = max(self._inputs["epsilon"].max, levels)
         self._fill({**values, "epsilon": levels})

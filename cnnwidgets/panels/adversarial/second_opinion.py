@@ -58,7 +58,6 @@ class OtherNetwork:
         self._net: Network | None = None
 
     def check(self) -> None:
-        """Raise BadTarget where there is no other network."""
         if not self.name:
             raise BadTarget(
                 f"There is no other network to compare with {quoted(self._fooled)}. Load one and call its predict()."
@@ -113,7 +112,6 @@ class SecondOpinion(widgets.VBox):
 
     @property
     def is_busy(self) -> bool:
-        """See the class."""
         return self._request.is_busy
 
     def allow(self, is_allowed: bool) -> None:

@@ -260,7 +260,6 @@ class BasePanel(widgets.VBox):
         self._output.display()
 
     def close(self) -> None:
-        """Stop, and free every widget of the panel."""
         if self.comm is None:  # closed already, or refused by its constructor
             return
         self._end()

@@ -84,7 +84,6 @@ class AtlasSetting(Setting):
         super().__init__(None)
 
     def validate(self, _panel: Any, value: object) -> Atlas | None:
-        """The value, or BadTarget."""
         return checked_atlas(value)
 
 

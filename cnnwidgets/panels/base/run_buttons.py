@@ -77,7 +77,6 @@ class RunButtons(widgets.HBox):
             self["start"].focus()
 
     def close(self) -> None:
-        """Take them off the page."""
         lifecycle.stop_counting(self)  # where clicks are watched, the page counts views
         self._events.close()
         super().close()
@@ -108,7 +107,6 @@ class CodeBox(widgets.VBox):
 
     @property
     def is_hidden(self) -> bool:
-        """Whether the code is hidden."""
         return bool(self.layout.display == "none")
 
     def toggle(self) -> None:

@@ -169,7 +169,6 @@ class Screen(widgets.VBox):
         return bytes(self._image.value)
 
     def close(self) -> None:
-        """Take everything off the page."""
         lifecycle.stop_counting(self)  # where clicks are watched, the page counts views
         for part in (self._events, self._pointing, self._doubled, self._dragging, self._link):
             if part is not None:

@@ -58,7 +58,6 @@ class ConceptRow(widgets.HBox):
         return f"ConceptRow({self.index})"
 
     def show(self, frame: ConceptRowsFrame, found: Concepts, chosen: int) -> None:
-        """Show this concept of a frame."""
         index, title = self.index, found.title(self.index)
         with self._updating:
             self.name.value = found.names[index]
@@ -108,7 +107,6 @@ class ConceptRows(widgets.Box):
         return f"ConceptRows({len(self.rows)})"
 
     def show(self, frame: ConceptRowsFrame, found: Concepts, chosen: int) -> None:
-        """Show the concepts of a frame."""
         if len(self.rows) < len(found):
             self.rows += [ConceptRow(index, *self._actions) for index in range(len(self.rows), len(found))]
             self.children = tuple(self.rows)
@@ -118,12 +116,10 @@ class ConceptRows(widgets.Box):
             row.layout.display = "none"
 
     def hide(self) -> None:
-        """Show none."""
         for row in self.rows:
             row.layout.display = "none"
 
     def close(self) -> None:
-        """Take everything off the page."""
         lifecycle.close_all(self)
         super().close()
 

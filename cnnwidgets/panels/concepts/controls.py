@@ -59,5 +59,4 @@ class ConceptControls(Controls):
         self._inputs["photograph"].options = [(name, at) for at, name in enumerate(photographs[:OFFERED])]
 
     def show(self, settings: Mapping[str, Any]) -> None:
-        """Show these settings."""
         self._fill(settings)

@@ -61,7 +61,6 @@ class ClassMenu(widgets.VBox):
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The lines of the list."""
         return tuple(line for line, _ in self._list.options)
 
     def offer(self, predictions: Sequence[Prediction], chosen: int | None, is_function: bool = False) -> None:

@@ -38,7 +38,6 @@ class Steering:
 
     @property
     def weights(self) -> dict[str, float]:
-        """The weight of each layer."""
         return {path: now(f"weight of {path}", weight) for path, weight in self._weights.items()}
 
     @property

@@ -178,7 +178,6 @@ class PhotographMenu(widgets.VBox):
             self._mark()
 
     def close(self) -> None:
-        """Take everything off the page."""
         if self._drawing is not None:
             self._drawing.release()
         self._view.close()

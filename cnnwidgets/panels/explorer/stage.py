@@ -228,7 +228,6 @@ class TakenAway:
         self._idle.call(lambda: self._close(panel), UNDER_WAY)
 
     def close(self) -> None:
-        """Close those that wait."""
         for panel in list(self._waiting):
             self._close(panel)
 

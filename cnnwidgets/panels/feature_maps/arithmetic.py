@@ -120,13 +120,11 @@ class Arithmetic(widgets.VBox):
             self._on_place((self._fields[0].value, self._fields[1].value))
 
     def forget(self) -> None:
-        """Show nothing."""
         self._run.drop()
         self._of = self._values = self.found = None
         self._table.value, self._line.value = "", markup.status(HOW)
 
     def close(self) -> None:
-        """Stop, and take everything off the page."""
         self._run.drop()
         super().close()
 

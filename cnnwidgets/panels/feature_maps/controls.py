@@ -43,5 +43,4 @@ class FeatureMapControls(Controls):
         self._more.layout.display = inputs["size"].layout.display
 
     def show(self, settings: Mapping[str, Any]) -> None:
-        """Show these settings."""
         self._fill(settings)

@@ -85,7 +85,6 @@ class OneMap(widgets.VBox):
         self.photograph.over.value = "" if seen is None else outline(seen, frame.photograph.shape[:2])
 
     def close(self) -> None:
-        """Take everything off the page."""
         self.photograph.close()
         self.map.close()
         super().close()

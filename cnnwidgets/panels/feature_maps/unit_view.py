@@ -99,12 +99,10 @@ class UnitView(widgets.HBox):
             part.current.stop()
 
     def forget(self) -> None:
-        """Show nothing."""
         for part in (self.optimized, self.patches):
             part.forget()
 
     def close(self) -> None:
-        """Stop, and take everything off the page."""
         for part in (self.optimized, self.patches):
             part.close()
         super().close()

@@ -335,7 +335,6 @@ class TileGallery(Panel[UnitsFrame]):
             self._say(origin)
 
     def close(self) -> None:
-        """Stop, and free every widget of the panel."""
         if self.comm is not None:
             self.enlarged.close()
         super().close()

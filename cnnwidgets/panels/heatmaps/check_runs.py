@@ -36,7 +36,6 @@ class RemovalRun(SideRun):
             self._line.value = markup.progress_text(words)
 
     def forget(self) -> None:
-        """Show nothing."""
         self.curve.value = self.said.value = ""
         super().forget()
 
@@ -50,7 +49,6 @@ class MethodsRun(SideRun):
         self.children = [self._title, self.screen, self._line, self.said, self.table]
 
     def forget(self) -> None:
-        """Show nothing."""
         self.table.value = self.said.value = ""
         super().forget()
 

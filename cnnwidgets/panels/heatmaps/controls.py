@@ -50,7 +50,6 @@ class HeatmapControls(Controls):
         self.children = [self._rows[0], self._about, self._rows[1], self._hidden_row]
 
     def show(self, settings: Mapping[str, Any]) -> None:
-        """Show these settings."""
         layer, output = settings["layer"], settings["output"]
         name = None if output is None else self._net.outputs[find_output(output, self._net.outputs)].name
         self._fill({key: value for key, value in {**settings, "output": name}.items() if key != "layer" or layer})

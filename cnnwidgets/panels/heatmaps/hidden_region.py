@@ -67,7 +67,6 @@ class HiddenRegion(widgets.VBox):
 
     @property
     def marked(self) -> tuple[int, Square] | None:
-        """The tile and the region on it that is hidden."""
         return None if self.hidden is None else (self._tile, self.hidden.square)
 
     def offer(self, names: list[str], sizes: list[tuple[int, int]]) -> None:

@@ -170,7 +170,6 @@ class MapCheck(widgets.VBox):
                 run.layout.display = "none"
 
     def close(self) -> None:
-        """Stop, and take everything off the page."""
         for run in (self.removal, self.methods):
             run.close()
         super().close()

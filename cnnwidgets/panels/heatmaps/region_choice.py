@@ -49,7 +49,6 @@ class RegionChoice(widgets.VBox):
 
     @property
     def box(self) -> Box:
-        """The numbers."""
         top, left, bottom, right = (edge.value for edge in self.edges.values())
         return top, left, bottom, right
 

@@ -29,7 +29,6 @@ class Stopwatch:
         self.begin()
 
     def begin(self) -> None:
-        """Count from zero."""
         self._counted, self._since = 0.0, self._clock()
         self._running = True
 
@@ -43,7 +42,6 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        """What it has counted."""
         return self._counted + (self._clock() - self._since if self._running else 0.0)
 
 
@@ -111,7 +109,6 @@ class Record:
                 return
 
     def add(self, frame: F, pixels: Callable[[F], np.ndarray]) -> None:
-        """Record a step."""
         self.steps, self._latest_at = frame.steps, self.watch.seconds
         self.objective.append(float(np.nanmean(frame.values)))
         if len(self.objective) == 1:

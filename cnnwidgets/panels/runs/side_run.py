@@ -69,7 +69,6 @@ class SideRun(widgets.VBox):
         self._line.value = markup.progress_text(words)
 
     def forget(self) -> None:
-        """Show nothing."""
         self.current.drop()
         self._title.value, self._line.value = markup.title(self._heading), markup.progress_text("")
         self.screen.explain(self._invitation)
@@ -98,7 +97,6 @@ class SideRun(widgets.VBox):
             self._on_frame(job.frame, job.state == "done")
 
     def close(self) -> None:
-        """Stop, and take everything off the page."""
         if self.comm is None:
             return
         self.current.drop()

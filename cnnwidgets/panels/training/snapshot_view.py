@@ -71,7 +71,6 @@ class SnapshotView(widgets.HBox):
         self._heat_note.value = markup.progress_text("; ".join(filter(None, (one.note for one in snapshot.heat))))
 
     def draw(self, curves: Curves, batch: int | None) -> None:
-        """Draw the curves, with a mark at a batch."""
         at = None if batch is None else float(batch)
         end = max([point.batch for point in (*curves.batches, *curves.epochs)], default=0)
         charts = []
@@ -84,7 +83,6 @@ class SnapshotView(widgets.HBox):
         self.curves.value = "".join(charts)
 
     def close(self) -> None:
-        """Take everything off the page."""
         if self.comm is None:
             return
         for screen in (self.screen, self.maps, self.heat):

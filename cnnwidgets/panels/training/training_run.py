@@ -79,7 +79,6 @@ class TrainingRun:
         return lambda: model.fit(*bound.args, **bound.kwargs)
 
     def start(self) -> None:
-        """Begin."""
         self._thread.start()
 
     def pause(self) -> None:
@@ -102,7 +101,6 @@ class TrainingRun:
 
     @property
     def is_busy(self) -> bool:
-        """Whether it trains or is paused."""
         return self.state in ("running", "paused")
 
     def _train(self) -> None:
@@ -137,7 +135,6 @@ class _Between(keras.callbacks.Callback):  # type: ignore[misc]
         self._run = run
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """After a batch."""
         self._run.between_batches(self.model)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -215,7 +212,6 @@ class CellTraining:
 
     @property
     def is_busy(self) -> bool:
-        """Whether it trains."""
         return self.state == "running"
 
     def batch_ended(self) -> None:

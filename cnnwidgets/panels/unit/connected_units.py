@@ -106,7 +106,6 @@ class ConnectedUnits:
         self._on_change()
 
     def close(self) -> None:
-        """Stop, and take everything off the page."""
         self.run.drop()
         for column in self.columns:
             column.close()
@@ -182,7 +181,6 @@ class LinkedUnits(widgets.VBox):
             self._on_choose(self._links[min(max(index, 0), len(self._links) - 1)])
 
     def close(self) -> None:
-        """Take everything off the page."""
         lifecycle.stop_counting(self)  # where clicks are watched, the page counts views
         self._events.close()
         super().close()

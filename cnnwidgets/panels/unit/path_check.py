@@ -31,7 +31,6 @@ class PathCheck:
         self.found: PathSimilarity | None = None
 
     def begin(self, frames: Iterator[PathFrame]) -> None:
-        """Compare, on the worker."""
         self.run.begin(frames, Listener(self._compared, self._has_compared))
 
     def forget(self) -> None:

@@ -82,7 +82,6 @@ class UnitPage(widgets.VBox):
             self.panel.stop(0)
 
     def clear(self) -> None:
-        """Close the page."""
         if self.panel is not None:
             old, self.panel = self.panel, None
             self.children = [self._close]
@@ -90,7 +89,6 @@ class UnitPage(widgets.VBox):
             old.close()
 
     def close(self) -> None:
-        """Free every widget in it."""
         if self.panel is not None:
             self.panel.close()
         super().close()

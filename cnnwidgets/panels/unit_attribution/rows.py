@@ -91,7 +91,6 @@ class UnitRow(widgets.HBox):
             self._on_switch(self.unit, change["new"])
 
     def close(self) -> None:
-        """Take everything off the page."""
         for event in self._events:
             event.close()
         super().close()
@@ -146,7 +145,6 @@ class UnitRows(widgets.HBox):
         self._groups[1].layout.display = "" if False in in_first else "none"
 
     def close(self) -> None:
-        """Take everything off the page."""
         lifecycle.stop_counting(self)
         for row in self.rows:  # those not in use may stand in no group
             lifecycle.close_whole(row)

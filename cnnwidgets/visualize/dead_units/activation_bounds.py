@@ -33,7 +33,6 @@ class Bounds(NamedTuple):
         return cls(np.full(channels, -np.inf), np.full(channels, np.inf))
 
     def with_zero(self) -> Bounds:
-        """The same, or zero."""
         return Bounds(np.minimum(self.low, 0), np.maximum(self.high, 0))
 
     def times(self, weights: Array) -> Bounds:

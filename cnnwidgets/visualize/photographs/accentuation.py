@@ -160,7 +160,6 @@ class AccentuationPlan:
     ascent: Ascent
 
     def frames(self) -> Iterator[AccentuationFrame]:
-        """Accentuate."""
         original = self.canvas.photograph.numpy()
         scales = self._scales()
         penalty = self._penalty(scales)

@@ -165,7 +165,6 @@ class DreamPlan:
         return self.settings.steps * len(self.octaves)
 
     def frames(self) -> Iterator[DreamFrame]:
-        """Dream."""
         dream: Any = self.picture
         photograph = None
         for index, octave in enumerate(self.octaves):

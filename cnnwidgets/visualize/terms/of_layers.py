@@ -18,7 +18,6 @@ class Unit(LayerTerm):
     """The mean of a channel where the layer has rows and columns, else a single number."""
 
     def value(self, activation: Activation, numbers: Numbers) -> Any:
-        """See the class."""
         return _own(activation.means, numbers.units)
 
 
@@ -26,7 +25,6 @@ class Channel(Unit):
     """The mean of a channel."""
 
     def check_layer(self, info: LayerInfo) -> None:
-        """Only where there are channels."""
         _check_spatial(info)
 
 
@@ -41,7 +39,6 @@ class Neuron(LayerTerm):
     position: tuple[int, int] = (CENTER, CENTER)
 
     def value(self, activation: Activation, numbers: Numbers) -> Any:
-        """See the class."""
         seen = activation.map
         height, width = tf.shape(seen)[1], tf.shape(seen)[2]
         row, column = tf.unstack(numbers.own[0])
@@ -59,7 +56,6 @@ class Neuron(LayerTerm):
         return replace(super().structure, position=(CENTER, CENTER))
 
     def own_numbers(self) -> tuple[Any, ...]:
-        """The position, [2]."""
         return (tf.constant(self.position, tf.int32),)
 
 
@@ -72,7 +68,6 @@ class Layer(LayerTerm):
     """The mean square of all numbers of a layer."""
 
     def value(self, activation: Activation, numbers: Numbers) -> Any:
-        """See the class."""
         seen = activation.map
         return tf.reduce_mean(tf.square(seen), list(range(1, seen.shape.rank)))
 
@@ -88,7 +83,6 @@ class Direction(LayerTerm):
     vector: tuple[float, ...]
 
     def value(self, activation: Activation, numbers: Numbers) -> Any:
-        """See the class."""
         return tf.linalg.matvec(activation.means, numbers.own[0])
 
     def check_layer(self, info: LayerInfo) -> None:
@@ -105,7 +99,6 @@ class Direction(LayerTerm):
         return replace(super().structure, vector=())
 
     def own_numbers(self) -> tuple[Any, ...]:
-        """The direction, [C]."""
         return (tf.constant(self.vector, tf.float32),)
 
 
@@ -120,7 +113,6 @@ class Alignment(Direction):
     power: float
 
     def value(self, activation: Activation, numbers: Numbers) -> Any:
-        """See the class."""
         vector, power = numbers.own
         return tf.reduce_mean(alignment(activation.map, vector, power), _positions(activation.map))
 
@@ -154,7 +146,6 @@ class Diversity(LayerTerm):
     """How unlike the pictures of a batch are, 0 to -1: the mean cosine of their channels' correlations, negative."""
 
     def value(self, activation: Activation, numbers: Numbers) -> Any:
-        """See the class."""
         seen = activation.map  # [N, h, w, C]
         flat = tf.reshape(seen, [tf.shape(seen)[0], -1, seen.shape[-1]])  # [N, h * w, C]
         grams = tf.linalg.matmul(flat, flat, transpose_a=True)  # [N, C, C]
@@ -164,7 +155,6 @@ class Diversity(LayerTerm):
         return -(tf.reduce_sum(cosines, -1) - tf.linalg.diag_part(cosines)) / others
 
     def check_layer(self, info: LayerInfo) -> None:
-        """Only where there are channels."""
         _check_spatial(info)
 
 

@@ -12,7 +12,6 @@ class ClassLogit(OutputTerm):
     """The logit of a class."""
 
     def value(self, activation: Activation, numbers: Numbers) -> Any:
-        """See the class."""
         return tf.gather(activation.means, numbers.units, batch_dims=1)
 
     def of_decision(self, index: int) -> Term:
@@ -24,7 +23,6 @@ class RivalLogits(OutputTerm):
     """The logsumexp of all other logits than that of a class."""
 
     def value(self, activation: Activation, numbers: Numbers) -> Any:
-        """See the class."""
         logits = activation.means
         own = tf.one_hot(numbers.units, logits.shape[-1], on_value=-1e9, off_value=0.0)
         return tf.reduce_logsumexp(logits + own, -1)
@@ -38,7 +36,6 @@ class Decision(OutputTerm):
     """One of the two classes of a single logit: the logit is evidence for class 1, its opposite for class 0."""
 
     def value(self, activation: Activation, numbers: Numbers) -> Any:
-        """See the class."""
         return activation.means[:, 0] * (2.0 * tf.cast(numbers.units, tf.float32) - 1.0)
 
     def of_decision(self, index: int) -> Term:

@@ -27,7 +27,6 @@ class Distance(Comparison):
     scales: tuple[float, ...]
 
     def value(self, activation: Activation, numbers: Numbers) -> Any:
-        """See the class."""
         far = numbers.own[0] * squared_distance(activation.map, activation.beside)
         return far - tf.stop_gradient(far)
 
@@ -54,7 +53,6 @@ class Resemblance(Comparison):
     power: float
 
     def value(self, activation: Activation, numbers: Numbers) -> Any:
-        """See the class."""
         seen, beside = activation.map, activation.beside  # [N, h, w, k] or [N, k]
         alike = alignment(seen, beside, numbers.own[0])
         axes = list(range(1, seen.shape.rank - 1))
@@ -66,7 +64,6 @@ class Resemblance(Comparison):
         return replace(super().structure, power=0.0)
 
     def own_numbers(self) -> tuple[Any, ...]:
-        """The power, []."""
         return (tf.constant(self.power, tf.float32),)
 
 
