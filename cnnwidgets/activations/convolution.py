@@ -303,14 +303,7 @@ class LayerValues:
 
 
 def layer_values(net: Network, path: str, call: int, arrays: Sequence[Array]) -> LayerValues:
-    """Input and output of one call of a layer, in one run of the network.
-
-    Args:
-        net: the network.
-        path: of the layer, in full.
-        call: which of its calls.
-        arrays: what `net.arrays` gives.
-    """
+    """Input and output of one call of a layer, in one run of the network."""
     feed = [tf.constant(array) for array in arrays]
     net.check_room(feed)
     layer = net.layers_by_path[path]

@@ -86,14 +86,7 @@ class MapsSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class MapsPlan:
-    """A checked request for feature maps.
-
-    Attributes:
-        settings: as given.
-        net: the network.
-        paths: of the layers, in full.
-        arrays: the pictures as the network takes them.
-    """
+    """A checked request for feature maps."""
 
     settings: MapsSettings
     net: Network

@@ -27,14 +27,7 @@ _networks: dict[str, Network] = {}
 
 @dataclass(frozen=True)
 class BatchTask:
-    """A batch to render.
-
-    Attributes:
-        where: the address of the atlas.
-        settings: of the atlas.
-        stored: the layer's array.
-        units: the batch.
-    """
+    """A batch to render."""
 
     where: str
     settings: Settings

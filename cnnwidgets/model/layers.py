@@ -108,12 +108,7 @@ def find(path: object, paths: Iterable[str]) -> str:
 
 
 def describe(layers: dict[str, Any], recording: Recording) -> tuple[LayerInfo, ...]:
-    """List the layers, with shapes and calls taken from one recorded run.
-
-    Args:
-        layers: every layer by path.
-        recording: of all of them.
-    """
+    """List the layers, with shapes and calls taken from one recorded run."""
     usual = "channels_first" if any(map(_is_channels_first, layers.values())) else "channels_last"
     attention = tuple(path + "/" for path, layer in layers.items() if isinstance(layer, _ATTENTION))
     return tuple(

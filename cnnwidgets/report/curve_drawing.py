@@ -11,12 +11,7 @@ WIDTH, HEIGHT, LEFT, BELOW, ABOVE = 340, 150, 40, 22, 10  # pixels; the margins 
 
 
 def curve_drawing(curve: Curve, title: str) -> str:
-    """The curve of a map, and dashed that of random orders.
-
-    Args:
-        curve: of one map.
-        title: its text equivalent, as HTML.
-    """
+    """The curve of a map, and dashed that of random orders."""
     shown = np.concatenate([curve.values, curve.random_values])
     low, high = (0.0, 1.0) if shown.min() >= 0 and shown.max() <= 1 else (float(shown.min()), float(shown.max()))
     right, bottom = WIDTH - 8, HEIGHT - BELOW

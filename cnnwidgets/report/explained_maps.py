@@ -26,9 +26,6 @@ Part = tuple[str, Callable[[], Iterator[float]]]  # what it is called, and a run
 class ExplainedMaps:
     """Heatmaps as they are found.
 
-    Args:
-        subject: what is explained.
-
     Attributes:
         found: for each method its maps.
         notes: what could not be computed, in sentences.

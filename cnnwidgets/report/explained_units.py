@@ -22,9 +22,6 @@ Part = tuple[str, Callable[[], Iterator[float]]]
 class ExplainedUnits:
     """Units as they are found.
 
-    Args:
-        subject: what is explained.
-
     Attributes:
         found: the units of each call of the layer, the largest share first.
         evidence: of each call, its units on the photograph.

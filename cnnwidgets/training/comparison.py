@@ -62,11 +62,7 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ComparisonFrame(Frame):
-    """A step of a comparison: `pictures` are those of the network before, then those of the network after.
-
-    Attributes:
-        comparison: what is known so far.
-    """
+    """A step of a comparison: `pictures` are those of the network before, then those of the network after."""
 
     comparison: Comparison | None = None
 

@@ -59,15 +59,7 @@ def _starts(length: int, side: int) -> list[int]:
 
 @dataclass(frozen=True, eq=False)
 class Reader:
-    """Reads what one call of a layer gives for crops.
-
-    Attributes:
-        net: the network.
-        path: of the layer.
-        call: which of its calls.
-        which: the index of the picture input that is cropped.
-        size: at which the network looks.
-    """
+    """Reads what one call of a layer gives for crops."""
 
     net: Network
     path: str

@@ -81,9 +81,6 @@ class Tile(NamedTuple):
 class HeatTiles:
     """Tiles side by side, to be painted again and again.
 
-    Args:
-        comparison: predictions and heatmaps.
-
     Attributes:
         comparison: as given.
         tiles: row by row.

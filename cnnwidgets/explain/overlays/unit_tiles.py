@@ -37,9 +37,6 @@ def photo_of(net: Network, found: UnitAttribution, photos: Sequence[np.ndarray])
 class UnitMaps:
     """The evidence of units over the photograph, at any size.
 
-    Args:
-        found: the attribution.
-
     Attributes:
         found: as given.
         why_none: why the layer has no maps, in a sentence; "" where it has.

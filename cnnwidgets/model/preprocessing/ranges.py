@@ -40,14 +40,7 @@ class Finding:
 
 
 class Evidence:
-    """What is known of one picture input: its front, and which family of backbones stands behind.
-
-    Args:
-        front: of the model.
-        which: the index of the input.
-        channels: of its pictures.
-        layers: all layers by path.
-    """
+    """What is known of one picture input: its front, and which family of backbones stands behind."""
 
     def __init__(self, front: Front, which: int, channels: int, layers: Mapping[str, Any]) -> None:
         """Nothing is computed yet."""

@@ -22,12 +22,7 @@ _BY_ELEMENT = {"BiasAdd", "Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid"
 
 
 def is_own(output: Any, feed: Sequence[Any]) -> bool:
-    """Whether an output of the graph that is being traced can be given away without a copy (see the module).
-
-    Args:
-        output: a tensor of the graph.
-        feed: the graph's inputs.
-    """
+    """Whether an output of the graph that is being traced can be given away without a copy (see the module)."""
     while output.op.type in _BY_ELEMENT | _PASSING:
         output = output.op.inputs[output.value_index]  # 0 but for IdentityN
     operation = output.op

@@ -120,12 +120,7 @@ class SecondOpinion(widgets.VBox):
             button.disabled = not is_allowed
 
     def begin(self, doing: str, predict: Callable[[], Opinion]) -> None:
-        """Let the worker predict, and do not wait; an earlier request is dropped.
-
-        Args:
-            doing: the text meanwhile.
-            predict: called on the worker's thread.
-        """
+        """Let the worker predict, and do not wait; an earlier request is dropped."""
         self.forget()
         self._show(doing)
         self._request.begin(predict)

@@ -194,13 +194,7 @@ def signed_bar(value: float, largest: float, words: str) -> str:
 
 
 def still(data: bytes, kind: str, words: str) -> str:
-    """A small picture with a text equivalent.
-
-    Args:
-        data: the file.
-        kind: "png" or "jpeg".
-        words: for screen readers.
-    """
+    """A small picture with a text equivalent."""
     source = f"background-image:url(data:image/{kind};base64,{base64.b64encode(data).decode()})"
     said = f'role="img" aria-label="{escape(words)}" title="{escape(words)}"'
     return f'<div class="cnnw-still" {said} style="{source}"></div>'

@@ -47,10 +47,6 @@ class PositionPanel(Panel[F]):
     Attributes:
         picture: as given.
         position: (row, column) of a pixel of the first photograph, or `None`.
-
-    Args:
-        net: the network.
-        held: the photographs.
     """
 
     picture = Setting()

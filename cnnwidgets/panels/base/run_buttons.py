@@ -35,9 +35,6 @@ class RunButtons(widgets.HBox):
 
     Args:
         actions: what each button does, by the names of `LOOKS`.
-
-    Attributes:
-        by_name: the buttons.
     """
 
     def __init__(self, actions: Mapping[str, Callable[[], object]]) -> None:

@@ -60,9 +60,6 @@ def _numbered(lines: Sequence[tuple[str, Any]]) -> tuple[tuple[str, int], ...]:
 class SizeMenu(Menu):
     """The network's own size, the picture's own, or pixels of the longer side; hidden where only one size is possible.
 
-    Args:
-        net: the network.
-
     Attributes:
         choice: a size as the verbs take it; any may be set.
     """

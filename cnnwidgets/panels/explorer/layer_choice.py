@@ -25,10 +25,6 @@ class LayerChoice(widgets.VBox):
         layer: the path that is chosen at first.
         picture: for the small pictures in the map.
         on_choice: called with the path that the user chose.
-
-    Attributes:
-        map: the NetworkMap.
-        list: the LayerPicker.
     """
 
     def __init__(self, net: Network, layer: str, picture: object, on_choice: Callable[[str], object]) -> None:

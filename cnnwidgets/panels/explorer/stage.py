@@ -207,11 +207,7 @@ def _preparing(kind: Kind) -> widgets.Widget:
 
 
 class TakenAway:
-    """Panels that wait to be closed; in a script, where no page sends anything, they are closed at once.
-
-    Args:
-        idle: of the Explorer.
-    """
+    """Panels that wait to be closed; in a script, where no page sends anything, they are closed at once."""
 
     def __init__(self, idle: Idle) -> None:
         self._idle = idle

@@ -27,10 +27,6 @@ class OneMap(widgets.VBox):
         on_click: called with a position (x, y) on the map, each 0..1.
         on_move: called with the position of the pointer on the map.
         on_leave: called when the pointer has left it.
-
-    Attributes:
-        photograph: the screen with the photograph.
-        map: the screen with the map.
     """
 
     def __init__(

@@ -18,11 +18,7 @@ ASSUMED = 3e10  # floating point operations a second
 
 
 class Stopwatch:
-    """Counts seconds from `begin`, except those between `hold` and `go`.
-
-    Args:
-        clock: seconds, steady.
-    """
+    """Counts seconds from `begin`, except those between `hold` and `go`."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -148,9 +144,6 @@ class Speed:
         first: seconds for the first step, which is compiled.
         overhead: seconds for each step, in addition.
         least: operations; a run with smaller steps shows their overhead, not the speed of the machine.
-
-    Attributes:
-        measured: operations a second.
     """
 
     def __init__(self, first: float, overhead: float = 0.0, least: float = 0.0) -> None:

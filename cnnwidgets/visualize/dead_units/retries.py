@@ -39,15 +39,7 @@ class Retried:
 
 
 class LabeledUnits:
-    """What follows the steps of a run: retries of its dead units, then its last frame with new values and the notes.
-
-    Args:
-        plan: the request.
-        frame: the last of the steps.
-
-    Attributes:
-        retries: of the dead units.
-    """
+    """What follows the steps of a run: retries of its dead units, then its last frame with new values and the notes."""
 
     def __init__(self, plan: UnitsPlan, frame: UnitsFrame) -> None:
         self._plan, self._pictures, self._measure = plan, frame.pictures.copy(), _measuring(plan)
