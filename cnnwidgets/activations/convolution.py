@@ -183,14 +183,7 @@ class ConvolutionSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class ConvolutionPlan:
-    """A checked request.
-
-    Attributes:
-        settings: as given.
-        net: the network.
-        info: the layer.
-        arrays: the pictures as the network takes them.
-    """
+    """A checked request."""
 
     settings: ConvolutionSettings
     net: Network

@@ -119,12 +119,6 @@ def _paths(net: Network, layers: str | Iterable[str] | None, call: int) -> tuple
 def answers(net: Network, paths: tuple[str, ...], call: int, arrays: Sequence[Array]) -> list[Array]:
     """What layers answer in one run of the network; pictures of another size need no new graph.
 
-    Args:
-        net: the network.
-        paths: of the layers, in full.
-        call: which call of each.
-        arrays: what `net.arrays` gives.
-
     Returns:
         float32 [h, w, units] or [units] for each path.
     """

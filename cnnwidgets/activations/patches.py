@@ -107,12 +107,7 @@ class PatchesSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class PatchesPlan:
-    """A checked search.
-
-    Attributes:
-        settings: as given, each in its range.
-        searched: the unit.
-    """
+    """A checked search."""
 
     settings: PatchesSettings
     searched: _Unit

@@ -40,14 +40,6 @@ def search_photographs(
 ) -> Iterator[PatchesFrame]:
     """The best patches so far, after each photograph.
 
-    Args:
-        net: the network.
-        layer: a path.
-        unit: its index.
-        call: which call of the layer.
-        names: of the photographs.
-        photographs: pictures [H, W, 3], read one by one.
-
     Raises:
         BadTarget: for a layer, unit or call that does not exist, at once; later where no photograph activates the unit.
     """

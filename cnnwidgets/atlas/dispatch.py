@@ -139,13 +139,7 @@ class _Dispatch:
 
 @dataclass(eq=False)
 class Item:
-    """A task.
-
-    Attributes:
-        task: what is sent to a worker.
-        layer: the number of its layer.
-        losses: how many workers were lost while they had it.
-    """
+    """A task."""
 
     task: Any
     layer: int

@@ -150,12 +150,7 @@ class _Tally:
 
 
 class BatchRun:
-    """The rendering of a batch: iterate to run its steps, then `write` the pictures.
-
-    Args:
-        plan: of the batch's layer.
-        units: of the batch, in order, without gaps.
-    """
+    """The rendering of a batch: iterate to run its steps, then `write` the pictures."""
 
     def __init__(self, plan: UnitsPlan, units: Sequence[int]) -> None:
         self._plan, self._units = plan, tuple(units)

@@ -127,14 +127,7 @@ class ConceptsSettings(Settings):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ConceptsFrame:
-    """A step of a search.
-
-    Attributes:
-        step: 1, 2, ... `steps`.
-        steps: their total number.
-        phase: what was done in it.
-        found: the concepts, in the last step.
-    """
+    """A step of a search."""
 
     step: int
     steps: int

@@ -123,13 +123,7 @@ class ExplainSettings(Settings):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ExplanationFrame:
-    """How far an explanation is.
-
-    Attributes:
-        step: 1, 2, ... `steps`.
-        steps: how many there will be.
-        doing: what is being made, in a few words.
-    """
+    """How far an explanation is."""
 
     step: int
     steps: int

@@ -39,13 +39,7 @@ class Saved(NamedTuple):
 
 
 def written(settings: Mapping[str, Any], snapshots: list[Snapshot], curves: Curves) -> bytes:
-    """The bytes of a file.
-
-    Args:
-        settings: those of the recorder that JSON can hold.
-        snapshots: the oldest first.
-        curves: loss and metrics.
-    """
+    """The bytes of a file."""
     arrays = _Arrays()
     index = {
         "format": FORMAT,

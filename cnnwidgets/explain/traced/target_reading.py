@@ -25,15 +25,7 @@ RETURN_ONE = "Return one number for each picture of the batch, such as lambda ou
 
 
 def read_target(net: Network, target: Target, outputs: Sequence[Any], recording: Recording, chosen: Chosen) -> Reading:
-    """The target of each picture, inside a graph.
-
-    Args:
-        net: the network.
-        target: what is read.
-        outputs: what `net.call` gave, under a recording of activations.
-        recording: that recording.
-        chosen: the classes and positions, as tensors.
-    """
+    """The target of each picture, inside a graph."""
     if target.function is not None:
         one = [outputs[target.output]]
         given, nested = (list(outputs), net.as_returned) if target.takes_all else (one, lambda flat: flat[0])

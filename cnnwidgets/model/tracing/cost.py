@@ -45,13 +45,7 @@ def batch_size(net: Network, path: str, canvas: Canvas) -> int:
 
 
 def forward_flops(net: Network, path: str, canvas: Canvas) -> float:
-    """Floating point operations from the picture to the first call of a layer.
-
-    Args:
-        net: the network.
-        path: the layer; "" for the output.
-        canvas: where pictures are optimized.
-    """
+    """Floating point operations from the picture to the first call of a layer."""
     spent: dict[str, float] = net.traces.get(functools.partial(_spent, net, canvas.structure))
     return spent[path]
 

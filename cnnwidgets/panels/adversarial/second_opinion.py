@@ -45,9 +45,6 @@ def of_jpeg(frame: AdversarialFrame, quality: int) -> Opinion:
 class OtherNetwork:
     """The other bundled network, loaded when it is first used.
 
-    Args:
-        name: of the network that was fooled.
-
     Attributes:
         name: of the other network; "" for a network that is not bundled, whose pictures no other one takes.
     """
@@ -73,11 +70,6 @@ class OtherNetwork:
 
 class SecondOpinion(widgets.VBox):
     """Two buttons, and a line for their results.
-
-    Attributes:
-        opinion: the last one, `None` before.
-        is_busy: whether a network is predicting.
-        traceback: of what went wrong.
 
     Args:
         on_jpeg: called when "Save as JPEG" is pressed.

@@ -44,10 +44,6 @@ class Panel(VerbHooks[F], BasePanel):
         frames_shown: how many frames were written to the picture, seen or not.
         result: what the verb returns, as far as it has come; `None` before the first frame.
         screen: the picture.
-
-    Args:
-        net: a Network or a bare Keras model.
-        width: of the picture, in CSS pixels.
     """
 
     _curve_name: str | None = "objective"  # None where nothing is optimized

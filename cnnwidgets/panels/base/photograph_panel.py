@@ -25,10 +25,6 @@ class PhotographPanel(Panel[F]):
     """A panel of a verb that takes a picture and gives pictures.
 
     Besides the methods of every panel, a subclass provides `controls` and `_plan_again _photograph _side`.
-
-    Attributes:
-        picture: as given.
-        controls: the widgets above the picture.
     """
 
     picture = Setting()

@@ -21,11 +21,6 @@ Pixel = tuple[int, int]  # row and column
 def checked_pixel(name: str, value: object, size: tuple[int, ...]) -> Pixel | None:
     """The pixel, or `None` if none is chosen.
 
-    Args:
-        name: of the setting.
-        value: what was given.
-        size: (height, width) of the photograph.
-
     Raises:
         BadTarget: for a pixel outside.
     """

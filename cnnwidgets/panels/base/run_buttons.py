@@ -31,11 +31,7 @@ def button(label: str, icon: str, hint: str, on_click: Callable[[], object]) -> 
 
 
 class RunButtons(widgets.HBox):
-    """Start, Pause, Stop, Save, Save GIF and Copy code, each enabled where it has something to do.
-
-    Args:
-        actions: what each button does, by the names of `LOOKS`.
-    """
+    """Start, Pause, Stop, Save, Save GIF and Copy code, each enabled where it has something to do."""
 
     def __init__(self, actions: Mapping[str, Callable[[], object]]) -> None:
         self.by_name = {name: button(*look, actions[name]) for name, look in LOOKS.items()}
@@ -89,11 +85,7 @@ class RunButtons(widgets.HBox):
 
 
 class CodeBox(widgets.VBox):
-    """The code under a panel, hidden at first.
-
-    Args:
-        snippet: returns the code of what is shown now.
-    """
+    """The code under a panel, hidden at first."""
 
     def __init__(self, snippet: Callable[[], str]) -> None:
         self._snippet, self._text = snippet, markup.markup(width="100%")

@@ -87,9 +87,6 @@ class ConceptRows(widgets.Box):
         on_choose: called with an index.
         on_merge: called with the index of the one that is merged into the shown one.
         on_name: called with an index and a text.
-
-    Attributes:
-        rows: all of them; those in use come first.
     """
 
     def __init__(

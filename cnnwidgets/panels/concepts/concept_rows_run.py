@@ -21,12 +21,7 @@ AS_A_CLASS = named("fourier", CLASS_RECIPES)  # a concept is as large as a subje
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """The picture along a concept's direction.
-
-    Attributes:
-        pixels: [H, W, C], 0..1; `None` where there is none.
-        note: "" or why there is none.
-    """
+    """The picture along a concept's direction."""
 
     pixels: np.ndarray | None
     note: str = ""

@@ -16,13 +16,7 @@ OFFERED = 500  # photographs in the menu
 
 
 class ConceptControls(Controls):
-    """Menus of where concepts are searched and on which photograph they are shown.
-
-    Args:
-        on_set: called with (name, value) when a control has changed.
-        net: the network.
-        layers: paths that can be chosen.
-    """
+    """Menus of where concepts are searched and on which photograph they are shown."""
 
     def __init__(self, on_set: Callable[[str, Any], object], net: Network, layers: list[str]) -> None:
         inputs = {

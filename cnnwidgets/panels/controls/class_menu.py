@@ -106,11 +106,6 @@ class ClassMenu(widgets.VBox):
 class ClassField(widgets.Combobox):
     """A field that completes class names; a class may be typed by its index, several are separated by semicolons.
 
-    Args:
-        net: the network whose classes are completed.
-        description: the label.
-        tooltip: an explanation.
-
     Attributes:
         choice: a class index or name, a list of them, or `None` for an empty field.
     """

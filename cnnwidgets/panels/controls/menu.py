@@ -21,9 +21,6 @@ class Menu(widgets.Dropdown):
     Args:
         lines: (label, choice) pairs.
         look: other arguments of a Dropdown.
-
-    Attributes:
-        choice: the choice of the selected line.
     """
 
     choice = traitlets.Any(None, allow_none=True)

@@ -14,13 +14,7 @@ from cnnwidgets.panels.feature_maps.settings import CONTRASTS
 
 
 class FeatureMapControls(Controls):
-    """Layer, order and contrast in a row; the size under More.
-
-    Args:
-        net: the network.
-        layers: paths that can be chosen.
-        on_set: called with (name, value) when a control has changed.
-    """
+    """Layer, order and contrast in a row; the size under More."""
 
     def __init__(self, net: Network, layers: Sequence[str], on_set: Callable[[str, Any], object]) -> None:
         look = {"style": named("60px")}

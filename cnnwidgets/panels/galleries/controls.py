@@ -21,15 +21,7 @@ NOISE, OWN = "from noise", "in your photograph"
 
 
 class GalleryControls(Controls):
-    """The menu of tiles in a row; size, steps, recipe and seed under More.
-
-    Args:
-        plan: the checked request for the tiles.
-        recipes: the names of the presets.
-        word: what a tile stands for.
-        others: widgets to the left of the menu.
-        on_set: called with (name, value) when a control has changed.
-    """
+    """The menu of tiles in a row; size, steps, recipe and seed under More."""
 
     def __init__(
         self,

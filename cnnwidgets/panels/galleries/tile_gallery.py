@@ -37,10 +37,6 @@ class TileGallery(Panel[UnitsFrame]):
     Attributes:
         size, steps, seed, recipe: of the run; set one to change it, a run under way begins again.
         unit: the chosen tile's unit or class, or `None`; choosing one optimizes it at a larger size.
-
-    Args:
-        network: the network.
-        plan: the checked request for the tiles.
     """
 
     unit = Setting(None)

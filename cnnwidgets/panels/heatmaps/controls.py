@@ -28,16 +28,7 @@ EMPTY = "Start shows the predictions."
 
 
 class HeatmapControls(Controls):
-    """What is mapped in one row, how it is painted in the next, the rest under More.
-
-    Args:
-        net: the network.
-        layers: paths that the slider passes, in order.
-        on_set: called with (name, value) when a control has changed.
-
-    Attributes:
-        classes: the menu of classes, to be placed elsewhere.
-    """
+    """What is mapped in one row, how it is painted in the next, the rest under More."""
 
     def __init__(self, net: Network, layers: list[str], on_set: Callable[[str, Any], object]) -> None:
         self._net = net
@@ -131,13 +122,7 @@ def _more(net: Network) -> dict[str, widgets.Widget]:
 
 
 class HeatmapSidebar(widgets.HBox):
-    """Groups with a title each: a column next to one picture, a row under a wide one.
-
-    Args:
-        classes: the menu of classes.
-        region: the controls of the hidden region.
-        explained: the controls of the region that is explained.
-    """
+    """Groups with a title each: a column next to one picture, a row under a wide one."""
 
     def __init__(self, classes: ClassMenu, region: HiddenRegion, explained: RegionChoice) -> None:
         self._region, self._explained = region, explained

@@ -21,10 +21,6 @@ SIZE, STEPS = 192, 64  # of an enlarged unit
 class SideRun(widgets.VBox):
     """A screen with a separate run: `begin` replaces the one before.
 
-    Attributes:
-        current: its run, to be paused, resumed and stopped.
-        traceback: of what went wrong.
-
     Args:
         on_change: called when it begins or ends to compute, on any thread.
         title: the heading of the empty screen.

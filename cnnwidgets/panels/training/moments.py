@@ -18,9 +18,6 @@ class Moments(widgets.HBox):
 
     Args:
         on_move: called with the index of the moment that somebody chose, or that the film has come to.
-
-    Attributes:
-        follow: the button that follows the newest moment.
     """
 
     def __init__(self, on_move: Callable[[int], object]) -> None:

@@ -17,14 +17,7 @@ MOST_CURVES = 4
 
 
 class SnapshotView(widgets.HBox):
-    """One snapshot, and where it is in the curves of loss and metrics.
-
-    Attributes:
-        screen: the pictures of the units.
-        maps: the feature maps of the probe.
-        heat: the heatmap of the probe.
-        curves: of loss and metrics.
-    """
+    """One snapshot, and where it is in the curves of loss and metrics."""
 
     def __init__(self) -> None:
         def unseen(_number: int) -> None:

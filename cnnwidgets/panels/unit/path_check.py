@@ -17,13 +17,7 @@ from cnnwidgets.panels.unit import captions
 
 
 class PathCheck:
-    """A comparison of the finished picture with photographs, and the line with its result.
-
-    Attributes:
-        line: the widget.
-        run: what compares now.
-        found: how much alike the ways are; `None` before.
-    """
+    """A comparison of the finished picture with photographs, and the line with its result."""
 
     def __init__(self) -> None:
         self.line = markup.markup("")

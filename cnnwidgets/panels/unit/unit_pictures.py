@@ -25,12 +25,7 @@ WAITING = "not rendered yet"
 
 @dataclass(frozen=True, eq=False)
 class UnitPicture:
-    """What a unit responds to.
-
-    Attributes:
-        pixels: uint8 [H, W, C]; `None` where there is none.
-        note: "" or what is wrong, or still missing.
-    """
+    """What a unit responds to."""
 
     pixels: np.ndarray | None
     note: str = ""
@@ -55,12 +50,7 @@ class Progress:
 
 
 class UnitPainter:
-    """Renders pictures of units like a FilterGallery, and keeps finished ones.
-
-    Args:
-        net: the network.
-        atlas: as in FilterGallery; may be set later.
-    """
+    """Renders pictures of units like a FilterGallery, and keeps finished ones."""
 
     def __init__(self, net: Network, atlas: Atlas | None) -> None:
         self.net, self.atlas = net, atlas

@@ -20,13 +20,7 @@ HINT = "Click the photograph: the units with the largest shares at that position
 
 
 class UnitControls(Controls):
-    """Menus of what is shared out among which units.
-
-    Args:
-        on_set: called with (name, value) when a control has changed.
-        net: the network.
-        layers: paths that can be chosen.
-    """
+    """Menus of what is shared out among which units."""
 
     def __init__(self, on_set: Callable[[str, Any], object], net: Network, layers: list[str]) -> None:
         self._net = net

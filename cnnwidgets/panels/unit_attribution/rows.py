@@ -102,9 +102,6 @@ class UnitRows(widgets.HBox):
     Args:
         on_choose: called with a unit.
         on_switch: called with a unit and whether it is on.
-
-    Attributes:
-        rows: all of them; those in use come first.
     """
 
     def __init__(self, on_choose: Callable[[int], object], on_switch: Callable[[int, bool], object]) -> None:
