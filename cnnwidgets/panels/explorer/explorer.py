@@ -24,9 +24,8 @@ from cnnwidgets.panels.base.idle import Idle
 from cnnwidgets.panels.base.panel import Panel
 from cnnwidgets.panels.explorer.choice import Choice, checked_recorder, record_chosen
 from cnnwidgets.panels.explorer.layer_choice import LayerChoice
-from cnnwidgets.panels.explorer.networks import NetworkMenu
 from cnnwidgets.panels.explorer.photographs import OTHER, PhotographMenu
-from cnnwidgets.panels.explorer.predictions import Predictions
+from cnnwidgets.panels.explorer.sidebar import NetworkMenu, Predictions
 from cnnwidgets.panels.explorer.stage import Stage, TakenAway
 from cnnwidgets.panels.explorer.status_bar import StatusBar
 from cnnwidgets.panels.explorer.tabs import KINDS

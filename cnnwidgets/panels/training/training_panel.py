@@ -18,8 +18,7 @@ from cnnwidgets.panels.base import focus, markup
 from cnnwidgets.panels.base.base_panel import BUSY, BasePanel
 from cnnwidgets.panels.base.binding import Setting
 from cnnwidgets.panels.training import drawing
-from cnnwidgets.panels.training.moments import Moments
-from cnnwidgets.panels.training.snapshot_view import SnapshotView
+from cnnwidgets.panels.training.snapshot_view import Moments, SnapshotView
 from cnnwidgets.panels.training.training_run import CellTraining, TrainingRun
 from cnnwidgets.provenance import snippets
 from cnnwidgets.provenance.recipe import installed_versions

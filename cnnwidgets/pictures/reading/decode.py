@@ -27,6 +27,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Of colors with 16 bits Pillow decodes the upper 8 alone, so the lower 8 are decoded after them.
 # Raw modes of PNG: how to read the lower bytes of the same numbers. Both bytes of gray and alpha look like four colors.
 _LOWER = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 _GRAY_AND_ALPHA = "LA;16B"

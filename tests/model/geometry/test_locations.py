@@ -9,6 +9,8 @@ from cnnwidgets import pictures
 from cnnwidgets.explain.attribution import attribution
 from cnnwidgets.explain.class_activation_map import class_activation_map
 from cnnwidgets.model.backend import keras, tf
+from cnnwidgets.model.geometry import placement
+from cnnwidgets.model.geometry.placement import Placement
 from cnnwidgets.model.network import Network
 
 L = keras.layers
@@ -158,3 +160,18 @@ def test_cells_lie_in_the_middle_of_the_patches_that_became_their_channels(cut, 
     (heat,) = class_activation_map(net, blob((32, 48), 12, 30), "map", 0)
     for middles, length in ((heat.placement.rows, 32), (heat.placement.columns, 48)):
         np.testing.assert_allclose(middles, np.arange((side - 1) / 2, length, side), atol=1e-4)
+
+
+# Maps over pictures: products of matrices a few rows at a time are the products at once.
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (3, 5, 7)], ids=["one map", "several maps"])
+@pytest.mark.parametrize("alone", [1, 5000, 2**17])
+def test_a_map_is_laid_over_a_picture_a_few_rows_at_a_time(shape, alone, noise, monkeypatch):
+    rows, columns = 10 + 13.0 * np.arange(5), 4 + 11.5 * np.arange(7)
+    place, raw = Placement((90, 110), rows, columns, (0, 0, 90, 110)), noise(*shape)
+    down = np.stack([np.interp(np.arange(90), rows, one) for one in np.eye(5)], 1)
+    across = np.stack([np.interp(np.arange(110), columns, one) for one in np.eye(7)], 1)
+    monkeypatch.setattr(placement, "ALONE", alone)
+    np.testing.assert_allclose(place.lay(raw), down @ raw @ across.T, atol=1e-5)
+    assert place.lay(raw).dtype == np.float32

@@ -14,6 +14,7 @@ from PIL import Image
 
 from cnnwidgets.errors import BadPicture
 from cnnwidgets.pictures import free_path, load_picture, read_picture, read_png_metadata, to_png, write_file
+from cnnwidgets.pictures.reading.folders import many_pictures
 
 
 def refusal(data: bytes) -> str:
@@ -163,3 +164,31 @@ def test_home_is_the_home_folder_for_reading_and_writing(tmp_path: Path, monkeyp
     assert list(work.iterdir()) == []
     (work / "~backup.png").write_bytes(data)  # the home of nobody
     assert load_picture("~backup.png").shape == (4, 4, 3)
+
+
+# The pictures of a folder, or of a list.
+
+
+def test_files_of_a_folder_and_its_subfolders_are_sorted_and_hidden_ones_left_out(tmp_path):
+    for name in ("b.png", "a/z.jpg", ".DS_Store", ".git/x.png", "a/.y.png"):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"x")
+    found = many_pictures(str(tmp_path))
+    assert [str(path.relative_to(tmp_path)) for path in found] == ["a/z.jpg", "b.png"]
+    assert many_pictures(tmp_path) == found
+
+
+@pytest.mark.parametrize("given", [["a.png", "b.png"], ("a.png",), np.zeros((2, 4, 5, 3))])
+def test_lists_and_arrays_stay_as_they_are(given):
+    assert many_pictures(given) is given
+
+
+def test_a_generator_is_a_list():
+    assert many_pictures(name for name in ("a.png", "b.png")) == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("given", ["", "no/such/folder", "nul\0name", 3, None, b"x", {"a": 1}, np.zeros((4, 5, 3)), []])
+def test_anything_else_is_refused(given):
+    with pytest.raises(BadPicture):
+        many_pictures(given)
