@@ -17,11 +17,7 @@ def expanded(path: str | PathLike[str]) -> Path:
 
 
 def checked_path(name: str, path: object) -> Path:
-    """A path that was given for the argument `name`, with `~` replaced.
-
-    Raises:
-        BadTarget: for what is not a path.
-    """
+    """A path that was given for the argument `name`, with `~` replaced."""
     text = fspath(path) if isinstance(path, (str, PathLike)) else None
     if not isinstance(text, str) or not text.strip():
         raise BadTarget(f"{name} must be a path (text or a pathlib.Path), got {quoted(path)}.")

@@ -55,11 +55,7 @@ def compare_units(before: Network | Any, after: Network | Any, layer: str, pictu
 
 
 def responses(networks: tuple[Network, Network], paths: tuple[str, str], picture: object, call: int = 0) -> list[Array]:
-    """The responses [positions, units] of both networks to one picture.
-
-    Raises:
-        BadTarget: where they differ in size.
-    """
+    """The responses [positions, units] of both networks to one picture."""
     one, other = (
         feature_maps(net, picture, [path], call=call)[path] for net, path in zip(networks, paths, strict=True)
     )
@@ -72,11 +68,7 @@ def responses(networks: tuple[Network, Network], paths: tuple[str, str], picture
 
 
 def _paths(networks: tuple[Network, Network], layer: str, call: int) -> tuple[str, str]:
-    """The path of a layer in both networks.
-
-    Raises:
-        BadTarget: where one does not have it, or has another number of units.
-    """
+    """The path of a layer in both networks."""
     before, after = networks
     found = matched(before, after)
     try:

@@ -196,11 +196,7 @@ class ConvolutionPlan:
 
 
 def explainable(net: Network, layer: object) -> LayerInfo:
-    """The layer, if its values can be explained.
-
-    Raises:
-        BadTarget: for an unknown layer, or one of another type, with those that work.
-    """
+    """The layer, if its values can be explained."""
     info = net.layer(layer)
     if isinstance(net.layers_by_path[info.path], EXPLAINABLE):
         return info

@@ -56,11 +56,7 @@ def _block_interrupts() -> Iterator[None]:
 
 
 def check_client(client: object, allow_plain_tcp: bool) -> None:
-    """Refuse anything but a client, and a scheduler that strangers can reach.
-
-    Raises:
-        BadTarget: with what to do instead.
-    """
+    """Refuse anything but a client, and a scheduler that strangers can reach."""
     if not isinstance(client, Client) or client.asynchronous:
         raise BadTarget(f"client must be a synchronous dask.distributed.Client or None, got {quoted(client)}.")
     if client.scheduler is None or client.status != "running":

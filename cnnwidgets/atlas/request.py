@@ -38,11 +38,7 @@ class Request:
     settings: Settings
 
     def stored_layers(self, there: Sequence[StoredLayer], where: str) -> tuple[StoredLayer, ...]:
-        """The array of each layer, in the order of `plans`: an existing one or a new one.
-
-        Raises:
-            BadTarget: if a layer is stored with another shape.
-        """
+        """The array of each layer, in the order of `plans`: an existing one or a new one."""
         paths = list(self.net.layers_by_path)
         known = {stored.path_in(paths): stored for stored in there}
         taken = {stored.path for stored in there}

@@ -15,11 +15,7 @@ from cnnwidgets.errors import BadTarget, quoted
 
 
 def address(path: object) -> str:
-    """The absolute address of an atlas, as text that means the same in every process of this machine.
-
-    Raises:
-        BadTarget: for anything but a path or an address.
-    """
+    """The absolute address of an atlas, as text that means the same in every process of this machine."""
     text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
     if not isinstance(text, str) or not text.strip() or "\0" in text:
         raise BadTarget(f"path must be a folder such as 'atlas.zarr', or an fsspec address, got {quoted(path)}.")
@@ -27,11 +23,7 @@ def address(path: object) -> str:
 
 
 def open_group(where: str, mode: str = "r") -> Any:
-    """The Zarr group of an atlas.
-
-    Raises:
-        BadTarget: where there is none, or it cannot be read.
-    """
+    """The Zarr group of an atlas."""
     group = _found(where, mode)
     if group is None:
         raise BadTarget(

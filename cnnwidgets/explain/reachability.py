@@ -67,11 +67,7 @@ def default_layer(net: Network, target: Target) -> str:
 
 
 def layer_of_interest(net: Network) -> str:
-    """The default layer for the top class; without rows and columns or scores, the last layer with units.
-
-    Raises:
-        BadTarget: for a network without units.
-    """
+    """The default layer for the top class; without rows and columns or scores, the last layer with units."""
     try:
         return default_layer(net, targets.named(net, None, None))
     except CnnWidgetsError:

@@ -59,9 +59,6 @@ def unpack_mask(text: str, size: tuple[int, int]) -> Array:
         text: base64 of its compressed bits.
         size: (height, width).
 
-    Raises:
-        BadTarget: for a text or size that does not belong to a mask.
-
     Example:
         >>> targets.region("road", targets.unpack_mask("eJxjYGBgAAAABAAB", (4, 8)))
     """

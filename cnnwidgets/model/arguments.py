@@ -19,11 +19,7 @@ MOST_STEPS = 2048
 
 
 def whole_number(name: str, value: object, least: int = 0, most: int | None = None) -> int:
-    """A whole number of a range.
-
-    Raises:
-        BadTarget: for anything else, with the range.
-    """
+    """A whole number of a range."""
     if is_whole(value) and least <= value and (most is None or value <= most):
         return int(value)
     reach = f"from {least} to {most}" if most is not None else f"of at least {least}"
@@ -36,11 +32,7 @@ def is_whole(value: object) -> TypeGuard[int]:
 
 
 def number(name: str, value: object, least: float, most: float = math.inf, *, above: bool = False) -> float:
-    """A finite number of a range; with `above`, the least itself is too small.
-
-    Raises:
-        BadTarget: for anything else, with the range.
-    """
+    """A finite number of a range; with `above`, the least itself is too small."""
     if _is_number(value) and math.isfinite(value) and least <= value <= most and not (above and value == least):
         return float(value)
     reach = f"above {least:g}" if above else f"from {least:g}"
@@ -54,11 +46,7 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 
 def now(name: str, value: object) -> float:
-    """A number, or what a function without arguments returns now.
-
-    Raises:
-        BadTarget: for a function that returns something else.
-    """
+    """A number, or what a function without arguments returns now."""
     given: Any = value() if callable(value) else value
     try:
         return float(given)
@@ -67,11 +55,7 @@ def now(name: str, value: object) -> float:
 
 
 def choice(name: str, value: object, choices: Iterable[str]) -> str:
-    """One of a few names.
-
-    Raises:
-        BadTarget: for anything else, with the names there are.
-    """
+    """One of a few names."""
     names = tuple(choices)
     if isinstance(value, str) and value in names:
         return value
@@ -79,11 +63,7 @@ def choice(name: str, value: object, choices: Iterable[str]) -> str:
 
 
 def flag(name: str, value: object) -> bool:
-    """True or False.
-
-    Raises:
-        BadTarget: for anything else.
-    """
+    """True or False."""
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     raise BadTarget(f"{name} must be True or False, got {quoted(value)}.")
@@ -96,22 +76,14 @@ def is_list(value: object) -> TypeGuard[Iterable[Any]]:
 
 
 def checked_seed(seed: object) -> int:
-    """The seed.
-
-    Raises:
-        BadTarget: for anything but an integer.
-    """
+    """The seed."""
     if is_whole(seed):
         return int(seed)
     raise BadTarget(f"seed must be an integer, got {quoted(seed)}.")
 
 
 def check_unit(info: LayerInfo, one: object) -> int:
-    """The unit as an int.
-
-    Raises:
-        BadTarget: for a unit that this layer does not have.
-    """
+    """The unit as an int."""
     if is_whole(one) and 0 <= one < info.units:
         return int(one)
     if not info.units:
@@ -120,11 +92,7 @@ def check_unit(info: LayerInfo, one: object) -> int:
 
 
 def check_call(info: LayerInfo, call: object) -> int:
-    """Which call of a layer, as an int.
-
-    Raises:
-        BadTarget: for a layer that is never called, or does not have this call.
-    """
+    """Which call of a layer, as an int."""
     if not info.calls:
         raise BadTarget(f"The layer {quoted(info.path)} is never called, so it has no output. Choose another layer.")
     if is_whole(call) and 0 <= call < info.calls:
@@ -133,11 +101,7 @@ def check_call(info: LayerInfo, call: object) -> int:
 
 
 def pictures_in(given: object) -> Iterator[object]:
-    """The pictures of a list, or of an array [N, H, W, C].
-
-    Raises:
-        BadPicture: for one picture instead of several, or none.
-    """
+    """The pictures of a list, or of an array [N, H, W, C]."""
     one = (str, bytes, PathLike, Mapping, Image.Image)
     if isinstance(given, one) or not isinstance(given, Iterable) or getattr(given, "ndim", 4) != 4:
         raise BadPicture(f"pictures must be a list of pictures or an array [N, H, W, C], got {quoted(given)}.")

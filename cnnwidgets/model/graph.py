@@ -134,7 +134,7 @@ def _takers(operation: Any) -> Iterator[Any]:
 def _givers(operation: Any) -> Iterator[Any]:
     if operation.type in _PASSING:
         yield from (tensor.op for tensor in operation.inputs if tensor.dtype.is_floating)
-    elif has_own_gradient(operation):  # a short one, such as that of swish, and so it is asked
+    elif operation.type == "IdentityN" and has_own_gradient(operation):  # a short one, as of swish: it is asked
         given = zip(operation.inputs, own_gradients(operation), strict=True)
         yield from (tensor.op for tensor, gradient in given if gradient is not None)
 

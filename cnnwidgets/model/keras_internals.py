@@ -51,8 +51,12 @@ def shadowed(shadows: Iterable[Shadow]) -> Iterator[None]:
                 _shadowed.pop()
 
 
-def own_attributes(owner: Any) -> dict[str, Any]:
-    """The attributes of an object as they are without the shadows that this or another thread has made."""
+def own_attributes(owners: Iterable[Any]) -> list[dict[str, Any]]:
+    """The attributes of each object as they are without the shadows that this or another thread has made."""
+    return [_without_shadows(owner) for owner in owners]
+
+
+def _without_shadows(owner: Any) -> dict[str, Any]:
     own = dict(vars(owner))
     for attributes, name, was_there, value in reversed(list(_shadowed)):
         if attributes is owner.__dict__ and was_there:

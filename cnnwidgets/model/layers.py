@@ -166,11 +166,7 @@ def convolutions_of_any_axes(net: PreparedModel) -> list[LayerInfo]:
 
 
 def last_convolution(net: PreparedModel) -> str:
-    """The path of the last convolution; without one, of the last layer with units.
-
-    Raises:
-        BadTarget: for a network without units.
-    """
+    """The path of the last convolution; without one, of the last layer with units."""
     found = convolutions(net) or [info.path for info in layers_with_units(net)]
     if not found:
         raise BadTarget(f"{net!r} has no layer with units. Give a convolutional network.")

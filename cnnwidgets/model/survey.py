@@ -48,9 +48,6 @@ def check_names(model: Any, every: Iterable[Any]) -> None:
 
     Before anything is traced: Keras never leaves the name scope that TensorFlow refuses to enter, and all that the user
     builds afterwards would carry that name.
-
-    Raises:
-        BadModel: with the name.
     """
     called = (layer for layer in every if not isinstance(layer, keras.layers.InputLayer))
     for name in (model.name, *(layer.name for layer in called)):
@@ -62,11 +59,7 @@ def check_names(model: Any, every: Iterable[Any]) -> None:
 
 
 def survey_of(model: PreparedModel) -> Survey:
-    """The layers and outputs of a model.
-
-    Raises:
-        BadModel: for a model that cannot be traced, with the reason.
-    """
+    """The layers and outputs of a model."""
     try:
         return _surveyed(model, None)
     except CnnWidgetsError:

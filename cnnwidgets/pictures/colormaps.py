@@ -20,11 +20,7 @@ TILE = 64  # pixels a tile is wide
 
 
 def colormap(name: str) -> NDArray[np.float32]:
-    """The 256 colors of a color map, float32 [256, 3] in 0..1, read-only.
-
-    Raises:
-        BadTarget: a name that is not in `COLORMAPS`.
-    """
+    """The 256 colors of a color map, float32 [256, 3] in 0..1, read-only."""
     if not isinstance(name, str) or name not in COLORMAPS:
         raise BadTarget(f"There is no color map {quoted(name)}. Choose one of: {', '.join(COLORMAPS)}.")
     return _table(name)

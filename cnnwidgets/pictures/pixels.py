@@ -21,9 +21,6 @@ def resize(picture: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
 
     Returns:
         float32 [height, width] or [height, width, C].
-
-    Raises:
-        BadTarget: a size below 1 or above 40 million pixels.
     """
     height, width = size
     if min(height, width) < 1 or height * width > MAX_PIXELS:
@@ -64,11 +61,7 @@ def displayable(pictures: NDArray[Any]) -> NDArray[Any]:
 
 
 def to_uint8(pictures: NDArray[Any]) -> NDArray[np.uint8]:
-    """Float pictures 0..1 as `round(255 x)`, clipped; uint8 is left as it is. Any shape.
-
-    Raises:
-        BadPicture: NaN, or another dtype.
-    """
+    """Float pictures 0..1 as `round(255 x)`, clipped; uint8 is left as it is. Any shape."""
     if pictures.dtype == np.uint8:
         return pictures
     if pictures.dtype.kind != "f":

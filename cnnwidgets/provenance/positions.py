@@ -28,11 +28,7 @@ def with_positions(settings: Mapping[str, Any], net: Network) -> dict[str, Any]:
 
 
 def renamed(settings: Mapping[str, Any], net: Network) -> dict[str, Any]:
-    """Settings of the same network under other names of its layers; those without places stay as they are.
-
-    Raises:
-        BadTarget: for a place that the network does not have.
-    """
+    """Settings of the same network under other names of its layers; those without places stay as they are."""
     paths = list(net.layers_by_path)
     given = settings.get(LAYERS, {})
     if not isinstance(given, Mapping):

@@ -77,11 +77,7 @@ def _name_or_index(text: str, names: Sequence[str] | None) -> str | int:
 
 
 def _class_names(file: str) -> list[str]:
-    """The class names in a text file, one in each line.
-
-    Raises:
-        BadTarget: for a file that cannot be read, or is not text.
-    """
+    """The class names in a text file, one in each line."""
     path = checked_path("classes", file)
     try:
         if path.stat().st_size > MOST:

@@ -75,9 +75,6 @@ def canvas_around(net: Network, objective: Objective, arrays: Sequence[Array]) -
         net: the network.
         objective: what is maximized, checked.
         arrays: what the inputs get, as `net.call` takes it; all but the one that is optimized are held fixed.
-
-    Raises:
-        BadTarget: where there is no such input.
     """
     each = [term.sees(net) for term in objective.terms]
     for term, seen in zip(objective.terms, each, strict=True):

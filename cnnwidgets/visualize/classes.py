@@ -89,11 +89,7 @@ class ClassesSettings(Settings):
     seed: int = setting(0, SEED)
 
     def check(self, net: Network | Any) -> ClassesPlan:
-        """Check a request for pictures of classes.
-
-        Raises:
-            BadTarget: what `visualize_classes` raises before any computing.
-        """
+        """Check a request for pictures of classes."""
         net = as_network(net)
         index = find_output(self.output, net.outputs)
         check_classes(net.outputs[index], "maximize")

@@ -51,11 +51,7 @@ BEFORE_ACTIVATION = {"fourier": True, "natural": True, "textbook": False}
 
 
 def named(recipe: object, recipes: Mapping[str, Callable[[], Ascent]] = UNIT_RECIPES) -> Ascent:
-    """The gradient ascent that a name stands for.
-
-    Raises:
-        BadTarget: for an unknown name.
-    """
+    """The gradient ascent that a name stands for."""
     if isinstance(recipe, str) and recipe in recipes:
         return recipes[recipe]()
     raise BadTarget(f"There is no recipe {quoted(recipe)}. Choose one ({nearest(recipe, recipes)}).")

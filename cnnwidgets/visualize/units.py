@@ -76,11 +76,7 @@ class UnitsSettings(Settings):
     seed: int = setting(0, SEED)
 
     def check(self, net: Network | Any) -> UnitsPlan:
-        """Check a request for pictures of units.
-
-        Raises:
-            BadTarget: what `visualize_units` raises before any computing.
-        """
+        """Check a request for pictures of units."""
         net = as_network(net)
         info = net.layer(self.layer)
         call = check_call(info, self.call)

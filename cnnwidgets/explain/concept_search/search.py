@@ -30,11 +30,7 @@ SHOWN = 3  # files that are skipped, in the note
 
 
 def check_enough(pictures: int, count: int, skipped: int = 0) -> None:
-    """Refuse fewer pictures than concepts.
-
-    Raises:
-        BadPicture: with both numbers.
-    """
+    """Refuse fewer pictures than concepts."""
     if pictures < count:
         skip = f" ({skipped} could not be read)" if skipped else ""
         raise BadPicture(

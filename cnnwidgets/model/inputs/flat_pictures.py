@@ -140,10 +140,6 @@ def _as_picture(info: InputInfo, shape: tuple[int | None, int | None, int]) -> I
 
 
 def check_picture(inputs: Sequence[InputInfo], model: Any) -> None:
-    """Refuse a model that takes no picture.
-
-    Raises:
-        BadModel: with the lines that make a picture of what it takes.
-    """
+    """Refuse a model that takes no picture."""
     if not any(info.is_picture for info in inputs):
         raise BadModel(why_not(inputs, model))

@@ -38,11 +38,7 @@ _OTHERS: tuple[tuple[tuple[str, ...], str], ...] = (
 
 
 def check_is_model(model: Any) -> None:
-    """Refuse anything but a Keras 3 model.
-
-    Raises:
-        BadModel: what it is instead, and what to do.
-    """
+    """Refuse anything but a Keras 3 model."""
     if not isinstance(model, keras.Model):
         raise BadModel(_named(model))
 

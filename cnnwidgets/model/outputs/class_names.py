@@ -14,11 +14,7 @@ from cnnwidgets.model.outputs.output_info import OutputInfo
 
 
 def checked_names(names: object) -> tuple[str, ...]:
-    """The names of classes, without the line ends of the file that they were read from.
-
-    Raises:
-        BadTarget: for anything but a list of text; a set has no order.
-    """
+    """The names of classes, without the line ends of the file that they were read from."""
     if is_list(names) and not isinstance(names, (set, frozenset)):
         every = tuple(names)
         if all(isinstance(name, str) for name in every):

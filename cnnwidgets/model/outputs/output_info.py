@@ -112,11 +112,7 @@ def tensors_of(outputs: Any) -> list[Any]:
 
 
 def check_gradient(info: OutputInfo) -> None:
-    """Refuse an output of whole numbers.
-
-    Raises:
-        BadTarget: why it has no gradient, and what else to do.
-    """
+    """Refuse an output of whole numbers."""
     if not info.has_gradient:
         raise BadTarget(
             f"The output {quoted(info.name)} gives whole numbers, as argmax does, so no gradient reaches the picture. "
@@ -125,11 +121,7 @@ def check_gradient(info: OutputInfo) -> None:
 
 
 def check_classes(info: OutputInfo, purpose: str) -> None:
-    """Refuse an output whose numbers are not class scores.
-
-    Raises:
-        BadTarget: what it is, and what else to do.
-    """
+    """Refuse an output whose numbers are not class scores."""
     if info.is_class_scores or not info.is_sure:
         return
     check_gradient(info)
@@ -193,11 +185,7 @@ def _in_columns(tensor: Any) -> Any:
 
 
 def find(output: object, outputs: tuple[OutputInfo, ...]) -> int:
-    """The index of an output given by index or name; the first for `None`.
-
-    Raises:
-        BadTarget: where there is none, with the names.
-    """
+    """The index of an output given by index or name; the first for `None`."""
     if output is None:
         return 0
     names = [info.name for info in outputs]

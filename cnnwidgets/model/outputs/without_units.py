@@ -20,11 +20,7 @@ Kept = dict[str, Array]  # by full path: [units] bool, False for a unit that is 
 
 
 def kept_units(net: Network, without: Without | None) -> Kept:
-    """Which units of each named layer are kept.
-
-    Raises:
-        BadTarget: for what is not a dict of units by layer, and a layer or unit that does not exist.
-    """
+    """Which units of each named layer are kept."""
     if without is None:
         return {}
     if not isinstance(without, Mapping):

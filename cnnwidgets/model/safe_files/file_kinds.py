@@ -61,11 +61,7 @@ _ENDINGS = (  # the ending of a name if the content does not decide, what the fi
 
 
 def kind_of(file: Path) -> str:
-    """ARCHIVE or HDF5, by the first bytes of a file.
-
-    Raises:
-        BadModel: for anything else, with what it is.
-    """
+    """ARCHIVE or HDF5, by the first bytes of a file."""
     with file.open("rb") as stream:
         head = stream.read(_HEAD)
     if not head:

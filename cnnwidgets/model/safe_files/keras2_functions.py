@@ -35,11 +35,7 @@ _MEANS = {
 
 
 def operation(entry: Json, calls: Calls) -> Json:
-    """A function that was written as a layer, with its calls.
-
-    Raises:
-        BadModel: for a function that is not known here.
-    """
+    """A function that was written as a layer, with its calls."""
     name = str(entry["config"].get("function") or entry["config"].get("symbol"))
     make = _maker(name)
     if make is None:

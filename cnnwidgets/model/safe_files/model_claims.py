@@ -17,11 +17,7 @@ def damaged(file: Path) -> BadModel:
 
 
 def check_claim(file: Path, claimed: int) -> None:
-    """Refuse a file that claims more bytes than it may.
-
-    Raises:
-        BadModel: with both sizes.
-    """
+    """Refuse a file that claims more bytes than it may."""
     size = file.stat().st_size
     if claimed > GROWTH * size + FREE_BYTES:
         raise BadModel(

@@ -67,11 +67,7 @@ class Canvas:
 def picture_shape(
     net: Network, size: object, default: int, which: int = 0, resize: bool = False
 ) -> tuple[int, int, int]:
-    """(height, width, channels) of the pictures to optimize.
-
-    Raises:
-        BadTarget: for a size that cannot be, or that a fixed network does not take.
-    """
+    """(height, width, channels) of the pictures to optimize."""
     info = net.inputs[which]
     rows, columns = info.size
     sides = checked_sides(size)

@@ -74,9 +74,6 @@ def checked_size(size: object, own: Size | None, inputs: Sequence[InputInfo]) ->
         size: the requested one; `None` for the network's own.
         own: the network's own.
         inputs: its picture inputs.
-
-    Raises:
-        BadTarget: for a size that does not exist, or that the network does not take.
     """
     if size is None:
         return own

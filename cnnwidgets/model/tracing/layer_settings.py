@@ -31,8 +31,8 @@ def settings_of(layers: Iterable[Any]) -> tuple[object, ...]:
     """
     plain: list[Any] = []
     functions: list[Held | Key] = []
-    for layer in (layers := list(layers)):
-        every = own_attributes(layer)
+    layers = list(layers)
+    for every in own_attributes(layers):
         for name in _read(tuple(every)):
             value = every[name]
             if type(value) in _PLAIN:

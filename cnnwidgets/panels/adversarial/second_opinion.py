@@ -118,11 +118,7 @@ class SecondOpinion(widgets.VBox):
         self._request.begin(predict)
 
     def result(self) -> list[Prediction]:
-        """Wait for the predictions.
-
-        Raises:
-            JobFailed: when the network cannot predict.
-        """
+        """Wait for the predictions."""
         self._request.wait()
         if self.opinion is None:
             raise JobFailed(self.words)

@@ -88,11 +88,7 @@ class AtlasSetting(Setting):
 
 
 def checked_atlas(atlas: object) -> Atlas | None:
-    """An atlas, or none.
-
-    Raises:
-        BadTarget: for anything else.
-    """
+    """An atlas, or none."""
     if atlas is None or isinstance(atlas, Atlas):
         return atlas
     raise BadTarget(f"atlas must be what cw.open_atlas(path) returns, got {quoted(atlas)}.")

@@ -19,11 +19,7 @@ Pixel = tuple[int, int]  # row and column
 
 
 def checked_pixel(name: str, value: object, size: tuple[int, ...]) -> Pixel | None:
-    """The pixel, or `None` if none is chosen.
-
-    Raises:
-        BadTarget: for a pixel outside.
-    """
+    """The pixel, or `None` if none is chosen."""
     if value is None:
         return None
     height, width = size

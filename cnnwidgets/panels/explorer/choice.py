@@ -107,11 +107,7 @@ def fitting(net: Network, held: HeldPicture) -> Any:
 
 
 def checked_recorder(recorder: object) -> TrainingRecorder | None:
-    """A recorder, or none.
-
-    Raises:
-        BadTarget: for anything else, and for snapshots from a file.
-    """
+    """A recorder, or none."""
     if recorder is None:
         return None
     if isinstance(recorder, TrainingRecorder) and recorder.trained is not None:

@@ -34,11 +34,7 @@ class FeatureMapSettings(MapsSettings):
     how: str = setting("range", OneOf(CONTRASTS))
 
     def fitted(self, net: Network) -> FeatureMapSettings:
-        """The same, checked for a network, with the path of the layer.
-
-        Raises:
-            BadTarget: for a value that is not allowed, or does not exist in this network.
-        """
+        """The same, checked for a network, with the path of the layer."""
         layers = spatial_layers(net)
         if not layers:
             raise BadTarget(

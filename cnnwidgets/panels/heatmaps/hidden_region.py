@@ -94,11 +94,7 @@ class HiddenRegion(widgets.VBox):
         self._show(f"{tiles.evidence(position)} Hide this region shows what the network predicts without it.")
 
     def result(self) -> Hidden:
-        """Wait for the change.
-
-        Raises:
-            JobFailed: when the network cannot predict.
-        """
+        """Wait for the change."""
         self._request.wait()
         if self.hidden is None:
             raise JobFailed(self.line)

@@ -144,11 +144,7 @@ class MapCheck(widgets.VBox):
         self.methods.begin("All methods", compare_methods(request, comparison.picture, settings, index))
 
     def wait(self, run: SideRun) -> None:
-        """Wait until a run has ended.
-
-        Raises:
-            JobFailed: when it breaks.
-        """
+        """Wait until a run has ended."""
         job = run.current.job
         if job is not None:
             worker().run(job)

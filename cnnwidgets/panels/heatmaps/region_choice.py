@@ -76,11 +76,7 @@ def target_in(box: Box | None, target: Any) -> Any:
 
 
 def box_dragged(tiles: HeatTiles, start: tuple[float, float], end: tuple[float, float]) -> Box | None:
-    """The box that was dragged on a map; `None` where there is no map.
-
-    Raises:
-        BadTarget: on another photograph than the first.
-    """
+    """The box that was dragged on a map; `None` where there is no map."""
     found = tiles.box_between(start, end)
     if found is None:
         return None

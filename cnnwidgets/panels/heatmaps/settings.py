@@ -106,11 +106,7 @@ class HeatmapSettings(MapSettings):
 
 
 def checked_layer(net: Network, layer: object) -> str:
-    """The path of a layer that has rows and columns.
-
-    Raises:
-        BadTarget: for an unknown layer, and for one that has none.
-    """
+    """The path of a layer that has rows and columns."""
     info = net.layer(layer)
     is_spatial = info.is_spatial or (info.is_of_tokens and has_rows(net, info.path))
     if not is_spatial or not info.calls:

@@ -91,11 +91,7 @@ class WithoutUnits(widgets.VBox):
         self._request.begin(lambda: (predicted(net, picture, settings, {}), predicted(net, picture, settings, without)))
 
     def answer(self) -> list[Prediction]:
-        """Wait for the predictions without the units that are off.
-
-        Raises:
-            JobFailed: when the network cannot predict.
-        """
+        """Wait for the predictions without the units that are off."""
         self._request.wait()
         if self.traceback:
             raise JobFailed(self.words)

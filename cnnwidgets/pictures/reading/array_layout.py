@@ -21,9 +21,6 @@ def one_picture(values: NDArray[Any], channels: tuple[int, ...]) -> NDArray[Any]
     Args:
         values: any array.
         channels: the values that C may have.
-
-    Raises:
-        BadPicture: for other axes, with the line of code that helps.
     """
     name, picture = "picture", values
     while picture.ndim > 3 and len(picture) == 1:

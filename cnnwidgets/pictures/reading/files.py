@@ -126,11 +126,7 @@ def _why(file: BinaryIO, formats: tuple[str, ...]) -> str:
 
 
 def open_jpeg(file: BinaryIO) -> tuple[Image.Image, str]:
-    """A JPEG, set to be decoded smaller where it is large, and a note about that or "". Nothing is decoded yet.
-
-    Raises:
-        BadPicture: for one that is too large all the same.
-    """
+    """A JPEG, set to be decoded smaller where it is large, and a note about that or "". Nothing is decoded yet."""
     # Not by Image.open: it refuses by the stored size, before it can be asked for a smaller one.
     image = JpegImagePlugin.JpegImageFile(file)
     width, height = image.size

@@ -24,9 +24,6 @@ def many_pictures(given: object) -> Sequence[Any]:
     Args:
         given: the path of a folder, whose files and those of its subfolders are taken, sorted by path, without hidden
             ones; or a list of pictures, or an array [N, H, W, C].
-
-    Raises:
-        BadPicture: for a folder or list without pictures, or one picture instead of several.
     """
     if isinstance(given, (str, PathLike)):
         return _files_in(given)

@@ -55,9 +55,6 @@ def dream_layers(net: Network, layers: Layers) -> DreamLayers:
         net: the network.
         layers: a path, several, or {path: weight}; a preset's name; the preset "animals" for `None`. A weight is a
             number or a function that is called before each step.
-
-    Raises:
-        BadTarget: for an unknown layer or preset, a weight that is not a number, or no layer at all.
     """
     if layers is None or (isinstance(layers, str) and layers in PRESETS and layers not in net.layers_by_path):
         return preset(net, layers or "animals")
@@ -77,11 +74,7 @@ def dream_layers(net: Network, layers: Layers) -> DreamLayers:
 
 
 def preset(net: Network, name: str) -> DreamLayers:
-    """The layers of a preset; of a network that is not bundled the convolution nearest to the preset's depth.
-
-    Raises:
-        BadTarget: for a network without convolutions.
-    """
+    """The layers of a preset; of a network that is not bundled the convolution nearest to the preset's depth."""
     name = OTHER_NAMES.get(name, name)
     known = BUNDLED.get(net.name, {}).get(name)
     if known and all(path in net.layers_by_path for path in known.weights):

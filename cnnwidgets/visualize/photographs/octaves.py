@@ -49,9 +49,6 @@ def octaves_of(
         many: how many octaves are wanted.
         scale: how many times larger each is than the one before.
         tile: the side of the tiles by which the picture is read, if that was asked for.
-
-    Raises:
-        BadPicture: where even the whole picture is too small.
     """
     info = net.inputs[canvas.which]
     sizes = [_shrunk(whole, scale**k) for k in reversed(range(many))]

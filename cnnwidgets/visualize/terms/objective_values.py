@@ -23,11 +23,7 @@ from cnnwidgets.visualize.terms.term import Activation, LayerTerm, Numbers, Term
 
 
 def checked(net: Network, objective: Objective) -> Objective:
-    """The objective with full layer paths.
-
-    Raises:
-        BadTarget: for an unknown layer, unit, call, or lists of units of different lengths.
-    """
+    """The objective with full layer paths."""
     if not isinstance(objective, Objective):
         raise BadTarget(f"Expected an objective from cw.objectives, got {quoted(objective)}.")
     lengths = {len(t.units) for t in objective.terms} - {1}
