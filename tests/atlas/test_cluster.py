@@ -89,6 +89,7 @@ def test_tasks_are_submitted_in_bounded_numbers(inside):
 
 
 def test_a_layer_stays_with_its_worker(outside):
+    outside.wait_for_workers(2)  # one that an earlier test killed may not be back yet
     layers = [[0.02 + layer / 1e6] * 4 for layer in range(8)]
     made = list(dispatch.results(outside, layers, nap))
     assert len(made) == 32
