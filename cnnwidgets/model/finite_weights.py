@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ class FiniteWeights:
         return f"The output of {quoted(name)} is not finite, although its weights are. Check its preprocessing."
 
     def _are_finite(self, weights: list[Any]) -> bool:
-        if len(weights) != len(self._weights) or any(map(_differ, weights, self._weights)):
+        if len(weights) != len(self._weights) or any(map(operator.is_not, weights, self._weights)):
             self._weights, self._total = weights, _total_of(weights)
         return self._total is not None and bool(np.isfinite(self._total()))
 
@@ -53,10 +54,6 @@ def _total_of(weights: list[Any]) -> Any:
     if len(variables) != len([weight for weight in weights if "float" in weight.dtype]):
         return None
     return compiled(lambda: _sum(variables)).get_concrete_function() if variables else lambda: 0.0
-
-
-def _differ(one: Any, other: Any) -> bool:
-    return one is not other
 
 
 def _sum(variables: list[Any]) -> Any:

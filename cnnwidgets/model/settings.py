@@ -120,8 +120,4 @@ class Method:
         )
 
 
-def _whole_seed(_name: str, value: object) -> int:
-    return checked_seed(value)
-
-
-STEPS, SEED = Whole(1, MOST_STEPS), _whole_seed
+STEPS, SEED = Whole(1, MOST_STEPS), lambda _name, value: checked_seed(value)

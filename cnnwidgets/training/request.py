@@ -69,15 +69,12 @@ class RecorderSettings(Settings):
         info = net.layer(reachability.layer_of_interest(net) if found.layer is None else found.layer)
         is_default = tuple(found.units) == tuple(UNITS) and info.units
         units = tuple(found.units)[: info.units] if is_default else tuple(found.units)
-        size = None if found.size == SIZE and _has_one_size(net) else found.size
+        has_one_size = all(net.inputs[i].is_fixed for i in net.picture_inputs)
+        size = None if found.size == SIZE and has_one_size else found.size
         painted = UnitsSettings(info.path, units, size, found.steps, found.recipe, seed=found.seed).check(net)
         targets.named(net, found.target, None)
         found = replace(found, layer=info.path, units=painted.units, size=size)
         return Request(found, net, painted, None if picture is None else _opened(net, picture))
-
-
-def _has_one_size(net: Network) -> bool:
-    return all(net.inputs[i].is_fixed for i in net.picture_inputs)
 
 
 def _opened(net: Network, picture: object) -> dict[str, Array]:

@@ -154,13 +154,10 @@ def _default_shapes(model: Any) -> Any:
     shapes = next((default for default in named if isinstance(default, (tuple, list, dict))), None)
     if shapes is not None:
         return shapes
-    kernels = (layer.kernel for layer in all_layers(model, include_self=False) if _is_built_convolution(layer))
+    inside = all_layers(model, include_self=False)
+    kernels = (layer.kernel for layer in inside if isinstance(layer, keras.layers.Conv2D) and layer.built)
     channels = next((kernel.shape[-2] for kernel in kernels), None)
     return None if channels is None else (None, None, None, channels)
-
-
-def _is_built_convolution(layer: Any) -> bool:
-    return isinstance(layer, keras.layers.Conv2D) and layer.built
 
 
 def _specifications(shapes: Any, name: str = "input") -> Any:

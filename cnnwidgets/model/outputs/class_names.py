@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -50,11 +50,6 @@ def name_of(index: int, info: OutputInfo, names: Sequence[str] | None) -> str:
     if not info.is_class_scores:
         return info.unit_name(index)
     return names[index] if names and _are_names_of(names, info) else f"class {index}"
-
-
-def names_of(indices: Iterable[int], info: OutputInfo, names: Sequence[str] | None) -> list[str]:
-    """The names of several classes: see `name_of`."""
-    return [name_of(index, info, names) for index in indices]
 
 
 def _are_names_of(names: Sequence[str], info: OutputInfo) -> bool:

@@ -55,8 +55,8 @@ def best(net: Network, arrays: Sequence[Array], index: int, top: int, kept: Kept
         raise BadModel(net.why_not_finite())
     numbers = class_numbers(np.moveaxis(scores, 0, -1) if output.channels_first else scores, output)
     order = np.argsort(-numbers, kind="stable") if output.is_class_scores else np.arange(len(numbers))
-    names = class_names.names_of(map(int, order[:top]), output, net.class_names)
-    return [Prediction(int(i), name, float(numbers[i])) for i, name in zip(order[:top], names, strict=True)]
+    names = net.class_names
+    return [Prediction(int(i), class_names.name_of(int(i), output, names), float(numbers[i])) for i in order[:top]]
 
 
 def _outputs(net: Network, feed: list[Any], kept: Kept) -> list[Any]:

@@ -44,7 +44,7 @@ def resolve(
     for name in wanted:
         if name not in pictures:
             raise BadTarget(f"No picture input is called {quoted(name)}. Name these: {', '.join(pictures)}.")
-    auto = [i for name, i in pictures.items() if _is_auto(wanted.get(name, "auto"))]
+    auto = [i for name, i in pictures.items() if isinstance(one := wanted.get(name, "auto"), str) and one == "auto"]
     found = _found(auto, model, layers, inputs, nest) if auto else {}
     chosen = {
         i: found[i] if i in found else _asked_for(wanted[name], inputs[i], len(pictures))
@@ -58,10 +58,6 @@ def resolve(
     if all(one.preprocess == first for one in chosen.values()):
         return first, note
     return ByInput(tuple((i, one.preprocess) for i, one in chosen.items())), note
-
-
-def _is_auto(wanted: object) -> bool:
-    return isinstance(wanted, str) and wanted == "auto"
 
 
 def _asked_for(wanted: Any, info: InputInfo, count: int) -> Finding:

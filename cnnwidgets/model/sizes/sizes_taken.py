@@ -49,7 +49,7 @@ def of_any_size(model: Any, inputs: Sequence[InputInfo], run: Run) -> tuple[Inpu
     """
     if not _keeps_first_shape(model):
         return tuple(inputs)
-    freed = tuple(_without_size(info) if _may_vary(info) else info for info in inputs)
+    freed = tuple(replace(i, shape=_with_sides(i, (None, None))) if _may_vary(i) else i for i in inputs)
     larger = [_larger(info) if _may_vary(info) else info.model_shape for info in inputs]
     every = [[[None, *shape] for shape in shapes] for shapes in (larger, [info.model_shape for info in freed])]
     made = [_output_shapes(inputs, shapes, run) for shapes in every]
@@ -59,10 +59,6 @@ def of_any_size(model: Any, inputs: Sequence[InputInfo], run: Run) -> tuple[Inpu
 
 def _may_vary(info: InputInfo) -> bool:
     return info.is_picture and info.inner_shape is None
-
-
-def _without_size(info: InputInfo) -> InputInfo:
-    return replace(info, shape=_with_sides(info, (None, None)))
 
 
 def _larger(info: InputInfo) -> tuple[int | None, ...]:
