@@ -56,3 +56,11 @@ def lab(server: Server, browser: Browser) -> Iterator[Lab]:
     lab = Lab(server, browser)
     yield lab
     lab.close()
+
+
+@pytest.fixture(scope="module")
+def shared_lab(server: Server, browser: Browser) -> Iterator[Lab]:
+    """One for all tests of a module, which share a notebook."""
+    lab = Lab(server, browser)
+    yield lab
+    lab.close()

@@ -12,7 +12,7 @@ import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import expect
 
-from tests.browser.lab import Lab, wait_for
+from tests.browser.lab import wait_for
 
 SETUP = """
 import cnnwidgets as cw
@@ -30,15 +30,8 @@ FEWER_STEPS = {"Filters": "steps=6", "DeepDream": "steps=2", "Classes": "steps=6
 
 
 @pytest.fixture(scope="module")
-def lab(server, browser):
-    lab = Lab(server, browser)
-    yield lab
-    lab.close()
-
-
-@pytest.fixture(scope="module")
-def notebook(lab):
-    notebook = lab.open([SETUP, MAKE])
+def notebook(shared_lab):
+    notebook = shared_lab.open([SETUP, MAKE])
     notebook.run_cell(SETUP_CELL, seconds=180)
     notebook.run_cell(EXPLORER)
     notebook.width(1600, 1400)

@@ -11,8 +11,6 @@ import time
 import numpy as np
 import pytest
 
-from tests.browser.lab import Lab
-
 SETUP = """
 import threading, time
 import ipywidgets
@@ -58,15 +56,8 @@ CLICK_TIME = """() => document.addEventListener('click', event => {
 
 
 @pytest.fixture(scope="module")
-def lab(server, browser):
-    lab = Lab(server, browser)
-    yield lab
-    lab.close()
-
-
-@pytest.fixture(scope="module")
-def notebook(lab):
-    notebook = lab.open(CELLS)
+def notebook(shared_lab):
+    notebook = shared_lab.open(CELLS)
     notebook.run_cell(0, seconds=180)
     return notebook
 
@@ -193,10 +184,10 @@ def test_a_reload_during_a_run_is_live_again(make):
     assert gallery.get("gallery.state") == "stopped"
 
 
-def test_two_views_stay_in_step(make, lab):
+def test_two_views_stay_in_step(make, shared_lab):
     gallery = make(LONG)
     gallery.notebook.save()
-    other = lab.visit(gallery.notebook.path)
+    other = shared_lab.visit(gallery.notebook.path)
     button(other.page, "Start").wait_for()
     frames = other.count_frames(TILES)
     gallery.click("Start")

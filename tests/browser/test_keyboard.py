@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tests.browser.lab import Lab
-from tests.browser.test_explorer import TABS, wait
+from tests.browser.lab import wait_for
+from tests.browser.test_explorer import TABS
 
 SETUP = """
 import numpy as np, keras
@@ -59,13 +59,11 @@ TABBABLE = """panel => [...panel.querySelectorAll(
 
 
 @pytest.fixture(scope="module")
-def notebook(server, browser):
-    lab = Lab(server, browser)
-    notebook = lab.open([SETUP, *PANELS.values()])
+def notebook(shared_lab):
+    notebook = shared_lab.open([SETUP, *PANELS.values()])
     notebook.width(1280, 1400)
     notebook.run_cell(0, seconds=180)
-    yield notebook
-    lab.close()
+    return notebook
 
 
 class Walk:
@@ -124,7 +122,7 @@ class Walk:
 def test_each_stop_has_a_name_and_shows_the_focus(notebook, name):
     walk = Walk(notebook, 1 + list(PANELS).index(name))
     if name == "Explorer":  # its first picture comes without a click, and enables buttons
-        wait(notebook, "panel.state == 'done' and sorted(panel.panels)", sorted(TABS))
+        wait_for(notebook, "panel.state == 'done' and sorted(panel.panels)", sorted(TABS))
     stops = walk.walk()
     assert 1 < len(stops) < MOST
     assert [described for role, said, described, _ in stops if not said] == []

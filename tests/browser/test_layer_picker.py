@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.lab import Lab, wait_for
+from tests.browser.lab import wait_for
 
 SETUP = """
 import traitlets
@@ -28,12 +28,10 @@ LIST = ".cnnw-mono select"
 
 
 @pytest.fixture(scope="module")
-def notebook(server, browser):
-    lab = Lab(server, browser)
-    notebook = lab.open([SETUP, PICKER, GALLERY])
+def notebook(shared_lab):
+    notebook = shared_lab.open([SETUP, PICKER, GALLERY])
     notebook.run_cell(0, seconds=180)
-    yield notebook
-    lab.close()
+    return notebook
 
 
 @pytest.fixture

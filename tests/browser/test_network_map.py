@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.lab import Lab, wait_for
+from tests.browser.lab import wait_for
 
 SETUP = """
 import traitlets
@@ -25,12 +25,10 @@ MAP += "link = traitlets.link((map_, 'layer'), (picker, 'layer')); map_"
 
 
 @pytest.fixture(scope="module")
-def notebook(server, browser):
-    lab = Lab(server, browser)
-    notebook = lab.open([SETUP, MAP])
+def notebook(shared_lab):
+    notebook = shared_lab.open([SETUP, MAP])
     notebook.run_cell(0, seconds=180)
-    yield notebook
-    lab.close()
+    return notebook
 
 
 @pytest.fixture

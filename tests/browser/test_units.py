@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.lab import Lab, wait_for
+from tests.browser.lab import wait_for
 
 SETUP = """
 import cnnwidgets as cw
@@ -25,14 +25,12 @@ SETUP_CELL, UNITS_CELL, HEAT_CELL = 0, 1, 2
 
 
 @pytest.fixture(scope="module")
-def notebook(server, browser):
-    lab = Lab(server, browser)
-    notebook = lab.open([SETUP, UNITS, HEAT])
+def notebook(shared_lab):
+    notebook = shared_lab.open([SETUP, UNITS, HEAT])
     notebook.width(1400, 1800)
     notebook.run_cell(SETUP_CELL, seconds=180)
     notebook.run_cell(UNITS_CELL)
-    yield notebook
-    lab.close()
+    return notebook
 
 
 @pytest.fixture

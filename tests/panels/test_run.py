@@ -18,6 +18,16 @@ def on_screen(panel):
     return load_picture(panel.screen.data)
 
 
+def pause_after(steps, toy, waiting):
+    """Start, and pause while the step after these is being made."""
+    toy.start()
+    toy.reel.let(steps)
+    waiting(lambda: toy.reel.made == steps)
+    toy.pause()
+    toy.reel.let(1)
+    waiting(lambda: toy.state == "paused")
+
+
 def publishers():
     return [thread for thread in threading.enumerate() if thread.name == "cnnwidgets-publisher"]
 
@@ -77,12 +87,7 @@ def test_paused_means_that_all_is_still_and_the_newest_picture_is_there(toy, ree
 
 def test_resume_goes_on_with_the_very_next_step(toy, reel, waiting):
     toy.reel = reel(8)
-    toy.start()
-    toy.reel.let(2)
-    waiting(lambda: toy.reel.made == 2)
-    toy.pause()
-    toy.reel.let(1)
-    waiting(lambda: toy.state == "paused")
+    pause_after(2, toy, waiting)
     toy.resume()
     waiting(lambda: toy.state == "running")
     toy.reel.let(1)
@@ -110,12 +115,7 @@ def test_pause_and_resume_may_follow_each_other_at_any_speed(toy, reel, waiting)
 
 def test_a_pause_is_no_part_of_the_time_that_is_told(toy, reel, waiting):
     toy.reel = reel(3)
-    toy.start()
-    toy.reel.let(1)
-    waiting(lambda: toy.reel.made == 1)
-    toy.pause()
-    toy.reel.let(1)
-    waiting(lambda: toy.state == "paused")
+    pause_after(1, toy, waiting)
     spent = toy._record.watch.seconds
     time.sleep(0.2)
     assert toy._record.watch.seconds == spent
