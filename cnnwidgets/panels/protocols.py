@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -40,6 +41,17 @@ class PictureFrame(Frame, Protocol):
 
     @property
     def pictures(self) -> np.ndarray: ...
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PlainFrame:
+    """What a run beside the main one has found so far: no point of a curve. The attributes are those of a Frame."""
+
+    step: int = 1
+    steps: int = 1
+    values: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    notes: tuple[str, ...] = ()
+    is_step: bool = False
 
 
 F = TypeVar("F", bound=Frame)

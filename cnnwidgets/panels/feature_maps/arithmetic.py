@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as widgets
-import numpy as np
 
 from cnnwidgets.activations.convolution import Convolution, LayerValues, Pooling, explainable, layer_values
 from cnnwidgets.activations.maps_run import MapsFrame, MapsRun
@@ -15,21 +14,17 @@ from cnnwidgets.errors import CnnWidgetsError
 from cnnwidgets.jobs import Job
 from cnnwidgets.panels.base import markup
 from cnnwidgets.panels.feature_maps.arithmetic_table import table
+from cnnwidgets.panels.protocols import PlainFrame
 from cnnwidgets.panels.runs.current_run import CurrentRun, Listener
 
 HOW = "Point at the map, click a position, or change row and column with the arrow keys."
 
 
 @dataclass(frozen=True, eq=False)
-class ValuesFrame:
+class ValuesFrame(PlainFrame):
     """The one frame of a run: input and output of a layer."""
 
     layer_values: LayerValues
-    step: int = 1
-    steps: int = 1
-    values: np.ndarray = field(default_factory=lambda: np.zeros(1))
-    notes: tuple[str, ...] = ()
-    is_step: bool = False
 
 
 class Arithmetic(widgets.VBox):

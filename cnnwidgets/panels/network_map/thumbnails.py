@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,21 +14,17 @@ from cnnwidgets.activations.strongest_maps import strongest_maps
 from cnnwidgets.explain.overlays.held_picture import HeldPicture
 from cnnwidgets.model.layers import spatial_layers
 from cnnwidgets.model.network import Network
+from cnnwidgets.panels.protocols import PlainFrame
 
 SIDE = 20  # pixels, at most
 LEVEL = 17  # of 255: sixteen levels of gray are enough for so small a picture, and half the bytes
 
 
 @dataclass(frozen=True, eq=False)
-class ThumbnailFrame:
+class ThumbnailFrame(PlainFrame):
     """The one frame of a run: for each path the address of a small picture, `data:...`."""
 
     addresses: dict[str, str]
-    step: int = 1
-    steps: int = 1
-    values: np.ndarray = field(default_factory=lambda: np.zeros(1))
-    notes: tuple[str, ...] = ()
-    is_step: bool = False
 
 
 def thumbnails(net: Network, picture: HeldPicture) -> Iterator[ThumbnailFrame]:

@@ -6,11 +6,10 @@ Pictures that need no optimizing come from an atlas or the cache; a click on one
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as widgets
-import numpy as np
 from ipyevents import Event
 
 from cnnwidgets.activations.unit_links import Link, UnitLinks, unit_links
@@ -18,6 +17,7 @@ from cnnwidgets.jobs import Job
 from cnnwidgets.jobs.failure import Failure
 from cnnwidgets.panels.base import focus, lifecycle, markup
 from cnnwidgets.panels.controls.menu import Menu
+from cnnwidgets.panels.protocols import PlainFrame
 from cnnwidgets.panels.runs.current_run import CurrentRun, Listener
 from cnnwidgets.panels.unit import captions
 from cnnwidgets.panels.unit.atlas_unit import AtlasUnit, unit_in
@@ -187,7 +187,7 @@ class LinkedUnits(widgets.VBox):
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class Kept(PlainFrame):
     """A frame: pictures of units, as far as they are there.
 
     Attributes:
@@ -197,11 +197,6 @@ class Kept:
 
     pictures: Pictures
     atlas: AtlasUnit | None = None
-    step: int = 1
-    steps: int = 1
-    values: np.ndarray = field(default_factory=lambda: np.zeros(1))
-    notes: tuple[str, ...] = ()
-    is_step: bool = False
 
 
 def look_up(painter: UnitPainter, links: Sequence[Link], layer: str, unit: int, call: int) -> Iterator[Kept]:
@@ -221,7 +216,7 @@ def render(painter: UnitPainter, links: Sequence[Link]) -> Iterator[Kept]:
         for progress in painter.frames(path, 0, units):
             known |= {(path, one): picture for one, picture in progress.by_unit.items()}
             steps = max(progress.steps, 1)
-            yield Kept(dict(known), None, index * steps + max(progress.step, 1), len(groups) * steps)
+            yield Kept(dict(known), step=index * steps + max(progress.step, 1), steps=len(groups) * steps)
 
 
 def is_missing(picture: UnitPicture | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,13 @@ from cnnwidgets.model.arguments import pictures_in
 from cnnwidgets.model.geometry.dependence import Box
 from cnnwidgets.model.geometry.placement import scaled
 from cnnwidgets.model.network import Network
+from cnnwidgets.panels.protocols import PlainFrame
 
 CLASSES = 4  # for and against
 
 
 @dataclass(frozen=True, eq=False)
-class Facts:
+class Facts(PlainFrame):
     """What is known of a unit so far.
 
     Attributes:
@@ -46,11 +47,6 @@ class Facts:
     box: Box | None = None
     classes: tuple[tuple[str, float], ...] = ()
     responses: Responses | None = None
-    step: int = 1
-    steps: int = 1
-    values: np.ndarray = field(default_factory=lambda: np.zeros(1))
-    notes: tuple[str, ...] = ()
-    is_step: bool = False
 
 
 def measure(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from cnnwidgets.activations.path_similarity import PathSimilarity, path_similari
 from cnnwidgets.jobs import Job
 from cnnwidgets.model.network import Network
 from cnnwidgets.panels.base import markup
+from cnnwidgets.panels.protocols import PlainFrame
 from cnnwidgets.panels.runs.current_run import CurrentRun, Listener
 from cnnwidgets.panels.unit import captions
 
@@ -47,15 +48,10 @@ class PathCheck:
 
 
 @dataclass(frozen=True, eq=False)
-class PathFrame:
+class PathFrame(PlainFrame):
     """What is known after some of the photographs."""
 
     found: PathSimilarity
-    step: int
-    steps: int
-    values: np.ndarray = field(default_factory=lambda: np.zeros(1))
-    notes: tuple[str, ...] = ()
-    is_step: bool = False
 
 
 def compare_paths(
@@ -64,4 +60,4 @@ def compare_paths(
     """Do a unit's picture and photographs excite the same units on the way to it: runs on the worker's thread."""
     every = path_similarity(net, layer, unit, picture, map(smaller, photographs), call=call)
     for step, found in enumerate(every, 1):
-        yield PathFrame(found, min(step, count), count)
+        yield PathFrame(found, step=min(step, count), steps=count)
