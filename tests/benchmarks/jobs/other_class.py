@@ -9,7 +9,7 @@ from tests.benchmarks.work import Work
 
 TITLE = "Grad-CAM of {count} classes of one photograph, {size} px"
 UNIT = "class"
-work, per, check = class_maps.work, class_maps.per, class_maps.check
+work, check = class_maps.work, class_maps.check
 
 
 def by_probe(work: Work) -> Job:
