@@ -1,7 +1,5 @@
 """A frame is a frozen value that copies from the device only when it is read."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -3,8 +3,6 @@
 As they are saved they can be read where no kernel is: small, with pictures, and with nothing that only a kernel shows.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 import shutil

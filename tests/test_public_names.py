@@ -1,7 +1,5 @@
 """What `import cnnwidgets` gives, and what it leaves alone."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import json

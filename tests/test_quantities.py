@@ -1,7 +1,5 @@
 """Durations and counts in words."""
 
-from __future__ import annotations
-
 import pytest
 
 from cnnwidgets.quantities import plural, spoken

@@ -1,7 +1,5 @@
 """How far units moved, by hand-made correlations and by numpy's own."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

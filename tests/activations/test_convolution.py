@@ -1,7 +1,5 @@
 """The arithmetic of one output value: patch, kernel, products and bias add up to what the layer really computes."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Feature maps are the layers' own outputs, in one pass; shown as the books show them, and ranked."""
 
-from __future__ import annotations
-
 import warnings
 
 import numpy as np

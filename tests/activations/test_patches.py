@@ -1,7 +1,5 @@
 """The patches that most excite a unit are where they should be: around the dot that its filter looks for."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from PIL import Image

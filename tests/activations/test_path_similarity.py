@@ -1,7 +1,5 @@
 """Whether a picture reaches a unit on the path on which photographs reach it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

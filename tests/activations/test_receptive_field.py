@@ -1,7 +1,5 @@
 """The receptive field is the one that can be computed by hand, on any model, whatever its numbers are."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """What feeds a unit and what it feeds, by weight, through what lies between."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

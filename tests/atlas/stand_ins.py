@@ -1,7 +1,5 @@
 """Stand-ins for rendering: a worker imports no more than this."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

@@ -1,7 +1,5 @@
 """An atlas that is opened: lazy, without TensorFlow, and suspicious of what others wrote."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """The command line: progress, a clean stop, and errors in one sentence."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """Examples of the user's own pictures in an atlas: strongest patches and histograms, in bounded memory."""
 
-from __future__ import annotations
-
 import json
 import re
 

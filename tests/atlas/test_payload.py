@@ -1,7 +1,5 @@
 """How a network travels: nothing of it changes, and nothing in it is executed."""
 
-from __future__ import annotations
-
 import pytest
 
 from cnnwidgets.atlas.payload import Payload, pack

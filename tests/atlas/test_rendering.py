@@ -1,7 +1,5 @@
 """What is rendered: the bytes of the verb, whatever happens on the way."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """Tasks in stretches: each layer on few workers, nothing lost, nothing twice."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 
 import numpy as np

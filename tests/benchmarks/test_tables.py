@@ -1,7 +1,5 @@
 """The benchmark's own arithmetic, and what becomes of a row that cannot be measured."""
 
-from __future__ import annotations
-
 import ast
 from importlib import import_module
 from pathlib import Path

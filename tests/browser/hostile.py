@@ -1,7 +1,5 @@
 """Every foreign string that a page shows, as an attack: what a stranger's model is called, files, and errors."""
 
-from __future__ import annotations
-
 LISTEN = "window.shots = 0; window.fired = () => { window.shots += 1; };"
 
 # One cell: every panel run, with its code shown and an error told, and each name in it an attack.

@@ -1,7 +1,5 @@
 """The same panels in Notebook 7 and in Voila."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """The Explorer in a real notebook: every panel by mouse and keyboard, on a real network and a real photograph."""
 
-from __future__ import annotations
-
 import re
 import time
 

@@ -1,7 +1,5 @@
 """The whole way on a real network: load it, choose a layer, watch it paint, keep the picture."""
 
-from __future__ import annotations
-
 import time
 
 import numpy as np

@@ -3,8 +3,6 @@
 All tests share one kernel and one page, because TensorFlow takes its time to start; each begins with a new gallery.
 """
 
-from __future__ import annotations
-
 import re
 import time
 

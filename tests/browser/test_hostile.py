@@ -1,7 +1,5 @@
 """What strangers send, in a real notebook: their models, and the notebooks that they share."""
 
-from __future__ import annotations
-
 import time
 
 import nbformat

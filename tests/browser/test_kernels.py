@@ -1,7 +1,5 @@
 """A gallery on older kernels: each generation of ipykernel calls widgets back on another thread."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Every panel walked with Tab: each stop has a name and shows the focus, and nothing that can be used is left out."""
 
-from __future__ import annotations
-
 import time
 
 import pytest

@@ -1,7 +1,5 @@
 """The harness is to be trusted: it sees frames that a thread sends, and does to kernel and page what it says."""
 
-from __future__ import annotations
-
 import time
 
 import PIL.Image

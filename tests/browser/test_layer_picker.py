@@ -1,7 +1,5 @@
 """The list of layers in a real notebook: by mouse, by keyboard, in both themes."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.browser.lab import wait_for

@@ -1,7 +1,5 @@
 """The map of a network in a real notebook: by mouse, by arrow keys, and with the pointer resting on it."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.browser.lab import wait_for

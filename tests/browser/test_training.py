@@ -1,7 +1,5 @@
 """A network is watched while it learns: frames reach the page although `fit` keeps the kernel busy."""
 
-from __future__ import annotations
-
 import time
 
 from tests.browser.lab import wait_for

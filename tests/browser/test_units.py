@@ -1,7 +1,5 @@
 """Which units decided, in a real notebook: a position by mouse, units off by keyboard, a map that is checked."""
 
-from __future__ import annotations
-
 import pytest
 from playwright.sync_api import expect
 

@@ -4,8 +4,6 @@ The network is a convolution without padding, a ReLU, the mean over positions, a
 forward pass and gradient can be written down by hand.
 """
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

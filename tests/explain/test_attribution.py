@@ -1,7 +1,5 @@
 """Which pixels a number depends on: checked against models whose attribution is known."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Where a network looks: the right numbers for any model, and a word where there is nothing to see."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 

@@ -1,7 +1,5 @@
 """Concepts in one's own pictures: directions that are known by construction are found, mapped, weighed and kept."""
 
-from __future__ import annotations
-
 import json
 import pickle
 

@@ -1,7 +1,5 @@
 """Whether a heatmap can be trusted: curves of a model whose important pixels are known."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

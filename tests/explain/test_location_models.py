@@ -1,7 +1,5 @@
 """Maps of whole models: tokens, strips, several crops, sums; and what has no map says so."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Passes for one picture: activation and gradient in one device call are those of two; heads without their map."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """A class of a dense output as target: where it is the prediction, or inside a part of the picture."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

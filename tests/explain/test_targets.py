@@ -1,7 +1,5 @@
 """Which number is explained: functions of the output in the model's own structure, and classes against each other."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which units carried a decision: the shares add up, in every kind of model."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

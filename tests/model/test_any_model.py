@@ -1,7 +1,5 @@
 """Every kind of model that users bring: each can be listed, climbed, asked, and is left as it was."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

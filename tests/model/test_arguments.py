@@ -1,7 +1,5 @@
 """Whatever a setting gets that it cannot be is refused in words before anything is computed, by every verb alike."""
 
-from __future__ import annotations
-
 import math
 import re
 

@@ -1,7 +1,5 @@
 """TensorFlow comes in quietly, other people's lines are not swallowed, and a card is shared or the user is told."""
 
-from __future__ import annotations
-
 import os
 import runpy
 import sys

@@ -1,7 +1,5 @@
 """What a network makes of a picture never depends on the pictures that share its batch."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

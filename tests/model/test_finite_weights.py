@@ -1,7 +1,5 @@
 """Weights that are not finite are found, also where they change after the first check."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """What a layer sees, by connections alone, is what the gradient says, or nothing is claimed."""
 
-from __future__ import annotations
-
 import pytest
 
 from cnnwidgets.model import graph

@@ -1,7 +1,5 @@
 """The private names of Keras and TensorFlow that this package uses are still there, and patches leave no trace."""
 
-from __future__ import annotations
-
 import contextlib
 
 import numpy as np

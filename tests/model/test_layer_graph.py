@@ -1,7 +1,5 @@
 """What leads where: the graph of layers from Keras' nodes, and the same from a traced run."""
 
-from __future__ import annotations
-
 import pytest
 
 from cnnwidgets.model.backend import keras

@@ -1,7 +1,5 @@
 """Every layer has a path, a kind and a shape."""
 
-from __future__ import annotations
-
 import pytest
 
 from cnnwidgets.errors import BadTarget

@@ -1,7 +1,5 @@
 """A Network takes any picture to its model, and names what comes out."""
 
-from __future__ import annotations
-
 import unicodedata
 
 import numpy as np

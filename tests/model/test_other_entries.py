@@ -1,7 +1,5 @@
 """Layers that Keras does not run by `call` alone: quantized ones, and ones that are recomputed on the way back."""
 
-from __future__ import annotations
-
 import contextlib
 
 import numpy as np

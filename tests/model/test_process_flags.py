@@ -1,7 +1,5 @@
 """Switches of the whole process that people leave on change no result, and stay as they were."""
 
-from __future__ import annotations
-
 import contextlib
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`record` captures the output of each call of each layer, and leaves the model as it was."""
 
-from __future__ import annotations
-
 import threading
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Properties that are computed once do not make threads wait for each other."""
 
-from __future__ import annotations
-
 import threading
 
 from cnnwidgets.model.unlocked_property import unlocked_property

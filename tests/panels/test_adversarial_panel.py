@@ -1,7 +1,5 @@
 """Adversarial examples: the verb's own bytes, the predictions at each step, and whether they survive."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

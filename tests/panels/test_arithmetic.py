@@ -1,7 +1,5 @@
 """The arithmetic under the pointer, beside the feature maps."""
 
-from __future__ import annotations
-
 import re
 import time
 

@@ -1,7 +1,5 @@
 """A gallery that has an atlas: the same pictures, captions and files, and only what is missing is climbed."""
 
-from __future__ import annotations
-
 import json
 import shutil
 

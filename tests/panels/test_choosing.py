@@ -1,7 +1,5 @@
 """A tile is chosen by a click or by the menu, and climbed large beside the gallery."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """A gallery over the logits: named tiles, classes added and removed, the same pictures as the verb."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

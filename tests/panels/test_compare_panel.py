@@ -1,7 +1,5 @@
 """ComparePanel: two networks at the same seed, and what has no partner."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

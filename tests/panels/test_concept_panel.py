@@ -1,7 +1,5 @@
 """Concepts as rows: found, visualized, named, merged, saved and loaded."""
 
-from __future__ import annotations
-
 import io
 import re
 

@@ -1,7 +1,5 @@
 """The dream: the verb's own bytes, octaves to go back to, and what may be turned while it runs."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 

@@ -1,7 +1,5 @@
 """What goes wrong is said in the panel, in one line, and leaves it usable."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

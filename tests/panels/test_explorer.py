@@ -1,7 +1,5 @@
 """The Explorer: one choice of network, picture, layer, unit and class for all its panels."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import time

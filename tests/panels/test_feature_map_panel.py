@@ -1,7 +1,5 @@
 """Feature maps in the notebook: pages of tiles, one map large, and what its cell sees."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

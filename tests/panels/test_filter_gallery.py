@@ -1,7 +1,5 @@
 """The gallery: the same pictures as the verb, settings that are traits, pages of units."""
 
-from __future__ import annotations
-
 import threading
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A button that is disabled hands the focus on; a panel that the page builds anew gets it back where keys are used."""
 
-from __future__ import annotations
-
 import ipywidgets as widgets
 import pytest
 

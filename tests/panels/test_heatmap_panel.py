@@ -1,7 +1,5 @@
 """Where a network looks: what the panel shows, asks again, paints anew, compares and hides."""
 
-from __future__ import annotations
-
 import io
 import random
 

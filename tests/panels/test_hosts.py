@@ -1,7 +1,5 @@
 """Panels in kernels and pages that are difficult: threads that cannot send, buttons that lose the focus."""
 
-from __future__ import annotations
-
 import contextvars
 import threading
 

@@ -1,7 +1,5 @@
 """The map and the list of layers in the sidebar of an Explorer."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

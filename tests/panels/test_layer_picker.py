@@ -1,7 +1,5 @@
 """All layers of a network in a list: searched, filtered, nested ones indented."""
 
-from __future__ import annotations
-
 import pytest
 import traitlets
 

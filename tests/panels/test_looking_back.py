@@ -1,7 +1,5 @@
 """The scrubber through the frames of the last run, and the picture that stays in a saved notebook."""
 
-from __future__ import annotations
-
 import base64
 
 import ipywidgets as widgets

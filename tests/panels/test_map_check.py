@@ -1,7 +1,5 @@
 """Whether a heatmap can be trusted: pixels vanish in its order, and all methods are compared."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

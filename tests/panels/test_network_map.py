@@ -1,7 +1,5 @@
 """A network as a drawing: what is drawn, how a layer is chosen by click, keys and search, and what opens."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

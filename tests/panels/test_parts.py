@@ -1,7 +1,5 @@
 """The parts that every panel is made of."""
 
-from __future__ import annotations
-
 import inspect
 import threading
 

@@ -1,7 +1,5 @@
 """The size at which a network looks, in the panels of the verbs that take one."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

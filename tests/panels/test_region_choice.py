@@ -1,7 +1,5 @@
 """A part of the picture that is explained: dragged or typed, on networks that predict a class at each position."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What Start, Pause, Resume and Stop do, on whatever a panel runs."""
 
-from __future__ import annotations
-
 import signal
 import threading
 import time

@@ -1,7 +1,5 @@
 """Names come out of models that anybody can send: on the page they are text."""
 
-from __future__ import annotations
-
 import html.parser
 
 import pytest

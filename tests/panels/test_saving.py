@@ -1,7 +1,5 @@
 """What is taken away from a panel: a PNG with its recipe, a GIF of the run, the code."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

@@ -1,7 +1,5 @@
 """TrainingPanel: live while a model trains, and back through its training afterwards."""
 
-from __future__ import annotations
-
 import threading
 import time
 

@@ -1,7 +1,5 @@
 """Which units carried a decision: rows, positions, units switched off, and every kind of model."""
 
-from __future__ import annotations
-
 import io
 import re
 

@@ -1,7 +1,5 @@
 """The page of a unit, opened from a gallery."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

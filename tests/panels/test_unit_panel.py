@@ -1,7 +1,5 @@
 """Everything on one unit, on one page."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Boxes in lanes: nothing overlaps, everything flows down, and branches stand side by side."""
 
-from __future__ import annotations
-
 import itertools
 import random
 

@@ -1,7 +1,5 @@
 """Numbers as colors, and terms that still add up when they are rounded."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

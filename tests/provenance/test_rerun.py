@@ -1,7 +1,5 @@
 """A saved picture is made again from the recipe inside it: the same bytes."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Each setting of a verb is written once, in its dataclass: signatures, panels, traits and recipes agree with it."""
 
-from __future__ import annotations
-
 import inspect
 from dataclasses import MISSING, fields
 

@@ -1,7 +1,5 @@
 """The command line for explanations: a folder, or one sentence and exit code 2."""
 
-from __future__ import annotations
-
 import json
 import sys
 

@@ -1,7 +1,5 @@
 """An explanation of one prediction: its parts agree with the verbs, for any model, and are made again."""
 
-from __future__ import annotations
-
 import inspect
 import json
 import math

@@ -1,7 +1,5 @@
 """The folder of an explanation: complete or known to be unfinished, and nobody else's files are touched."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import replace

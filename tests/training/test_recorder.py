@@ -1,7 +1,5 @@
 """TrainingRecorder: what it keeps, and that a training ends as it would without it."""
 
-from __future__ import annotations
-
 import re
 import warnings
 

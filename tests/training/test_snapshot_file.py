@@ -1,7 +1,5 @@
 """Files of snapshots: the same snapshots again, and nothing else."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

@@ -1,7 +1,5 @@
 """The same seed gives the same picture: in any process, beside any neighbour, whatever the reader does meanwhile."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """What goes wrong while something runs: it is said, the last good picture stays, the next run works."""
 
-from __future__ import annotations
-
 import gc
 import os
 import random

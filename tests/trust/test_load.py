@@ -1,7 +1,5 @@
 """A long day at one notebook: what is moved, pressed, opened and closed a hundred times leaves nothing behind."""
 
-from __future__ import annotations
-
 import gc
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What a stranger may send: names inside a model, and messages from a page."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import os

@@ -1,7 +1,5 @@
 """What the source never says, whoever wrote it: read as a syntax tree, nothing is imported."""
 
-from __future__ import annotations
-
 import ast
 import functools
 

@@ -1,7 +1,5 @@
 """What a stranger hands to an Explorer: files through the page, and paths."""
 
-from __future__ import annotations
-
 import datetime
 import io
 import struct

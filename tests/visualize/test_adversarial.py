@@ -1,7 +1,5 @@
 """Nudges stay inside their 8-bit budget, reach their target, and say honestly what the network makes of them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Pictures of classes: the class asked for, by index or name, and a word where the network sees another."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Objectives are values with exact algebra, and each reads from the network what it says."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Optimizers are pure functions: Adam is Keras's own, and the books' step has one length."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

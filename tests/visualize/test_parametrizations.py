@@ -1,7 +1,5 @@
 """Each parametrization can paint any picture, and one Fourier variable is one known wave."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """The named recipes; "textbook" is what the books do, to the pixel."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

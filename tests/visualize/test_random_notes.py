@@ -1,7 +1,5 @@
 """What is made of a network that draws random numbers at inference says so."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

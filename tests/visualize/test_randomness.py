@@ -1,7 +1,5 @@
 """Random numbers come from seed, unit and step alone."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Transforms change the picture by what they say, each picture from its own seed, and let gradients pass."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Pictures of units: the same bytes whatever stands beside them, and the same in every process."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import os

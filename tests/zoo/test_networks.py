@@ -1,7 +1,5 @@
 """The bundled networks: their layers, what they see, and that they do what the weights' authors meant."""
 
-from __future__ import annotations
-
 import random
 import subprocess
 import sys

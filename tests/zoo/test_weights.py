@@ -1,7 +1,5 @@
 """The two real weight files: what is in them, where they are found, and that they are checked."""
 
-from __future__ import annotations
-
 import io
 import pickle
 import subprocess

@@ -1,7 +1,5 @@
 """Each method's weights, against the papers' formulas written out as loops."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Guided backpropagation guides activations and leaves gates alone, and its note says what was guided."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Heat lies where the network looks, whatever it does to the frame of the picture on the way."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

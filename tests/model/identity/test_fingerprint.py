@@ -1,7 +1,5 @@
 """A network's fingerprint: another one for all that changes a pixel, the same one for the same network anywhere."""
 
-from __future__ import annotations
-
 import functools
 import subprocess
 import sys

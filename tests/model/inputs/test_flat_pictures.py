@@ -1,7 +1,5 @@
 """Models that take pictures without a channel axis: the first ones of many courses."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """A model's inputs in its own order, names and nesting; what is no usable model says what to do."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

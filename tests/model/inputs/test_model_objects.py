@@ -1,7 +1,5 @@
 """What is not a Keras 3 model is named for what it is, with what to do instead."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Inputs beside the picture: text, categories and named tables, given as people have them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """A segmentation [C, H, W] is read as one [H, W, C]."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The logit is found wherever a softmax or sigmoid hides it."""
 
-from __future__ import annotations
-
 import collections
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What is not class scores is shown as what it is, and nothing of it is called a class."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

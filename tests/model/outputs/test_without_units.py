@@ -1,7 +1,5 @@
 """Predictions without some units of a layer."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Each preprocessing is the one of keras.applications, and `auto` finds the right one and says so."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

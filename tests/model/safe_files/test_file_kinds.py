@@ -1,7 +1,5 @@
 """A model file is opened by what it holds, whatever its name; what cannot be opened is named for what it is."""
 
-from __future__ import annotations
-
 import json
 import pickle
 import shutil

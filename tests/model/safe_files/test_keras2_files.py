@@ -1,7 +1,5 @@
 """Files of Keras 2 open with their weights where they belong, or are refused with a way out."""
 
-from __future__ import annotations
-
 import json
 import time
 

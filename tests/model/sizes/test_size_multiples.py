@@ -1,7 +1,5 @@
 """Networks of any size whose maps fit only at multiples of 2^n take photographs of every size."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

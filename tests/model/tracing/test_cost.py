@@ -1,7 +1,5 @@
 """What a picture-step costs, counted by hand, and the one batch that follows from it."""
 
-from __future__ import annotations
-
 import pytest
 
 from cnnwidgets import zoo

@@ -1,7 +1,5 @@
 """A strided convolution's gradient is the same whichever way it is computed."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest

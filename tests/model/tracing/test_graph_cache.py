@@ -1,7 +1,5 @@
 """Traced functions are kept, and forgotten before they pile up."""
 
-from __future__ import annotations
-
 import functools
 
 import pytest

@@ -1,7 +1,5 @@
 """A setting of a layer that is changed after a first verb reaches the next one."""
 
-from __future__ import annotations
-
 import threading
 
 import numpy as np

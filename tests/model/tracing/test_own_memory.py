@@ -1,7 +1,5 @@
 """A convolution's output is given away without a copy; whatever shares its memory with something else is copied."""
 
-from __future__ import annotations
-
 import gc
 
 import keras

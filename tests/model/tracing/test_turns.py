@@ -1,7 +1,5 @@
 """Turns: batches that change weights, and device work that reads them, never at the same time, and none starves."""
 
-from __future__ import annotations
-
 import threading
 import time
 

@@ -1,7 +1,5 @@
 """What weights say of units: bounds that no picture leaves, the size of weights, and which units are not retried."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """A unit that fires has no note, however it was reached; one that never fires says so and why."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Accentuated photographs stay near the photograph and gain on the objective; caricatures resemble its activation."""
 
-from __future__ import annotations
-
 from collections import deque
 
 import numpy as np

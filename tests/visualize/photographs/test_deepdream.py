@@ -1,7 +1,5 @@
 """A dream grows by octaves, keeps the photograph's detail, can be steered, and works or says why at any size."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Windows read a picture of any size: together they see all of it, and their gradient is the whole picture's."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """An objective of the user's own: it is climbed, added and multiplied as others are, and what is wrong is said."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

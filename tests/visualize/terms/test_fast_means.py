@@ -1,7 +1,5 @@
 """The mean of a channel is the same, with its gradient, whether its map is computed or not."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """Units whose values before their activation function depend on the picture's average color alone."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest
