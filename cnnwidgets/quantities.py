@@ -1,8 +1,6 @@
 """Durations and counts in words."""
 
 
-
-
 def spoken(seconds: float, tenths: bool = False) -> str:
     """A duration with the unit that suits it: "42 s", "7 min", "2.5 h".
 

@@ -202,8 +202,9 @@ def explainable(net: Network, layer: object) -> LayerInfo:
         return info
     paths = explainable_layers(net)
     kind = type(net.layers_by_path[info.path]).__name__
+    article = "an" if kind[0] in "AEIOU" else "a"
     exist = f"choose one of this network's: {', '.join(paths[:10])}" if paths else "this network has none"
-    raise BadTarget(f"The layer {quoted(info.path)} is a {kind}. The arithmetic is shown for {WORKS}; {exist}.")
+    raise BadTarget(f"The layer {quoted(info.path)} is {article} {kind}. The arithmetic is shown for {WORKS}; {exist}.")
 
 
 def explainable_layers(net: Network) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,11 +37,12 @@ class FiniteWeights:
                 return str(weight.path)
         return ""
 
-    def why_not_finite(self, name: str) -> str:
-        """Why the numbers of the network of this name are not finite, and what to do."""
+    def why_not_finite(self, name: str, others: Sequence[str] = ()) -> str:
+        """Why the numbers of the network of this name, with these inputs beside the picture, are not finite."""
         if path := self.spoiled():
             return f"The weights {quoted(path)} of {quoted(name)} hold NaN or infinity. Load or train them again."
-        return f"The output of {quoted(name)} is not finite, although its weights are. Check its preprocessing."
+        zeros = f", and what {', '.join(others)} got: an input that is left out is 0" if others else ""
+        return f"The output of {quoted(name)} is not finite, although its weights are. Check its preprocessing{zeros}."
 
     def _are_finite(self, weights: list[Any]) -> bool:
         if len(weights) != len(self._weights) or any(map(operator.is_not, weights, self._weights)):

@@ -173,7 +173,8 @@ class Network(PreparedModel):
 
     def why_not_finite(self) -> str:
         """Why a network's numbers are not finite: the weights that are spoiled, or what else to check."""
-        return self._finite_weights.why_not_finite(self.name)
+        others = [info.name for info in self.inputs if not info.is_picture]
+        return self._finite_weights.why_not_finite(self.name, others)
 
     def arrays(self, pictures: object, size: Size | None = None) -> list[Array]:
         """A picture, or one for each input, as the batches of one that `call` takes.

@@ -124,7 +124,7 @@ def test_pictures_import_neither_tensorflow_nor_matplotlib_and_colors_no_pyplot(
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-# 
+#
 
 
 def test_a_map_is_shown_in_viridis():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from cnnwidgets.model.preprocessing.ranges import Evidence, Finding, decide, gue
 
 Nest = Callable[[Sequence[Any]], Any]
 _NAMES = ("preprocessor", "image_converter")
+WHOLE_NUMBERS = "found: its input holds whole numbers"
+SIGNED = "the network takes -128..127, which is 0..255 less 128"
 _WHY = "found: the preprocessor kept with the model makes it of 0..255"
 
 
@@ -96,7 +99,7 @@ def _found(
             make = functools.partial(Front, model, layers, inputs, nest, side=side)
             front = make()
             return {i: _of_input(front, i, model, layers, inputs[i], make) for i in auto}
-    return dict.fromkeys(auto, guess("a guess: the model cannot be followed up to its first weights"))
+    return {i: _by_type(inputs[i], "a guess: the model cannot be followed up to its first weights") for i in auto}
 
 
 def _of_input(
@@ -105,20 +108,26 @@ def _of_input(
     kept = _kept_with(model)
     if kept is not None and not _is_used_in(front, which, kept):
         return _found_in(kept, info)
-    if which not in front.kernels:
-        return guess("a guess: nothing in the model says")
+    if which not in front.kernels or info.dtype == "int8":
+        return _by_type(info, "a guess: nothing in the model says")
     evidence = Evidence(front, which, info.channels, layers)
     return _of_whole_numbers(evidence, make(as_floats=False)) if info.is_whole_numbers else decide(evidence)
 
 
+def _by_type(info: InputInfo, why: str) -> Finding:
+    """What the type of an input allows where the model says nothing else: `why` is for one of floats."""
+    if info.dtype == "int8":  # which does not hold 0..255
+        return replace(guess("a guess: its input holds int8"), preprocess=Scale(1.0, -128.0), meaning=SIGNED)
+    return Finding(MODES["none"], WHOLE_NUMBERS) if info.is_whole_numbers else guess(why)
+
+
 def _of_whole_numbers(evidence: Evidence, whole: Front) -> Finding:
     """0..255, what else would be whole; but a cast may scale whole numbers only, and these are fed as floats."""
-    why = "found: its input holds whole numbers"
     expected = whole.arriving(evidence.which, evidence.palette)
     for name, also in (("none", ""), ("unit", ", which its first cast brings from 0..255 to 0..1")):
         if np.allclose(evidence.arriving(name), expected, rtol=1e-3, atol=1e-3):
-            return Finding(MODES[name], why + also)
-    return Finding(MODES["none"], why)
+            return Finding(MODES[name], WHOLE_NUMBERS + also)
+    return Finding(MODES["none"], WHOLE_NUMBERS)
 
 
 def _kept_with(model: Any) -> Any:

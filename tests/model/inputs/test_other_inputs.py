@@ -116,6 +116,16 @@ def test_a_category_that_a_layer_does_not_know_is_named(noise, dtype, layer, giv
         cw.class_activation_map(net, both, "conv", lambda y: y[:, 1])  # the function is not to blame
 
 
+def test_an_input_that_was_left_out_may_be_why_an_output_is_not_finite(noise):
+    logarithm = L.Lambda(
+        lambda x: tf.math.log(tf.cast(x, tf.float32)) - tf.math.log(tf.cast(x, tf.float32)), output_shape=(1,)
+    )
+    net = cw.Network(with_category("int32", logarithm), preprocess="unit")
+    assert net.predict([noise(10, 12, 3), 2])
+    with pytest.raises(cw.BadModel, match="what category got: an input that is left out is 0"):
+        net.predict(noise(10, 12, 3))
+
+
 def test_a_held_category_that_a_layer_does_not_know_is_named():
     net = cw.Network(with_category("int32", L.Embedding(5, 4)), preprocess="unit")
     with pytest.raises(cw.BadModel, match=r"cannot be run on what it was given: .* 9 is not in \[0, 5\)"):

@@ -333,6 +333,20 @@ def test_whole_numbers_are_0_to_255(noise, dtype):
     np.testing.assert_allclose(net.call([tf.constant(pictures, tf.float32)])[0], expected, atol=1e-5)
 
 
+def test_int8_does_not_hold_0_to_255(noise):
+    network = Network(with_front(lambda x: keras.ops.cast(x, "float32") / 127, "convolution", dtype="int8"))
+    assert "-128..127" in network.preprocess_note and "a guess" in network.preprocess_note
+    pictures = np.round(noise(1, 16, 24, 3) * 255)
+    expected = network.model.predict(np.int8(pictures - 128), verbose=0)
+    np.testing.assert_allclose(network.call([tf.constant(pictures / 255, tf.float32)])[0], expected, atol=1e-5)
+
+
+def test_whole_numbers_are_0_to_255_where_no_weights_are_found():
+    picture = keras.Input((8, 8, 3), dtype="uint8")
+    network = Network(keras.Model(picture, keras.ops.mean(keras.ops.cast(picture, "float32"), (1, 2))))
+    assert network.preprocess == MODES["none"]
+
+
 def test_a_cast_that_scales_whole_numbers_is_made_good(noise):
     scaling = L.Lambda(lambda x: tf.image.convert_image_dtype(x, tf.float32), dtype="float32")
     model = with_front(scaling, "convolution", dtype="uint8")
