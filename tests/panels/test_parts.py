@@ -109,6 +109,8 @@ def test_bars_show_shares_or_numbers_up_to_the_most():
     shares, numbers = markup.bars([("a", 0.5)], None, "x"), markup.bars([("a", 0.5)], None, "x", most=2.0)
     assert "width:50.0%" in shares and "50.0%</span>" in shares
     assert "width:25.0%" in numbers and ">0.50</span>" in numbers
+    named = markup.bars([("value of output 'similar': 1", float("nan"))], 0, "x")
+    assert "cnnw-track" not in named and "grid-column:1/-1" in named and "similar&#x27;: 1</span>" in named
 
 
 def test_a_long_name_keeps_its_end():

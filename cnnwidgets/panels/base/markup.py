@@ -143,6 +143,10 @@ def bars(rows: Sequence[tuple[str, float]], wanted: int | None, label: str, most
     for index, (name, share) in enumerate(rows):
         kind = "cnnw-wanted" if index == wanted else ""
         name = f"\u25b8 {name}" if index == wanted else name
+        if math.isnan(share):  # the number, where there is one, is a part of the name
+            whole = f'style="grid-column:1/-1;text-align:left" title="{escape(name)}"'
+            lines.append(f'<div class="{kind}" role="listitem"><span {whole}>{escape(name)}</span></div>')
+            continue
         width = 100 * min(max(share / (most or 1.0), 0.0), 1.0) if math.isfinite(share) else 0
         written = percent(share) if most is None else f"{share:.2f}"
         lines.append(
