@@ -17,7 +17,6 @@ from cnnwidgets.model.geometry.locations import GRID, SPREAD, USUAL, leads_from_
 from cnnwidgets.model.graph import surely_back
 from cnnwidgets.model.layers import LayerInfo, layers_with_units
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.tracing.compiled import from_shapes
 from cnnwidgets.model.tracing.operations import ancestors, descendants
 
 # Operations that block gradients, with their common names; the most certain causes first.
@@ -167,26 +166,21 @@ def why_no_gradient(net: Network, target: Target, path: str = "", call: int = 0)
         by = _cause(reached & ancestors(run.last.op))
         return f"No gradient flows from {output} to {what}: it is blocked {where}{by}. {OTHER_METHODS}{other}"
 
-    message = str(_look(net, target, look))
+    message = str(net.traces.get(lambda: _look(net, target.structure, look)))
     return message[0].upper() + message[1:]
 
 
 def _look(net: Network, target: Target, look: Callable[[_Run], Any]) -> Any:
-    """Trace the model with every layer recorded, and apply `look` to the graph."""
-
-    def run() -> Any:
-        feed = [tf.raw_ops.Placeholder(dtype=tf.float32, shape=[None, *info.fed_shape]) for info in net.inputs]
-        with net.record(net.layers_by_path, activations=True) as recording:
-            outputs = net.call(feed)
-            chosen = target.chosen._replace(classes=tf.maximum(target.chosen.classes, 0))
-            value = read_target(net, target, outputs, recording, chosen).value
-        last = outputs[target.output] if target.function is None else value
-        pictures = {i: feed[i] for i in net.picture_inputs}
+    """Read the target in the run of the network that is traced already, and apply `look` to the graph."""
+    run = net.traced_run
+    with run.graph():
+        chosen = target.chosen._replace(classes=tf.maximum(target.chosen.classes, 0))
+        value = read_target(net, target, run.outputs, run.recording, chosen).value
+        last = run.outputs[target.output] if target.function is None else value
+        pictures = {i: run.inputs[i] for i in net.picture_inputs}
         seeing = {i: descendants([picture.op]) for i, picture in pictures.items()}
-        order = [(path, one) for path, one in recording.order if hasattr(one, "op")]  # a ragged tensor has none
-        return look(_Run(pictures, seeing, order, recording.calls, value, last))
-
-    return from_shapes(run)
+        order = [(path, one) for path, one in run.recording.order if hasattr(one, "op")]  # a ragged tensor has none
+        return look(_Run(pictures, seeing, order, run.recording.calls, value, last))
 
 
 def _candidates(net: Network, target: Target, run: _Run) -> tuple[list[str], dict[str, str]]:
@@ -216,7 +210,7 @@ def _candidates(net: Network, target: Target, run: _Run) -> tuple[list[str], dic
     layers = {tensor.op for _, tensor in run.order}
     narrow = _narrow(run, on_the_way)
     beside = {path: BESIDE for path, one in connected if infos[path].calls == 1 and one.op not in narrow}
-    branches = beside | {path: ADDED for path, tensor in connected if _is_added(tensor, layers, run)}
+    branches = beside | {path: ADDED for path, tensor in connected if _is_added(tensor, layers, on_the_way, run)}
     return list(dict.fromkeys(reversed(paths))), branches
 
 
@@ -245,10 +239,10 @@ def _narrow(run: _Run, on_the_way: set[Any]) -> set[Any]:
     return narrow
 
 
-def _is_added(tensor: Any, layers: set[Any], run: _Run) -> bool:
+def _is_added(tensor: Any, layers: set[Any], on_the_way: set[Any], run: _Run) -> bool:
     """Whether a tensor is added to another one of the picture by an operation that is not the last of a layer."""
     for op in tensor.consumers():
-        if op.type in ("Add", "AddV2") and op not in layers:
+        if op.type in ("Add", "AddV2") and op in on_the_way and op not in layers:
             others = [one for one in op.inputs if one is not tensor]
             if any(one.shape.rank == tensor.shape.rank and _pictures_of(one, run) for one in others):
                 return True

@@ -146,8 +146,6 @@ def inputs_seen(recording: Recording, inputs: Sequence[Any]) -> Mapping[str, tup
         recording: of a run that is traced in the graph at hand.
         inputs: the placeholders of that run.
     """
-    if tf.executing_eagerly():  # where all functions run eagerly there is no graph to look at
-        return {}
     connected = [descendants([one.op]) for one in inputs]
     reached = [surely_from(one.op) if one.dtype.is_floating else set() for one in inputs]
 

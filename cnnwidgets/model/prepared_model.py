@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ from cnnwidgets.model.tracing.content import Held
 from cnnwidgets.model.tracing.dense_gradients import dense_gradients, may_gain
 from cnnwidgets.model.tracing.graph_cache import Traces
 from cnnwidgets.model.tracing.layer_settings import settings_of
+from cnnwidgets.model.tracing.traced_run import TracedRun
 from cnnwidgets.model.tracing.user_function import preprocessed
 from cnnwidgets.model.unlocked_property import unlocked_property
 
@@ -89,6 +91,14 @@ class PreparedModel:
     @unlocked_property
     def _survey(self) -> Survey:
         return survey_of(self)
+
+    @property
+    def traced_run(self) -> TracedRun:
+        """A run on what `call` takes, with every layer recorded, for questions about what is connected with what."""
+        pictures = [self.inputs[i] for i in self.picture_inputs]
+        if is_affine(self.preprocess) and all(info.is_taken_as_fed for info in pictures):
+            return self._survey.run  # what it takes differs by a factor and a sum
+        return self.traces.get(functools.partial(_traced, self))  # type: ignore[no-any-return]
 
     @unlocked_property
     def layers(self) -> tuple[LayerInfo, ...]:
@@ -246,3 +256,13 @@ class PreparedModel:
 
     def _nest(self, flat: Sequence[Any]) -> Any:
         return keras.tree.pack_sequence_as(self._nesting, list(flat))
+
+
+def _traced(model: PreparedModel) -> TracedRun:
+    def run() -> tuple[list[Any], Recording, list[Any]]:
+        feed = [tf.raw_ops.Placeholder(dtype=tf.float32, shape=[None, *info.fed_shape]) for info in model.inputs]
+        with model.record(model.layers_by_path, activations=True) as recording:
+            outputs = model.call(feed)
+        return feed, recording, outputs
+
+    return TracedRun(run)

@@ -34,8 +34,6 @@ class Randomness(NamedTuple):
 
 def randomness_of(recording: Recording, outputs: Any, layers: Mapping[str, Any]) -> Randomness:
     """The randomness of one recorded run, inside its graph."""
-    if tf.executing_eagerly():  # where all functions run eagerly there is no graph to look at
-        return Randomness()
     draws = _draws_in(tf.compat.v1.get_default_graph())
     if not draws.names:
         return Randomness()

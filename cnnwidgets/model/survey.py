@@ -12,10 +12,10 @@ from cnnwidgets.model.backend import keras, tf
 from cnnwidgets.model.batches_taken import may_mix
 from cnnwidgets.model.graph import Seen, inputs_seen
 from cnnwidgets.model.layers import LayerInfo
-from cnnwidgets.model.outputs.output_info import OutputInfo, describe
+from cnnwidgets.model.outputs.output_info import OutputInfo, describe, tensors_of
 from cnnwidgets.model.random_networks import Randomness, randomness_of
-from cnnwidgets.model.recording import record
-from cnnwidgets.model.tracing.compiled import from_shapes
+from cnnwidgets.model.recording import Recording, record
+from cnnwidgets.model.tracing.traced_run import TracedRun
 
 if TYPE_CHECKING:
     from cnnwidgets.model.prepared_model import PreparedModel
@@ -33,6 +33,7 @@ class Survey(NamedTuple):
         randomness: what depends on random numbers.
         seen: the inputs that each call of a layer depends on, by path; `None` where only a gradient can tell.
         may_mix: whether the pictures of a batch may act on one another.
+        run: the run itself, on what the model takes.
     """
 
     layers: tuple[LayerInfo, ...]
@@ -40,7 +41,8 @@ class Survey(NamedTuple):
     nesting: Any
     randomness: Randomness
     seen: Mapping[str, tuple[Seen | None, ...]]
-    may_mix: bool = False
+    may_mix: bool
+    run: TracedRun
 
 
 def check_names(model: Any, every: Iterable[Any]) -> None:
@@ -89,8 +91,9 @@ def _runs_at_one_size(model: PreparedModel) -> bool:
 
 def _surveyed(model: PreparedModel, side: int | None) -> Survey:
     """The survey, with pictures of this side if the model takes any size."""
+    found: dict[str, Any] = {}
 
-    def run() -> Survey:
+    def run() -> tuple[list[Any], Recording, list[Any]]:
         shapes = [[None, *(n or (side if info.is_picture else n) for n in info.model_shape)] for info in model.inputs]
         feed = [
             tf.raw_ops.Placeholder(dtype=info.dtype, shape=shape)
@@ -101,11 +104,13 @@ def _surveyed(model: PreparedModel, side: int | None) -> Survey:
             infos = layers.describe(model.layers_by_path, recording)
             described = describe(model.model, outputs, model.layers_by_path, recording)
             nesting = keras.tree.map_structure(lambda one: None if one is None else 0, outputs)
-        randomness = randomness_of(recording, outputs, model.layers_by_path)
-        mixes = not tf.executing_eagerly() and may_mix(feed)
-        return Survey(infos, described, nesting, randomness, inputs_seen(recording, feed), mixes)
+        found.update(layers=infos, outputs=described, nesting=nesting)
+        found.update(randomness=randomness_of(recording, outputs, model.layers_by_path))
+        found.update(seen=inputs_seen(recording, feed), may_mix=may_mix(feed))
+        return feed, recording, tensors_of(outputs)
 
-    return from_shapes(run)
+    traced = TracedRun(run)
+    return Survey(**found, run=traced)
 
 
 def _reason(error: Exception) -> str:

@@ -16,7 +16,7 @@ from cnnwidgets.model.geometry.placement import Edges, Placement, scaled
 from cnnwidgets.model.geometry.trail_rules import EXTENT, KINDS, LOCATION, Trail
 from cnnwidgets.model.geometry.trails import Walk, picture_trails
 from cnnwidgets.model.network import Network
-from cnnwidgets.model.tracing.compiled import GraphFailed, compiled
+from cnnwidgets.model.tracing.compiled import GraphFailed
 
 GRID, SPREAD, NOWHERE = "grid", "spread", "nowhere"
 MOST_KEPT = 512  # answers for each network
@@ -173,23 +173,21 @@ def leads_from_tokens(net: Network, output: int, path: str, call: int, which: in
     """Whether an output depends on any patch token of a layer, and not on its other tokens alone."""
 
     def build() -> Any:
-        def run(feed: Any, chosen: Any) -> Any:
-            with net.record([path]) as recording:
-                result = net.call(feed)[output]
-            tokens = recording.calls[path][call]
+        run = net.traced_run
+        walk = Walk(run.recording.calls[path][call], run.outputs[output])
+
+        def reach(chosen: Any) -> Any:
             start = tf.repeat(chosen[None, :, None], KINDS, 0)  # [4, T, 1]
-            trail = Walk(tokens, result).carry(Trail(start, frozenset({2})), EXTENT)
+            trail = walk.carry(Trail(start, frozenset({2})), EXTENT)
             return tf.constant(0.0) if trail is None or trail.value is None else tf.reduce_max(trail.value)
 
-        specs = [tf.TensorSpec([None, *info.fed_shape]) for info in net.inputs]
-        return compiled(run, for_zeros=True).get_concrete_function(specs, tf.TensorSpec([None], tf.float32))
+        return run.function(reach, tf.TensorSpec([None], tf.float32))
 
     def look() -> bool:
         chosen = np.zeros(len(location.tokens) + location.others, np.float32)
         chosen[list(location.tokens)] = 1
-        feed = [tf.zeros([KINDS, *_fed_shape(net, i, which, location.fed)]) for i in range(len(net.inputs))]
         follow = net.traces.get(build)
-        return bool(follow(feed, tf.constant(chosen)).numpy() > 0)
+        return bool(follow(*_zeros(net, which, location.fed), tf.constant(chosen)).numpy() > 0)
 
     return _once(net, ("from tokens", output, path, call), look)  # type: ignore[no-any-return]
 
@@ -204,11 +202,10 @@ def _once(net: Network, key: Any, look: Any) -> Any:
 
 
 def _followed(net: Network, path: str, number: int, which: int, fed: tuple[int, int]) -> _Found:
-    """Carry coordinates to a layer's call, or to an output where there is no path; traced once for all sizes."""
+    """Carry coordinates to a layer's call, or to an output where there is no path; built once for all sizes."""
     follow, unknown = net.traces.get(functools.partial(_way_to, net, path, number, which))
-    feed = [tf.zeros([KINDS, *_fed_shape(net, i, which, fed)]) for i in range(len(net.inputs))]
     try:
-        (location, extent), shape = follow(feed)
+        location, extent, shape = follow(*_zeros(net, which, fed))
     except GraphFailed:  # the coordinates are a batch of four
         known = net.layer(path).output_shape if path else net.outputs[number].shape
         batch = "operations on the whole batch" if net.takes_batches else "a fixed batch of one"
@@ -218,35 +215,24 @@ def _followed(net: Network, path: str, number: int, which: int, fed: tuple[int, 
 
 
 def _way_to(net: Network, path: str, number: int, which: int) -> tuple[Any, set[str]]:
-    """The graph that carries coordinates, and the operations on its way whose geometry is guessed."""
-    guessed: set[str] = set()
+    """The function that carries coordinates, and the operations on its way whose geometry is guessed."""
+    run = net.traced_run
+    tensor = run.recording.calls[path][number] if path else run.outputs[number]
+    walk = Walk(run.inputs[which], tensor)
 
-    def run(feed: Any) -> Any:
-        tensor = _tensor(net, path, number, feed)
-        walk = Walk(feed[which], tensor)
-        starts = picture_trails(feed[which])
+    def carried() -> list[Any]:
+        starts = picture_trails(run.inputs[which])
         trails = [walk.carry(start, kind) for start, kind in zip(starts, (LOCATION, EXTENT), strict=True)]
-        guessed.update(walk.unknown)
-        is_needed = any(not trail.flat and trail.value is not None for trail in trails if trail is not None)
-        return [_value(trail) for trail in trails], _shape(tensor, trails, is_needed)
+        return [*map(_value, trails), _shape(tensor, trails)]
 
-    specs = [tf.TensorSpec([None, *info.fed_shape]) for info in net.inputs]
-    return compiled(run, for_zeros=True).get_concrete_function(specs), guessed
-
-
-def _tensor(net: Network, path: str, number: int, feed: Any) -> Any:
-    if not path:
-        return net.call(feed)[number]
-    with net.record([path], until=[(path, number)]) as recording:
-        net.call(feed)
-    return recording.calls[path][number]
+    return run.function(carried), walk.unknown
 
 
 def _value(trail: Trail | None) -> Any:
     return tf.constant(0.0) if trail is None or trail.value is None else trail.value
 
 
-def _shape(tensor: Any, trails: Any, is_needed: bool) -> Any:
+def _shape(tensor: Any, trails: Any) -> Any:
     """The tensor's shape; of an axis on which all numbers share their coordinates what is known beforehand."""
     known = [trail.value for trail in trails if trail is not None and trail.value is not None]
     lengths = []
@@ -255,6 +241,12 @@ def _shape(tensor: Any, trails: Any, is_needed: bool) -> Any:
             length = tf.reduce_max(tf.stack([tf.shape(value)[axis] for value in known])) if known else 1
         lengths.append(length)
     return tf.stack(lengths)
+
+
+def _zeros(net: Network, which: int, fed: tuple[int, int]) -> list[Any]:
+    """Empty inputs for the run of a network, as many as there are kinds of coordinates."""
+    every = enumerate(net.traced_run.inputs)
+    return [tf.zeros([KINDS, *_fed_shape(net, i, which, fed)], placeholder.dtype) for i, placeholder in every]
 
 
 def _fed_shape(net: Network, index: int, which: int, fed: tuple[int, int]) -> tuple[int, ...]:

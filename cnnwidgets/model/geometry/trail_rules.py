@@ -60,6 +60,8 @@ def reduced(value: Any, axes: Sequence[int], kind: str, keep: bool = True) -> An
 def joined(values: Sequence[Any], kind: str) -> Any:
     """Of several trails that lead to the same number: the mean location, the widest extent."""
     total = values[0]
+    if len(values) == 1:
+        return total
     for value in values[1:]:
         total = total + value if kind == LOCATION else tf.maximum(total, value)
     return total / len(values) if kind == LOCATION else total
@@ -168,6 +170,8 @@ def _moved(op: Any, given: Given, kind: str) -> Sequence[Trail]:
             inputs[i] = tf.zeros(tf.shape(tensor))
     if op.type == "PadV2":
         inputs[2:] = _zero(op)
+    if op.type == "Reshape":
+        inputs[1] = _new_shape(op)
     return [Trail(value) for value in again(op, inputs)]
 
 
@@ -175,6 +179,12 @@ def moves_by_content(op: Any, given: Given) -> bool:
     """Whether the picture itself decides what is moved where."""
     data = {"Split": {1}, "ConcatV2": set(range(len(op.inputs) - 1)), "Pack": set(range(len(op.inputs)))}
     return any(trail is not None and i not in data.get(op.type, {0}) for i, trail in enumerate(given))
+
+
+def _new_shape(op: Any) -> Any:
+    """What a tensor is reshaped to; written out where the network works out nothing but the number of pictures."""
+    batch, *others = op.outputs[0].shape if op.outputs[0].shape.rank else [1]
+    return op.inputs[1] if batch is not None or None in others else tf.constant([-1, *others], tf.int32)
 
 
 def _zero(op: Any) -> list[Any]:

@@ -80,6 +80,11 @@ class InputInfo:
         for name, value in derived.items():
             object.__setattr__(self, name, value)
 
+    @property
+    def is_taken_as_fed(self) -> bool:
+        """Whether the model itself takes pictures as floats [N, H, W, C], as `fed_shape` has them."""
+        return not (self.channels_first or self.inner_shape is not None or self.is_whole_numbers)
+
     def without_channels(self, pictures: Any) -> Any:
         """Pictures [N, H, W, C] in the shape that a model without a channel axis takes."""
         if self.inner_shape is None:

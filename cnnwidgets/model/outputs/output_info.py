@@ -193,7 +193,7 @@ def find(output: object, outputs: tuple[OutputInfo, ...]) -> int:
         return names.index(output)
     if isinstance(output, (int, np.integer)) and not isinstance(output, bool) and 0 <= output < len(outputs):
         return int(output)
-    if sharing := [info.name for info in outputs if output and info.shared_name == output]:
+    if isinstance(output, str) and (sharing := [one.name for one in outputs if output and one.shared_name == output]):
         raise BadTarget(f"{len(sharing)} outputs are called {quoted(output)}. Choose one of: {', '.join(sharing)}.")
     raise BadTarget(
         f"There is no output {quoted(output)}. Give an index from 0 to {len(outputs) - 1}, or a name "

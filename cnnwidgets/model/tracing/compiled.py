@@ -52,6 +52,15 @@ def compiled(function: Callable[..., Any], *, for_zeros: bool = False) -> Graph:
     return Graph(tf.function(functools.partial(noted), autograph=False, reduce_retracing=True), assigned)
 
 
+def as_graph(function: Any) -> Graph:
+    """A function that TensorFlow has traced already, as one of `compiled`."""
+    assigned = _Assigned()
+    for handle in assigned_in(function.graph):
+        assigned.note(handle)
+    assigned.values_at_tracing.clear()  # nothing ran, so nothing was assigned
+    return Graph(function, assigned)
+
+
 def from_shapes(look: Callable[[], T]) -> T:
     """What a function finds while it is traced as a graph that is never executed: shapes, types and connections."""
     found: list[T] = []
