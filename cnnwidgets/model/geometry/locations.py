@@ -14,9 +14,10 @@ from cnnwidgets.frame import Array
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.geometry.placement import Edges, Placement, scaled
 from cnnwidgets.model.geometry.trail_rules import EXTENT, KINDS, LOCATION, Trail
-from cnnwidgets.model.geometry.trails import Walk, picture_trails
+from cnnwidgets.model.geometry.trails import Carried, Walk, picture_trails
 from cnnwidgets.model.network import Network
 from cnnwidgets.model.tracing.compiled import GraphFailed
+from cnnwidgets.model.tracing.traced_run import TracedRun
 
 GRID, SPREAD, NOWHERE = "grid", "spread", "nowhere"
 MOST_KEPT = 512  # answers for each network
@@ -221,11 +222,19 @@ def _way_to(net: Network, path: str, number: int, which: int) -> tuple[Any, set[
     walk = Walk(run.inputs[which], tensor)
 
     def carried() -> list[Any]:
-        starts = picture_trails(run.inputs[which])
-        trails = [walk.carry(start, kind) for start, kind in zip(starts, (LOCATION, EXTENT), strict=True)]
+        trails = [walk.carry(*begun) for begun in _begun(run, which)]
         return [*map(_value, trails), _shape(tensor, trails)]
 
     return run.function(carried), walk.unknown
+
+
+def _begun(run: TracedRun, which: int) -> list[tuple[Trail, str, Carried]]:
+    """Both kinds of trails of a picture, and how far each was carried for other layers: the graph grows once."""
+    if which not in run.known:
+        starts = picture_trails(run.inputs[which])
+        pairs = zip(starts, (LOCATION, EXTENT), strict=True)
+        run.known[which] = [(start, kind, Carried({}, set())) for start, kind in pairs]
+    return run.known[which]  # type: ignore[no-any-return]
 
 
 def _value(trail: Trail | None) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnnwidgets.model.backend import tf
 from cnnwidgets.model.geometry import trail_rules, window_rules
@@ -38,6 +38,18 @@ def picture_trails(picture: Any) -> tuple[Trail, Trail]:
 _IS_LOCATED = functools.partial(operator.is_not, LOST)
 
 
+class Carried(NamedTuple):
+    """What was carried through a graph already, from one start, whatever the target was.
+
+    Attributes:
+        trails: by the reference of their tensor.
+        guessed: operations whose geometry is not known.
+    """
+
+    trails: dict[Any, Trail]
+    guessed: set[Any]
+
+
 class Walk:
     """The way from a picture to a tensor of the same graph.
 
@@ -54,21 +66,31 @@ class Walk:
         ]
         self.unknown: set[str] = set()
 
-    def carry(self, start: Trail, kind: str) -> Trail | None:
-        """The target's trail; `None` where it does not depend on the source."""
-        trails: dict[Any, Trail] = {self._source: start}
+    def carry(self, start: Trail, kind: str, before: Carried | None = None) -> Trail | None:
+        """The target's trail; `None` where it does not depend on the source.
+
+        Args:
+            start: the source's trail.
+            kind: "location" or "extent".
+            before: what was carried from the same start; the rest of the way is added.
+        """
+        trails, guessed = before or Carried({}, set())
+        trails.setdefault(self._source, start)
         for op, takes, gives in self._steps:
+            if not trails.keys().isdisjoint(gives):
+                continue
             given = [*map(trails.get, takes)]
             known = [*filter(None, given)]
             if known and op.type not in RULES:
-                self.unknown.add(op.type)
+                guessed.add(op)
             found: Sequence[Trail] = [LOST] * len(gives) if known else []
             if any(map(_IS_LOCATED, known)):
                 try:
                     found = RULES.get(op.type, guess)(op, given, kind)
                 except ValueError:  # such as statistics over the pictures of a batch, which have no location
-                    self.unknown.add(op.type)
+                    guessed.add(op)
             trails.update(zip(gives, found, strict=False))
+        self.unknown.update(op.type for op, _, _ in self._steps if op in guessed)
         return trails.get(self._target)
 
 

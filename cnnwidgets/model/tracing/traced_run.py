@@ -25,9 +25,12 @@ class TracedRun:
         inputs: the placeholders.
         recording: what was recorded of every layer.
         outputs: in the network's own order.
+        known: what was worked out about its graph, to be used again.
     """
 
     def __init__(self, run: Run) -> None:
+        self.known: dict[Any, Any] = {}
+
         def whole() -> None:
             self.inputs, self.recording, self.outputs = run()
             pass_assertions(tf.compat.v1.get_default_graph())  # only zeros run through parts of it

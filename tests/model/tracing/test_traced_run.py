@@ -65,3 +65,18 @@ def test_a_run_is_traced_again_when_a_layer_changes(model):
     model.get_layer("conv0").strides = (1, 1)
     net.follow_model()
     assert locate(net, "conv0", 0, 0, (64, 48)).cells == (62, 46)
+
+
+def test_the_graph_grows_once_for_all_layers():
+    x = picture = keras.Input((None, None, 3))
+    for index in range(12):
+        x = L.Conv2D(2, 3, padding="same", strides=1 + index % 2, name=f"conv{index}")(x)
+    net = Network(keras.Model(picture, L.GlobalAveragePooling2D()(x)), preprocess="none")
+
+    def growth(path):
+        before = len(operations())
+        locate(net, path, 0, 0, (512, 512))
+        return len(operations()) - before
+
+    operations = net.traced_run.inputs[0].graph.get_operations
+    assert growth("conv11") > 10 * max(map(growth, ("conv10", "conv5", "conv0"))), "all but a shape was there already"
