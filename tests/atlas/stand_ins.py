@@ -13,11 +13,9 @@ def deadly(task):
     return task
 
 
-def deadly_twice(path):
-    """Kill the process, until two were killed; the process."""
-    flag = Path(path).parent / str(os.getpid())
-    if len(list(flag.parent.iterdir())) < 2:
-        flag.touch()
+def deadly_for_some(path):
+    """Kill the process if a file beside `path` has its number; the process."""
+    if (Path(path).parent / str(os.getpid())).exists():
         os.kill(os.getpid(), signal.SIGKILL)
     return os.getpid()
 

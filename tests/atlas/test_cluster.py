@@ -17,7 +17,7 @@ from cnnwidgets.atlas.examples import part_responses
 from cnnwidgets.atlas.render_atlas import AtlasSettings
 from cnnwidgets.errors import BadModel, BadTarget, JobFailed
 from tests.atlas.conftest import SETTINGS
-from tests.atlas.stand_ins import deadly, deadly_twice, nap
+from tests.atlas.stand_ins import deadly, deadly_for_some, nap
 from tests.panels.conftest import small
 
 
@@ -98,8 +98,11 @@ def test_a_layer_stays_with_its_worker(outside):
 
 
 def test_when_all_workers_die_those_that_come_after_them_go_on(outside, tmp_path):
+    outside.wait_for_workers(2)
     before = set(outside.run(os.getpid).values())
-    made = dict(dispatch.results(outside, [[f"{tmp_path}/a"], [f"{tmp_path}/b"]], deadly_twice))
+    for process in before:
+        (tmp_path / str(process)).touch()
+    made = dict(dispatch.results(outside, [[f"{tmp_path}/a"], [f"{tmp_path}/b"]], deadly_for_some))
     assert set(made) == {f"{tmp_path}/a", f"{tmp_path}/b"}
     assert before.isdisjoint(made.values())
 
