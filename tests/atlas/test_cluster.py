@@ -36,13 +36,14 @@ def inside() -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def outside() -> Iterator[Client]:
-    """A cluster of two processes."""
+    """A cluster of two processes for one test: one whose process was killed may never have two again."""
     with (
         cluster.local_cluster(2) as made,
         Client(made) as client,
     ):
+        client.wait_for_workers(2, timeout=60)
         yield client
 
 
@@ -89,7 +90,6 @@ def test_tasks_are_submitted_in_bounded_numbers(inside):
 
 
 def test_a_layer_stays_with_its_worker(outside):
-    outside.wait_for_workers(2)  # one that an earlier test killed may not be back yet
     layers = [[0.02 + layer / 1e6] * 4 for layer in range(8)]
     made = list(dispatch.results(outside, layers, nap))
     assert len(made) == 32
@@ -98,7 +98,6 @@ def test_a_layer_stays_with_its_worker(outside):
 
 
 def test_when_all_workers_die_those_that_come_after_them_go_on(outside, tmp_path):
-    outside.wait_for_workers(2)
     before = set(outside.run(os.getpid).values())
     for process in before:
         (tmp_path / str(process)).touch()
