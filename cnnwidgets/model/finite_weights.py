@@ -15,32 +15,28 @@ from cnnwidgets.model.tracing.compiled import TURNS
 _SUMMED = {"bfloat16", "float16", "float32", "float64"}  # others are looked at one by one
 
 
-class FiniteWeights:
-    """The check of one model's weights, asked before each verb: weights change while a model trains."""
+def spoiled(model: Any) -> str:
+    """The path of the first weights of a model that hold NaN or infinity; "" where all are finite.
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
-
-    def spoiled(self) -> str:
-        """The path of the first weights that hold NaN or infinity; "" where all are finite.
-
-        Minus infinity in a constant is allowed: attention masks hold it.
-        """
-        weights = self._model.weights
-        if _are_finite(weights):
-            return ""
-        for weight in weights:
-            value = np.asarray(weight, np.float32)
-            if not np.isfinite(value).all() and (weight.trainable or np.isnan(value).any() or value.max() == np.inf):
-                return str(weight.path)
+    It is asked before each verb, because weights change while a model trains. Minus infinity in a constant is allowed:
+    attention masks hold it.
+    """
+    weights = model.weights
+    if _are_finite(weights):
         return ""
+    for weight in weights:
+        value = np.asarray(weight, np.float32)
+        if not np.isfinite(value).all() and (weight.trainable or np.isnan(value).any() or value.max() == np.inf):
+            return str(weight.path)
+    return ""
 
-    def why_not_finite(self, name: str, others: Sequence[str] = ()) -> str:
-        """Why the numbers of the network of this name, with these inputs beside the picture, are not finite."""
-        if path := self.spoiled():
-            return f"The weights {quoted(path)} of {quoted(name)} hold NaN or infinity. Load or train them again."
-        zeros = f", and what {', '.join(others)} got: an input that is left out is 0" if others else ""
-        return f"The output of {quoted(name)} is not finite, although its weights are. Check its preprocessing{zeros}."
+
+def why_not_finite(model: Any, name: str, others: Sequence[str] = ()) -> str:
+    """Why the numbers of the network of this name, with these inputs beside the picture, are not finite."""
+    if path := spoiled(model):
+        return f"The weights {quoted(path)} of {quoted(name)} hold NaN or infinity. Load or train them again."
+    zeros = f", and what {', '.join(others)} got: an input that is left out is 0" if others else ""
+    return f"The output of {quoted(name)} is not finite, although its weights are. Check its preprocessing{zeros}."
 
 
 def _are_finite(weights: list[Any]) -> bool:

@@ -8,10 +8,9 @@ from typing import Any
 
 from cnnwidgets.errors import BadModel, BadTarget
 from cnnwidgets.frame import Array
-from cnnwidgets.model import graph
+from cnnwidgets.model import finite_weights, graph
 from cnnwidgets.model.arguments import whole_number
 from cnnwidgets.model.backend import check_eager, start_device
-from cnnwidgets.model.finite_weights import FiniteWeights
 from cnnwidgets.model.identity.fingerprint import Identity, identity
 from cnnwidgets.model.inputs import given
 from cnnwidgets.model.inputs.input_info import InputInfo
@@ -73,7 +72,6 @@ class Network(PreparedModel):
         start_device()
         super().__init__(model, preprocess, class_names, name, shape)
         self.shape, self.file_note, self._synonyms = shape, "", synonyms
-        self._finite_weights = FiniteWeights(model)
         self._set_sizes(size)
         classes = self.outputs[0].classes
         if self.class_names is not None and classes and len(self.class_names) != classes:
@@ -160,7 +158,7 @@ class Network(PreparedModel):
 
     def spoiled_weights(self) -> str:
         """The path of the first weights that hold NaN or infinity; "" where all are finite."""
-        return self._finite_weights.spoiled()
+        return finite_weights.spoiled(self.model)
 
     def check_weights(self) -> None:
         """Refuse weights that are not finite: a ReLU or a softmax turns NaN into 0, so the output does not show them.
@@ -174,7 +172,7 @@ class Network(PreparedModel):
     def why_not_finite(self) -> str:
         """Why a network's numbers are not finite: the weights that are spoiled, or what else to check."""
         others = [info.name for info in self.inputs if not info.is_picture]
-        return self._finite_weights.why_not_finite(self.name, others)
+        return finite_weights.why_not_finite(self.model, self.name, others)
 
     def arrays(self, pictures: object, size: Size | None = None) -> list[Array]:
         """A picture, or one for each input, as the batches of one that `call` takes.

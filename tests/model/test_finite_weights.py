@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnnwidgets.model.backend import keras
-from cnnwidgets.model.finite_weights import FiniteWeights
+from cnnwidgets.model.finite_weights import spoiled
 
 L = keras.layers
 
@@ -17,28 +17,26 @@ def model(dtype="float32"):
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_bad_number_is_found_when_it_appears_and_forgotten_when_it_goes(dtype, bad):
     made = model(dtype)
-    check = FiniteWeights(made)
-    assert check.spoiled() == ""
+    assert spoiled(made) == ""
     kernel = made.layers[0].kernel
     before = kernel.numpy()
-    spoiled = np.array(before)
-    spoiled[0, 0, 0, 0] = bad
-    kernel.assign(spoiled)
-    assert check.spoiled() == kernel.path
+    changed = np.array(before)
+    changed[0, 0, 0, 0] = bad
+    kernel.assign(changed)
+    assert spoiled(made) == kernel.path
     kernel.assign(before)
-    assert check.spoiled() == ""
+    assert spoiled(made) == ""
 
 
 def test_large_but_finite_numbers_pass():
     made = model()
     made.layers[0].kernel.assign(np.full((3, 3, 3, 4), 3e38, np.float32))
-    assert FiniteWeights(made).spoiled() == ""
+    assert spoiled(made) == ""
 
 
 def test_a_layer_added_later_is_checked_too():
     made = model()
-    check = FiniteWeights(made)
-    assert check.spoiled() == ""
+    assert spoiled(made) == ""
     made.add(L.Conv2D(2, 3))
     made.layers[-1].bias.assign([np.nan, 0])
-    assert check.spoiled() == made.layers[-1].bias.path
+    assert spoiled(made) == made.layers[-1].bias.path

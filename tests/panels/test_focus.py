@@ -1,4 +1,4 @@
-"""A button that is disabled hands the focus on; a panel that the page builds anew gets it back where keys are used."""
+"""A button that is disabled hands the focus on; a panel that the page rebuilds gets it back where keys are used."""
 
 import ipywidgets as widgets
 import pytest
@@ -53,14 +53,14 @@ def test_a_button_that_is_disabled_itself_is_passed_over(focused):
 
 
 def page_shows(row, *counts):
-    """What the page tells when it takes a panel away and builds it anew."""
+    """What the page sends when it rebuilds a panel."""
     for count in counts:
         row["start"].set_state({"_view_count": count})
 
 
 @pytest.mark.parametrize("counts", [(0, 1), (2, 1)])
 @pytest.mark.parametrize(("x", "given"), [(0, ["Start"]), (640, [])])
-def test_only_keys_bring_the_focus_back_once_the_page_has_built_the_panel_anew(row, focused, x, given, counts):
+def test_only_keys_bring_the_focus_back_once_the_page_has_rebuilt_the_panel(row, focused, x, given, counts):
     page_shows(row, 1)
     row._heard({"screenX": x, "screenY": x})
     row.keep_focus()

@@ -19,7 +19,7 @@ LOOKS = {  # name -> label, icon, tooltip
     "gif": ("Save GIF", "film", "Save the run as an animation"),
     "code": ("Copy code", "code", "Show Python code for the same picture"),
 }
-REBUILT = 30.0  # seconds that a busy page may take to build a panel anew
+REBUILT = 30.0  # seconds that a busy page may take to rebuild a panel
 
 
 def button(label: str, icon: str, hint: str, on_click: Callable[[], object]) -> widgets.Button:
@@ -56,7 +56,7 @@ class RunButtons(widgets.HBox):
         self._is_by_keyboard = event.get("screenX") == 0 == event.get("screenY")
 
     def keep_focus(self) -> None:
-        """Focus Start once the page has built the panel anew, which loses the focus.
+        """Focus Start once the page has rebuilt the panel, which loses the focus.
 
         Only if a key has pressed a button here: those who use a mouse may be typing somewhere else.
         """

@@ -114,7 +114,7 @@ def as_array(source: Any) -> NDArray[Any]:
         raise BadPicture(f"Expected a picture, got {got}. {_instead(source) or GIVE}")
     try:
         values = np.asarray(source) if is_array or isinstance(source, memoryview) else np.from_dlpack(source)
-    except Exception as error:  # another library's array, with errors of its own (a symbolic tensor)
+    except Exception as error:  # whatever another library raises, such as for a symbolic tensor
         how = "picture.detach().cpu().float().numpy()" if hasattr(source, "detach") else "an array of numbers"
         raise BadPicture(f"This {kind} cannot be read as a numpy array. Give {how}. {EXPECTED}") from error
     if values.dtype.kind in "SUO":
